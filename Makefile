@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+# profd: `make help` lists what can be made. Everything lands in build/.
+
+VERSION := 0.1.0
+PREFIX  ?= /usr/local
+DESTDIR ?=
+# An installed service and its configuration are found there by systemd whatever the prefix is.
+SYSCONFDIR ?= /etc
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
+B := build
+
+CC     ?= cc
+CLANG  ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
+PYTHON ?= /usr/bin/python3
+
+MODULES := libbpf libelf libdw libprotobuf-c zlib libsystemd libseccomp libcap inih libxxhash libcjson
+# What Debian 12 has is the floor.
+REQUIRE := 'libbpf >= 1.1' 'libelf >= 0.188' 'libdw >= 0.188' 'libprotobuf-c >= 1.4' 'zlib >= 1.2.11' \
+	'libsystemd >= 252' 'libseccomp >= 2.5' 'libcap >= 2.44' 'inih >= 55' 'libxxhash >= 0.8' 'libcjson >= 1.7.15'
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion \
+	-Wno-unused-parameter $(if $(WERROR),-Werror)
+# -Wno-unused-parameter: callbacks share one signature, and few use all of it.
+CFLAGS   ?= -O2 -g
+CPPFLAGS += -D_GNU_SOURCE -DPROFD_VERSION='"$(VERSION)"' -Iinclude -Ilib -Idaemon -I$(B)/gen \
+	$(PKG_CFLAGS)
+ALL_CFLAGS = -std=gnu11 $(WARN) -fstack-protector-strong -fno-omit-frame-pointer $(CFLAGS) \
+	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined)
+ALL_LDFLAGS = -Wl,-z,relro,-z,now $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+PKG_CFLAGS = $(shell pkg-config --cflags $(MODULES) 2>/dev/null)
+LIB_LIBS    = $(shell pkg-config --libs libprotobuf-c zlib libxxhash libcjson 2>/dev/null) -lm
+DAEMON_LIBS = $(shell pkg-config --libs $(MODULES) 2>/dev/null) -liberty -lm
+CLI_LIBS    = $(LIB_LIBS)
+
+LIB_SRC    := $(wildcard lib/*/*.c)
+DAEMON_SRC := $(wildcard daemon/*.c daemon/*/*.c)
+CLI_SRC    := $(wildcard cli/*.c)
+BPF_SRC    := $(wildcard bpf/*.bpf.c)
+UNIT_SRC   := $(wildcard tests/unit/test_*.c)
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+LIB_OBJ    := $(call obj,$(LIB_SRC)) $(B)/obj/gen/profile.pb-c.o
+DAEMON_OBJ := $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)))
+CLI_OBJ    := $(call obj,$(filter-out cli/main.c,$(CLI_SRC)))
+UNIT_BIN   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+.PHONY: all
+all: $(B)/profd $(B)/profctl ## build profd and profctl into build/
+
+# ---- C ------------------------------------------------------------------------------------------
+
+$(B)/profd: $(B)/obj/daemon/main.o $(B)/libdaemon.a $(B)/libprofd.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+
+$(B)/profctl: $(B)/obj/cli/main.o $(B)/libcli.a $(B)/libprofd.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS)
+
+$(B)/libprofd.a: $(LIB_OBJ)
+$(B)/libdaemon.a: $(DAEMON_OBJ)
+$(B)/libcli.a: $(CLI_OBJ)
+$(B)/lib%.a:
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# Flags are part of what an object depends on: SANITIZE=… after a plain build rebuilds.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_CFLAGS) $(CPPFLAGS) $(ALL_LDFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(ALL_CFLAGS) $(CPPFLAGS) $(ALL_LDFLAGS)' > $@
+.PHONY: FORCE
+FORCE:
+
+$(B)/requirements:
+	@mkdir -p $(@D)
+	@pkg-config --print-errors $(REQUIRE) || \
+		{ echo "profd: libraries are missing: run 'make deps'" >&2; exit 1; }
+	@touch $@
+
+$(B)/obj/%.o: %.c $(B)/flags | $(B)/requirements generated
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# ---- generated: BPF skeleton, protobuf ----------------------------------------------------------
+
+.PHONY: generated
+generated: $(if $(BPF_SRC),$(B)/gen/profd.skel.h) $(B)/gen/profile.pb-c.h
+
+BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -D__bpf__ -Wall -Wextra \
+	-Wno-unused-parameter -Wno-missing-declarations -Iinclude -Ibpf
+
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	@command -v $(CLANG) >/dev/null || { echo "profd: clang is missing: run 'make deps'" >&2; exit 1; }
+	$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/bpf/profd.o: $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(BPF_SRC))
+	$(BPFTOOL) gen object $@ $^
+
+$(B)/gen/profd.skel.h: $(B)/bpf/profd.o
+	@mkdir -p $(@D)
+	$(BPFTOOL) gen skeleton $< name profd_bpf > $@
+
+$(B)/gen/profile.pb-c.c $(B)/gen/profile.pb-c.h &: lib/profile/profile.proto
+	@mkdir -p $(@D)
+	protoc-c --proto_path=lib/profile --c_out=$(B)/gen $<
+
+$(B)/obj/gen/profile.pb-c.o: $(B)/gen/profile.pb-c.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Wno-conversion -c -o $@ $<
+
+# ---- tests --------------------------------------------------------------------------------------
+
+.PHONY: unit
+unit: $(UNIT_BIN) ## build the unit tests into build/unit/
+
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libdaemon.a $(B)/libcli.a $(B)/libprofd.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lcmocka
+
+-include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/bpf/*.d)
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf $(B)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

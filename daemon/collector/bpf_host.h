@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bpf_host.h - the BPF object: loaded once, its rings, its mmapped maps, its process programs.
+ */
+#ifndef PROFD_COLLECTOR_BPF_HOST_H
+#define PROFD_COLLECTOR_BPF_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "profd/abi.h"
+
+struct bpf_host;
+
+/* What this kernel can and cannot do, found by trying (DESIGN 9). */
+struct bpf_features {
+	bool task_pt_regs;  /* bpf_task_pt_regs, 5.15 */
+	bool hardware_clock; /* PERF_COUNT_HW_CPU_CYCLES can be opened */
+	int perf_event_paranoid;
+	bool nested_pidns;  /* the collector runs in a pid namespace below the initial one */
+};
+
+/* Loads and attaches everything but the clocks. On failure returns -errno and writes one line
+ * that says what failed, why and what to do next into `why` (always NUL-terminated). */
+int bpf_host_open(struct bpf_host **out, size_t ring_bytes, char *why, size_t why_size);
+void bpf_host_close(struct bpf_host *b);
+
+const struct bpf_features *bpf_host_features(const struct bpf_host *b);
+
+/* The program for a session's clock events; owned by the host. */
+int bpf_host_clock_program(const struct bpf_host *b);
+/* Mmapped: PROFD_MAX_SESSIONS entries. */
+struct profd_session *bpf_host_sessions(struct bpf_host *b);
+/* Sum of a slot's counters over all CPUs. No system call. */
+void bpf_host_counters(const struct bpf_host *b, unsigned slot, struct profd_counters *sum);
+/* To be called when a session takes a slot, before its events exist. */
+void bpf_host_zero_counters(struct bpf_host *b, unsigned slot);
+/* Adds or removes an entry of the map `targets`. 0 or -errno (-E2BIG: the map is full). */
+int bpf_host_add_target(struct bpf_host *b, unsigned slot, enum profd_target_kind kind, uint32_t id);
+void bpf_host_clear_targets(struct bpf_host *b, unsigned slot);
+
+/* An epoll descriptor that is readable when a ring is a quarter full, or soon after an exec. */
+int bpf_host_fd(const struct bpf_host *b);
+/* Reads all rings, without a system call where they are empty. The pointer is valid during the
+ * call only; `size` is what the ring says, head.size inside has not been checked. 0 or -errno. */
+int bpf_host_read(struct bpf_host *b,
+	void (*handler)(void *userdata, const struct profd_record_head *head, size_t size),
+	void *userdata);
+/* Rings for CPUs that came online. 0 or -errno. */
+int bpf_host_sync_cpus(struct bpf_host *b);
+
+/* Every process there is, through a BPF task iterator: one FORK-shaped record each (parent set),
+ * time = when it was read. Returns the number or -errno. */
+int bpf_host_each_process(struct bpf_host *b,
+	void (*handler)(void *userdata, const struct profd_process_record *record), void *userdata);
+
+/* Bytes of kernel memory of all maps. */
+uint64_t bpf_host_map_bytes(const struct bpf_host *b);
+
+#endif

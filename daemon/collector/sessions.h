@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sessions.h - profiling sessions and their ledger: the continuous profile and each recording have their
+ * own perf events on every CPU, their own rate, their own filter (decided in the kernel) and
+ * their own books.
+ *
+ * The ledger (DESIGN, promise 2):
+ *     ticks = idle + filtered + taken
+ *     taken = written + pending + sum of lost[]
+ * ticks is measured outside BPF, as the growth of each event's own count divided by its period.
+ */
+#ifndef PROFD_COLLECTOR_SESSIONS_H
+#define PROFD_COLLECTOR_SESSIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "profd/abi.h"
+
+struct bpf_host;
+struct sessions;
+
+enum clock_choice { CLOCK_AUTO, CLOCK_CPU_CLOCK, CLOCK_CYCLES };
+
+/* Reasons for a lost sample; session_lost_name() gives the key in status --json. */
+enum session_lost {
+	LOST_CLOCK,   /* the tick never reached the program (overrun, steal, BPF busy) */
+	LOST_SCRATCH, /* no per-CPU scratch was free */
+	LOST_RING,    /* the ring was full */
+	LOST_RECORD,  /* the record was malformed */
+	LOST_PROCESS, /* no process for it could be found */
+	LOST_WINDOW,  /* the window was full */
+	LOST_STORE,   /* the file could not be written */
+	LOST_COUNT,
+};
+const char *session_lost_name(enum session_lost reason);
+
+struct ledger {
+	uint64_t ticks, idle, filtered, taken, written, pending;
+	uint64_t lost[LOST_COUNT];
+	uint64_t invisible;		/* part of filtered: outside our pid namespace */
+	uint64_t end[PROFD_END_COUNT];	/* user stacks by how they ended */
+};
+/* a += b, for the totals over sessions. */
+void ledger_add(struct ledger *a, const struct ledger *b);
+
+enum session_kind { SESSION_CONTINUOUS, SESSION_RECORDING };
+
+/* What a session is to watch; all zero: the whole host. Copied by sessions_start. */
+struct session_filter {
+	const uint32_t *pids;
+	size_t n_pids;
+	const uint32_t *tids;
+	size_t n_tids;
+	bool children;
+	const char *comm;	/* NULL: any */
+	const char *cgroup;	/* the path as the user gave it (for status), NULL: any */
+	uint64_t cgroup_id;
+	bool cgroup_is_v1;
+	bool by_uid;
+	uint32_t uid;
+	bool no_kernel;
+};
+
+struct session_config {
+	enum session_kind kind;
+	unsigned frequency; /* Hz, 1..1000 */
+	enum clock_choice clock;
+	struct session_filter filter;
+};
+
+struct session;
+
+int sessions_new(struct sessions **out, struct bpf_host *bpf);
+void sessions_free(struct sessions *s);
+
+/* Opens and enables the events, ordered so that no tick comes before the filter is in place.
+ * Returns 0 or -errno with a line in `why`: -EBUSY when all PROFD_MAX_SESSIONS are taken. */
+int sessions_start(struct sessions *s, const struct session_config *config, struct session **out,
+	char *why, size_t why_size);
+/* Disables the events and freezes ticks, idle and the BPF counters. Records of the session can still be in
+ * the rings: drain, then call session_release. */
+void session_stop(struct session *session);
+/* Frees the slot; its ledger is added to the totals of ended sessions. */
+void session_release(struct session *session);
+
+struct session *sessions_by_id(struct sessions *s, uint32_t id);
+/* Iterates over running sessions: start with NULL. */
+struct session *sessions_next(struct sessions *s, struct session *after);
+
+/* Opens events on CPUs that came online. 0 or -errno. */
+int sessions_sync_cpus(struct sessions *s);
+
+uint32_t session_id(const struct session *session);
+enum session_kind session_kind(const struct session *session);
+unsigned session_frequency(const struct session *session);
+/* "cpu-clock" or "cycles": what auto became. */
+const char *session_clock(const struct session *session);
+/* Nanoseconds that one sample stands for: the event's period; with cycles, by the measured
+ * cycles per second of busy time. */
+uint64_t session_period_ns(const struct session *session);
+/* One line for status and for a file's comments, such as "pid 12,13 and children". */
+const char *session_filter_text(const struct session *session);
+
+/* The books, called by whoever handles a sample after the ring. */
+void session_count_read(struct session *session);	 /* read from a ring */
+void session_count_lost(struct session *session, enum session_lost reason, uint64_t n);
+void session_count_written(struct session *session, uint64_t n);
+
+/* One consistent snapshot in which both equations hold exactly. */
+void session_ledger(struct session *session, struct ledger *out);
+/* Sum over all sessions since start, also those that ended. */
+void sessions_ledger(struct sessions *s, struct ledger *out);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config.h - profd's settings: /etc/profd/profd.conf (INI), each key also a flag of profd
+ * (`_` becomes `-`). One table in config.c drives parsing, checking, --help and profd.conf(5).
+ */
+#ifndef PROFD_CONFIG_H
+#define PROFD_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum config_clock { CONFIG_CLOCK_AUTO, CONFIG_CLOCK_CPU, CONFIG_CLOCK_CYCLES };
+enum config_unwind { CONFIG_UNWIND_AUTO, CONFIG_UNWIND_FRAME_POINTER };
+
+struct config {
+	/* [profile] */
+	bool cpu;	    /* types= contains cpu; types= (empty) profiles nothing continuously */
+	unsigned frequency; /* Hz, 1..1000 */
+	unsigned window;    /* s, 10..3600 */
+	enum config_clock clock;
+	enum config_unwind unwind;
+	bool exclude_self;
+	/* [paths] */
+	char *store, *socket, *cache;
+	/* [retention] */
+	uint64_t max_age;  /* s */
+	uint64_t max_size; /* bytes */
+	/* [limits] */
+	uint64_t symbolizer; /* bytes of private memory */
+	/* [symbols] */
+	char *debug_dirs; /* colon-separated */
+};
+
+#define CONFIG_PATH "/etc/profd/profd.conf"
+
+/* Fills in the defaults. config_free releases what it holds. 0 or -errno. */
+int config_init(struct config *c);
+void config_free(struct config *c);
+/* Reads a file; writes every mistake to `errors`, as "FILE:LINE: what, why, what is allowed".
+ * Returns the number of mistakes, or -errno when the file cannot be read. */
+int config_load(struct config *c, const char *path, FILE *errors);
+/* Sets one key ("max_age"); 0, or -EINVAL with one line in `why`, -ENOENT for an unknown key. */
+int config_set(struct config *c, const char *section, const char *key, const char *value,
+	char *why, size_t why_size);
+
+#endif

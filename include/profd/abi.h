@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * abi.h - what the BPF programs and the collector share: the records that travel through the
+ * rings, the configuration of sessions, and the counters of the ledger.
+ *
+ * Both sides are built from the same tree, so nothing here is versioned. All times are
+ * CLOCK_MONOTONIC nanoseconds (bpf_ktime_get_ns). All pids and tids are those of the collector's
+ * own pid namespace; 0 means that the task is not visible in it.
+ */
+#ifndef PROFD_ABI_H
+#define PROFD_ABI_H
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+/* Sessions that can run at once: the continuous profile and recordings (DESIGN: at most 8). */
+#define PROFD_MAX_SESSIONS 8
+/* A session's slot travels in the low bits of its perf event's period: a BPF program of type
+ * perf_event sees the period of the event that fired on every kernel since 4.9, while attach
+ * cookies exist only since 5.15 (82e6b1eee6a8). It costs at most 7 ns of a period of 1 ms. */
+#define PROFD_SLOT_MASK (PROFD_MAX_SESSIONS - 1)
+
+#define PROFD_COMM_LEN 16
+#define PROFD_MAX_KERNEL_FRAMES 127 /* sysctl kernel.perf_event_max_stack by default */
+#define PROFD_MAX_USER_FRAMES 256
+
+/* ---- records ---------------------------------------------------------------------------- */
+
+enum profd_record_kind {
+	PROFD_RECORD_SAMPLE = 1,
+	PROFD_RECORD_FORK, /* a new process (not a thread) */
+	PROFD_RECORD_EXEC, /* at the end of a successful execve */
+	PROFD_RECORD_EXIT, /* the last thread of a process is gone */
+};
+
+struct profd_record_head {
+	__u64 time;
+	__u32 size; /* of the whole record, bytes */
+	__u16 kind; /* enum profd_record_kind */
+	__u16 cpu;
+};
+
+/* Identity of a process image: pid reuse and exec cannot mix two of them up. start_boottime and
+ * exec_id are the thread group leader's (task_struct.start_boottime, .self_exec_id). */
+struct profd_identity {
+	__u64 start_boottime;
+	__u32 pid;
+	__u32 exec_id;
+};
+
+/* Why the walk of a user stack ended. */
+enum profd_unwind_end {
+	PROFD_END_COMPLETE = 0,	 /* the root was reached */
+	PROFD_END_NO_USER,	 /* kernel thread, or an address space that is gone */
+	PROFD_END_UNREADABLE,	 /* a stack page that is not in memory */
+	PROFD_END_FRAME_POINTER, /* the frame pointer led nowhere */
+	PROFD_END_LIMIT,	 /* more frames than PROFD_MAX_USER_FRAMES */
+	PROFD_END_COUNT,
+};
+
+/* frames[]: first n_kernel kernel addresses, then n_user user addresses, innermost first. The
+ * first of each part is where the program counter was (exact); all others are return addresses.
+ * The record is exactly as long as its frames. */
+struct profd_sample {
+	struct profd_record_head head;
+	struct profd_identity process;
+	__u32 tid;
+	__u32 session; /* struct profd_session.id */
+	__u16 n_kernel;
+	__u16 n_user;
+	__u8 user_end; /* enum profd_unwind_end */
+	__u8 pad[3];
+	__u64 frames[];
+};
+
+/* FORK, EXEC, EXIT. cgroup ids are kernfs node ids (the inode number of the cgroup's folder):
+ * of the unified hierarchy, and of v1's memory controller (0 where there is none). */
+struct profd_process_record {
+	struct profd_record_head head;
+	struct profd_identity process;
+	__u32 parent; /* FORK: pid of the parent */
+	__u32 uid;    /* effective, initial user namespace */
+	__u64 cgroup;
+	__u64 cgroup_v1;
+	char comm[PROFD_COMM_LEN];
+};
+
+/* ---- sessions --------------------------------------------------------------------------- */
+
+enum profd_session_flags {
+	PROFD_SESSION_ACTIVE = 1 << 0,
+	PROFD_SESSION_BY_PID = 1 << 1,	  /* pids in the map `targets` */
+	PROFD_SESSION_BY_TID = 1 << 2,	  /* tids in the map `targets` */
+	PROFD_SESSION_BY_COMM = 1 << 3,	  /* of the thread or of its group leader */
+	PROFD_SESSION_BY_CGROUP = 1 << 4, /* that cgroup or one below it */
+	PROFD_SESSION_BY_UID = 1 << 5,
+	PROFD_SESSION_CHILDREN = 1 << 6,  /* forks of a target become targets */
+	PROFD_SESSION_NO_KERNEL = 1 << 7, /* no kernel frames (sessions of unprivileged users) */
+	PROFD_SESSION_CGROUP_V1 = 1 << 8, /* cgroup is one of v1's memory controller */
+};
+
+/* Several BY_ flags are a conjunction, except that PID and TID are alternatives. Written by the
+ * collector (mmap) before the session's events are enabled. */
+struct profd_session {
+	__u32 id;    /* unique over the daemon's life; 0: slot is free */
+	__u32 flags; /* enum profd_session_flags */
+	__u32 uid;
+	__u32 pad;
+	__u64 cgroup;
+	char comm[PROFD_COMM_LEN];
+};
+
+enum profd_target_kind { PROFD_TARGET_PID = 0, PROFD_TARGET_TID = 1 };
+
+/* Key of the map `targets`; the value is a __u32 that is not used. */
+struct profd_target {
+	__u16 slot;
+	__u16 kind; /* enum profd_target_kind */
+	__u32 id;
+};
+
+/* ---- counters --------------------------------------------------------------------------- */
+
+/* One for each CPU and slot, at index cpu * PROFD_MAX_SESSIONS + slot, in an mmapable array:
+ * written by that CPU only, read by the collector without a system call. Zeroed by the collector
+ * when a session takes the slot. */
+struct profd_counters {
+	__u64 filtered;	 /* runs that the filter refused */
+	__u64 invisible; /* of those: tasks outside the collector's pid namespace */
+	__u64 taken;	 /* runs that it accepted = emitted + the losses below */
+	__u64 emitted;	 /* records that reached a ring */
+	__u64 lost_scratch;
+	__u64 lost_ring;
+	__u64 end[PROFD_END_COUNT]; /* emitted samples by enum profd_unwind_end */
+	__u64 pad[5];
+};
+
+#endif

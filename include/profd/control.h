@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * control.h - the protocol of profd's control socket (a unix stream socket).
+ *
+ * Each message, both ways, is a 32-bit little-endian length followed by that many bytes of JSON
+ * (UTF-8, one object); descriptors travel with the first byte of a message. A connection carries
+ * one request at a time. The daemon knows the user by SO_PEERCRED: root and the group profd see
+ * everything, others may record processes of their own uid (user frames only) and get
+ * descriptors of their own recordings.
+ *
+ * Every request may be answered by  {"ok":false,"error":"what and why","hint":"what to do"}.
+ *
+ * {"op":"status"}
+ *     {"ok":true,"status":{…}}                      the object of `profctl status --json`
+ *
+ * {"op":"record","types":["cpu"],"seconds":30,"frequency":99,"pids":[],"tids":[],
+ *  "children":false,"comm":"","cgroup":"","deliver":false}
+ *     All keys but op are optional. seconds 0: until stopped. Ends when all pids and tids are gone.
+ *     deliver: the profile comes as a descriptor and no copy is stored. It also comes as a
+ *     descriptor when the user may not read the store.
+ *     {"ok":true,"session":7}                       sampling has begun
+ *     {"event":"progress","elapsed":1.0,"samples":94,"lost":0}        about once a second
+ *     {"event":"done","reason":"time|stopped|target exited|daemon stopped","elapsed":30.0,
+ *      "samples":2893,"lost":1,"files":[{"type":"cpu","path":"/var/lib/profd/records/…"}],
+ *      "warnings":["…"]}
+ *         path is "" where no copy was stored; descriptors (read-only, at offset 0) come in the order
+ *         of files when they are delivered. On failure: {"event":"failed","error":"…","hint":"…"}
+ * {"op":"stop"}
+ *     On the same connection: ends its recording; "done" follows. A connection that closes ends
+ *     its recording as well (what was collected is stored).
+ *
+ * {"op":"window","type":"cpu"}
+ *     {"ok":true,"start":unix_seconds,"samples":n} + descriptor: the open window so far, as pprof.
+ *
+ * {"op":"records"}
+ *     {"ok":true,"records":[{"path":"…","type":"cpu","size":n,"start":unix_seconds}]}: the user's own, newest first.
+ * {"op":"open","path":"/var/lib/profd/records/…"}
+ *     {"ok":true} + descriptor, if it is one of the user's own.
+ */
+#ifndef PROFD_CONTROL_H
+#define PROFD_CONTROL_H
+
+#define CONTROL_SOCKET	    "/run/profd/profd.sock"
+#define CONTROL_MAX_MESSAGE (1u << 20)
+#define CONTROL_MAX_FDS	    8
+
+#endif
