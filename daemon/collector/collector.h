@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * collector.h - the heart of profd: owns the BPF host, the timeline, the process table, the
+ * sessions and their windows, and turns closed windows into files. Everything runs on one
+ * sd-event loop.
+ */
+#ifndef PROFD_COLLECTOR_COLLECTOR_H
+#define PROFD_COLLECTOR_COLLECTOR_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "collector/sessions.h"
+#include "config.h"
+
+struct collector;
+struct recording;
+
+/* Opens the store, loads BPF, scans the processes and starts the continuous profile. The config
+ * is borrowed until collector_reload or collector_free. On failure -errno and one line in `why`
+ * that says what failed, why and what to do. */
+int collector_new(struct collector **out, sd_event *event, const struct config *config, char *why,
+	size_t why_size);
+/* Frees at once, without writing what is open: see collector_shutdown. NULL is fine. */
+void collector_free(struct collector *c);
+
+/* Takes new settings. What can only change with a restart is kept and named in a warning log
+ * line. 0 or -errno. */
+int collector_reload(struct collector *c, const struct config *config);
+
+/* Closes the continuous window now and opens the next (SIGUSR1). */
+void collector_close_window(struct collector *c);
+
+/* Ends all recordings and the continuous profile, writes their files, then calls done once. */
+void collector_shutdown(struct collector *c, void (*done)(void *userdata), void *userdata);
+
+/* The object of `status --json`, to be freed by the caller; NULL without memory. */
+cJSON *collector_status(struct collector *c);
+/* One line for systemctl status, such as "2,341 samples, 12 files, 0 lost". */
+void collector_status_line(struct collector *c, char *text, size_t size);
+
+/* ---- recordings ----------------------------------------------------------------------------- */
+
+struct recording_request {
+	struct session_filter filter; /* copied */
+	unsigned frequency;	      /* Hz */
+	unsigned seconds;	      /* 0: until stopped or until all pids and tids are gone */
+	uid_t uid;		      /* whose it is: named in the file */
+	bool deliver;		      /* hand out a descriptor, store nothing */
+	bool also_descriptor;	      /* store it, and hand out a read-only descriptor too */
+};
+
+enum recording_reason {
+	RECORDING_TIME,
+	RECORDING_STOPPED,
+	RECORDING_TARGET_EXITED,
+	RECORDING_DAEMON_STOPPED,
+};
+/* The text of control.h. */
+const char *recording_reason_text(enum recording_reason reason);
+
+struct recording_result {
+	int error; /* 0, or -errno: no profile; `message` says why */
+	const char *message; /* error or warning; "" if none */
+	enum recording_reason reason;
+	double elapsed;
+	uint64_t samples, lost;
+	const char *path; /* "" if not stored */
+	int fd;		  /* the callee's, or -1 */
+};
+
+typedef void (*recording_done)(void *userdata, const struct recording_result *result);
+
+/* Starts one. `done` is called exactly once, from the loop, after which the recording is gone.
+ * 0, or -errno with a line in `why` and what to do in `hint` (-ESRCH: a pid does not exist,
+ * -EBUSY: too many sessions). */
+int collector_record(struct collector *c, const struct recording_request *request,
+	recording_done done, void *userdata, struct recording **out, char *why, size_t why_size,
+	char *hint, size_t hint_size);
+/* Ends it; `done` follows. */
+void recording_stop(struct recording *r, enum recording_reason reason);
+/* So far. */
+void recording_progress(struct recording *r, double *elapsed, uint64_t *samples, uint64_t *lost);
+uint32_t recording_session(const struct recording *r);
+
+/* The open continuous window so far, as pprof in an anonymous file: fd is the callee's. error:
+ * -errno. 0 or -errno (then done is not called). */
+typedef void (*window_done)(void *userdata, int fd, int error, int64_t start_unix,
+	uint64_t samples);
+int collector_open_window(struct collector *c, window_done done, void *userdata);
+/* Forgets a pending done of this userdata (its connection is gone). */
+void collector_cancel(struct collector *c, void *userdata);
+
+const char *collector_store_path(const struct collector *c);
+
+#endif
