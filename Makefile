@@ -124,10 +124,13 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libdaemon.a $(B)/libcli.a $(B)/libprof
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/bpf/*.d)
 
+-include install.mk
+-include tests/tests.mk
+
 .PHONY: clean
 clean: ## remove build/
 	rm -rf $(B)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(filter-out %.d,$(MAKEFILE_LIST))
