@@ -31,7 +31,7 @@ static int enter(const char *root, const char *program)
 {
 	char path[64];
 
-	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 		mount("ownroot", root, "tmpfs", 0, "size=64m"))
 		return -1;
 	snprintf(path, sizeof(path), "%s/hidden", root);
@@ -46,7 +46,7 @@ int main(int argc, char **argv)
 	char root[] = "/tmp/ownroot-XXXXXX";
 	int status = 0;
 
-	if (argc < 2 || !mkdtemp(root) || unshare(CLONE_NEWPID | CLONE_NEWNS)) {
+	if (argc < 2 || !mkdtemp(root) || unshare(CLONE_NEWPID)) {
 		perror("ownroot");
 		return 1;
 	}
