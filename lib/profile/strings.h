@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * strings.h - a table of distinct strings with ids 0..n-1; 0 is "". Texts never move, so a pointer
+ * is good as long as the table is. Texts are valid UTF-8 without NUL: each byte that breaks this
+ * becomes U+FFFD (protobuf's `string` demands UTF-8, and consumers refuse the file otherwise).
+ */
+#ifndef PROFD_PROFILE_STRINGS_H
+#define PROFD_PROFILE_STRINGS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct string_table;
+
+struct string_table *strings_new(void); /* NULL without memory */
+void strings_free(struct string_table *t);
+
+size_t strings_count(const struct string_table *t);
+/* The id of the text, added if it is new. -ENOMEM, -E2BIG (2^31 strings, or 4 GiB in one). */
+int64_t strings_add(struct string_table *t, const char *text, size_t length);
+/* The id of the text, or -ENOENT. The text must be clean already. */
+int64_t strings_find(const struct string_table *t, const char *text, size_t length);
+/* "" for an id that does not exist. */
+const char *strings_text(const struct string_table *t, uint32_t id);
+size_t strings_length(const struct string_table *t, uint32_t id);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+#include "util/hash.h"
+
+#include <sys/auxv.h>
+#include <xxhash.h>
+
+uint64_t hash_seed(void)
+{
+	static uint64_t seed;
+	if (!seed) {
+		/* 16 random bytes from execve (getauxval(3)). The stack protector uses them too:
+		 * a hash of them gives nothing away. */
+		const void *random = (const void *)getauxval(AT_RANDOM); // NOLINT
+		seed = (random ? XXH3_64bits(random, 16) : 0) | 1;
+	}
+	return seed;
+}
+
+uint64_t hash_bytes(const void *data, size_t size)
+{
+	return XXH3_64bits_withSeed(data, size, hash_seed());
+}
+
+uint64_t hash_more(uint64_t hash, const void *data, size_t size)
+{
+	return XXH3_64bits_withSeed(data, size, hash_seed() ^ hash);
+}
