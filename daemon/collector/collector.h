@@ -63,7 +63,7 @@ enum recording_reason {
 const char *recording_reason_text(enum recording_reason reason);
 
 struct recording_result {
-	int error; /* 0, or -errno: no profile; `message` says why */
+	int error;	     /* 0, or -errno: no profile; `message` says why */
 	const char *message; /* error or warning; "" if none */
 	enum recording_reason reason;
 	double elapsed;
@@ -88,8 +88,8 @@ uint32_t recording_session(const struct recording *r);
 
 /* The open continuous window so far, as pprof in an anonymous file: fd is the callee's. error:
  * -errno. 0 or -errno (then done is not called). */
-typedef void (*window_done)(void *userdata, int fd, int error, int64_t start_unix,
-	uint64_t samples);
+typedef void (*window_done)(
+	void *userdata, int fd, int error, int64_t start_unix, uint64_t samples);
 int collector_open_window(struct collector *c, window_done done, void *userdata);
 /* Forgets a pending done of this userdata (its connection is gone). */
 void collector_cancel(struct collector *c, void *userdata);

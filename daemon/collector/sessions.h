@@ -68,6 +68,7 @@ struct session_config {
 	unsigned frequency; /* Hz, 1..1000 */
 	enum clock_choice clock;
 	struct session_filter filter;
+	bool exclude_self; /* not the collector and its helpers: their ticks count as filtered */
 };
 
 struct session;

@@ -10,10 +10,9 @@
 
 struct window;
 
-/* Why a stack goes no further: drawn as a pseudo-frame at its root. */
 struct window_sample {
-	struct process *process;
-	uint32_t tid;
+	struct process *process; /* NULL: the process table knows nothing about it */
+	uint32_t pid, tid;
 	const char *comm;
 	const struct frame *frames; /* innermost first, kernel before user */
 	size_t n_frames;
@@ -21,9 +20,12 @@ struct window_sample {
 	uint64_t time; /* CLOCK_MONOTONIC, ns */
 };
 
-/* Bounded by `max_bytes`. 0 or -ENOMEM. start: CLOCK_MONOTONIC. */
-int window_new(struct window **out, uint64_t start, size_t max_bytes);
-void window_free(struct window *w);
+/* Holds references on the processes and modules it names. Bounded by `max_bytes`. 0 or -ENOMEM.
+ * start: CLOCK_MONOTONIC; subsecond: ns that the wall clock was past a full second then. */
+int window_new(struct window **out, uint64_t start, uint32_t subsecond, size_t max_bytes);
+/* An open window can be read (published) while samples still come in: ids stay valid. */
+struct window *window_ref(struct window *w);
+void window_unref(struct window *w); /* NULL is fine */
 /* 0, or -ENOSPC when the window is full (the caller counts the loss), or -ENOMEM. */
 int window_add(struct window *w, const struct window_sample *sample);
 
@@ -41,8 +43,8 @@ struct window_frame {
 
 /* A distinct (process, thread, comm, stack). frames are ids, innermost first. */
 struct window_stack {
-	struct process *process;
-	uint32_t tid;
+	struct process *process; /* may be NULL */
+	uint32_t pid, tid;
 	uint32_t comm; /* window_comm() */
 	uint32_t first, n_frames;
 	uint8_t end; /* enum profd_unwind_end */
@@ -56,9 +58,12 @@ const struct window_stack *window_stack(const struct window *w, size_t i);
 const uint32_t *window_stack_frames(const struct window *w, const struct window_stack *stack);
 const char *window_comm(const struct window *w, uint32_t comm);
 
-/* Samples by second and pid, for the .activity file: calls f in order of (second, pid). `second` counts
- * from window_start. */
-void window_each_activity(const struct window *w,
-	void (*f)(void *userdata, uint32_t second, uint32_t pid, uint64_t samples), void *userdata);
+/* Samples by second (0 is the wall clock's second that contains window_start) and pid. */
+struct window_activity {
+	uint32_t second, pid;
+	uint64_t samples;
+};
+/* Sorted by (second, pid). *out is the caller's to free. 0 or -ENOMEM. */
+int window_activity(const struct window *w, struct window_activity **out, size_t *n);
 
 #endif

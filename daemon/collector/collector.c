@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/collector.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "collector/collector_impl.h"
+#include "util/log.h"
+
+#define RING_BYTES     (1u << 20)
+#define SIDEBAND_PAGES 64
+#define TICK_USEC      1000000ULL
+/* Longer than PROFD_SETTLE_NS, so that the horizon has passed what was waited for. */
+#define SOON_USEC     25000ULL
+#define SWEEP_SECONDS 60
+
+uint64_t monotonic_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+struct timespec realtime_at(uint64_t monotonic)
+{
+	struct timespec real;
+	int64_t ns;
+
+	clock_gettime(CLOCK_REALTIME, &real);
+	ns = real.tv_sec * (int64_t)NS_PER_SECOND + real.tv_nsec -
+	     (int64_t)(monotonic_now() - monotonic);
+	return (struct timespec){
+		.tv_sec = ns / (int64_t)NS_PER_SECOND,
+		.tv_nsec = ns % (int64_t)NS_PER_SECOND,
+	};
+}
+
+/* ---- records -------------------------------------------------------------------------------- */
+
+static size_t resolve_frames(struct collector *c, struct process *process,
+	const struct profd_sample *s, struct frame *frames)
+{
+	struct module *kernel = processes_kernel_module(c->processes);
+	size_t n = 0;
+
+	/* All but the first of each part are return addresses: the call is before them. */
+	for (size_t i = 0; i < s->n_kernel; i++)
+		frames[n++] = (struct frame){kernel, s->frames[i] - (i > 0)};
+	for (size_t i = 0; i < s->n_user; i++, n++) {
+		uint64_t address = s->frames[s->n_kernel + i] - (i > 0);
+
+		if (process)
+			process_resolve(c->processes, process, address, &frames[n]);
+		else
+			frames[n] = (struct frame){NULL, address};
+	}
+	return n;
+}
+
+static struct stream *stream_of(struct collector *c, uint32_t session)
+{
+	struct stream *s;
+
+	for (s = c->streams; s; s = stream_next(s))
+		if (session_id(stream_session(s)) == session)
+			return s;
+	return NULL;
+}
+
+static void handle_sample(struct collector *c, uint64_t time, const struct profd_sample *s)
+{
+	struct frame frames[PROFD_MAX_KERNEL_FRAMES + PROFD_MAX_USER_FRAMES];
+	struct stream *stream = stream_of(c, s->session);
+	struct process *process;
+
+	if (!stream)
+		return;
+	session_count_read(stream_session(stream));
+	process = processes_find(c->processes, &s->process);
+	stream_add(stream, &(struct window_sample){
+				   .process = process,
+				   .pid = s->process.pid,
+				   .tid = s->tid,
+				   .comm = process ? process_comm(process, s->tid) : "",
+				   .frames = frames,
+				   .n_frames = resolve_frames(c, process, s, frames),
+				   .end = s->user_end,
+				   .time = time,
+			   });
+}
+
+static void handle_record(void *userdata, const struct record *record)
+{
+	struct collector *c = userdata;
+
+	switch (record->kind) {
+	case RECORD_SAMPLE:
+		handle_sample(c, record->time, record->sample);
+		break;
+	case RECORD_KSYMBOL:
+		symbolizer_forget_kernel(
+			c->symbolizer, record->ksymbol.address, record->ksymbol.length);
+		break;
+	case RECORD_FORK:
+	case RECORD_EXEC:
+	case RECORD_EXIT:
+	case RECORD_COMM:
+	case RECORD_MMAP:
+	case RECORD_LOST:
+		processes_handle(c->processes, record);
+		break;
+	}
+}
+
+/* ---- the loop ------------------------------------------------------------------------------- */
+
+static void drain(struct collector *c)
+{
+	static struct log_limit limit = {.seconds = 60};
+	struct stream *s, *next;
+	uint64_t horizon;
+	int r = timeline_drain(c->timeline, true, handle_record, c);
+
+	if (r && log_allowed(&limit))
+		log_error("the rings cannot be read: %s", strerror(-r));
+	horizon = timeline_horizon(c->timeline);
+	for (s = c->streams; s; s = next) {
+		next = stream_next(s);
+		stream_advance(s, horizon);
+	}
+}
+
+static int on_ring(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	drain(userdata);
+	return 0;
+}
+
+/* Anything that waits for the horizon to pass? Then the next drain is due soon. */
+static bool waiting(const struct collector *c)
+{
+	uint64_t now = monotonic_now();
+
+	for (const struct stream *s = c->streams; s; s = stream_next(s))
+		if (stream_due(s, now))
+			return true;
+	return false;
+}
+
+static void once_a_second(struct collector *c, uint64_t now)
+{
+	static struct log_limit limit = {.seconds = 60};
+	int r = bpf_host_sync_cpus(c->bpf);
+
+	if (!r)
+		r = sideband_sync_cpus(c->sideband);
+	if (!r)
+		r = sessions_sync_cpus(c->sessions);
+	if (r && log_allowed(&limit))
+		log_warning("a CPU that came online cannot be sampled: %s", strerror(-r));
+	recordings_tick(c);
+	if (now - c->swept >= SWEEP_SECONDS * NS_PER_SECOND) {
+		c->swept = now;
+		processes_sweep(c->processes);
+	}
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct collector *c = userdata;
+	uint64_t now = monotonic_now();
+
+	if (now - c->ticked >= NS_PER_SECOND - NS_PER_SECOND / 50) {
+		c->ticked = now;
+		once_a_second(c, now);
+	}
+	drain(c);
+	if (!c->freeing)
+		sd_event_source_set_time_relative(source, waiting(c) ? SOON_USEC : TICK_USEC);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+void collector_drain_soon(struct collector *c)
+{
+	if (c->tick)
+		sd_event_source_set_time_relative(c->tick, SOON_USEC);
+}
+
+static int add_sources(struct collector *c)
+{
+	int r = sd_event_add_io(c->event, &c->bpf_source, bpf_host_fd(c->bpf), EPOLLIN, on_ring, c);
+
+	if (r >= 0)
+		r = sd_event_add_io(c->event, &c->sideband_source, sideband_fd(c->sideband),
+			EPOLLIN, on_ring, c);
+	if (r >= 0)
+		r = sd_event_add_time_relative(
+			c->event, &c->tick, CLOCK_MONOTONIC, TICK_USEC, 10000, on_tick, c);
+	return r < 0 ? r : 0;
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static int fail(int r, const char *what, char *why, size_t why_size)
+{
+	snprintf(why, why_size, "%s: %s", what, strerror(-r));
+	return r;
+}
+
+static int open_sources(struct collector *c, char *why, size_t why_size)
+{
+	int r = bpf_host_open(&c->bpf, RING_BYTES, why, why_size);
+
+	if (r)
+		return r;
+	r = sideband_open(&c->sideband, SIDEBAND_PAGES);
+	if (r)
+		return fail(r, "perf's records of processes cannot be opened", why, why_size);
+	r = timeline_new(&c->timeline, c->bpf, c->sideband);
+	if (r)
+		return fail(r, "timeline", why, why_size);
+	r = opener_new(&c->opener, c->event, c->config->debug_dirs);
+	if (r)
+		return fail(r, "the opener cannot be started", why, why_size);
+	r = symbolizer_new(&c->symbolizer, c->event, c->opener, c->config->symbolizer);
+	if (r)
+		return fail(r, "the symbolizer cannot be started", why, why_size);
+	r = processes_new(&c->processes, c->opener);
+	if (r)
+		return fail(r, "process table", why, why_size);
+	r = processes_scan(c->processes, c->bpf);
+	if (r < 0)
+		return fail(r, "/proc cannot be read", why, why_size);
+	r = sessions_new(&c->sessions, c->bpf);
+	return r ? fail(r, "sessions", why, why_size) : 0;
+}
+
+static void write_banner(struct collector *c)
+{
+	struct utsname host;
+
+	uname(&host);
+	snprintf(c->banner, sizeof(c->banner), "profd %s on %s, %s %s", PROFD_VERSION,
+		host.nodename, host.sysname, host.release);
+}
+
+int collector_new(struct collector **out, sd_event *event, const struct config *config, char *why,
+	size_t why_size)
+{
+	struct collector *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return fail(-ENOMEM, "collector", why, why_size);
+	c->event = event;
+	c->config = config;
+	c->started = c->ticked = c->swept = monotonic_now();
+	write_banner(c);
+	r = store_open(&c->store, config->store, true, why, why_size);
+	if (!r)
+		r = open_sources(c, why, why_size);
+	if (!r) {
+		r = add_sources(c);
+		if (r)
+			fail(r, "event loop", why, why_size);
+	}
+	/* The clock last, so that it does not profile its own beginning. */
+	if (!r && config->cpu)
+		r = continuous_start(c, why, why_size);
+	if (r) {
+		collector_free(c);
+		return r;
+	}
+	*out = c;
+	return 0;
+}
+
+void collector_free(struct collector *c)
+{
+	if (!c)
+		return;
+	c->freeing = true;
+	sd_event_source_disable_unref(c->tick);
+	sd_event_source_disable_unref(c->bpf_source);
+	sd_event_source_disable_unref(c->sideband_source);
+	/* Its open requests end now: what is being published is given up. */
+	symbolizer_free(c->symbolizer);
+	while (c->streams)
+		stream_free(c->streams);
+	recordings_free(c);
+	sessions_free(c->sessions);
+	processes_free(c->processes);
+	opener_free(c->opener);
+	timeline_free(c->timeline);
+	sideband_close(c->sideband);
+	bpf_host_close(c->bpf);
+	store_close(c->store);
+	free(c);
+}
+
+void collector_stream_gone(struct collector *c, struct stream *s)
+{
+	if (c->continuous == s)
+		c->continuous = NULL;
+	if (c->freeing || c->streams)
+		return;
+	symbolizer_idle(c->symbolizer);
+	if (c->shutting_down && c->shutdown_done) {
+		c->shutdown_done(c->shutdown_userdata);
+		c->shutdown_done = NULL;
+	}
+}
+
+void collector_shutdown(struct collector *c, void (*done)(void *userdata), void *userdata)
+{
+	struct stream *s, *next;
+	struct recording *r, *next_recording;
+
+	c->shutting_down = true;
+	if (!c->streams) {
+		done(userdata);
+		return;
+	}
+	c->shutdown_done = done;
+	c->shutdown_userdata = userdata;
+	for (r = c->recordings; r; r = next_recording) {
+		next_recording = recording_next(r);
+		recording_stop(r, RECORDING_DAEMON_STOPPED);
+	}
+	for (s = c->streams; s; s = next) {
+		next = stream_next(s);
+		stream_stop(s);
+	}
+}
+
+void collector_close_window(struct collector *c)
+{
+	if (c->continuous)
+		stream_close_window(c->continuous);
+}
+
+const char *collector_store_path(const struct collector *c)
+{
+	return store_path(c->store);
+}
+
+/* ---- new settings --------------------------------------------------------------------------- */
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+int collector_reload(struct collector *c, const struct config *config)
+{
+	const struct config *old = c->config;
+	char why[512];
+	int r;
+
+	if (!same_text(old->store, config->store) || !same_text(old->socket, config->socket) ||
+		!same_text(old->cache, config->cache) || old->symbolizer != config->symbolizer ||
+		!same_text(old->debug_dirs, config->debug_dirs))
+		log_warning("paths, limits and symbols are kept as they were: they change with a "
+			    "restart only");
+	c->config = config;
+	if (c->shutting_down)
+		return 0;
+	if (c->continuous && config->cpu && old->frequency == config->frequency &&
+		old->clock == config->clock && old->exclude_self == config->exclude_self) {
+		if (old->window != config->window)
+			stream_set_window(c->continuous, config->window * NS_PER_SECOND);
+		return 0;
+	}
+	/* Rate and period belong to a file: a change closes the window. */
+	if (c->continuous)
+		stream_stop(c->continuous);
+	c->continuous = NULL;
+	if (!config->cpu)
+		return 0;
+	r = continuous_start(c, why, sizeof(why));
+	if (r)
+		log_error("the continuous profile does not run: %s", why);
+	return r;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * collector_impl.h - the collector's own context, for the files that together are the collector:
+ * collector.c (life and loop), stream.c, continuous.c, recording.c, status.c.
+ */
+#ifndef PROFD_COLLECTOR_IMPL_H
+#define PROFD_COLLECTOR_IMPL_H
+
+#include "collector/bpf_host.h"
+#include "collector/collector.h"
+#include "collector/opener.h"
+#include "collector/processes.h"
+#include "collector/sideband.h"
+#include "collector/stream.h"
+#include "collector/symbols.h"
+#include "collector/timeline.h"
+#include "store/store.h"
+
+#define NS_PER_SECOND 1000000000ULL
+
+struct collector {
+	sd_event *event;	     /* borrowed */
+	const struct config *config; /* borrowed */
+	struct store *store;
+	struct bpf_host *bpf;
+	struct sideband *sideband;
+	struct timeline *timeline;
+	struct opener *opener;
+	struct processes *processes;
+	struct sessions *sessions;
+	struct symbolizer *symbolizer;
+	sd_event_source *tick, *bpf_source, *sideband_source;
+
+	struct stream *streams;	   /* all; each is freed when its last file is written */
+	struct stream *continuous; /* NULL: nothing is profiled continuously */
+	struct recording *recordings;
+	struct peek *peeks; /* of the open window, on their way */
+
+	uint64_t started, ticked, swept; /* CLOCK_MONOTONIC */
+	uint64_t files_written, write_errors, files_deleted;
+	char last_write_error[256];
+	char banner[256]; /* first comment of every file: version, host, kernel */
+
+	void (*shutdown_done)(void *userdata);
+	void *shutdown_userdata;
+	bool shutting_down, freeing;
+};
+
+uint64_t monotonic_now(void);
+/* What CLOCK_REALTIME showed at a point of CLOCK_MONOTONIC. */
+struct timespec realtime_at(uint64_t monotonic);
+
+/* Drain in the next moments instead of at the next second: something waits for the horizon. */
+void collector_drain_soon(struct collector *c);
+/* A stream was freed; ends the shutdown when it was the last. */
+void collector_stream_gone(struct collector *c, struct stream *s);
+
+/* continuous.c */
+int continuous_start(struct collector *c, char *why, size_t why_size);
+
+/* recording.c: looks for targets that are gone; called once a second. */
+void recordings_tick(struct collector *c);
+struct recording *recording_next(const struct recording *r);
+void recordings_free(struct collector *c);
+/* An anonymous file with the profile, read-only, at offset 0. fd or -errno. */
+int profile_to_memory(const struct profile *p);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * publish.h - turns a window into a profile: asks the symbolizer module by module, then builds
+ * mappings, functions, locations and samples by the contract of notes on pprof: canonical
+ * mappings (ELF addresses), a name for every frame, labels pid, tid, comm, exe, cgroup,
+ * container.
+ */
+#ifndef PROFD_COLLECTOR_PUBLISH_H
+#define PROFD_COLLECTOR_PUBLISH_H
+
+#include <stdint.h>
+#include <time.h>
+
+#include "collector/window.h"
+#include "profile/profile.h"
+
+struct symbolizer;
+
+struct publish_info {
+	struct timespec start;	   /* CLOCK_REALTIME */
+	uint64_t duration, period; /* ns */
+	const char *const *comments;
+	size_t n_comments;
+};
+
+/* error: 0 with a profile (the callee's to free) and the number of samples in it, or -errno with
+ * NULL. */
+typedef void (*publish_done)(void *userdata, int error, struct profile *profile, uint64_t samples);
+
+/* Publishes what the window holds now; it keeps a reference. `done` is called exactly once,
+ * perhaps before this returns; with -ECANCELED when the symbolizer is freed first. 0, or -errno
+ * (then it is not called). */
+int publish_start(struct symbolizer *symbolizer, struct window *window,
+	const struct publish_info *info, publish_done done, void *userdata);
+
+#endif

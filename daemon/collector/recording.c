@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/* Recordings: a stream of one window, with an owner, an end and somebody who waits for it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "collector/collector_impl.h"
+#include "profile/pprof.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+/* Of the whole recording, in memory until it ends. */
+#define RECORDING_BYTES (64u << 20)
+
+struct recording {
+	struct collector *c;
+	struct stream *stream;
+	sd_event_source *deadline;
+	struct recording_request request; /* filter.pids and filter.tids are our own copies */
+	uint32_t *ids;
+	bool stopping;
+	enum recording_reason reason;
+	recording_done done;
+	void *userdata;
+	struct recording *prev, *next;
+};
+
+const char *recording_reason_text(enum recording_reason reason)
+{
+	static const char *const text[] = {
+		[RECORDING_TIME] = "time",
+		[RECORDING_STOPPED] = "stopped",
+		[RECORDING_TARGET_EXITED] = "target exited",
+		[RECORDING_DAEMON_STOPPED] = "daemon stopped",
+	};
+
+	return text[reason];
+}
+
+static void recording_free(struct recording *r)
+{
+	DL_DELETE(r->c->recordings, r);
+	sd_event_source_disable_unref(r->deadline);
+	free(r->ids);
+	free(r);
+}
+
+struct recording *recording_next(const struct recording *r)
+{
+	return r->next;
+}
+
+void recordings_free(struct collector *c)
+{
+	struct recording *r, *next;
+
+	DL_FOREACH_SAFE(c->recordings, r, next)
+	recording_free(r);
+}
+
+/* ---- its file ------------------------------------------------------------------------------- */
+
+int profile_to_memory(const struct profile *p)
+{
+	_cleanup_close_ int fd = memfd_create("profd-profile", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	char path[64];
+	int r, reader;
+
+	if (fd < 0)
+		return -errno;
+	r = pprof_write(p, fd);
+	if (r)
+		return r;
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
+		return -errno;
+	/* A descriptor of its own, that starts at 0 and cannot write. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	reader = open(path, O_RDONLY | O_CLOEXEC);
+	return reader < 0 ? -errno : reader;
+}
+
+static int store_recording(
+	struct recording *r, const struct stream_result *result, char *path, size_t path_size)
+{
+	struct store_file file;
+	int e = store_begin_record(r->c->store, "cpu", result->start, r->request.uid,
+		session_id(stream_session(r->stream)), &file);
+
+	if (e)
+		return e;
+	e = pprof_write(result->profile, file.fd);
+	if (e) {
+		store_abort(&file);
+		return e;
+	}
+	e = store_commit(&file, path, path_size);
+	if (!e)
+		r->c->files_written++;
+	return e;
+}
+
+/* What was collected is not lost with the store: it goes to whoever waits for it instead. */
+static void write_recording(struct recording *r, const struct stream_result *result,
+	struct recording_result *out, char *path, size_t path_size, char *message,
+	size_t message_size)
+{
+	int e;
+
+	if (!r->request.deliver) {
+		e = store_recording(r, result, path, path_size);
+		if (e) {
+			r->c->write_errors++;
+			*path = '\0';
+			snprintf(message, message_size,
+				"the store %s cannot be written (%s): the profile is handed over "
+				"instead",
+				store_path(r->c->store), strerror(-e));
+		} else if (!r->request.also_descriptor) {
+			return;
+		}
+	}
+	out->fd = profile_to_memory(result->profile);
+	if (out->fd < 0 && !*path) {
+		out->error = out->fd;
+		snprintf(message, message_size, "the profile cannot be handed over: %s",
+			strerror(-out->fd));
+	}
+}
+
+static int recording_finished(void *userdata, const struct stream_result *result)
+{
+	struct recording *r = userdata;
+	char path[4096] = "", message[512] = "";
+	struct ledger ledger;
+	struct recording_result out = {
+		.error = result->error,
+		.message = message,
+		.reason = r->reason,
+		.elapsed = (double)result->duration / (double)NS_PER_SECOND,
+		.samples = result->samples,
+		.path = path,
+		.fd = -1,
+	};
+
+	if (r->c->freeing) {
+		recording_free(r);
+		return -ECANCELED;
+	}
+	session_ledger(stream_session(r->stream), &ledger);
+	for (size_t i = 0; i < LOST_COUNT; i++)
+		out.lost += ledger.lost[i];
+	if (out.error)
+		snprintf(message, sizeof(message), "the profile cannot be put together: %s",
+			strerror(-out.error));
+	else
+		write_recording(r, result, &out, path, sizeof(path), message, sizeof(message));
+	if (r->done)
+		r->done(r->userdata, &out);
+	else
+		close_fd(out.fd);
+	recording_free(r);
+	return out.error;
+}
+
+/* ---- its end -------------------------------------------------------------------------------- */
+
+void recording_stop(struct recording *r, enum recording_reason reason)
+{
+	if (r->stopping)
+		return;
+	r->stopping = true;
+	r->reason = reason;
+	stream_stop(r->stream);
+}
+
+static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	recording_stop(userdata, RECORDING_TIME);
+	return 0;
+}
+
+/* Threads cannot be waited for by pidfd before 6.9, and other users' processes only be looked
+ * at: so the targets are looked up once a second, zombies counting as gone. */
+static bool task_lives(uint32_t id)
+{
+	char path[64], line[512];
+	_cleanup_fclose_ FILE *f = NULL;
+	const char *state;
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/stat", id);
+	f = fopen(path, "re");
+	if (!f || !fgets(line, sizeof(line), f))
+		return false;
+	state = strrchr(line, ')');
+	return !state || state[1] != ' ' || (state[2] != 'Z' && state[2] != 'X');
+}
+
+static bool target_lives(const struct recording *r)
+{
+	const struct session_filter *f = &r->request.filter;
+
+	for (size_t i = 0; i < f->n_pids; i++)
+		if (task_lives(f->pids[i]))
+			return true;
+	for (size_t i = 0; i < f->n_tids; i++)
+		if (task_lives(f->tids[i]))
+			return true;
+	return !f->n_pids && !f->n_tids;
+}
+
+void recordings_tick(struct collector *c)
+{
+	struct recording *r, *next;
+
+	DL_FOREACH_SAFE(c->recordings, r, next)
+	if (!r->stopping && !target_lives(r))
+		recording_stop(r, RECORDING_TARGET_EXITED);
+}
+
+/* ---- its beginning -------------------------------------------------------------------------- */
+
+static int copy_ids(struct recording *r)
+{
+	struct session_filter *f = &r->request.filter;
+
+	r->ids = calloc(f->n_pids + f->n_tids + 1, sizeof(*r->ids));
+	if (!r->ids)
+		return -ENOMEM;
+	if (f->n_pids)
+		memcpy(r->ids, f->pids, f->n_pids * sizeof(*r->ids));
+	if (f->n_tids)
+		memcpy(r->ids + f->n_pids, f->tids, f->n_tids * sizeof(*r->ids));
+	f->pids = r->ids;
+	f->tids = r->ids + f->n_pids;
+	return 0;
+}
+
+static int check_targets(
+	const struct recording *r, char *why, size_t why_size, char *hint, size_t hint_size)
+{
+	const struct session_filter *f = &r->request.filter;
+
+	for (size_t i = 0; i < f->n_pids + f->n_tids; i++) {
+		if (task_lives(r->ids[i]))
+			continue;
+		snprintf(why, why_size, "no %s %" PRIu32 " is running",
+			i < f->n_pids ? "process" : "thread", r->ids[i]);
+		snprintf(hint, hint_size, "look for it with ps -e%s or pgrep",
+			i < f->n_pids ? "" : "L");
+		return -ESRCH;
+	}
+	return 0;
+}
+
+static int arm_deadline(struct recording *r)
+{
+	if (!r->request.seconds)
+		return 0;
+	return sd_event_add_time_relative(r->c->event, &r->deadline, CLOCK_MONOTONIC,
+		r->request.seconds * 1000000ULL, 1000, on_deadline, r);
+}
+
+static int begin(struct recording *r, char *why, size_t why_size, char *hint, size_t hint_size)
+{
+	struct stream_config config = {
+		.session =
+			{
+				.kind = SESSION_RECORDING,
+				.frequency = r->request.frequency,
+				.clock = (enum clock_choice)r->c->config->clock,
+			},
+		.max_bytes = RECORDING_BYTES,
+		.finished = recording_finished,
+		.userdata = r,
+	};
+	int e = copy_ids(r);
+
+	if (e)
+		return e;
+	e = check_targets(r, why, why_size, hint, hint_size);
+	if (e)
+		return e;
+	config.session.filter = r->request.filter;
+	e = stream_start(r->c, &config, &r->stream, why, why_size);
+	if (e == -EBUSY)
+		snprintf(hint, hint_size, "wait until one ends: profctl status lists them");
+	if (e)
+		return e;
+	e = arm_deadline(r);
+	if (e) {
+		snprintf(why, why_size, "no timer for its end: %s", strerror(-e));
+		stream_free(r->stream);
+	}
+	return e;
+}
+
+int collector_record(struct collector *c, const struct recording_request *request,
+	recording_done done, void *userdata, struct recording **out, char *why, size_t why_size,
+	char *hint, size_t hint_size)
+{
+	struct recording *r;
+	int e;
+
+	*why = *hint = '\0';
+	if (c->shutting_down) {
+		snprintf(why, why_size, "profd is stopping");
+		snprintf(hint, hint_size, "try again when it has started: systemctl status profd");
+		return -ESHUTDOWN;
+	}
+	r = calloc(1, sizeof(*r));
+	if (!r) {
+		snprintf(why, why_size, "out of memory");
+		return -ENOMEM;
+	}
+	r->c = c;
+	r->request = *request;
+	r->done = done;
+	r->userdata = userdata;
+	DL_APPEND(c->recordings, r);
+	e = begin(r, why, why_size, hint, hint_size);
+	if (e) {
+		if (!*why)
+			snprintf(why, why_size, "%s", strerror(-e));
+		recording_free(r);
+		return e;
+	}
+	*out = r;
+	return 0;
+}
+
+void recording_progress(struct recording *r, double *elapsed, uint64_t *samples, uint64_t *lost)
+{
+	struct ledger ledger;
+
+	session_ledger(stream_session(r->stream), &ledger);
+	*lost = 0;
+	for (size_t i = 0; i < LOST_COUNT; i++)
+		*lost += ledger.lost[i];
+	*samples = ledger.taken - *lost;
+	*elapsed = (double)stream_elapsed(r->stream) / (double)NS_PER_SECOND;
+}
+
+uint32_t recording_session(const struct recording *r)
+{
+	return session_id(stream_session(r->stream));
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/* What `profctl status --json` prints. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "collector/collector_impl.h"
+#include "util/cleanup.h"
+
+static void add_u64(cJSON *object, const char *name, uint64_t value)
+{
+	/* Exact up to 2^53: at a million samples a second, for 285 years. */
+	cJSON_AddNumberToObject(object, name, (double)value);
+}
+
+static void add_samples(cJSON *object, const struct ledger *l)
+{
+	static const char *const ends[PROFD_END_COUNT] = {
+		[PROFD_END_COMPLETE] = "complete",
+		[PROFD_END_NO_USER] = "no_user_stack",
+		[PROFD_END_UNREADABLE] = "stack_not_readable",
+		[PROFD_END_FRAME_POINTER] = "no_frame_pointer",
+		[PROFD_END_LIMIT] = "too_many_frames",
+	};
+	cJSON *samples = cJSON_AddObjectToObject(object, "samples"), *lost, *stacks;
+
+	add_u64(samples, "ticks", l->ticks);
+	add_u64(samples, "idle", l->idle);
+	add_u64(samples, "filtered", l->filtered);
+	add_u64(samples, "taken", l->taken);
+	add_u64(samples, "written", l->written);
+	add_u64(samples, "pending", l->pending);
+	lost = cJSON_AddObjectToObject(samples, "lost");
+	for (size_t i = 0; i < LOST_COUNT; i++)
+		add_u64(lost, session_lost_name(i), l->lost[i]);
+	add_u64(samples, "outside_pid_namespace", l->invisible);
+	stacks = cJSON_AddObjectToObject(samples, "user_stacks");
+	for (size_t i = 0; i < PROFD_END_COUNT; i++)
+		add_u64(stacks, ends[i], l->end[i]);
+}
+
+static void add_sessions(cJSON *status, struct collector *c)
+{
+	cJSON *list = cJSON_AddArrayToObject(status, "sessions");
+
+	for (struct stream *s = c->streams; s; s = stream_next(s)) {
+		struct session *session = stream_session(s);
+		cJSON *one = cJSON_CreateObject();
+		struct ledger ledger;
+
+		session_ledger(session, &ledger);
+		add_u64(one, "id", session_id(session));
+		cJSON_AddStringToObject(one, "kind",
+			session_kind(session) == SESSION_CONTINUOUS ? "continuous" : "recording");
+		cJSON_AddStringToObject(one, "type", "cpu");
+		cJSON_AddStringToObject(one, "clock", session_clock(session));
+		add_u64(one, "frequency", session_frequency(session));
+		cJSON_AddStringToObject(one, "filter", session_filter_text(session));
+		cJSON_AddNumberToObject(
+			one, "elapsed", (double)stream_elapsed(s) / (double)NS_PER_SECOND);
+		add_samples(one, &ledger);
+		cJSON_AddItemToArray(list, one);
+	}
+}
+
+static void add_processes(cJSON *status, struct collector *c)
+{
+	struct processes_stats p = processes_stats(c->processes);
+	struct timeline_stats t = timeline_stats(c->timeline);
+	cJSON *object = cJSON_AddObjectToObject(status, "processes");
+
+	add_u64(object, "processes", p.processes);
+	add_u64(object, "images", p.images);
+	add_u64(object, "mappings", p.mappings);
+	add_u64(object, "modules", p.modules);
+	add_u64(object, "modules_open", p.modules_open);
+	add_u64(object, "modules_failed", p.modules_failed);
+	add_u64(object, "open_timeouts", opener_timeouts(c->opener));
+	add_u64(object, "rescans", p.rescans);
+	add_u64(object, "rescans_refused", p.rescans_refused);
+	add_u64(object, "bytes", p.bytes);
+	object = cJSON_AddObjectToObject(status, "records");
+	add_u64(object, "handled", t.records);
+	add_u64(object, "late", t.late);
+	add_u64(object, "lost", t.lost);
+	add_u64(object, "malformed", t.malformed);
+	add_u64(object, "queued", t.queued);
+}
+
+static void add_symbolizer(cJSON *status, struct collector *c)
+{
+	struct symbolizer_stats s = symbolizer_stats(c->symbolizer);
+	cJSON *object = cJSON_AddObjectToObject(status, "symbolizer");
+
+	add_u64(object, "requests", s.requests);
+	add_u64(object, "addresses", s.addresses);
+	add_u64(object, "cache_hits", s.cache_hits);
+	add_u64(object, "cache_bytes", s.cache_bytes);
+	add_u64(object, "crashes", s.crashes);
+	add_u64(object, "timeouts", s.timeouts);
+	add_u64(object, "modules_skipped", s.bad_modules);
+	add_u64(object, "answers_refused", s.refused_answers);
+	cJSON_AddBoolToObject(object, "seccomp", s.seccomp);
+	add_u64(object, "memory_limit", c->config->symbolizer);
+}
+
+static void add_store(cJSON *status, struct collector *c)
+{
+	cJSON *object = cJSON_AddObjectToObject(status, "store");
+
+	cJSON_AddStringToObject(object, "path", store_path(c->store));
+	add_u64(object, "files_written", c->files_written);
+	add_u64(object, "files_deleted", c->files_deleted);
+	add_u64(object, "write_errors", c->write_errors);
+	cJSON_AddStringToObject(object, "last_error", c->last_write_error);
+	add_u64(object, "window", c->config->window);
+	add_u64(object, "max_age", c->config->max_age);
+	add_u64(object, "max_size", c->config->max_size);
+}
+
+/* Resident bytes that belong to this process alone: mmapped BPF maps and files show up as
+ * RssFile and RssShmem, and are counted where they are made. */
+static uint64_t private_bytes(void)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/self/status", "re");
+	char line[256];
+	uint64_t kb = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "RssAnon: %" SCNu64, &kb) == 1)
+			break;
+	return kb * 1024;
+}
+
+static void add_host(cJSON *status, struct collector *c)
+{
+	const struct bpf_features *f = bpf_host_features(c->bpf);
+	cJSON *object = cJSON_AddObjectToObject(status, "kernel"), *notes;
+	char text[256];
+
+	cJSON_AddBoolToObject(object, "hardware_clock", f->hardware_clock);
+	cJSON_AddBoolToObject(object, "nested_pid_namespace", f->nested_pidns);
+	cJSON_AddNumberToObject(object, "perf_event_paranoid", f->perf_event_paranoid);
+	object = cJSON_AddObjectToObject(status, "memory");
+	add_u64(object, "private", private_bytes());
+	add_u64(object, "bpf_maps", bpf_host_map_bytes(c->bpf));
+	notes = cJSON_AddArrayToObject(status, "notes");
+	if (f->nested_pidns)
+		cJSON_AddItemToArray(notes,
+			cJSON_CreateString("profd runs in a pid namespace: processes outside of it "
+					   "cannot be seen, and are counted as filtered"));
+	if (!symbolizer_stats(c->symbolizer).seccomp)
+		cJSON_AddItemToArray(notes,
+			cJSON_CreateString("no seccomp filter has been confirmed by the symbolizer "
+					   "so far"));
+	if (*c->last_write_error) {
+		snprintf(text, sizeof(text), "the last window could not be written: %.200s",
+			c->last_write_error);
+		cJSON_AddItemToArray(notes, cJSON_CreateString(text));
+	}
+}
+
+cJSON *collector_status(struct collector *c)
+{
+	cJSON *status = cJSON_CreateObject();
+	struct ledger total;
+
+	if (!status)
+		return NULL;
+	sessions_ledger(c->sessions, &total);
+	cJSON_AddStringToObject(status, "version", PROFD_VERSION);
+	cJSON_AddNumberToObject(status, "pid", getpid());
+	cJSON_AddNumberToObject(
+		status, "uptime", (double)(monotonic_now() - c->started) / (double)NS_PER_SECOND);
+	add_samples(status, &total);
+	add_sessions(status, c);
+	add_processes(status, c);
+	add_symbolizer(status, c);
+	add_store(status, c);
+	add_host(status, c);
+	return status;
+}
+
+void collector_status_line(struct collector *c, char *text, size_t size)
+{
+	struct ledger total;
+	uint64_t lost = 0;
+
+	sessions_ledger(c->sessions, &total);
+	for (size_t i = 0; i < LOST_COUNT; i++)
+		lost += total.lost[i];
+	snprintf(text, size, "%" PRIu64 " samples, %" PRIu64 " lost, %" PRIu64 " files written%s",
+		total.taken, lost, c->files_written,
+		*c->last_write_error ? ", the store cannot be written" : "");
+}

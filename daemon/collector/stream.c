@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/stream.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collector/collector_impl.h"
+#include "collector/publish.h"
+#include "util/log.h"
+#include <utlist.h>
+
+struct stream {
+	struct collector *c;
+	struct session *session;
+	struct window *window;
+	struct stream_config config;
+	uint64_t started;
+	uint64_t window_ends; /* UINT64_MAX: when it is stopped */
+	uint64_t stopped;     /* 0: the clock runs */
+	unsigned flushes;     /* windows that are being published */
+	bool ended;	      /* the last window is closed */
+	struct stream *prev, *next;
+};
+
+/* A window that is being published. */
+struct flush {
+	struct stream *stream;
+	struct window *window;
+	struct timespec start;
+	uint64_t duration;
+	stream_finished finished;
+	void *userdata;
+	bool peek, last;
+};
+
+struct session *stream_session(const struct stream *s)
+{
+	return s->session;
+}
+
+struct window *stream_window(const struct stream *s)
+{
+	return s->window;
+}
+
+bool stream_stopping(const struct stream *s)
+{
+	return s->stopped;
+}
+
+bool stream_due(const struct stream *s, uint64_t now)
+{
+	return !s->ended && s->window_ends <= now;
+}
+
+struct stream *stream_next(const struct stream *s)
+{
+	return s->next;
+}
+
+uint64_t stream_elapsed(const struct stream *s)
+{
+	return (s->stopped ? s->stopped : monotonic_now()) - s->started;
+}
+
+void stream_free(struct stream *s)
+{
+	struct collector *c = s->c;
+
+	session_release(s->session);
+	window_unref(s->window);
+	DL_DELETE(c->streams, s);
+	collector_stream_gone(c, s);
+	free(s);
+}
+
+static int open_window(struct stream *s, uint64_t start)
+{
+	struct window *w;
+	int r = window_new(&w, start, (uint32_t)realtime_at(start).tv_nsec, s->config.max_bytes);
+
+	if (r)
+		return r;
+	s->window = w;
+	s->window_ends = s->config.window ? start + s->config.window : UINT64_MAX;
+	return 0;
+}
+
+int stream_start(struct collector *c, const struct stream_config *config, struct stream **out,
+	char *why, size_t why_size)
+{
+	struct stream *s = calloc(1, sizeof(*s));
+	int r = -ENOMEM;
+
+	if (!s) {
+		snprintf(why, why_size, "out of memory");
+		return -ENOMEM;
+	}
+	s->c = c;
+	s->config = *config;
+	s->started = monotonic_now();
+	r = open_window(s, s->started);
+	if (r) {
+		snprintf(why, why_size, "out of memory for a window");
+		free(s);
+		return r;
+	}
+	r = sessions_start(c->sessions, &config->session, &s->session, why, why_size);
+	if (r) {
+		window_unref(s->window);
+		free(s);
+		return r;
+	}
+	DL_APPEND(c->streams, s);
+	*out = s;
+	return 0;
+}
+
+/* ---- publishing ----------------------------------------------------------------------------- */
+
+static void published(void *userdata, int error, struct profile *profile, uint64_t samples)
+{
+	struct flush *f = userdata;
+	struct stream *s = f->stream;
+	struct stream_result result = {
+		.error = error,
+		.profile = profile,
+		.window = f->window,
+		.start = f->start,
+		.duration = f->duration,
+		.samples = samples,
+		.last = f->last,
+	};
+	int r = f->finished(f->userdata, &result);
+
+	if (!f->peek) {
+		if (r)
+			session_count_lost(s->session, LOST_STORE, window_samples(f->window));
+		else
+			session_count_written(s->session, window_samples(f->window));
+	}
+	profile_free(profile);
+	window_unref(f->window);
+	free(f);
+	s->flushes--;
+	if (s->ended && !s->flushes)
+		stream_free(s);
+	else
+		symbolizer_idle(s->c->symbolizer);
+}
+
+static void publish(struct stream *s, struct window *window, uint64_t end, struct flush *f)
+{
+	char about[256];
+	const char *comments[] = {s->c->banner, about};
+	struct publish_info info;
+	int r;
+
+	snprintf(about, sizeof(about), "%u Hz %s, %s", session_frequency(s->session),
+		session_clock(s->session), session_filter_text(s->session));
+	f->stream = s;
+	f->window = window_ref(window);
+	f->start = realtime_at(window_start(window));
+	f->duration = end - window_start(window);
+	info = (struct publish_info){
+		.start = f->start,
+		.duration = f->duration,
+		.period = session_period_ns(s->session),
+		.comments = comments,
+		.n_comments = sizeof(comments) / sizeof(*comments),
+	};
+	s->flushes++;
+	r = publish_start(s->c->symbolizer, window, &info, published, f);
+	if (r)
+		published(f, r, NULL, 0);
+}
+
+/* Hands the open window over to be published. Without memory it stays open, and the next call
+ * tries again. The stream may be gone when this returns. */
+static void flush_window(struct stream *s, uint64_t end, bool last)
+{
+	struct flush *f = calloc(1, sizeof(*f));
+	struct window *closed = s->window;
+
+	if (end < window_start(closed))
+		end = window_start(closed);
+	if (!f || (!last && open_window(s, end))) {
+		log_error("out of memory: a window stays open");
+		free(f);
+		s->window_ends += NS_PER_SECOND;
+		return;
+	}
+	f->finished = s->config.finished;
+	f->userdata = s->config.userdata;
+	f->last = s->ended = last;
+	if (last)
+		s->window = NULL;
+	s->flushes++; /* keeps the stream until the last line of this function */
+	publish(s, closed, end, f);
+	window_unref(closed);
+	if (!--s->flushes && s->ended)
+		stream_free(s);
+}
+
+int stream_peek(struct stream *s, stream_finished finished, void *userdata)
+{
+	struct flush *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	f->peek = true;
+	f->finished = finished;
+	f->userdata = userdata;
+	publish(s, s->window, monotonic_now(), f);
+	return 0;
+}
+
+/* ---- samples and time ----------------------------------------------------------------------- */
+
+void stream_set_window(struct stream *s, uint64_t window)
+{
+	s->config.window = window;
+	if (!s->stopped)
+		s->window_ends = window_start(s->window) + window;
+}
+
+void stream_close_window(struct stream *s)
+{
+	if (s->stopped)
+		return;
+	s->window_ends = monotonic_now();
+	collector_drain_soon(s->c);
+}
+
+void stream_stop(struct stream *s)
+{
+	if (s->stopped)
+		return;
+	session_stop(s->session);
+	s->stopped = monotonic_now();
+	s->window_ends = s->stopped;
+	collector_drain_soon(s->c);
+}
+
+void stream_add(struct stream *s, const struct window_sample *sample)
+{
+	if (!s->stopped && sample->time >= s->window_ends)
+		flush_window(s, s->window_ends, false);
+	if (!s->window || window_add(s->window, sample))
+		session_count_lost(s->session, LOST_WINDOW, 1);
+}
+
+void stream_advance(struct stream *s, uint64_t horizon)
+{
+	if (s->ended || horizon < s->window_ends)
+		return;
+	flush_window(s, s->window_ends, s->stopped);
+}
