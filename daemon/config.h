@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * config.h - profd's settings: /etc/profd/profd.conf (INI), each key also a flag of profd
- * (`_` becomes `-`). One table in config.c drives parsing, checking, --help and profd.conf(5).
+ * (`_` becomes `-`). One table in config.c drives parsing, checking and --help; a unit test
+ * holds profd.conf(5) and the example file against it.
  */
 #ifndef PROFD_CONFIG_H
 #define PROFD_CONFIG_H
@@ -35,14 +36,28 @@ struct config {
 
 #define CONFIG_PATH "/etc/profd/profd.conf"
 
-/* Fills in the defaults. config_free releases what it holds. 0 or -errno. */
+/* Fills in the defaults. config_free releases what it holds (also after a failure; twice is
+ * fine). 0 or -errno. */
 int config_init(struct config *c);
 void config_free(struct config *c);
 /* Reads a file; writes every mistake to `errors`, as "FILE:LINE: what, why, what is allowed".
- * Returns the number of mistakes, or -errno when the file cannot be read. */
+ * Returns the number of mistakes, or -errno when the file cannot be read. Keys without a mistake
+ * are set, so a config with mistakes is to be thrown away. */
 int config_load(struct config *c, const char *path, FILE *errors);
-/* Sets one key ("max_age"); 0, or -EINVAL with one line in `why`, -ENOENT for an unknown key. */
-int config_set(struct config *c, const char *section, const char *key, const char *value,
-	char *why, size_t why_size);
+/* Sets one key ("max_age"); section NULL: any, since names are unique. 0, or with one line in
+ * `why`: -EINVAL for a value that is not allowed, -ENOENT for an unknown key, -ENOMEM. */
+int config_set(struct config *c, const char *section, const char *key, const char *value, char *why,
+	size_t why_size);
+
+/* What a user is told about a key. */
+struct config_key {
+	const char *section, *name;
+	const char *value;    /* placeholder for --help: "HZ" */
+	const char *fallback; /* the default, as it would be written in the file */
+	const char *help;     /* half a sentence */
+	bool is_path;	      /* one absolute path */
+};
+/* Key number i, or NULL beyond the last. */
+const struct config_key *config_key(size_t i);
 
 #endif
