@@ -2,7 +2,8 @@
 /*
  * helper.h - child processes of the collector: fork + exec of the daemon's own executable, so
  * that the tenth is as bare as the first. A helper starts with descriptors 0-2 (0 and 1 on
- * /dev/null, 2 the daemon's log) and HELPER_SOCKET only.
+ * /dev/null, 2 the daemon's log) and HELPER_SOCKET only, in a session of its own (a Ctrl-C for
+ * the daemon is not for it), with default signals, and dies with the daemon.
  */
 #ifndef PROFD_COLLECTOR_HELPER_H
 #define PROFD_COLLECTOR_HELPER_H
@@ -11,7 +12,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define HELPER_SOCKET 3 /* a SOCK_STREAM (symbolizer) or SOCK_SEQPACKET (opener) unix socket */
+#define HELPER_SOCKET	 3 /* a SOCK_STREAM (symbolizer) or SOCK_SEQPACKET (opener) unix socket */
+#define HELPER_MAX_FDS	 8 /* descriptors in one message */
+#define HELPER_MAX_STUCK 4 /* killed ones that may hang in the kernel at once */
 
 struct helper {
 	pid_t pid;  /* -1: none */
@@ -20,15 +23,23 @@ struct helper {
 };
 #define HELPER_NONE ((struct helper){.pid = -1, .socket = -1, .pidfd = -1})
 
-/* Starts `profd --helper NAME [ARG]` with a socket pair of the given type. 0 or -errno. */
+/* Starts `profd --helper NAME [ARG]` (arg may be NULL) with a socket pair of the given type. It is
+ * the running program (/proc/self/exe) that is started, so main() of a unit test can be a helper,
+ * too. 0 or -errno, also of the exec; -EAGAIN when HELPER_MAX_STUCK helpers could not be killed
+ * yet. */
 int helper_start(struct helper *h, const char *name, const char *arg, int socket_type);
+
 /* Kills it if it still runs, reaps it, closes everything; returns the wait status (0 if there was
- * none). Safe to call twice. */
+ * none). Safe to call twice. A process that a dead FUSE server holds in the kernel cannot be
+ * killed (fs/fuse/dev.c, request_wait_answer): it is left behind after 0.2 s, counts as killed,
+ * and is reaped by a later call. */
 int helper_stop(struct helper *h);
 
-/* One message with up to `n_fds` descriptors. Return bytes or -errno. */
+/* One message with up to HELPER_MAX_FDS descriptors (borrowed). Returns bytes or -errno. */
 ssize_t helper_send(int socket, const void *data, size_t size, const int *fds, size_t n_fds);
-/* *n_fds: in: room, out: received (owned by the caller, close-on-exec). */
+/* *n_fds: in: room, out: received (owned by the caller, close-on-exec). Returns bytes, 0 at the
+ * end of the stream, or -errno; -EMSGSIZE for a message or a set of descriptors that does not fit:
+ * nothing is received then. */
 ssize_t helper_receive(int socket, void *data, size_t size, int *fds, size_t *n_fds);
 
 #endif
