@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT */
+#include "profile/profile.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "profile/private.h"
+#include "profile/strings.h"
+#include "util/grow.h"
+#include "util/hash.h"
+
+/* Makes the unused entry 0. */
+static int begin_tables(struct profile *p)
+{
+	struct profile_private *v = p->private;
+	int r = grow(p->mappings, p->n_mappings, v->mapping_capacity, 1);
+	if (r == 0)
+		r = grow(p->functions, p->n_functions, v->function_capacity, 1);
+	if (r == 0)
+		r = grow(p->locations, p->n_locations, v->location_capacity, 1);
+	if (r < 0)
+		return r;
+	p->mappings[p->n_mappings++] = (struct mapping){0};
+	p->functions[p->n_functions++] = (struct function){0};
+	p->locations[p->n_locations++] = (struct location){0};
+	v->mappings.done = v->functions.done = v->locations.done = v->merge_mappings.done = 1;
+	return 0;
+}
+
+struct profile *profile_new(void)
+{
+	struct profile *p = calloc(1, sizeof(*p));
+	if (!p)
+		return NULL;
+	p->private = calloc(1, sizeof(*p->private));
+	p->strings = strings_new();
+	if (!p->private || !p->strings || begin_tables(p) < 0) {
+		profile_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+void profile_free(struct profile *p)
+{
+	if (!p)
+		return;
+	if (p->private) {
+		intern_free(&p->private->mappings.ids);
+		intern_free(&p->private->functions.ids);
+		intern_free(&p->private->locations.ids);
+		intern_free(&p->private->samples.ids);
+		intern_free(&p->private->merge_mappings.ids);
+	}
+	strings_free(p->strings);
+	free(p->sample_types);
+	free(p->mappings);
+	free(p->functions);
+	free(p->locations);
+	free(p->lines);
+	free(p->samples);
+	free(p->values);
+	free(p->location_ids);
+	free(p->labels);
+	free(p->comments);
+	free(p->private);
+	free(p);
+}
+
+int profile_index_update(const struct profile *p, struct profile_index *index, size_t n,
+	uint32_t bias, uint64_t (*hash)(const struct profile *p, size_t i))
+{
+	for (; index->done < n; index->done++) {
+		int r = intern_add(&index->ids, hash(p, index->done), (uint32_t)index->done + bias);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- strings and headers ------------------------------------------------------------------ */
+
+int64_t profile_string_n(struct profile *p, const char *text, size_t n)
+{
+	return strings_add(p->strings, text, n);
+}
+
+int64_t profile_string(struct profile *p, const char *text)
+{
+	return strings_add(p->strings, text, strlen(text));
+}
+
+const char *profile_text(const struct profile *p, uint32_t string)
+{
+	return strings_text(p->strings, string);
+}
+
+int profile_add_sample_type(struct profile *p, const char *type, const char *unit)
+{
+	/* Samples have one value for each type that there was. */
+	if (p->n_samples)
+		return -EINVAL;
+	int64_t type_id = profile_string(p, type);
+	int64_t unit_id = profile_string(p, unit);
+	if (type_id < 0 || unit_id < 0)
+		return (int)(type_id < 0 ? type_id : unit_id);
+	int r = grow(p->sample_types, p->n_sample_types, p->private->sample_type_capacity, 1);
+	if (r < 0)
+		return r;
+	p->sample_types[p->n_sample_types++] = (struct value_type){
+		(uint32_t)type_id, (uint32_t)unit_id};
+	return 0;
+}
+
+int profile_append_comment(struct profile *p, uint32_t string)
+{
+	int r = grow(p->comments, p->n_comments, p->private->comment_capacity, 1);
+	if (r < 0)
+		return r;
+	p->comments[p->n_comments++] = string;
+	return 0;
+}
+
+int profile_add_comment(struct profile *p, const char *text)
+{
+	int64_t id = profile_string(p, text);
+	if (id < 0)
+		return (int)id;
+	for (size_t i = 0; i < p->n_comments; i++) {
+		if (p->comments[i] == id)
+			return 0;
+	}
+	return profile_append_comment(p, (uint32_t)id);
+}
+
+/* ---- mappings and functions --------------------------------------------------------------- */
+
+/* What is looked for: structs are compared by member, since padding has no value. */
+struct wanted {
+	const struct profile *p;
+	const void *entry;
+	const struct line *lines;
+	size_t n_lines;
+};
+
+static uint64_t hash_mapping(const struct mapping *m)
+{
+	uint64_t words[] = {m->start, m->limit, m->offset, (uint64_t)m->file << 32 | m->build_id};
+	return hash_bytes(words, sizeof(words));
+}
+
+static uint64_t hash_mapping_at(const struct profile *p, size_t i)
+{
+	return hash_mapping(&p->mappings[i]);
+}
+
+static bool equal_mapping(const void *userdata, uint32_t id)
+{
+	const struct wanted *w = userdata;
+	const struct mapping *a = w->entry, *b = &w->p->mappings[id];
+	return a->start == b->start && a->limit == b->limit && a->offset == b->offset &&
+	       a->file == b->file && a->build_id == b->build_id &&
+	       a->has_functions == b->has_functions && a->has_filenames == b->has_filenames &&
+	       a->has_line_numbers == b->has_line_numbers &&
+	       a->has_inline_frames == b->has_inline_frames;
+}
+
+int64_t profile_append_mapping(struct profile *p, const struct mapping *mapping)
+{
+	int r = grow(p->mappings, p->n_mappings, p->private->mapping_capacity, 1);
+	if (r < 0)
+		return r;
+	p->mappings[p->n_mappings] = *mapping;
+	return (int64_t)p->n_mappings++;
+}
+
+int64_t profile_add_mapping(struct profile *p, const struct mapping *mapping)
+{
+	struct profile_index *index = &p->private->mappings;
+	int r = profile_index_update(p, index, p->n_mappings, 0, hash_mapping_at);
+	if (r < 0)
+		return r;
+	struct wanted wanted = {.p = p, .entry = mapping};
+	uint32_t id = intern_find(&index->ids, hash_mapping(mapping), equal_mapping, &wanted);
+	return id ? id : profile_append_mapping(p, mapping);
+}
+
+static uint64_t hash_function(const struct function *f)
+{
+	uint64_t words[] = {
+		(uint64_t)f->name << 32 | f->system_name, f->filename, (uint64_t)f->start_line};
+	return hash_bytes(words, sizeof(words));
+}
+
+static uint64_t hash_function_at(const struct profile *p, size_t i)
+{
+	return hash_function(&p->functions[i]);
+}
+
+static bool equal_function(const void *userdata, uint32_t id)
+{
+	const struct wanted *w = userdata;
+	const struct function *a = w->entry, *b = &w->p->functions[id];
+	return a->name == b->name && a->system_name == b->system_name &&
+	       a->filename == b->filename && a->start_line == b->start_line;
+}
+
+int64_t profile_append_function(struct profile *p, const struct function *function)
+{
+	int r = grow(p->functions, p->n_functions, p->private->function_capacity, 1);
+	if (r < 0)
+		return r;
+	p->functions[p->n_functions] = *function;
+	return (int64_t)p->n_functions++;
+}
+
+int64_t profile_add_function(struct profile *p, const struct function *function)
+{
+	struct profile_index *index = &p->private->functions;
+	int r = profile_index_update(p, index, p->n_functions, 0, hash_function_at);
+	if (r < 0)
+		return r;
+	struct wanted wanted = {.p = p, .entry = function};
+	uint32_t id = intern_find(&index->ids, hash_function(function), equal_function, &wanted);
+	return id ? id : profile_append_function(p, function);
+}
+
+/* ---- locations ---------------------------------------------------------------------------- */
+
+static uint64_t hash_location(const struct location *l, const struct line *lines, size_t n_lines)
+{
+	uint64_t words[] = {l->address, (uint64_t)l->mapping << 1 | l->is_folded, n_lines};
+	uint64_t hash = hash_bytes(words, sizeof(words));
+	for (size_t i = 0; i < n_lines; i++) {
+		uint64_t line[] = {
+			lines[i].function, (uint64_t)lines[i].line, (uint64_t)lines[i].column};
+		hash = hash_more(hash, line, sizeof(line));
+	}
+	return hash;
+}
+
+static uint64_t hash_location_at(const struct profile *p, size_t i)
+{
+	const struct location *l = &p->locations[i];
+	return hash_location(l, p->lines + l->first_line, l->n_lines);
+}
+
+static bool equal_location(const void *userdata, uint32_t id)
+{
+	const struct wanted *w = userdata;
+	const struct location *a = w->entry, *b = &w->p->locations[id];
+	if (a->address != b->address || a->mapping != b->mapping || a->is_folded != b->is_folded ||
+		w->n_lines != b->n_lines)
+		return false;
+	for (size_t i = 0; i < w->n_lines; i++) {
+		const struct line *x = &w->lines[i], *y = &w->p->lines[b->first_line + i];
+		if (x->function != y->function || x->line != y->line || x->column != y->column)
+			return false;
+	}
+	return true;
+}
+
+int64_t profile_append_location(struct profile *p, const struct location *location,
+	const struct line *lines, size_t n_lines)
+{
+	int r = grow(p->locations, p->n_locations, p->private->location_capacity, 1);
+	if (r == 0)
+		r = grow(p->lines, p->n_lines, p->private->line_capacity, n_lines);
+	if (r < 0)
+		return r;
+	struct location *l = &p->locations[p->n_locations];
+	*l = *location;
+	l->first_line = (uint32_t)p->n_lines;
+	l->n_lines = (uint32_t)n_lines;
+	if (n_lines)
+		memcpy(p->lines + p->n_lines, lines, n_lines * sizeof(*lines));
+	p->n_lines += n_lines;
+	return (int64_t)p->n_locations++;
+}
+
+int64_t profile_add_location(struct profile *p, const struct location *location,
+	const struct line *lines, size_t n_lines)
+{
+	if (location->mapping >= p->n_mappings)
+		return -EINVAL;
+	for (size_t i = 0; i < n_lines; i++) {
+		if (!lines[i].function || lines[i].function >= p->n_functions)
+			return -EINVAL;
+	}
+	struct profile_index *index = &p->private->locations;
+	int r = profile_index_update(p, index, p->n_locations, 0, hash_location_at);
+	if (r < 0)
+		return r;
+	struct wanted wanted = {p, location, lines, n_lines};
+	uint64_t hash = hash_location(location, lines, n_lines);
+	uint32_t id = intern_find(&index->ids, hash, equal_location, &wanted);
+	return id ? id : profile_append_location(p, location, lines, n_lines);
+}
+
+/* ---- samples ------------------------------------------------------------------------------ */
+
+struct wanted_sample {
+	const struct profile *p;
+	const uint32_t *locations;
+	size_t n_locations;
+	const struct label *labels;
+	size_t n_labels;
+};
+
+static uint64_t hash_sample(const struct wanted_sample *s)
+{
+	uint64_t hash = hash_bytes(s->locations, s->n_locations * sizeof(*s->locations));
+	for (size_t i = 0; i < s->n_labels; i++) {
+		const struct label *l = &s->labels[i];
+		uint64_t words[] = {(uint64_t)l->key << 32 | l->str, (uint64_t)l->num, l->num_unit};
+		hash = hash_more(hash, words, sizeof(words));
+	}
+	return hash;
+}
+
+static struct wanted_sample sample_at(const struct profile *p, size_t i)
+{
+	const struct sample *s = &p->samples[i];
+	return (struct wanted_sample){p, p->location_ids + s->first_location, s->n_locations,
+		p->labels + s->first_label, s->n_labels};
+}
+
+static uint64_t hash_sample_at(const struct profile *p, size_t i)
+{
+	struct wanted_sample s = sample_at(p, i);
+	return hash_sample(&s);
+}
+
+static bool equal_sample(const void *userdata, uint32_t id)
+{
+	const struct wanted_sample *a = userdata;
+	struct wanted_sample b = sample_at(a->p, id - 1);
+	if (a->n_locations != b.n_locations || a->n_labels != b.n_labels)
+		return false;
+	for (size_t i = 0; i < b.n_locations; i++) {
+		if (a->locations[i] != b.locations[i])
+			return false;
+	}
+	for (size_t i = 0; i < b.n_labels; i++) {
+		const struct label *x = &a->labels[i], *y = &b.labels[i];
+		if (x->key != y->key || x->str != y->str || x->num != y->num ||
+			x->num_unit != y->num_unit)
+			return false;
+	}
+	return true;
+}
+
+int profile_append_sample(struct profile *p, const uint32_t *locations, size_t n_locations,
+	const struct label *labels, size_t n_labels, const int64_t *values)
+{
+	struct profile_private *v = p->private;
+	size_t n_values = p->n_sample_types * p->n_samples;
+	int r = grow(p->samples, p->n_samples, v->sample_capacity, 1);
+	if (r == 0)
+		r = grow(p->location_ids, p->n_location_ids, v->location_id_capacity, n_locations);
+	if (r == 0)
+		r = grow(p->labels, p->n_labels, v->label_capacity, n_labels);
+	if (r == 0)
+		r = grow(p->values, n_values, v->value_capacity, p->n_sample_types);
+	if (r < 0)
+		return r;
+	p->samples[p->n_samples] = (struct sample){(uint32_t)p->n_location_ids,
+		(uint32_t)n_locations, (uint32_t)p->n_labels, (uint32_t)n_labels};
+	if (n_locations)
+		memcpy(p->location_ids + p->n_location_ids, locations,
+			n_locations * sizeof(*locations));
+	if (n_labels)
+		memcpy(p->labels + p->n_labels, labels, n_labels * sizeof(*labels));
+	if (p->n_sample_types)
+		memcpy(p->values + n_values, values, p->n_sample_types * sizeof(*values));
+	p->n_location_ids += n_locations;
+	p->n_labels += n_labels;
+	p->n_samples++;
+	return 0;
+}
+
+/* Sums stay at the ends of the range rather than wrap. */
+static int64_t add_saturated(int64_t a, int64_t b)
+{
+	int64_t sum;
+	if (__builtin_add_overflow(a, b, &sum))
+		return a < 0 ? INT64_MIN : INT64_MAX;
+	return sum;
+}
+
+int profile_add_sample(struct profile *p, const uint32_t *locations, size_t n_locations,
+	const struct label *labels, size_t n_labels, const int64_t *values)
+{
+	for (size_t i = 0; i < n_locations; i++) {
+		if (!locations[i] || locations[i] >= p->n_locations)
+			return -EINVAL;
+	}
+	struct profile_index *index = &p->private->samples;
+	int r = profile_index_update(p, index, p->n_samples, 1, hash_sample_at);
+	if (r < 0)
+		return r;
+	struct wanted_sample wanted = {p, locations, n_locations, labels, n_labels};
+	uint32_t id = intern_find(&index->ids, hash_sample(&wanted), equal_sample, &wanted);
+	if (!id)
+		return profile_append_sample(p, locations, n_locations, labels, n_labels, values);
+	int64_t *sum = p->values + (size_t)(id - 1) * p->n_sample_types;
+	for (size_t i = 0; i < p->n_sample_types; i++)
+		sum[i] = add_saturated(sum[i], values[i]);
+	return 0;
+}
