@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+"""profctl record: whom it watches, how it ends, what it prints and returns."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+import pprof
+from profd import PROFCTL, PROGRAMS, Program, unprivileged, wait_for
+
+
+@pytest.mark.parametrize(
+    "command, code",
+    [
+        (["true"], 0),
+        (["sh", "-c", "exit 7"], 7),
+        (["sh", "-c", "kill -9 $$"], 137),
+        (["/nonexistent"], 127),
+        (["/etc/passwd"], 126),
+    ],
+)
+def test_command_exit_code(daemon, tmp_path, command, code):
+    result = daemon.ctl("record", "-o", tmp_path / "p", "--", *command, check=False)
+    assert result.returncode == code, result.stderr
+
+
+def test_command_passes_input_and_output_through(daemon, tmp_path):
+    result = daemon.ctl("record", "-o", tmp_path / "p", "--", "cat", input="through")
+    assert result.stdout.startswith("through")
+
+
+def test_command_is_profiled_from_its_first_instruction_with_children(quiet_daemon, tmp_path):
+    process, out = quiet_daemon.start_record(
+        "--frequency", 997, "--", PROGRAMS / "forks", 50, 3, 10, "exec"
+    )
+    process.communicate()
+    profile = pprof.read(out)
+    assert len({s.labels["pid"] for s in profile.samples}) > 100
+    assert profile.cumulative()["short_burn"] > 1000
+    # What the kernel and the loader do before main() is part of it.
+    assert any("execve" in name for name in profile.cumulative())
+
+
+def test_without_children(daemon):
+    with Program("forks", 20, 60, 10) as program:
+        alone = daemon.record("--pid", program.pid, "--seconds", 2)
+        family = daemon.record("--pid", program.pid, "--children", "--seconds", 2)
+    assert {s.labels["pid"] for s in alone.samples} <= {program.pid}
+    assert family.cumulative()["short_burn"] > 20
+
+
+def test_one_thread(daemon):
+    with Program("threads", 4, 60) as program:
+        tids = [int(t) for t in os.listdir(f"/proc/{program.pid}/task")]
+        tid = max(tids)
+        profile = daemon.record("--tid", tid, "--seconds", 2, "--frequency", 499)
+    assert {s.labels["tid"] for s in profile.samples} == {tid}
+
+
+def test_comm(daemon):
+    with Program("burn3", 60) as one, Program("comms", 60) as other:
+        profile = daemon.record("--comm", "first-name", "--seconds", 2)
+    assert {s.labels["pid"] for s in profile.samples} == {other.pid} != {one.pid}
+
+
+@pytest.fixture
+def cgroup():
+    """A cgroup of this test's own, in whichever hierarchy can have one."""
+    for root in ("/sys/fs/cgroup/memory", "/sys/fs/cgroup"):
+        path = f"{root}/profd-test-{os.getpid()}"
+        if os.path.exists(f"{root}/cgroup.procs"):
+            os.makedirs(f"{path}/inner")
+            yield path
+            wait_for(lambda: not open(f"{path}/inner/cgroup.procs").read(), what="its end")
+            os.rmdir(f"{path}/inner")
+            os.rmdir(path)
+            return
+    pytest.fail("no cgroup hierarchy to test with")
+
+
+def test_cgroup(daemon, cgroup):
+    with Program("burn3", 60) as inside, Program("burn3", 60) as outside:
+        with open(f"{cgroup}/inner/cgroup.procs", "w") as procs:
+            procs.write(str(inside.pid))
+        profile = daemon.record("--cgroup", cgroup, "--seconds", 2)
+    pids = {s.labels["pid"] for s in profile.samples}
+    assert pids == {inside.pid} and outside.pid not in pids
+    assert profile.total() > 50
+
+
+def test_seconds_are_kept(daemon):
+    start = time.monotonic()
+    profile = daemon.record("--seconds", 2)
+    assert 1.9 < profile.duration_nanos / 1e9 < 2.3
+    assert time.monotonic() - start < 15
+
+
+def test_path_is_the_last_line_and_no_progress_in_a_pipe(daemon):
+    result = daemon.ctl("record", "--seconds", 2)
+    assert len(result.stdout.splitlines()) == 1
+    assert pprof.read(result.stdout.splitlines()[-1])
+    assert "\r" not in result.stderr and "\x1b" not in result.stderr
+
+
+def test_interrupt_keeps_what_there_is(daemon):
+    with Program("burn3", 60) as burn:
+        process, out = daemon.start_record("--pid", burn.pid, "--seconds", 100)
+        wait_for(daemon.recordings, what="the recording")
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert pprof.read(out).total() > 100
+
+
+def test_targets_exit_ends_it(daemon):
+    with Program("burn3", 2) as burn:
+        process, out = daemon.start_record("--pid", burn.pid, "--seconds", 100)
+        burn.truth()
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert 100 < pprof.read(out).total() < 230
+
+
+def test_client_that_is_killed(daemon):
+    """What it collected is stored, and its session is free again."""
+    with Program("burn3", 60) as burn:
+        command = [PROFCTL, "record", "--pid", str(burn.pid), "--seconds", "100"]
+        process = subprocess.Popen(command, env=daemon.environment, stdout=subprocess.PIPE)
+        wait_for(daemon.recordings, what="the recording")
+        time.sleep(2)
+        process.kill()
+        process.communicate()
+        wait_for(lambda: not daemon.recordings(), what="the recording's end")
+    (file,) = wait_for(lambda: list(daemon.store.glob("records/*.pb.gz")), what="its file")
+    assert pprof.read(file).total() > 100
+
+
+def test_standalone(tmp_path):
+    environment = {**os.environ, "PROFD_SOCKET": str(tmp_path / "nobody-listens")}
+    out = tmp_path / "alone.pb.gz"
+    command = ["record", "--standalone", "-o", out, "--", PROGRAMS / "burn3", 3]
+    result = subprocess.run(
+        [PROFCTL, *map(str, command)], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+    assert pprof.read(out).cumulative()["burn_sixty"] > 100
+
+
+def test_another_user_records_his_own_processes_only(daemon, tmp_path):
+    import shutil
+    import tempfile
+    from pathlib import Path
+
+    folder = Path(tempfile.mkdtemp())
+    try:
+        os.chmod(folder, 0o777)
+        program = shutil.copy(PROGRAMS / "burn3", folder)
+        profctl = shutil.copy(PROFCTL, folder)
+        os.chmod(daemon.socket.parent, 0o755)
+        # The way to the socket leads through folders of pytest that are root's own.
+        link = folder / "s"
+        os.link(daemon.socket, link)
+        environment = {**os.environ, "PROFD_SOCKET": str(link)}
+        with Program(*unprivileged([program, 60])) as his, Program("burn3", 60) as roots:
+            out = folder / "his.pb.gz"
+            command = unprivileged([profctl, "record", "-o", out, "--seconds", 3])
+            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            profile = pprof.read(out)
+            assert {s.labels["pid"] for s in profile.samples} >= {his.pid}
+            assert roots.pid not in {s.labels["pid"] for s in profile.samples}
+            assert not any(f.mapping.startswith("[kernel") for s in profile.samples for f in s.frames)
+            refused = subprocess.run(
+                unprivileged([profctl, "record", "--pid", roots.pid, "--seconds", 1]),
+                env=environment,
+                capture_output=True,
+                text=True,
+            )
+            assert refused.returncode == 1
+            assert str(roots.pid) in refused.stderr
+            assert not refused.stdout
+    finally:
+        shutil.rmtree(folder)

@@ -1,0 +1,402 @@
+# SPDX-License-Identifier: MIT
+"""Bad input and trouble: one clear line that says what to do, exit 1 or 2, nothing lost."""
+
+import gzip
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+import pprof
+from profd import PROFCTL, PROFD, Program, unprivileged, wait_for
+
+
+def run(*command, **options):
+    return subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, timeout=60, **options
+    )
+
+
+def check_refusal(result, codes, *words):
+    """Fails with one of the codes, one message (and perhaps a hint), and these words in it."""
+    assert result.returncode in codes, (result.returncode, result.stdout, result.stderr)
+    lines = result.stderr.strip().splitlines()
+    assert 1 <= len(lines) <= 2, result.stderr
+    assert lines[0].startswith(("profd: ", "profctl: ", "profctl ", "/")), result.stderr
+    for word in words:
+        assert word.lower() in result.stderr.lower(), (word, result.stderr)
+
+
+# ---- profd -------------------------------------------------------------------------------------
+
+
+def profd_in(folder, *arguments, prefix=(), **options):
+    where = ["--store", folder / "store", "--socket", folder / "s"]
+    return run(*prefix, PROFD, "--foreground", *where, *arguments, **options)
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that every user can reach, with copies of the programs."""
+    folder = Path(tempfile.mkdtemp(prefix="profd-test-"))
+    folder.chmod(0o777)
+    for program in (PROFD, PROFCTL):
+        shutil.copy(program, folder)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_no_privilege(open_folder):
+    where = ["--store", open_folder / "store", "--socket", open_folder / "s"]
+    result = run(*unprivileged([open_folder / "profd", "--foreground", *where]))
+    check_refusal(result, [1], "cap_")
+
+
+def test_no_btf(tmp_path):
+    hide = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$@"', "sh"]
+    check_refusal(profd_in(tmp_path, prefix=hide), [1], "btf")
+
+
+def test_second_daemon(daemon):
+    check_refusal(run(*daemon.command()), [1], str(daemon.pid))
+    assert daemon.status()["pid"] == daemon.pid
+
+
+def test_second_daemon_on_the_same_socket(daemon, tmp_path):
+    command = [PROFD, "--foreground", "--store", tmp_path / "other", "--socket", daemon.socket]
+    check_refusal(run(*command), [1], str(daemon.socket))
+    assert daemon.status()["pid"] == daemon.pid
+
+
+def test_socket_of_a_dead_daemon_is_replaced(new_daemon):
+    daemon = new_daemon().start()
+    daemon.kill()
+    assert daemon.socket.exists()
+    daemon.start()
+
+
+def test_store_folder_missing(tmp_path):
+    missing = tmp_path / "no/such/folder"
+    result = run(PROFD, "--foreground", "--store", missing, "--socket", tmp_path / "s")
+    check_refusal(result, [1], str(missing))
+
+
+def test_store_is_a_file(tmp_path):
+    file = tmp_path / "store"
+    file.write_text("")
+    check_refusal(profd_in(tmp_path), [1], str(file))
+
+
+def test_store_read_only(tmp_path):
+    ro = ["unshare", "-m", "sh", "-c"]
+    script = f'mount -t tmpfs -o ro none {tmp_path} && exec "$@"'
+    socket_path = Path(tempfile.mkdtemp()) / "s"
+    command = [PROFD, "--foreground", "--store", tmp_path / "store", "--socket", socket_path]
+    check_refusal(run(*ro, script, "sh", *command), [1], str(tmp_path), "read-only")
+
+
+BAD_FLAGS = [
+    (["--frequency", "0"], "frequency"),
+    (["--frequency", "1001"], "1000"),
+    (["--frequency", "often"], "often"),
+    (["--window", "5"], "window"),
+    (["--window", "2h"], "window"),
+    (["--max-age", "soon"], "max"),
+    (["--max-size", "-1"], "max"),
+    (["--types", "gpu"], "gpu"),
+    (["--clock", "sundial"], "sundial"),
+    (["--frequenzy", "19"], "frequency"),
+    (["--config", "/nonexistent"], "/nonexistent"),
+    (["stray"], "stray"),
+]
+
+
+@pytest.mark.parametrize("flags, word", BAD_FLAGS, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_bad_flags(tmp_path, flags, word):
+    check_refusal(profd_in(tmp_path, *flags), [1, 2], word)
+
+
+BAD_CONFIG = """[profile]
+frequency = 19
+window = sixty
+colour = red
+[nonsense]
+key = value
+no equals sign
+[retention]
+max_age = -1
+"""
+
+
+def test_check_config_reports_every_mistake(tmp_path):
+    config = tmp_path / "profd.conf"
+    config.write_text(BAD_CONFIG)
+    result = run(PROFD, "--check-config", "--config", config)
+    assert result.returncode == 1
+    text = result.stdout + result.stderr
+    for line in (3, 4, 9):
+        assert f"{config}:{line}:" in text, text
+    assert f"{config}:2:" not in text
+    config.write_text("[profile]\nfrequency = 49\n")
+    result = run(PROFD, "--check-config", "--config", config)
+    assert result.returncode == 0 and "ok" in result.stdout + result.stderr
+
+
+def test_bad_config_does_not_start(tmp_path):
+    config = tmp_path / "profd.conf"
+    config.write_text("[profile]\nfrequency = fast\n")
+    result = profd_in(tmp_path, "--config", config)
+    check_refusal(result, [1, 2], f"{config}:2:")
+
+
+def test_reload(new_daemon, tmp_path):
+    """SIGHUP takes good settings, and keeps the old ones when the file is bad."""
+    config = tmp_path / "profd.conf"
+    config.write_text("[profile]\nfrequency = 19\n")
+    daemon = new_daemon(config=config).start()
+
+    def frequency():
+        return daemon.status()["sessions"][0]["frequency"]
+
+    assert frequency() == 19
+    config.write_text("[profile]\nfrequency = 49\n")
+    time.sleep(1)
+    os.kill(daemon.pid, signal.SIGHUP)
+    wait_for(lambda: frequency() == 49, what="the new rate")
+    # A change of rate closes the window: each file has the rate that was in force.
+    (first,) = wait_for(daemon.windows, what="the window of the old rate")
+    assert abs(pprof.read(first).period - 1e9 / 19) < 100
+    config.write_text("[profile]\nfrequency = fast\n")
+    os.kill(daemon.pid, signal.SIGHUP)
+    wait_for(lambda: "fast" in daemon.log.read_text(), what="the message")
+    assert frequency() == 49
+
+
+def test_second_sigterm_quits(daemon):
+    os.kill(daemon.pid, signal.SIGSTOP)
+    for _ in range(2):
+        os.kill(daemon.pid, signal.SIGTERM)
+        os.kill(daemon.pid, signal.SIGCONT)
+        time.sleep(0.05)
+    daemon.process.wait(20)
+    assert daemon.process.returncode in (0, 1)
+
+
+def test_helpers_that_die_are_replaced(daemon):
+    """A symbolizer that is killed costs names at most, never the daemon."""
+    with Program("burn3", 60) as burn:
+        first = daemon.record("--pid", burn.pid, "--seconds", 2)
+        children = run("pgrep", "-P", daemon.pid).stdout.split()
+        assert children
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+        second = daemon.record("--pid", burn.pid, "--seconds", 3)
+    assert first.cumulative()["burn_sixty"] > 0
+    assert second.total() > 200 and second.cumulative()["burn_sixty"] > 0
+
+
+def test_end_of_daemon_leaves_nothing(new_daemon):
+    daemon = new_daemon().start()
+    children = run("pgrep", "-P", daemon.pid).stdout.split()
+    daemon.stop()
+    assert not daemon.socket.exists()
+    wait_for(lambda: not any(os.path.exists(f"/proc/{c}") for c in children), 5, "its helpers")
+
+
+def test_killed_daemon_leaves_no_helpers(new_daemon):
+    daemon = new_daemon().start()
+    with Program("burn3", 60) as burn:
+        daemon.record("--pid", burn.pid, "--seconds", 1)
+    children = run("pgrep", "-P", daemon.pid).stdout.split()
+    daemon.kill()
+
+    def gone(pid):
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        except FileNotFoundError:
+            return True
+
+    wait_for(lambda: all(map(gone, children)), 5, "its helpers to end")
+
+
+# ---- profctl -----------------------------------------------------------------------------------
+
+
+def test_no_daemon(tmp_path):
+    for command in (["record", "--seconds", "1"], ["status"]):
+        environment = {**os.environ, "PROFD_SOCKET": str(tmp_path / "none")}
+        result = run(PROFCTL, *command, env=environment)
+        check_refusal(result, [1], str(tmp_path / "none"), "systemctl start profd")
+
+
+def test_socket_that_nobody_listens_on(tmp_path):
+    dead = socket.socket(socket.AF_UNIX)
+    dead.bind(str(tmp_path / "s"))
+    dead.close()
+    result = run(PROFCTL, "status", env={**os.environ, "PROFD_SOCKET": str(tmp_path / "s")})
+    check_refusal(result, [1], str(tmp_path / "s"))
+
+
+def test_socket_gone(daemon):
+    daemon.socket.unlink()
+    check_refusal(daemon.ctl("record", "--seconds", 1, check=False), [1], str(daemon.socket))
+    daemon.kill()
+
+
+def test_unknown_pid(daemon):
+    result = daemon.ctl("record", "--pid", 4194303, "--seconds", 1, check=False)
+    check_refusal(result, [1], "4194303")
+
+
+def test_pid_that_dies(daemon):
+    with Program("burn3", 60) as burn:
+        process, out = daemon.start_record("--pid", burn.pid, "--seconds", 30)
+        wait_for(daemon.recordings, what="the recording")
+        time.sleep(1.5)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert pprof.read(out).total() > 80
+
+
+def test_daemon_that_is_killed_while_recording(daemon):
+    process, _ = daemon.start_record("--seconds", 30)
+    wait_for(daemon.recordings, what="the recording")
+    daemon.kill()
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "profd" in errors
+
+
+def test_too_many_sessions(daemon):
+    running = [daemon.start_record("--seconds", 60)[0] for _ in range(7)]
+    wait_for(lambda: len(daemon.recordings()) == 7, what="seven recordings")
+    check_refusal(daemon.ctl("record", "--seconds", 1, check=False), [1], "8")
+    for process in running:
+        process.send_signal(signal.SIGINT)
+    for process in running:
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+
+
+BAD_USAGE = [
+    (["record", "--frequency", "0"], "frequency"),
+    (["record", "--frequency", "5000"], "1000"),
+    (["record", "--pid", "me"], "me"),
+    (["record", "--pid", "0"], "0"),
+    (["record", "--seconds", "-5"], "-5"),
+    (["record", "--type", "gpu"], "gpu"),
+    (["record", "--secnods", "5"], "seconds"),
+    (["top", "--since", "the day before"], "the day before"),
+    (["top", "--last", "ages"], "ages"),
+    (["export", "--format", "pdf"], "pdf"),
+    (["export", "--label", "novalue"], "novalue"),
+    (["tpo"], "top"),
+    (["merge"], ""),
+    ([], ""),
+]
+
+
+@pytest.mark.parametrize("arguments, word", BAD_USAGE, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_bad_usage(daemon, arguments, word):
+    result = daemon.ctl(*arguments, check=False) if arguments else run(PROFCTL)
+    assert result.returncode == 2, result.stderr
+    assert word in result.stderr
+    assert not result.stdout
+
+
+def test_help_and_version(daemon):
+    for command in ([], ["record"], ["export"], ["top"], ["ls"], ["status"], ["merge"]):
+        result = run(PROFCTL, *command, "--help")
+        assert result.returncode == 0 and "profctl" in result.stdout and not result.stderr
+    assert run(PROFCTL, "--version").stdout.startswith("profctl ")
+    assert run(PROFD, "--version").stdout.startswith("profd ")
+    assert run(PROFD, "--help").returncode == 0
+
+
+def bad_profiles(whole):
+    """Files that are no profiles, each for a reason of its own."""
+    raw = gzip.decompress(whole)
+    return {
+        "empty": b"",
+        "text": b"this is no profile\n" * 100,
+        "truncated gzip": whole[: len(whole) // 2],
+        "truncated message": gzip.compress(raw[: len(raw) // 2]),
+        "bad string index": gzip.compress(raw + b"\x0a\x04\x08\xff\xff\x03"),
+        "bad length": gzip.compress(b"\x0a\xff\xff\xff\xff\x0f"),
+        "endless varint": b"\x08" + b"\xff" * 40,
+        "location that is not there": gzip.compress(raw + b"\x12\x06\x0a\x02\xff\x7f\x12\x00"),
+        "bomb": gzip.compress(b"\x00" * (64 << 20)),
+        "elf": Path(PROFCTL).read_bytes()[:4096],
+    }
+
+
+def test_unreadable_profiles(daemon, tmp_path):
+    daemon.ctl("record", "--seconds", 1, "-o", tmp_path / "good")
+    for why, data in bad_profiles((tmp_path / "good").read_bytes()).items():
+        bad = tmp_path / "bad"
+        bad.write_bytes(data)
+        for command in (["top"], ["export", "--format", "folded"]):
+            check_refusal(run(PROFCTL, *command, bad), [1], str(bad))
+        # What can be read is not lost with it.
+        both = run(PROFCTL, "merge", bad, tmp_path / "good", "-o", tmp_path / "out")
+        check_refusal(both, [1], str(bad))
+        assert pprof.read(tmp_path / "out").total() == pprof.read(tmp_path / "good").total(), why
+
+
+def test_profiles_that_cannot_be_opened(tmp_path):
+    check_refusal(run(PROFCTL, "top", tmp_path / "none"), [1], str(tmp_path / "none"))
+    check_refusal(run(PROFCTL, "top", tmp_path), [1], str(tmp_path))
+
+
+def test_output_that_cannot_be_written(daemon, tmp_path):
+    """It is found out before anything is recorded."""
+    start = time.monotonic()
+    out = tmp_path / "no/such/folder/p"
+    result = daemon.ctl("record", "--seconds", 5, "-o", out, check=False)
+    check_refusal(result, [1], str(out))
+    assert time.monotonic() - start < 4
+
+
+def test_no_profiles_match(daemon):
+    result = daemon.ctl("top", "--since", "2001-01-01 00:00", "--until", "2001-01-02 00:00", check=False)
+    check_refusal(result, [1])
+
+
+def test_protocol_abuse(daemon):
+    """Whatever is sent to the socket, the daemon lives and answers the next."""
+    for data in (
+        b"",
+        b"\xff\xff\xff\xff",
+        b"\x00\x00\x00\x00",
+        b"\x02\x00\x00\x00[]",
+        b"\x05\x00\x00\x00{\"op\"",
+        b"\x0c\x00\x00\x00{\"op\":\"nope\"}"[:16],
+        b"\x10\x00\x00\x00" + b"{" * 16,
+        b"GET / HTTP/1.1\r\n\r\n",
+    ):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(daemon.socket))
+            client.settimeout(0.3)
+            client.sendall(data)
+            try:
+                client.recv(65536)
+            except (TimeoutError, ConnectionResetError):
+                pass
+    crowd = []
+    for _ in range(200):
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(1)
+        try:
+            client.connect(str(daemon.socket))
+        except OSError:
+            break
+        crowd.append(client)
+    for client in crowd:
+        client.close()
+    wait_for(lambda: daemon.ctl("status", check=False).returncode == 0, what="an answer")
