@@ -21,7 +21,7 @@
 #define GZIP_WINDOW_BITS (15 + 16)
 /* A tag of one byte and the longest varint of a size. */
 #define HEAD_BYTES 11
-#define WIRE_BYTES 2
+#define PROTO_BYTES 2
 
 enum profile_field {
 	FIELD_SAMPLE = 2,
@@ -79,7 +79,7 @@ static int compress_bytes(struct writer *w, const void *data, size_t size, int f
 static size_t put_head(uint8_t *at, enum profile_field field, uint64_t size)
 {
 	size_t n = 0;
-	at[n++] = (uint8_t)((unsigned)field << 3 | WIRE_BYTES);
+	at[n++] = (uint8_t)((unsigned)field << 3 | PROTO_BYTES);
 	while (size >= 0x80) {
 		at[n++] = (uint8_t)(size | 0x80);
 		size >>= 7;
