@@ -2,6 +2,7 @@
 #include "notify.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>

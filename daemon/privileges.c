@@ -129,19 +129,16 @@ int privileges_reduce(struct privileges *p)
 
 bool privileges_suffice(const struct privileges *p, char *why, size_t why_size)
 {
-	if (p->sys_admin ||
-		(!strstr(p->missing, "cap_bpf") && !strstr(p->missing, "cap_perfmon"))) {
-		if (p->sys_admin || p->paranoid <= PARANOID_PERFMON)
-			return true;
-		snprintf(why, why_size,
-			"kernel.perf_event_paranoid is %d here, which shuts out CAP_PERFMON: start "
-			"profd as root or by its unit, or set it to 2 with sysctl",
-			p->paranoid);
-		return false;
-	}
+	if (p->sys_admin || (!strstr(p->missing, "cap_bpf") && !strstr(p->missing, "cap_perfmon")))
+		return true;
 	snprintf(why, why_size, "profd lacks %s: start it as root, or with systemctl start profd",
 		p->missing);
 	return false;
+}
+
+bool privileges_shut_out(const struct privileges *p)
+{
+	return !p->sys_admin && p->paranoid > PARANOID_PERFMON;
 }
 
 static cJSON *name_array(const char *list)

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: MIT
+/* operations.c - what each "op" of profd/control.h does. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <utlist.h>
+
+#include "connection.h"
+#include "request.h"
+#include "store/store.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+#define USEC_PER_SECOND 1000000ULL
+#define HINT_FULL	"run as root, or join the group profd"
+#define HINT_LOG	"the daemon's log says more: journalctl -u profd"
+/* Keeps the list well below CONTROL_MAX_MESSAGE. */
+#define RECORDS_LISTED 1000
+
+static cJSON *make_ok(void)
+{
+	cJSON *message = cJSON_CreateObject();
+	if (cJSON_AddTrueToObject(message, "ok"))
+		return message;
+	cJSON_Delete(message);
+	return NULL;
+}
+
+/* cJSON's adders return NULL for a parent of NULL, so a failure only has to be seen at the end:
+ * `whole` is the conjunction of what they returned. */
+static cJSON *if_whole(cJSON *message, bool whole)
+{
+	if (whole)
+		return message;
+	cJSON_Delete(message);
+	return NULL;
+}
+
+static void refuse_errno(struct connection *c, const char *what, int err, const char *hint)
+{
+	char error[256];
+
+	snprintf(error, sizeof(error), "%s: %s", what, strerror(-err));
+	connection_refuse(c, error, hint);
+}
+
+static const char *text_of(const cJSON *message, const char *key)
+{
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(message, key));
+	return text ? text : "";
+}
+
+/* ---- status ------------------------------------------------------------------------------- */
+
+static void run_status(struct connection *c, const cJSON *request)
+{
+	cJSON *answer = make_ok();
+	cJSON *status = collector_status(c->control->collector);
+	cJSON *privileges = privileges_status(c->control->privileges);
+
+	bool whole = privileges && cJSON_AddItemToObject(status, "privileges", privileges);
+	if (!whole)
+		cJSON_Delete(privileges);
+	if (!cJSON_AddItemToObject(answer, "status", status)) {
+		cJSON_Delete(status);
+		whole = false;
+	}
+	connection_send(c, if_whole(answer, whole), -1);
+}
+
+/* ---- record, stop ------------------------------------------------------------------------- */
+
+static cJSON *make_done(const struct recording_result *result)
+{
+	cJSON *message = cJSON_CreateObject();
+	bool whole = cJSON_AddStringToObject(message, "event", "done") &&
+		     cJSON_AddStringToObject(
+			     message, "reason", recording_reason_text(result->reason)) &&
+		     cJSON_AddNumberToObject(message, "elapsed", result->elapsed) &&
+		     cJSON_AddNumberToObject(message, "samples", (double)result->samples) &&
+		     cJSON_AddNumberToObject(message, "lost", (double)result->lost);
+	cJSON *files = cJSON_AddArrayToObject(message, "files");
+	cJSON *warnings = cJSON_AddArrayToObject(message, "warnings");
+	cJSON *file = cJSON_CreateObject();
+
+	if (!cJSON_AddItemToArray(files, file)) {
+		cJSON_Delete(file);
+		file = NULL;
+	}
+	whole = whole && warnings && cJSON_AddStringToObject(file, "type", "cpu") &&
+		cJSON_AddStringToObject(file, "path", result->path);
+	if (*result->message)
+		cJSON_AddItemToArray(warnings, cJSON_CreateString(result->message));
+	return if_whole(message, whole);
+}
+
+static cJSON *make_failed(const char *error)
+{
+	cJSON *message = cJSON_CreateObject();
+	return if_whole(message, cJSON_AddStringToObject(message, "event", "failed") &&
+					 cJSON_AddStringToObject(message, "error", error) &&
+					 cJSON_AddStringToObject(message, "hint", HINT_LOG));
+}
+
+static void on_recorded(void *userdata, const struct recording_result *result)
+{
+	struct connection *c = userdata;
+
+	c->recording = NULL;
+	c->progress = sd_event_source_disable_unref(c->progress);
+	if (c->fd < 0) {
+		close_fd(result->fd);
+		connection_free(c);
+		return;
+	}
+	if (result->error) {
+		close_fd(result->fd);
+		connection_send(c,
+			make_failed(*result->message ? result->message : strerror(-result->error)),
+			-1);
+	} else {
+		connection_send(c, make_done(result), result->fd);
+	}
+	connection_settle(c);
+}
+
+static int on_progress(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct connection *c = userdata;
+	cJSON *message = cJSON_CreateObject();
+	uint64_t samples, lost;
+	double elapsed;
+
+	recording_progress(c->recording, &elapsed, &samples, &lost);
+	connection_send_news(
+		c, if_whole(message,
+			   cJSON_AddStringToObject(message, "event", "progress") &&
+				   cJSON_AddNumberToObject(message, "elapsed", elapsed) &&
+				   cJSON_AddNumberToObject(message, "samples", (double)samples) &&
+				   cJSON_AddNumberToObject(message, "lost", (double)lost)));
+	if (sd_event_source_set_time_relative(source, USEC_PER_SECOND) >= 0)
+		sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	connection_settle(c);
+	return 0;
+}
+
+static bool others_record_enough(const struct control *control)
+{
+	const struct connection *c;
+	unsigned n = 0;
+
+	DL_FOREACH (control->connections, c)
+		n += c->recording && !c->peer.full;
+	return n >= CONTROL_MAX_OTHERS_RECORDINGS;
+}
+
+static void announce(struct connection *c)
+{
+	cJSON *message = make_ok();
+	uint32_t session = recording_session(c->recording);
+	int err = sd_event_add_time_relative(c->control->event, &c->progress, CLOCK_MONOTONIC,
+		USEC_PER_SECOND, USEC_PER_SECOND / 10, on_progress, c);
+
+	if (err < 0)
+		log_warning("recording %u: no progress: %s", session, strerror(-err));
+	connection_send(
+		c, if_whole(message, cJSON_AddNumberToObject(message, "session", session)), -1);
+}
+
+static void run_record(struct connection *c, const cJSON *message)
+{
+	struct refusal refusal;
+
+	if (!c->peer.full && others_record_enough(c->control)) {
+		connection_refuse(c, "other users record as much as is allowed already",
+			"try again when their recordings have ended, or " HINT_FULL);
+		return;
+	}
+	_cleanup_free_ struct request *request = malloc(sizeof(*request));
+	if (!request) {
+		refuse_errno(c, "record", -ENOMEM, "try again later");
+		return;
+	}
+	int err = request_parse(message, &c->peer, request, &refusal);
+	if (!err)
+		err = collector_record(c->control->collector, &request->record, on_recorded, c,
+			&c->recording, refusal.error, sizeof(refusal.error), refusal.hint,
+			sizeof(refusal.hint));
+	if (err) {
+		c->recording = NULL;
+		connection_refuse(c, *refusal.error ? refusal.error : strerror(-err), refusal.hint);
+		return;
+	}
+	log_info("recording %u of uid %u begins", recording_session(c->recording), c->peer.uid);
+	announce(c);
+}
+
+static void run_stop(struct connection *c, const cJSON *message)
+{
+	connection_refuse(c, "nothing is recorded over this connection", "");
+}
+
+/* ---- window ------------------------------------------------------------------------------- */
+
+static void on_window(void *userdata, int fd, int error, int64_t start_unix, uint64_t samples)
+{
+	struct connection *c = userdata;
+
+	c->waits = false;
+	if (error) {
+		close_fd(fd);
+		refuse_errno(c, "the open window", error, HINT_LOG);
+	} else {
+		cJSON *answer = make_ok();
+		bool whole = cJSON_AddNumberToObject(answer, "start", (double)start_unix) &&
+			     cJSON_AddNumberToObject(answer, "samples", (double)samples);
+		connection_send(c, if_whole(answer, whole), fd);
+	}
+	connection_settle(c);
+}
+
+static void run_window(struct connection *c, const cJSON *message)
+{
+	const char *type = text_of(message, "type");
+
+	if (!c->peer.full) {
+		connection_refuse(c, "the open window shows the processes of all users", HINT_FULL);
+		return;
+	}
+	if (*type && strcmp(type, "cpu") != 0) {
+		connection_refuse(c, "there is no open window of this type", "ask for cpu");
+		return;
+	}
+	c->waits = true;
+	int err = collector_open_window(c->control->collector, on_window, c);
+	if (err) {
+		c->waits = false;
+		refuse_errno(c, "the open window", err, HINT_LOG);
+	}
+}
+
+/* ---- records, open ------------------------------------------------------------------------ */
+
+static int list_store(
+	struct connection *c, struct store_entry **entries, size_t *n, char *why, size_t why_size)
+{
+	struct store *store;
+	int err = store_open(
+		&store, collector_store_path(c->control->collector), false, why, why_size);
+
+	if (err)
+		return err;
+	err = store_list(store, entries, n);
+	if (err)
+		snprintf(why, why_size, "the store: %s", strerror(-err));
+	store_close(store);
+	return err;
+}
+
+static bool is_own(const struct connection *c, const struct store_entry *entry)
+{
+	return entry->recording && entry->uid == c->peer.uid;
+}
+
+static bool add_record(cJSON *records, const struct store_entry *entry)
+{
+	cJSON *record = cJSON_CreateObject();
+	if (!cJSON_AddItemToArray(records, record)) {
+		cJSON_Delete(record);
+		return false;
+	}
+	return cJSON_AddStringToObject(record, "path", entry->path) &&
+	       cJSON_AddStringToObject(record, "type", entry->type) &&
+	       cJSON_AddNumberToObject(record, "size", (double)entry->size) &&
+	       cJSON_AddNumberToObject(record, "start", (double)entry->start);
+}
+
+static void run_records(struct connection *c, const cJSON *message)
+{
+	struct store_entry *entries;
+	size_t n;
+	char why[256];
+
+	if (list_store(c, &entries, &n, why, sizeof(why))) {
+		connection_refuse(c, why, HINT_LOG);
+		return;
+	}
+	cJSON *answer = make_ok();
+	cJSON *records = cJSON_AddArrayToObject(answer, "records");
+	bool whole = records != NULL;
+	size_t listed = 0;
+	for (size_t i = n; whole && i-- > 0 && listed < RECORDS_LISTED;) {
+		if (!is_own(c, &entries[i]))
+			continue;
+		whole = add_record(records, &entries[i]);
+		listed++;
+	}
+	store_list_free(entries, n);
+	connection_send(c, if_whole(answer, whole), -1);
+}
+
+/* The path of a client only selects an entry of the list; what is opened is the entry's. */
+static void run_open(struct connection *c, const cJSON *message)
+{
+	const char *path = text_of(message, "path");
+	struct store_entry *entries;
+	size_t n;
+	char why[256];
+	int fd = -ENOENT;
+
+	if (list_store(c, &entries, &n, why, sizeof(why))) {
+		connection_refuse(c, why, HINT_LOG);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (is_own(c, &entries[i]) && !strcmp(entries[i].path, path)) {
+			fd = open(entries[i].path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+			fd = fd < 0 ? -errno : fd;
+			break;
+		}
+	}
+	store_list_free(entries, n);
+	if (fd < 0)
+		connection_refuse(c, "this is none of your recordings", "profctl ls lists them");
+	else
+		connection_send(c, make_ok(), fd);
+}
+
+/* ---- all ---------------------------------------------------------------------------------- */
+
+static void run_known(struct connection *c, const char *op, const cJSON *message)
+{
+	static const struct {
+		const char *op;
+		void (*run)(struct connection *c, const cJSON *message);
+	} known[] = {
+		{"status", run_status},
+		{"record", run_record},
+		{"stop", run_stop},
+		{"window", run_window},
+		{"records", run_records},
+		{"open", run_open},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (!strcmp(op, known[i].op)) {
+			known[i].run(c, message);
+			return;
+		}
+	}
+	connection_refuse(c, "profd does not know this request",
+		"profctl and profd should be of the same version");
+}
+
+void operation_run(struct connection *c, const cJSON *message)
+{
+	const char *op = text_of(message, "op");
+
+	if (!c->recording)
+		run_known(c, op, message);
+	else if (!strcmp(op, "stop"))
+		recording_stop(c->recording, RECORDING_STOPPED);
+	else
+		connection_refuse(c, "this connection is recording: it can only be stopped",
+			"open another connection");
+}
+
+void operation_abandon(struct connection *c)
+{
+	if (c->recording) {
+		recording_stop(c->recording, RECORDING_STOPPED);
+		return;
+	}
+	if (c->waits)
+		collector_cancel(c->control->collector, c);
+	connection_free(c);
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+#include "request.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cgroup.h"
+
+#define HINT_FULL "run as root, or join the group profd"
+
+__attribute__((format(printf, 4, 5))) static int refuse(
+	struct refusal *r, int err, const char *hint, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(r->error, sizeof(r->error), format, args);
+	va_end(args);
+	snprintf(r->hint, sizeof(r->hint), "%s", hint);
+	return err;
+}
+
+static bool whole_number(const cJSON *item, unsigned min, unsigned max, unsigned *out)
+{
+	if (!cJSON_IsNumber(item) || !(item->valuedouble >= min && item->valuedouble <= max))
+		return false;
+	*out = (unsigned)item->valuedouble;
+	return *out == item->valuedouble;
+}
+
+/* A missing key leaves the default. */
+static int take_number(const cJSON *message, const char *key, unsigned min, unsigned max,
+	unsigned *out, struct refusal *r)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(message, key);
+
+	if (!item || whole_number(item, min, max, out))
+		return 0;
+	return refuse(r, -EINVAL, "", "%s is not a whole number from %u to %u", key, min, max);
+}
+
+static int take_bool(const cJSON *message, const char *key, bool *out, struct refusal *r)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(message, key);
+
+	if (item && !cJSON_IsBool(item))
+		return refuse(r, -EINVAL, "", "%s is neither true nor false", key);
+	*out = cJSON_IsTrue(item);
+	return 0;
+}
+
+/* *out: NULL where the key is missing or "". */
+static int take_text(const cJSON *message, const char *key, const char **out, struct refusal *r)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(message, key);
+
+	*out = NULL;
+	if (!item)
+		return 0;
+	if (!cJSON_IsString(item))
+		return refuse(r, -EINVAL, "", "%s is not a text", key);
+	if (*item->valuestring)
+		*out = item->valuestring;
+	return 0;
+}
+
+static int check_types(const cJSON *message, struct refusal *r)
+{
+	const cJSON *types = cJSON_GetObjectItemCaseSensitive(message, "types");
+	const cJSON *type;
+
+	if (types && (!cJSON_IsArray(types) || !cJSON_GetArraySize(types)))
+		return refuse(r, -EINVAL, "", "types is not a list of profile types");
+	cJSON_ArrayForEach (type, types) {
+		if (!cJSON_IsString(type) || strcmp(type->valuestring, "cpu") != 0)
+			return refuse(r, -EINVAL, "ask for the type cpu",
+				"this profd has no profiles of type '%.32s', only cpu",
+				cJSON_IsString(type) ? type->valuestring : "?");
+	}
+	return 0;
+}
+
+static int check_process(const struct peer *peer, uint32_t pid, struct refusal *r)
+{
+	char why[sizeof(r->error)] = "";
+	int err = access_process(peer, pid, why, sizeof(why));
+
+	if (err == -ESRCH)
+		return refuse(r, err, "ps -e lists what runs", "there is no process %u", pid);
+	if (err == -EPERM)
+		return refuse(r, err, HINT_FULL, "%s", why);
+	if (err)
+		return refuse(r, err, "", "process %u: %s", pid, strerror(-err));
+	return 0;
+}
+
+static int take_pids(const cJSON *message, const char *key, const struct peer *peer, uint32_t *pids,
+	size_t *n, struct refusal *r)
+{
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(message, key);
+	const cJSON *item;
+
+	*n = 0;
+	if (list && !cJSON_IsArray(list))
+		return refuse(r, -EINVAL, "", "%s is not a list", key);
+	cJSON_ArrayForEach (item, list) {
+		unsigned pid;
+		if (!whole_number(item, 1, REQUEST_MAX_PID, &pid))
+			return refuse(r, -EINVAL, "", "%s: not a number from 1 to %u", key,
+				REQUEST_MAX_PID);
+		if (*n == REQUEST_MAX_PIDS)
+			return refuse(r, -E2BIG, "select them by their cgroup or command instead",
+				"more than %d %s", REQUEST_MAX_PIDS, key);
+		int err = check_process(peer, pid, r);
+		if (err)
+			return err;
+		pids[(*n)++] = pid;
+	}
+	return 0;
+}
+
+static int take_filter(
+	const cJSON *message, const struct peer *peer, struct request *out, struct refusal *r)
+{
+	struct session_filter *f = &out->record.filter;
+	int err = take_pids(message, "pids", peer, out->pids, &f->n_pids, r);
+
+	if (!err)
+		err = take_pids(message, "tids", peer, out->tids, &f->n_tids, r);
+	if (!err)
+		err = take_bool(message, "children", &f->children, r);
+	if (!err)
+		err = take_text(message, "comm", &f->comm, r);
+	if (!err)
+		err = take_text(message, "cgroup", &f->cgroup, r);
+	if (err)
+		return err;
+	f->pids = out->pids;
+	f->tids = out->tids;
+	if (f->children && !f->n_pids)
+		return refuse(r, -EINVAL, "name a pid too", "children of which process?");
+	if (f->comm && strlen(f->comm) >= PROFD_COMM_LEN)
+		return refuse(r, -EINVAL, "give its first 15 bytes: the kernel keeps no more",
+			"the command name '%.64s' is longer than 15 bytes", f->comm);
+	if (f->cgroup)
+		return cgroup_find(f->cgroup, &f->cgroup_id, &f->cgroup_is_v1, r->error,
+			sizeof(r->error), r->hint, sizeof(r->hint));
+	return 0;
+}
+
+int request_parse(
+	const cJSON *message, const struct peer *peer, struct request *out, struct refusal *refusal)
+{
+	struct recording_request *record = &out->record;
+
+	*refusal = (struct refusal){0};
+	*record = (struct recording_request){
+		.seconds = REQUEST_SECONDS,
+		.frequency = REQUEST_FREQUENCY,
+		.uid = peer->uid,
+	};
+	int err = check_types(message, refusal);
+	if (!err)
+		err = take_number(
+			message, "seconds", 0, REQUEST_MAX_SECONDS, &record->seconds, refusal);
+	if (!err)
+		err = take_number(message, "frequency", 1, 1000, &record->frequency, refusal);
+	if (!err)
+		err = take_bool(message, "deliver", &record->deliver, refusal);
+	if (!err)
+		err = take_filter(message, peer, out, refusal);
+	if (err)
+		return err;
+	if (!peer->full) {
+		record->filter.by_uid = true;
+		record->filter.uid = peer->uid;
+		record->filter.no_kernel = true;
+		record->also_descriptor = !record->deliver;
+	}
+	return 0;
+}
