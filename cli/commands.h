@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* commands.h - what profctl can do: each is one file here. */
+#ifndef PROFD_CLI_COMMANDS_H
+#define PROFD_CLI_COMMANDS_H
+
+#include "options.h"
+
+extern const struct command COMMAND_RECORD, COMMAND_EXPORT, COMMAND_TOP, COMMAND_LS, COMMAND_STATUS,
+	COMMAND_MERGE;
+
+#endif

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+/* export.c - profctl export: what a query selects, as one file in a format of other tools. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "output.h"
+#include "profile/fold.h"
+#include "profile/pprof.h"
+#include "query.h"
+#include "util/cleanup.h"
+
+struct export
+{
+	struct query query;
+	const char *format, *output;
+};
+
+static const struct option OUTPUT_OPTIONS[] = {
+	{"format", 0, "FORMAT", OPTION_TEXT, offsetof(struct export, format), 0, 0,
+		"pprof or folded (pprof)"},
+	{"output", 'o', "FILE", OPTION_TEXT, offsetof(struct export, output), 0, 0,
+		"write FILE, whole or not at all (standard output)"},
+	{0},
+};
+
+static const struct option_group GROUPS[] = {
+	{"Output", OUTPUT_OPTIONS, 0},
+	{"Which samples", QUERY_SAMPLE_OPTIONS, offsetof(struct export, query)},
+	{"Which profiles of the store", QUERY_STORE_OPTIONS, offsetof(struct export, query)},
+	{"Places", PLACE_OPTIONS, offsetof(struct export, query.place)},
+	{0},
+};
+
+static int write_pprof(const struct profile *p, size_t index, int fd)
+{
+	return pprof_write(p, fd);
+}
+
+static int write_folded(const struct profile *p, size_t index, int fd)
+{
+	int copy = dup(fd);
+	FILE *out = copy < 0 ? NULL : fdopen(copy, "w");
+
+	if (!out) {
+		int err = -errno;
+		close_fd(copy);
+		return err;
+	}
+	int err = fold_write(p, &(struct fold_options){.sample_type = index}, out);
+	if (fclose(out) && !err)
+		err = -errno;
+	return err;
+}
+
+static const struct format {
+	const char *name;
+	bool binary;
+	int (*write)(const struct profile *p, size_t index, int fd);
+} FORMATS[] = {
+	{"pprof", true, write_pprof},
+	{"folded", false, write_folded},
+	{0},
+};
+
+static const struct format *find_format(const char *name)
+{
+	const char *nearest = FORMATS[0].name;
+
+	for (const struct format *f = FORMATS; f->name; f++) {
+		if (!strcmp(f->name, name))
+			return f;
+		if (name_distance(name, f->name) < name_distance(name, nearest))
+			nearest = f->name;
+	}
+	command_usage(&COMMAND_EXPORT, "there is no format '%s'; the nearest is %s", name, nearest);
+	return NULL;
+}
+
+struct job {
+	const struct format *format;
+	const struct profile *p;
+	size_t index;
+};
+
+static int write_job(void *what, int fd)
+{
+	const struct job *job = what;
+	return job->format->write(job->p, job->index, fd);
+}
+
+static int write_output(const struct export *e, const struct format *format, struct profile *p)
+{
+	struct job job = {.format = format, .p = p};
+
+	int err = query_sample_index(&COMMAND_EXPORT, &e->query, p, &job.index);
+	if (err)
+		return err;
+	/* pprof holds all values: the one that was asked for is the one to be shown first. */
+	if (e->query.sample_index)
+		p->default_sample_type = p->sample_types[job.index].type;
+	return output_write(e->output, format->binary, write_job, &job);
+}
+
+static int run(int argc, char **argv)
+{
+	struct export e = {.query.place = place_default(), .format = FORMATS[0].name};
+	const struct format *format = NULL;
+	struct operands files;
+	struct profile *p = NULL;
+	size_t skipped = 0;
+	int code = 0;
+
+	enum options_result parsed = command_parse(&COMMAND_EXPORT, argc, argv, &e, &files);
+	if (parsed == OPTIONS_OK) {
+		format = find_format(e.format);
+		if (!format)
+			parsed = OPTIONS_BAD;
+	}
+	if (parsed == OPTIONS_OK) {
+		int err = query_load(&COMMAND_EXPORT, &e.query, &files, &p, &skipped);
+		if (!err)
+			err = write_output(&e, format, p);
+		code = query_exit(err, skipped);
+	}
+	profile_free(p);
+	query_free(&e.query);
+	return parsed == OPTIONS_BAD ? 2 : code;
+}
+
+const struct command COMMAND_EXPORT = {
+	.name = "export",
+	.synopsis = "[--format FORMAT] [-o FILE] [OPTION...] [FILE...]",
+	.summary = "Write what a query selects for other tools",
+	.details = "Reads the FILEs, of profd or any other producer of pprof. Without them: your "
+		   "newest\n"
+		   "recording if it is under an hour old, else the last five minutes of the store.",
+	.groups = GROUPS,
+	.run = run,
+};

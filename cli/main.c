@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+/* main.c - profctl: finds the command that was typed. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "util/log.h"
+
+static const struct command *const COMMANDS[] = {&COMMAND_RECORD, &COMMAND_TOP, &COMMAND_EXPORT,
+	&COMMAND_MERGE, &COMMAND_LS, &COMMAND_STATUS, NULL};
+
+static void help(FILE *out)
+{
+	fprintf(out, "usage: profctl COMMAND [OPTION...] [FILE...]\n\n"
+		     "Records, reports and exports profiles of the whole host.\n\nCommands:\n");
+	for (const struct command *const *c = COMMANDS; *c; c++)
+		fprintf(out, "  %-10s %s\n", (*c)->name, (*c)->summary);
+	fprintf(out, "\n"
+		     "  profctl COMMAND --help   what it takes\n"
+		     "  profctl --version        which one this is\n"
+		     "\n"
+		     "A first minute:\n"
+		     "  profctl record --seconds 10\n"
+		     "  profctl top\n");
+}
+
+static int unknown(const char *typed)
+{
+	const char *nearest = COMMANDS[0]->name;
+
+	for (const struct command *const *c = COMMANDS; *c; c++)
+		if (name_distance(typed, (*c)->name) < name_distance(typed, nearest))
+			nearest = (*c)->name;
+	log_error("there is no command '%s'; the nearest is %s (profctl --help lists them)", typed,
+		nearest);
+	return 2;
+}
+
+static const struct command *find(const char *name)
+{
+	for (const struct command *const *c = COMMANDS; *c; c++)
+		if (!strcmp((*c)->name, name))
+			return *c;
+	return NULL;
+}
+
+/* profctl help [COMMAND] */
+static int print_help(const char *name)
+{
+	const struct command *c = name ? find(name) : NULL;
+
+	if (name && !c)
+		return unknown(name);
+	if (c)
+		command_help(c, stdout);
+	else
+		help(stdout);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+
+	log_setup("profctl", LOG_LEVEL_INFO);
+	/* Who started us may have ignored it, and then children could not be waited for. */
+	signal(SIGCHLD, SIG_DFL);
+	if (!name) {
+		help(stderr);
+		return 2;
+	}
+	if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-help") ||
+		!strcmp(name, "-h"))
+		return print_help(argc > 2 ? argv[2] : NULL);
+	if (!strcmp(name, "version") || !strcmp(name, "--version") || !strcmp(name, "-version")) {
+		puts("profctl " PROFD_VERSION);
+		return 0;
+	}
+	const struct command *c = find(name);
+	return c ? c->run(argc - 1, argv + 1) : unknown(name);
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+/* merge.c - profctl merge: several profiles into one. */
+#include <stddef.h>
+
+#include "commands.h"
+#include "output.h"
+#include "profile/pprof.h"
+#include "query.h"
+
+struct merge {
+	struct query query; /* stays empty: all samples of the files */
+	const char *output;
+};
+
+static const struct option OPTIONS[] = {
+	{"output", 'o', "FILE", OPTION_TEXT, offsetof(struct merge, output), 0, 0,
+		"write FILE, whole or not at all (standard output)"},
+	{0},
+};
+
+static const struct option_group GROUPS[] = {{"Output", OPTIONS, 0}, {0}};
+
+static int write_profile(void *what, int fd)
+{
+	return pprof_write(what, fd);
+}
+
+/* The result is opened after all inputs were read: it may be one of them. */
+static int merge_files(const struct merge *m, const struct operands *files)
+{
+	struct profile *p = NULL;
+	size_t skipped;
+
+	int err = query_load(&COMMAND_MERGE, &m->query, files, &p, &skipped);
+	if (!err)
+		err = output_write(m->output, true, write_profile, p);
+	profile_free(p);
+	return query_exit(err, skipped);
+}
+
+static int run(int argc, char **argv)
+{
+	struct merge m = {0};
+	struct operands files;
+
+	switch (command_parse(&COMMAND_MERGE, argc, argv, &m, &files)) {
+	case OPTIONS_HELP:
+		return 0;
+	case OPTIONS_BAD:
+		return 2;
+	case OPTIONS_OK:
+		break;
+	}
+	if (!files.n)
+		return command_usage(&COMMAND_MERGE, "which files?");
+	return merge_files(&m, &files);
+}
+
+const struct command COMMAND_MERGE = {
+	.name = "merge",
+	.synopsis = "[-o FILE] FILE...",
+	.summary = "Merge profiles of the same type into one",
+	.groups = GROUPS,
+	.run = run,
+};

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * query.h - what every command that reads profiles has in common: the selectors, and the one
+ * profile that they lead to.
+ */
+#ifndef PROFD_CLI_QUERY_H
+#define PROFD_CLI_QUERY_H
+
+#include "options.h"
+#include "place.h"
+#include "profile/profile.h"
+#include "select.h"
+
+struct query {
+	struct place place;
+	const char *type; /* NULL: cpu */
+	struct time_range range;
+	struct ids pids;
+	struct texts comms, cgroups, labels;
+	const char *sample_index; /* NULL: the file's default */
+};
+
+/* For the groups of a command whose struct has `query` at this offset. */
+extern const struct option QUERY_STORE_OPTIONS[];  /* which files */
+extern const struct option QUERY_SAMPLE_OPTIONS[]; /* which samples of them */
+
+/* Merges what the query selects. Inputs that cannot be read or do not fit are named and passed
+ * over: *skipped counts them. 0; -EINVAL for wrong usage (exit 2); another -errno when there is
+ * nothing to show. All explained. */
+int query_load(const struct command *c, const struct query *q, const struct operands *files,
+	struct profile **out, size_t *skipped);
+/* Which value of the samples is meant. 0 or -EINVAL, explained. */
+int query_sample_index(
+	const struct command *c, const struct query *q, const struct profile *p, size_t *index);
+/* The exit code for what query_load and the like returned, and for inputs passed over. */
+int query_exit(int err, size_t skipped);
+void query_free(struct query *q);
+
+#endif

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: MIT
+/* record.c - profctl record: asks the daemon for a recording and hands over what comes of it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "command.h"
+#include "commands.h"
+#include "json.h"
+#include "output.h"
+#include "place.h"
+#include "recording.h"
+#include "standalone.h"
+#include "summary.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+#define TYPES		"cpu"
+#define DEFAULT_SECONDS 30
+#define SECONDS_UNSET	UINT32_MAX
+#define MAX_SECONDS	(7 * 86400)
+#define ID_MAX		4194304 /* PID_MAX_LIMIT of 64-bit kernels (include/linux/threads.h) */
+
+struct record {
+	struct place place;
+	struct ids pids, tids;
+	const char *comm, *cgroup, *type, *output;
+	uint32_t seconds, frequency;
+	bool children, standalone;
+	char **command; /* NULL: none */
+};
+
+static const struct option TARGET_OPTIONS[] = {
+	{"pid", 0, "P", OPTION_IDS, offsetof(struct record, pids), 1, ID_MAX,
+		"these processes (repeat, or separate by commas)"},
+	{"tid", 0, "T", OPTION_IDS, offsetof(struct record, tids), 1, ID_MAX,
+		"these threads (repeat, or separate by commas)"},
+	{"children", 0, NULL, OPTION_FLAG, offsetof(struct record, children), 0, 0,
+		"with --pid: also processes that they start from now on"},
+	{"comm", 0, "NAME", OPTION_TEXT, offsetof(struct record, comm), 0, 0,
+		"threads with this name, or whose process has it"},
+	{"cgroup", 0, "PATH", OPTION_TEXT, offsetof(struct record, cgroup), 0, 0,
+		"this cgroup and those below it"},
+	{0},
+};
+
+static const struct option HOW_OPTIONS[] = {
+	{"type", 0, "TYPE", OPTION_TEXT, offsetof(struct record, type), 0, 0,
+		"what to record: " TYPES " (" TYPES ")"},
+	{"seconds", 0, "N", OPTION_NUMBER, offsetof(struct record, seconds), 0, MAX_SECONDS,
+		"how long; 0: until Ctrl-C (30; with -- CMD until CMD ends)"},
+	{"frequency", 0, "HZ", OPTION_NUMBER, offsetof(struct record, frequency), 1, 1000,
+		"samples per second of each busy CPU (99)"},
+	{"standalone", 0, NULL, OPTION_FLAG, offsetof(struct record, standalone), 0, 0,
+		"run a private profd for this recording (needs root)"},
+	{"output", 'o', "FILE", OPTION_TEXT, offsetof(struct record, output), 0, 0,
+		"write FILE with your own rights; no copy goes to the store"},
+	{0},
+};
+
+static const struct option_group GROUPS[] = {
+	{"Target (the whole host without one)", TARGET_OPTIONS, 0},
+	{"Recording", HOW_OPTIONS, 0},
+	{"Places", PLACE_OPTIONS, offsetof(struct record, place)},
+	{0},
+};
+
+/* ---- usage ---------------------------------------------------------------------------------- */
+
+static int check(struct record *r, const struct operands *rest)
+{
+	if (rest->after)
+		return command_usage(&COMMAND_RECORD,
+			"it takes no '%s'; a command to run goes behind --", rest->items[0]);
+	if (rest->dashes && !rest->n)
+		return command_usage(&COMMAND_RECORD, "there is no command behind --");
+	if (rest->n)
+		r->command = rest->items;
+	if (strcmp(r->type, TYPES) != 0)
+		return command_usage(&COMMAND_RECORD,
+			"--type: '%s' cannot be recorded, this profd records: " TYPES, r->type);
+	if (r->command && (r->pids.n || r->tids.n || r->cgroup))
+		return command_usage(
+			&COMMAND_RECORD, "--pid, --tid and --cgroup do not go with a command");
+	if (r->children && !r->pids.n && !r->command)
+		return command_usage(&COMMAND_RECORD, "--children needs --pid");
+	if (r->seconds == SECONDS_UNSET)
+		r->seconds = r->command ? 0 : DEFAULT_SECONDS;
+	return 0;
+}
+
+/* ---- the request ---------------------------------------------------------------------------- */
+
+static void add_ids(cJSON *request, const char *key, const struct ids *ids)
+{
+	cJSON *list = cJSON_AddArrayToObject(request, key);
+
+	for (size_t i = 0; i < ids->n; i++)
+		cJSON_AddItemToArray(list, cJSON_CreateNumber(ids->items[i]));
+}
+
+static cJSON *make_request(const struct record *r, pid_t child)
+{
+	cJSON *request = client_request("record");
+	uint32_t pid = (uint32_t)child;
+	struct ids only_child = {.items = &pid, .n = 1};
+	const char *type = r->type;
+
+	if (!request)
+		return NULL;
+	cJSON_AddItemToObject(request, "types", cJSON_CreateStringArray(&type, 1));
+	cJSON_AddNumberToObject(request, "seconds", r->seconds);
+	cJSON_AddNumberToObject(request, "frequency", r->frequency);
+	add_ids(request, "pids", child ? &only_child : &r->pids);
+	add_ids(request, "tids", &r->tids);
+	cJSON_AddBoolToObject(request, "children", r->children || child);
+	if (r->comm)
+		cJSON_AddStringToObject(request, "comm", r->comm);
+	if (r->cgroup)
+		cJSON_AddStringToObject(request, "cgroup", r->cgroup);
+	cJSON_AddBoolToObject(request, "deliver", r->output || r->standalone);
+	return request;
+}
+
+/* ---- what came of it ------------------------------------------------------------------------ */
+
+/* For a profile that the daemon did not store and nobody named: as in records/, in UTC. */
+static void default_name(char *out, size_t size, const char *type)
+{
+	char stamp[32] = "unknown";
+	time_t now = time(NULL);
+	struct tm utc;
+
+	if (gmtime_r(&now, &utc))
+		strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%S", &utc);
+	snprintf(out, size, "profd-%s.%s.pb.gz", stamp, type);
+}
+
+static int print_path(const char *path)
+{
+	if (puts(path) >= 0 && !fflush(stdout))
+		return 0;
+	log_error("cannot print the path of the profile, %s: %s", path, strerror(errno));
+	return -EIO;
+}
+
+static int deliver(const struct record *r, struct output *out, const cJSON *done, int fd)
+{
+	char name[64];
+	const char *path = r->output;
+
+	if (fd < 0) {
+		log_error("profd sent no profile");
+		return -EBADMSG;
+	}
+	if (!path) {
+		default_name(name, sizeof(name), TYPES);
+		path = name;
+		int err = output_open(out, path, true);
+		if (err)
+			return err;
+	}
+	bool is_stdout = output_is_stdout(out), is_file = out->path;
+	int err = output_copy(out, fd);
+	if (!err)
+		err = output_commit(out);
+	if (err)
+		return err;
+	summary_print(done, fd, is_file ? path : NULL);
+	return is_stdout ? 0 : print_path(path);
+}
+
+static int hand_over(const struct record *r, struct output *out, struct recording *recording)
+{
+	const cJSON *done = recording->done, *warning;
+	const cJSON *file = cJSON_GetArrayItem(json_get(done, "files"), 0);
+	const char *stored = json_text(file, "path");
+	_cleanup_close_ int fd = wire_take_fd(&recording->client.wire);
+
+	cJSON_ArrayForEach (warning, json_get(done, "warnings"))
+		if (cJSON_IsString(warning))
+			log_warning("%s", warning->valuestring);
+	if (r->output || !*stored)
+		return deliver(r, out, done, fd);
+	summary_print(done, fd, stored);
+	return print_path(stored);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------ */
+
+static int block_signals(sigset_t *before)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, before);
+	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		log_error("cannot wait for signals: %s", strerror(errno));
+	return fd;
+}
+
+/* Asks, and lets the command go once sampling has begun. */
+static int begin(const struct record *r, struct recording *recording, const char *socket)
+{
+	_cleanup_json_ cJSON *answer = NULL;
+	struct child *child = recording->child;
+
+	int err = client_open(&recording->client, socket);
+	if (err) {
+		client_explain(err, socket, true);
+		return err;
+	}
+	err = client_ask(&recording->client, make_request(r, child ? child->pid : 0), &answer);
+	if (!err && child)
+		err = child_release(child, r->command[0]);
+	return err;
+}
+
+static int record(struct record *r, struct recording *recording, struct output *out,
+	struct standalone *own, const sigset_t *mask)
+{
+	int err = 0;
+
+	if (r->output)
+		err = output_open(out, r->output, true);
+	if (!err && r->standalone)
+		err = standalone_start(own, mask);
+	if (!err && r->command)
+		err = child_prepare(recording->child, r->command, mask);
+	if (!err)
+		err = begin(r, recording, r->standalone ? own->socket : r->place.socket);
+	if (!err)
+		err = recording_run(recording);
+	return err ? err : hand_over(r, out, recording);
+}
+
+/* 125 says that it was profiling that failed, not the command (as env(1) and its kin do). */
+static int exit_code(const struct record *r, const struct child *child, int err)
+{
+	if (!r->command)
+		return err ? 1 : 0;
+	return err && !child->not_run ? 125 : child->code;
+}
+
+static int run_record(struct record *r)
+{
+	struct child child = {.go = -1, .error = -1};
+	struct standalone own = {0};
+	struct output out = {.fd = -1};
+	struct recording recording = {
+		.client.fd = -1,
+		.child = r->command ? &child : NULL,
+		.seconds = r->seconds,
+		.show_progress = !r->command && isatty(STDERR_FILENO),
+	};
+	sigset_t mask;
+
+	int code = r->command ? child_check(r->command[0]) : 0;
+	if (code)
+		return code;
+	recording.signals = block_signals(&mask);
+	int err = recording.signals < 0 ? -errno : record(r, &recording, &out, &own, &mask);
+	if (recording.child)
+		child_abandon(&child);
+	cJSON_Delete(recording.done);
+	client_close(&recording.client);
+	standalone_stop(&own);
+	output_abort(&out);
+	close_fd(recording.signals);
+	return exit_code(r, &child, err);
+}
+
+static int run(int argc, char **argv)
+{
+	struct record r = {
+		.place = place_default(),
+		.type = TYPES,
+		.seconds = SECONDS_UNSET,
+		.frequency = 99,
+	};
+	struct operands rest;
+	int code = 0;
+
+	enum options_result parsed = command_parse(&COMMAND_RECORD, argc, argv, &r, &rest);
+	if (parsed == OPTIONS_OK) {
+		code = check(&r, &rest);
+		if (!code)
+			code = run_record(&r);
+	}
+	ids_free(&r.pids);
+	ids_free(&r.tids);
+	return parsed == OPTIONS_BAD ? 2 : code;
+}
+
+const struct command COMMAND_RECORD = {
+	.name = "record",
+	.synopsis = "[OPTION...] [-- CMD [ARG...]]",
+	.summary = "Record a profile of the host, of processes, or of a command",
+	.details =
+		"The path of the profile is the last line on standard output. With a command, the\n"
+		"exit code is the command's.",
+	.groups = GROUPS,
+	.run = run,
+};

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+#include "recording.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+/* ---- progress: one line of a terminal, rewritten ------------------------------------------------
+ */
+
+static void clear_progress(const struct recording *r)
+{
+	if (r->show_progress)
+		fputs("\r\033[K", stderr);
+}
+
+static void print_progress(const struct recording *r, const cJSON *event)
+{
+	char total[32] = "";
+
+	if (!r->show_progress || r->stopping)
+		return;
+	if (r->seconds)
+		snprintf(total, sizeof(total), "/%u", r->seconds);
+	fprintf(stderr, "\r%.0f%s s, %.0f samples, %.0f lost (Ctrl-C ends it)\033[K",
+		json_number(event, "elapsed"), total, json_number(event, "samples"),
+		json_number(event, "lost"));
+}
+
+/* ---- what happens --------------------------------------------------------------------------- */
+
+static int stop(struct recording *r)
+{
+	if (r->stopping || r->done)
+		return 0;
+	r->stopping = true;
+	if (r->show_progress)
+		fputs("\rending: the profile is being written ...\033[K", stderr);
+	return client_send(&r->client, client_request("stop"));
+}
+
+/* Without a command, the first signal ends the recording and the second the waiting for it. */
+static int interrupted(struct recording *r)
+{
+	if (r->interrupts++) {
+		clear_progress(r);
+		log_error("not waiting for the profile: the daemon may still write it (profctl "
+			  "ls)");
+		return -EINTR;
+	}
+	return stop(r);
+}
+
+/* The command decides what its signals mean. Ctrl-C and Ctrl-\ on the terminal have reached
+ * it too (the kernel sends those to the whole foreground group); others are passed on. */
+static void pass_on(const struct recording *r, const struct signalfd_siginfo *info)
+{
+	bool from_terminal = info->ssi_signo != SIGTERM && info->ssi_code == SI_KERNEL;
+
+	if (r->child->pid > 0 && !from_terminal)
+		kill(r->child->pid, (int)info->ssi_signo);
+}
+
+static int on_signal(struct recording *r)
+{
+	struct signalfd_siginfo info;
+
+	if (read(r->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return errno == EINTR || errno == EAGAIN ? 0 : -errno;
+	if (info.ssi_signo == SIGCHLD)
+		return r->child && child_ended(r->child) ? stop(r) : 0;
+	if (r->child && r->child->pid > 0) {
+		pass_on(r, &info);
+		return 0;
+	}
+	return interrupted(r);
+}
+
+static int on_event(struct recording *r, cJSON *event)
+{
+	const char *name = json_text(event, "event");
+	int err = 0;
+
+	if (!strcmp(name, "progress")) {
+		print_progress(r, event);
+	} else if (!strcmp(name, "done")) {
+		r->done = event;
+		return 0;
+	} else if (!strcmp(name, "failed") || (json_get(event, "ok") && !json_true(event, "ok"))) {
+		clear_progress(r);
+		client_refused(event);
+		err = -EREMOTEIO;
+	}
+	cJSON_Delete(event);
+	return err;
+}
+
+static int on_message(struct recording *r)
+{
+	for (;;) {
+		cJSON *event;
+		int got = wire_receive(&r->client.wire, &event);
+		if (got < 0) {
+			clear_progress(r);
+			log_error(
+				"the connection to profd is lost (%s): 'profctl ls' shows whether "
+				"the profile was kept",
+				strerror(-got));
+			return got;
+		}
+		if (!got)
+			return 0;
+		int err = on_event(r, event);
+		if (err || r->done)
+			return err;
+	}
+}
+
+/* A command goes on when profiling has failed: its user wants its result. */
+static void wait_for_command(struct recording *r)
+{
+	struct pollfd p = {.fd = r->signals, .events = POLLIN};
+
+	r->stopping = true;
+	while (r->child && !child_ended(r->child))
+		if (poll(&p, 1, -1) > 0)
+			on_signal(r);
+}
+
+int recording_run(struct recording *r)
+{
+	int err = 0;
+
+	while (!err && !r->done) {
+		struct pollfd p[] = {
+			{.fd = r->signals, .events = POLLIN},
+			{.fd = r->client.fd, .events = POLLIN},
+		};
+		if (poll(p, 2, -1) < 0) {
+			err = errno == EINTR ? 0 : -errno;
+			continue;
+		}
+		if (p[1].revents)
+			err = on_message(r);
+		if (!err && p[0].revents)
+			err = on_signal(r);
+	}
+	clear_progress(r);
+	wait_for_command(r);
+	return err;
+}

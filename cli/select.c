@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+#include "select.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "json.h"
+#include "util/cleanup.h"
+#include "util/grow.h"
+#include "util/log.h"
+
+#define RECENT_RECORDING 3600 /* s */
+#define DEFAULT_LAST	 300  /* s */
+
+size_t select_windows(const struct catalog *c, const char *type, time_t since, time_t until,
+	time_t before, size_t *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		const struct store_entry *e = &c->entries[i];
+		if (e->recording || strcmp(e->type, type) != 0)
+			continue;
+		if (e->start > until || e->start + (time_t)e->seconds <= since)
+			continue;
+		if (!before || e->start < before)
+			out[n++] = i;
+	}
+	return n;
+}
+
+const struct store_entry *select_recording(
+	const struct catalog *c, const char *type, uid_t uid, time_t after)
+{
+	const struct store_entry *newest = NULL;
+
+	for (size_t i = 0; i < c->n; i++) {
+		const struct store_entry *e = &c->entries[i];
+		if (!e->recording || e->uid != uid || strcmp(e->type, type) != 0 ||
+			e->mtime.tv_sec < after)
+			continue;
+		if (!newest || e->mtime.tv_sec > newest->mtime.tv_sec ||
+			(e->mtime.tv_sec == newest->mtime.tv_sec &&
+				e->mtime.tv_nsec >= newest->mtime.tv_nsec))
+			newest = e;
+	}
+	return newest;
+}
+
+static int add(struct sources *s, const char *path)
+{
+	if (grow(s->paths, s->n, s->capacity, 1)) {
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+	s->paths[s->n++] = path;
+	return 0;
+}
+
+/* What the daemon has not written yet. No daemon is no failure: then there is nothing open.
+ * *start is 0 without a window. */
+static void ask_open_window(struct sources *s, const char *type, time_t *start)
+{
+	_cleanup_json_ cJSON *answer = NULL;
+	cJSON *request = client_request("window");
+	struct client c;
+
+	*start = 0;
+	if (!place_has_daemon(&s->place) || client_open(&c, s->place.socket)) {
+		cJSON_Delete(request);
+		return;
+	}
+	if (request && cJSON_AddStringToObject(request, "type", type) &&
+		!client_ask(&c, request, &answer)) {
+		s->window = wire_take_fd(&c.wire);
+		if (s->window >= 0)
+			*start = (time_t)json_number(answer, "start");
+	} else {
+		log_warning("the window that is still open is left out");
+	}
+	client_close(&c);
+}
+
+static int nothing_found(const struct sources *s, const char *type)
+{
+	if (s->catalog.remote)
+		log_error("you may not read %s: the continuous profiles are for root and the group "
+			  "profd; 'profctl record' makes one of your own, 'profctl ls' lists those",
+			s->place.store);
+	else
+		log_error("no %s profiles of that time in %s: 'profctl ls' shows what there is, "
+			  "'profctl status' whether profd runs",
+			type, s->place.store);
+	return -ENOENT;
+}
+
+static int select_range(
+	struct sources *s, const char *type, const struct time_range *range, time_t now)
+{
+	time_t opened = 0, since = range->since;
+	time_t until = range->until ? range->until : now;
+
+	if (range->last)
+		since = (uint64_t)now > range->last ? now - (time_t)range->last : 0;
+	/* Asked first: a window that closes between asking and listing is then known by its start,
+	 * and taken once. */
+	if (!range->until)
+		ask_open_window(s, type, &opened);
+	int err = catalog_read(&s->catalog, &s->place);
+	if (err == -ENOENT)
+		return s->window >= 0 ? 0 : catalog_missing(&s->place);
+	if (err)
+		return err;
+	_cleanup_free_ size_t *found = calloc(s->catalog.n + 1, sizeof(*found));
+	if (!found)
+		return -ENOMEM;
+	size_t n = select_windows(&s->catalog, type, since, until, opened, found);
+	for (size_t i = 0; i < n && !err; i++)
+		err = add(s, s->catalog.entries[found[i]].path);
+	if (!err && !n && s->window < 0)
+		err = nothing_found(s, type);
+	return err;
+}
+
+static int select_default(struct sources *s, const char *type, time_t now)
+{
+	int err = catalog_read(&s->catalog, &s->place);
+	if (err && err != -ENOENT)
+		return err;
+	const struct store_entry *e = select_recording(
+		&s->catalog, type, getuid(), now - RECENT_RECORDING);
+	if (e) {
+		log_info("your newest recording, %s (--last 5m: the continuous profile)", e->path);
+		return add(s, e->path);
+	}
+	if (s->catalog.remote)
+		return nothing_found(s, type);
+	catalog_free(&s->catalog);
+	err = select_range(s, type, &(struct time_range){.last = DEFAULT_LAST}, now);
+	if (!err)
+		log_info("the last 5 minutes of the continuous profile (%zu windows%s); "
+			 "--last 1h: more",
+			s->n, s->window >= 0 ? " and the open one" : "");
+	return err;
+}
+
+int select_from_store(struct sources *s, const struct place *place, const char *type,
+	const struct time_range *range, time_t now)
+{
+	*s = (struct sources){.place = *place, .window = -1};
+	int err = range->since || range->until || range->last ? select_range(s, type, range, now)
+							      : select_default(s, type, now);
+	if (err)
+		select_free(s);
+	return err;
+}
+
+int select_files(struct sources *s, char **paths, size_t n)
+{
+	int err = 0;
+
+	*s = (struct sources){.window = -1};
+	for (size_t i = 0; i < n && !err; i++)
+		err = add(s, paths[i]);
+	return err;
+}
+
+int select_open(const struct sources *s, size_t i)
+{
+	if (s->catalog.remote)
+		return catalog_fetch(&s->place, s->paths[i]);
+	if (!strcmp(s->paths[i], "-"))
+		return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+	int fd = open(s->paths[i], O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd >= 0)
+		return fd;
+	int err = -errno;
+	log_error("cannot open %s: %s", s->paths[i], strerror(-err));
+	return err;
+}
+
+void select_free(struct sources *s)
+{
+	free(s->paths);
+	catalog_free(&s->catalog);
+	s->window = close_fd(s->window);
+	s->paths = NULL;
+	s->n = s->capacity = 0;
+}

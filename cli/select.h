@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * select.h - which profiles answer a query: the files that were named, or those of the store that
+ * a time range picks, or the default (DESIGN 8): this user's newest recording if it is under
+ * an hour old, else the last five minutes of the continuous profile.
+ *
+ * Files are whole windows: each that overlaps the range is taken as it is. Recordings are
+ * never mixed into a time range, since the same moments are in the continuous profile.
+ */
+#ifndef PROFD_CLI_SELECT_H
+#define PROFD_CLI_SELECT_H
+
+#include "catalog.h"
+#include "options.h"
+#include "place.h"
+
+struct time_range {
+	time_t since, until; /* 0: not given */
+	uint64_t last;	     /* s, 0: not given */
+};
+
+struct sources {
+	struct place place;
+	const char **paths; /* of `catalog`, or the caller's */
+	size_t n, capacity;
+	struct catalog catalog;
+	int window; /* descriptor of the open window as pprof, or -1 */
+};
+
+/* The store's profiles of a type that answer a range; the default without one, which is then
+ * printed to standard error. `now` is what `last` counts from. 0 or -errno, explained. */
+int select_from_store(struct sources *s, const struct place *place, const char *type,
+	const struct time_range *range, time_t now);
+/* Files as they are. 0 or -errno, explained. */
+int select_files(struct sources *s, char **paths, size_t n);
+/* A descriptor to read a source from, or -errno, explained. "-" is standard input. */
+int select_open(const struct sources *s, size_t i);
+void select_free(struct sources *s);
+
+/* Indices into `c` of the windows of `type` that overlap [since, until] and began before
+ * `before` (0: any). Returns how many were written to `out`, which has room for c->n. */
+size_t select_windows(const struct catalog *c, const char *type, time_t since, time_t until,
+	time_t before, size_t *out);
+/* The newest recording of `type` by `uid` that was finished after `after`, or NULL. */
+const struct store_entry *select_recording(
+	const struct catalog *c, const char *type, uid_t uid, time_t after);
+
+#endif

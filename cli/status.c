@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+/*
+ * status.c - profctl status: the daemon's own account of itself, for people or as JSON.
+ *
+ * The object is profd's (daemon/collector/status.c); what this build does not know of it is
+ * printed all the same, by its key.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client.h"
+#include "commands.h"
+#include "json.h"
+#include "place.h"
+#include "report/format.h"
+#include "util/log.h"
+
+struct status {
+	struct place place;
+	bool json;
+};
+
+static const struct option OPTIONS[] = {
+	{"json", 0, NULL, OPTION_FLAG, offsetof(struct status, json), 0, 0,
+		"print one JSON object, as the daemon gave it"},
+	{0},
+};
+
+static const struct option_group GROUPS[] = {
+	{"Options", OPTIONS, 0},
+	{"Places", PLACE_OPTIONS, offsetof(struct status, place)},
+	{0},
+};
+
+/* How numbers with these keys are shown; all others are counts. */
+static const struct {
+	const char *key, *unit;
+} UNITS[] = {
+	{"uptime", "s"},
+	{"elapsed", "s"},
+	{"window", "s"},
+	{"max_age", "s"},
+	{"max_size", "bytes"},
+	{"bytes", "bytes"},
+	{"cache_bytes", "bytes"},
+	{"private", "bytes"},
+	{"bpf_maps", "bytes"},
+	{"memory_limit", "bytes"},
+	{"frequency", "Hz"},
+	{NULL, NULL},
+};
+
+/* ---- generic: any object as indented "key: value" ---------------------------------------------
+ */
+
+static void print_number(const char *key, double value)
+{
+	const char *unit = "";
+	char text[FORMAT_VALUE_SIZE];
+
+	for (size_t i = 0; UNITS[i].key; i++)
+		if (!strcmp(UNITS[i].key, key))
+			unit = UNITS[i].unit;
+	if (!strcmp(unit, "bytes")) {
+		format_value(text, sizeof(text), (int64_t)value, "bytes", "auto");
+		printf("%s\n", text);
+	} else {
+		printf("%.*f%s%s\n", value == (double)(int64_t)value ? 0 : 1, value,
+			*unit ? " " : "", unit);
+	}
+}
+
+static void print_key(const char *key, int depth)
+{
+	char words[64];
+
+	snprintf(words, sizeof(words), "%s", key);
+	for (char *c = words; *c; c++)
+		*c = *c == '_' ? ' ' : *c;
+	printf("%*s%-*s ", 2 * depth, "", 24 - 2 * depth, words);
+}
+
+static void print_value(const cJSON *item)
+{
+	if (cJSON_IsNumber(item))
+		print_number(item->string ? item->string : "", item->valuedouble);
+	else if (cJSON_IsBool(item))
+		puts(cJSON_IsTrue(item) ? "yes" : "no");
+	else if (cJSON_IsString(item))
+		puts(*item->valuestring ? item->valuestring : "-");
+	else
+		puts("-");
+}
+
+/* An object of counts, such as the losses: those that are not 0, on one line. */
+static void print_counts(const cJSON *object)
+{
+	const cJSON *item;
+	const char *separator = "";
+
+	cJSON_ArrayForEach (item, object) {
+		if (cJSON_IsNumber(item) && item->valuedouble > 0) {
+			printf("%s%s %.0f", separator, item->string, item->valuedouble);
+			separator = ", ";
+		}
+	}
+	puts(*separator ? "" : "0");
+}
+
+static void print_texts(const cJSON *array, int depth)
+{
+	const cJSON *item;
+
+	if (!cJSON_GetArraySize(array))
+		puts("-");
+	cJSON_ArrayForEach (item, array) {
+		if (item != array->child)
+			printf("%*s", depth ? 25 : 2, "");
+		print_value(item);
+	}
+}
+
+static void print_members(const cJSON *object, int depth)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach (item, object) {
+		print_key(item->string, depth);
+		if (cJSON_IsObject(item))
+			print_counts(item);
+		else if (cJSON_IsArray(item))
+			print_texts(item, depth);
+		else
+			print_value(item);
+	}
+}
+
+/* ---- sections ------------------------------------------------------------------------------- */
+
+static void print_sessions(const cJSON *sessions)
+{
+	const cJSON *one;
+
+	puts("\nsessions");
+	if (!cJSON_GetArraySize(sessions))
+		puts("  none");
+	cJSON_ArrayForEach (one, sessions) {
+		const cJSON *samples = json_get(one, "samples");
+		const char *filter = json_text(one, "filter");
+
+		printf("  %.0f  %s %s, %.0f Hz, %s, %.0f s", json_number(one, "id"),
+			json_text(one, "kind"), json_text(one, "type"),
+			json_number(one, "frequency"), *filter ? filter : "the whole host",
+			json_number(one, "elapsed"));
+		printf(": %.0f taken, %.0f written, %.0f pending, lost: ",
+			json_number(samples, "taken"), json_number(samples, "written"),
+			json_number(samples, "pending"));
+		print_counts(json_get(samples, "lost"));
+	}
+}
+
+static void print_notes(const char *title, const cJSON *notes)
+{
+	if (!cJSON_GetArraySize(notes))
+		return;
+	printf("\n%s\n  ", title);
+	print_texts(notes, 0);
+}
+
+static void print_status(const cJSON *status)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach (item, status)
+		if (!cJSON_IsObject(item) && !cJSON_IsArray(item)) {
+			print_key(item->string, 0);
+			print_value(item);
+		}
+	print_sessions(json_get(status, "sessions"));
+	cJSON_ArrayForEach (item, status) {
+		if (cJSON_IsObject(item)) {
+			printf("\n%s\n", item->string);
+			print_members(item, 1);
+		} else if (cJSON_IsArray(item) && strcmp(item->string, "sessions") != 0) {
+			print_notes(item->string, item);
+		}
+	}
+}
+
+static int print_json(const cJSON *status)
+{
+	char *text = cJSON_Print(status);
+
+	if (!text)
+		return -ENOMEM;
+	puts(text);
+	cJSON_free(text);
+	return 0;
+}
+
+static int show(const struct status *s)
+{
+	_cleanup_json_ cJSON *answer = NULL;
+	int err = client_query(s->place.socket, client_request("status"), &answer, NULL);
+
+	if (err)
+		return 1;
+	const cJSON *status = json_get(answer, "status");
+	if (s->json)
+		err = print_json(status);
+	else
+		print_status(status);
+	if (!err && fflush(stdout))
+		err = -errno;
+	if (err)
+		log_error("cannot print the status: %s", strerror(-err));
+	return err ? 1 : 0;
+}
+
+static int run(int argc, char **argv)
+{
+	struct status s = {.place = place_default()};
+	struct operands rest;
+
+	switch (command_parse(&COMMAND_STATUS, argc, argv, &s, &rest)) {
+	case OPTIONS_HELP:
+		return 0;
+	case OPTIONS_BAD:
+		return 2;
+	case OPTIONS_OK:
+		break;
+	}
+	if (rest.n)
+		return command_usage(&COMMAND_STATUS, "it takes no '%s'", rest.items[0]);
+	return show(&s);
+}
+
+const struct command COMMAND_STATUS = {
+	.name = "status",
+	.synopsis = "[--json]",
+	.summary = "Say how profd is doing: what it took, lost, wrote and uses",
+	.groups = GROUPS,
+	.run = run,
+};
