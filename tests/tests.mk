@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+# How profd is tested. The targets that a user types install what they lack by themselves.
+
+include tests/programs/programs.mk
+include tests/fuzz/fuzz.mk
+
+# For each fuzz target; hours of it find more.
+FUZZ_SECONDS ?= 15
+
+.PHONY: deps-build
+deps-build: ## install what building and the demo need (Debian)
+	@scripts/deps build
+
+.PHONY: deps
+deps: ## install what building and all tests need (Debian)
+	@scripts/deps all
+
+.PHONY: check
+check: deps ## build and run all tests, with one old and one new kernel
+	@$(PYTHON) tests/run --build $(B) --fuzz-seconds $(FUZZ_SECONDS)
+
+.PHONY: check-systemd
+check-systemd: deps ## test the installed service below a real systemd
+	@$(PYTHON) tests/run --build $(B) build systemd
+
+.PHONY: check-kernels
+check-kernels: deps ## load and sample on every kernel that Debian's suites hold
+	@$(PYTHON) tests/run --build $(B) --all-kernels build kernels
+
+.PHONY: check-unit
+check-unit: deps ## unit tests only, plain and with sanitizers
+	@$(PYTHON) tests/run --build $(B) unit sanitized
+
+.PHONY: check-integration
+check-integration: deps ## integration tests only
+	@$(PYTHON) tests/run --build $(B) build integration
+
+.PHONY: bench
+bench: deps ## measure what profiling costs, beside its peers
+	@$(MAKE) --no-print-directory all programs
+	@$(PYTHON) tests/bench/bench --build $(B)
+
+.PHONY: demo
+demo: deps-build ## build, profile this host for some seconds, show what was found
+	@$(MAKE) --no-print-directory -s -j$$(nproc) all
+	@tests/demo $(B)
+
+LINT_C := $(filter-out %/kernel_types.h,$(wildcard lib/*/*.[ch] daemon/*.[ch] daemon/*/*.[ch] \
+	cli/*.[ch] bpf/*.[ch] include/profd/*.h tests/unit/*.[ch] tests/fuzz/*.c tests/programs/*.[ch]))
+LINT_SH := scripts/deps .ci/run tests/demo tests/fuzz/run tests/vm/systemd tests/vm/systemd-inside \
+	$(wildcard tests/vm/*.sh)
+
+.PHONY: lint
+lint: generated ## check form (clang-format) and likely mistakes (clang-tidy, shellcheck)
+	clang-format --dry-run -Werror $(LINT_C)
+	printf '%s\0' $(LIB_SRC) $(DAEMON_SRC) $(CLI_SRC) | xargs -0 -n 4 -P $$(nproc) \
+		sh -c 'exec clang-tidy --quiet "$$@" -- -std=gnu11 $(CPPFLAGS)' sh
+	shellcheck $(LINT_SH)
