@@ -15,13 +15,14 @@ struct bpf_host;
 
 /* What this kernel can and cannot do, found by trying (DESIGN 9). */
 struct bpf_features {
-	bool task_pt_regs;  /* bpf_task_pt_regs, 5.15 */
+	bool task_pt_regs;   /* bpf_task_pt_regs, 5.15 */
 	bool hardware_clock; /* PERF_COUNT_HW_CPU_CYCLES can be opened */
 	int perf_event_paranoid;
-	bool nested_pidns;  /* the collector runs in a pid namespace below the initial one */
+	bool nested_pidns; /* the collector runs in a pid namespace below the initial one */
 };
 
-/* Loads and attaches everything but the clocks. On failure returns -errno and writes one line
+/* Loads and attaches everything but the clocks, with a ring of `ring_bytes` (rounded up to a
+ * power of two) for each CPU. On failure returns -errno and writes one line
  * that says what failed, why and what to do next into `why` (always NUL-terminated). */
 int bpf_host_open(struct bpf_host **out, size_t ring_bytes, char *why, size_t why_size);
 void bpf_host_close(struct bpf_host *b);
@@ -34,10 +35,16 @@ int bpf_host_clock_program(const struct bpf_host *b);
 struct profd_session *bpf_host_sessions(struct bpf_host *b);
 /* Sum of a slot's counters over all CPUs. No system call. */
 void bpf_host_counters(const struct bpf_host *b, unsigned slot, struct profd_counters *sum);
+/* Process records that no ring took, since start: the process table has to be read again. */
+uint64_t bpf_host_process_lost(const struct bpf_host *b);
+/* Forks of targets that were not followed because the map `targets` was full, since start. */
+uint64_t bpf_host_targets_full(const struct bpf_host *b);
 /* To be called when a session takes a slot, before its events exist. */
 void bpf_host_zero_counters(struct bpf_host *b, unsigned slot);
 /* Adds or removes an entry of the map `targets`. 0 or -errno (-E2BIG: the map is full). */
-int bpf_host_add_target(struct bpf_host *b, unsigned slot, enum profd_target_kind kind, uint32_t id);
+int bpf_host_add_target(
+	struct bpf_host *b, unsigned slot, enum profd_target_kind kind, uint32_t id);
+/* Removes all entries of a slot. */
 void bpf_host_clear_targets(struct bpf_host *b, unsigned slot);
 
 /* An epoll descriptor that is readable when a ring is a quarter full, or soon after an exec. */

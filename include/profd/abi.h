@@ -24,6 +24,7 @@
 #define PROFD_COMM_LEN 16
 #define PROFD_MAX_KERNEL_FRAMES 127 /* sysctl kernel.perf_event_max_stack by default */
 #define PROFD_MAX_USER_FRAMES 256
+#define PROFD_SCRATCHES 2 /* samples that can be built at once on a CPU */
 
 /* ---- records ---------------------------------------------------------------------------- */
 
@@ -98,7 +99,7 @@ enum profd_session_flags {
 	PROFD_SESSION_CHILDREN = 1 << 6,  /* forks of a target become targets */
 	PROFD_SESSION_NO_KERNEL = 1 << 7, /* no kernel frames (sessions of unprivileged users) */
 	PROFD_SESSION_CGROUP_V1 = 1 << 8, /* cgroup is one of v1's memory controller */
-	PROFD_SESSION_NOT_SELF = 1 << 9,  /* refuses the process `self` and its children */
+	PROFD_SESSION_NOT_SELF = 1 << 9,  /* neither the collector nor its helpers */
 };
 
 /* Several BY_ flags are a conjunction, except that PID and TID are alternatives. Written by the
@@ -107,10 +108,12 @@ struct profd_session {
 	__u32 id;    /* unique over the daemon's life; 0: slot is free */
 	__u32 flags; /* enum profd_session_flags */
 	__u32 uid;
-	__u32 self; /* tgid of the collector, as it sees itself */
+	__u32 pad;
 	__u64 cgroup;
 	char comm[PROFD_COMM_LEN];
 };
+
+#define PROFD_MAX_TARGETS 8192
 
 enum profd_target_kind { PROFD_TARGET_PID = 0, PROFD_TARGET_TID = 1 };
 

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * arch.h - what the programs need to know about registers. Each architecture's file defines
+ *
+ *     struct arch_regs           the registers as BPF sees them in a perf_event's context
+ *     arch_regs_user(r)          were they taken in user mode?
+ *     arch_regs_narrow(r)        does the program run with 32-bit pointers?
+ *     arch_regs_ip/sp/fp(r)
+ *     arch_saved_regs(stack)     where the kernel keeps a task's user registers: address, given task_struct.stack
+ *     ARCH_USER_END              user addresses are below it
+ */
+#ifndef PROFD_BPF_ARCH_H
+#define PROFD_BPF_ARCH_H
+
+#if defined(__TARGET_ARCH_x86)
+#include "arch_x86.h"
+#else
+#error "this architecture has no file yet"
+#endif
+
+#endif

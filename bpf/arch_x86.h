@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* arch_x86.h - see arch.h. */
+#ifndef PROFD_BPF_ARCH_X86_H
+#define PROFD_BPF_ARCH_X86_H
+
+/* UAPI layout of struct pt_regs. Not CO-RE: a context must be read in 8-byte loads at fixed
+ * offsets, whereas the kernel's own cs became 2 bytes wide in 6.9 (ee63291aa828). */
+struct arch_regs {
+	__u64 r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax;
+	__u64 ip, cs, flags, sp, ss;
+};
+
+/* Selectors: requested privilege level in the low two bits (3 is user); 0x23 is the flat 32-bit
+ * code segment (__USER32_CS). Bits above 16 hold other things with FRED. */
+#define arch_regs_user(r)   (((r)->cs & 3) == 3)
+#define arch_regs_narrow(r) (((r)->cs & 0xffff) == 0x23)
+#define arch_regs_ip(r)	    ((r)->ip)
+#define arch_regs_sp(r)	    ((r)->sp)
+#define arch_regs_fp(r)	    ((r)->bp)
+
+/* With 5-level page tables; with 4 levels 47 bits are in use. */
+#define ARCH_USER_END (1ULL << 56)
+
+/* They are the topmost thing on the kernel stack of 16 KiB (THREAD_SIZE without KASAN). Only for
+ * kernels without bpf_task_pt_regs, that is before 5.15; the padding above them came with FRED
+ * in 6.9. */
+#define ARCH_THREAD_SIZE (16 * 1024)
+static __always_inline __u64 arch_saved_regs(const void *stack)
+{
+	return (__u64)stack + ARCH_THREAD_SIZE - sizeof(struct arch_regs);
+}
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * maps.h - maps and variables that the programs share. They are weak because each object defines
+ * them and the linker keeps one.
+ *
+ * The collector reads and writes all but `targets` through mmap: every map operation by system
+ * call raises bpf_prog_active for its time, and a clock tick that falls into it is dropped
+ * (kernel/events/core.c, bpf_overflow_handler).
+ */
+#ifndef PROFD_BPF_MAPS_H
+#define PROFD_BPF_MAPS_H
+
+#include "kernel_types.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "profd/abi.h"
+
+/* Where CPUs are counted, the collector sets max_entries to the number of possible CPUs. */
+
+/* One ring buffer for each CPU, created by the collector for the CPUs that are online. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} profd_rings __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct profd_counters);
+} profd_counters __weak SEC(".maps");
+
+/* Preallocated: look-ups from interrupts must not meet an allocator (required until 6.1). */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PROFD_MAX_TARGETS);
+	__type(key, struct profd_target);
+	__type(value, __u32);
+} profd_targets __weak SEC(".maps");
+
+#define CACHE_LINE 64
+
+/* All that a CPU keeps between runs, in one cache line. */
+struct cpu_state {
+	__u64 last_wakeup;  /* when the collector was last woken from here */
+	__u32 wake_pending; /* an exec waits to be told */
+	__u32 busy[PROFD_SCRATCHES];
+} __attribute__((aligned(CACHE_LINE)));
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cpu_state);
+} profd_cpus __weak SEC(".maps");
+
+struct profd_session profd_sessions[PROFD_MAX_SESSIONS] __weak;
+/* Process records that no ring took. */
+__u64 profd_process_lost __weak;
+/* Forks of targets that no longer fitted into `targets`. */
+__u64 profd_targets_full __weak;
+/* The collector itself: its process in the initial namespace, and the depth of its own. Written
+ * by the iterator program, which runs in the collector's context. */
+__u32 profd_self __weak;
+__u32 profd_pidns_level __weak;
+
+/* Set before loading. */
+const volatile __u32 profd_pidns_inum __weak = 0; /* 0: the initial namespace */
+const volatile __u32 profd_ring_quarter __weak = 0; /* bytes */
+const volatile bool profd_have_task_pt_regs __weak = false;
+
+#endif

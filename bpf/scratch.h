@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * scratch.h - memory in which a program builds its sample, out of a small pool for each CPU.
+ *
+ * A clock tick can interrupt another program on its CPU, even another clock (an NMI of the cycles
+ * counter on top of a timer interrupt), so each claims an entry of its own; an empty pool is a
+ * counted loss. Interrupts nest, so whoever comes in between has released its entry again
+ * before the claim below goes on: a plain flag is exact for them. Programs that can be
+ * preempted by their like must not draw from this pool.
+ */
+#ifndef PROFD_BPF_SCRATCH_H
+#define PROFD_BPF_SCRATCH_H
+
+#include "maps.h"
+
+/* Room for kernel and user frames, rounded up to a power of two so that one mask proves every
+ * index. */
+#define MAX_FRAMES  512
+#define FRAMES_MASK (MAX_FRAMES - 1)
+_Static_assert(PROFD_MAX_KERNEL_FRAMES + PROFD_MAX_USER_FRAMES <= MAX_FRAMES, "frames do not fit");
+
+/* See unwind.h. */
+struct unwind {
+	__u64 ip, sp, fp;
+	__u32 first; /* frames that are there already */
+	bool narrow; /* 32-bit pointers */
+	__u8 end;    /* enum profd_unwind_end */
+};
+
+struct scratch {
+	struct unwind unwind;
+	/* sample.frames[] is frames[]: a flexible array may not stand in the middle. */
+	__u8 sample[sizeof(struct profd_sample)];
+	__u64 frames[MAX_FRAMES];
+};
+_Static_assert(__builtin_offsetof(struct scratch, frames) ==
+		       __builtin_offsetof(struct scratch, sample) + sizeof(struct profd_sample),
+	"frames must follow the sample");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* possible CPUs * PROFD_SCRATCHES */
+	__type(key, __u32);
+	__type(value, struct scratch);
+} profd_scratch __weak SEC(".maps");
+
+/* NULL: all are in use. *key is the entry's, also for scratch_release. */
+static __always_inline struct scratch *scratch_claim(__u32 cpu, struct cpu_state *state,
+	__u32 *key)
+{
+	__u32 i = state->busy[0] ? 1 : 0;
+
+	if (state->busy[i])
+		return NULL;
+	*key = cpu * PROFD_SCRATCHES + i;
+	struct scratch *scratch = bpf_map_lookup_elem(&profd_scratch, key);
+	if (scratch)
+		state->busy[i] = 1;
+	return scratch;
+}
+
+static __always_inline void scratch_release(struct cpu_state *state, __u32 key)
+{
+	state->busy[key % PROFD_SCRATCHES] = 0;
+}
+_Static_assert(PROFD_SCRATCHES == 2, "scratch_claim looks at two");
+
+#endif

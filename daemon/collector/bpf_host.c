@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: MIT
+#include "collector/bpf_host.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "collector/bpf_explain.h"
+#include "collector/cpus.h"
+#include "util/cleanup.h"
+
+/* bpftool's output does not care about conversions. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#include "profd.skel.h"
+#pragma GCC diagnostic pop
+
+/* Inode of the initial pid namespace (include/linux/proc_ns.h, PROC_PID_INIT_INO). */
+#define INITIAL_PIDNS 0xEFFFFFFCu
+
+/* Process records that are read at once from the iterator. */
+#define ITERATOR_RECORDS 64
+
+typedef void (*ring_handler)(void *userdata, const struct profd_record_head *head, size_t size);
+
+struct bpf_host {
+	struct profd_bpf *bpf;
+	struct bpf_features features;
+	unsigned n_cpus; /* possible ones */
+	size_t ring_bytes;
+	int *rings; /* by CPU; -1: none */
+	struct ring_buffer *reader;
+	struct profd_counters *counters; /* mmapped, n_cpus * PROFD_MAX_SESSIONS */
+	size_t counters_size;
+	uint64_t map_bytes;
+	ring_handler handler; /* during bpf_host_read */
+	void *userdata;
+};
+
+/* ---- rings -------------------------------------------------------------------------------- */
+
+static int on_record(void *ctx, void *data, size_t size)
+{
+	struct bpf_host *b = ctx;
+
+	b->handler(b->userdata, data, size);
+	return 0;
+}
+
+static int ring_create(struct bpf_host *b, unsigned cpu)
+{
+	int fd = bpf_map_create(
+		BPF_MAP_TYPE_RINGBUF, "profd_ring", 0, 0, (uint32_t)b->ring_bytes, NULL);
+	if (fd < 0)
+		return fd;
+	b->rings[cpu] = fd;
+	return 0;
+}
+
+/* Makes a ring readable here, then known to the programs. */
+static int ring_publish(struct bpf_host *b, unsigned cpu)
+{
+	int fd = b->rings[cpu];
+
+	if (!b->reader) {
+		b->reader = ring_buffer__new(fd, on_record, b, NULL);
+		if (!b->reader)
+			return -errno;
+	} else {
+		int r = ring_buffer__add(b->reader, fd, on_record, b);
+		if (r < 0)
+			return r;
+	}
+	return bpf_map_update_elem(bpf_map__fd(b->bpf->maps.profd_rings), &cpu, &fd, BPF_ANY);
+}
+
+static uint64_t map_bytes(int fd)
+{
+	char path[64], line[128];
+	unsigned long long bytes = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "memlock: %llu", &bytes) == 1)
+			break;
+	return bytes;
+}
+
+static void sum_map_bytes(struct bpf_host *b)
+{
+	struct bpf_map *map;
+
+	b->map_bytes = 0;
+	bpf_object__for_each_map(map, b->bpf->obj) b->map_bytes += map_bytes(bpf_map__fd(map));
+	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
+		if (b->rings[cpu] >= 0)
+			b->map_bytes += map_bytes(b->rings[cpu]);
+}
+
+int bpf_host_sync_cpus(struct bpf_host *b)
+{
+	struct cpus online;
+	bool added = false;
+
+	int r = cpus_online(&online);
+	for (unsigned cpu = 0; r == 0 && cpu < b->n_cpus; cpu++) {
+		if (!cpus_has(&online, cpu) || b->rings[cpu] >= 0)
+			continue;
+		r = ring_create(b, cpu);
+		if (r == 0)
+			r = ring_publish(b, cpu);
+		if (r < 0)
+			b->rings[cpu] = close_fd(b->rings[cpu]);
+		added = true;
+	}
+	if (added)
+		sum_map_bytes(b);
+	return r;
+}
+
+int bpf_host_fd(const struct bpf_host *b)
+{
+	return ring_buffer__epoll_fd(b->reader);
+}
+
+int bpf_host_read(struct bpf_host *b, ring_handler handler, void *userdata)
+{
+	b->handler = handler;
+	b->userdata = userdata;
+	int r = ring_buffer__consume(b->reader);
+	return r < 0 ? r : 0;
+}
+
+/* ---- loading ------------------------------------------------------------------------------ */
+
+static int create_first_ring(struct bpf_host *b, unsigned *first)
+{
+	struct cpus online;
+	int r = cpus_online(&online);
+	if (r < 0)
+		return r;
+	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++) {
+		if (!cpus_has(&online, cpu))
+			continue;
+		*first = cpu;
+		return ring_create(b, cpu);
+	}
+	return -ENODEV;
+}
+
+/* What the programs must know before they are verified. */
+static int configure(struct bpf_host *b, unsigned first_ring)
+{
+	struct profd_bpf *bpf = b->bpf;
+	struct stat ns;
+
+	if (stat("/proc/self/ns/pid", &ns) < 0)
+		return -errno;
+	b->features.nested_pidns = ns.st_ino != INITIAL_PIDNS;
+	bpf->rodata->profd_pidns_inum = b->features.nested_pidns ? (uint32_t)ns.st_ino : 0;
+	bpf->rodata->profd_ring_quarter = (uint32_t)(b->ring_bytes / 4);
+	bpf->rodata->profd_have_task_pt_regs = b->features.task_pt_regs;
+
+	int r = bpf_map__set_inner_map_fd(bpf->maps.profd_rings, b->rings[first_ring]);
+	if (r == 0)
+		r = bpf_map__set_max_entries(bpf->maps.profd_rings, b->n_cpus);
+	if (r == 0)
+		r = bpf_map__set_max_entries(bpf->maps.profd_cpus, b->n_cpus);
+	if (r == 0)
+		r = bpf_map__set_max_entries(bpf->maps.profd_scratch, b->n_cpus * PROFD_SCRATCHES);
+	if (r == 0)
+		r = bpf_map__set_max_entries(
+			bpf->maps.profd_counters, b->n_cpus * PROFD_MAX_SESSIONS);
+	return r;
+}
+
+static int map_counters(struct bpf_host *b)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t size = (size_t)b->n_cpus * PROFD_MAX_SESSIONS * sizeof(struct profd_counters);
+
+	size = (size + page - 1) / page * page;
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		bpf_map__fd(b->bpf->maps.profd_counters), 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	b->counters = p;
+	b->counters_size = size;
+	return 0;
+}
+
+static void ignore_process(void *userdata, const struct profd_process_record *record)
+{
+}
+
+/* Each step names itself in *step before it is tried. */
+static int load(struct bpf_host *b, const char **step)
+{
+	unsigned first;
+
+	*step = "create a ring buffer";
+	int r = create_first_ring(b, &first);
+	if (r < 0)
+		return r;
+	*step = "open the BPF object";
+	b->bpf = profd_bpf__open();
+	if (!b->bpf)
+		return -errno;
+	*step = "configure the BPF object";
+	r = configure(b, first);
+	if (r < 0)
+		return r;
+	*step = "load the BPF programs";
+	r = profd_bpf__load(b->bpf);
+	if (r < 0)
+		return r;
+	*step = "map the BPF counters";
+	r = map_counters(b);
+	if (r < 0)
+		return r;
+	*step = "set up the rings";
+	r = ring_publish(b, first);
+	if (r == 0)
+		r = bpf_host_sync_cpus(b);
+	if (r < 0)
+		return r;
+	*step = "iterate over the tasks";
+	b->bpf->links.profd_each_process = bpf_program__attach_iter(
+		b->bpf->progs.profd_each_process, NULL);
+	if (!b->bpf->links.profd_each_process)
+		return -errno;
+	/* The first run tells the programs who the collector is: before they are attached. */
+	r = bpf_host_each_process(b, ignore_process, NULL);
+	if (r < 0)
+		return r;
+	*step = "attach to fork, exec and exit";
+	return profd_bpf__attach(b->bpf);
+}
+
+static size_t round_ring(size_t bytes)
+{
+	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+
+	while (size < bytes && size < 1u << 30)
+		size *= 2;
+	return size;
+}
+
+static int allocate(struct bpf_host **out, size_t ring_bytes)
+{
+	int n = libbpf_num_possible_cpus();
+	if (n < 0)
+		return n;
+	struct bpf_host *b = calloc(1, sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	b->n_cpus = (unsigned)n;
+	b->ring_bytes = round_ring(ring_bytes);
+	b->rings = calloc(b->n_cpus, sizeof(*b->rings));
+	if (!b->rings) {
+		free(b);
+		return -ENOMEM;
+	}
+	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
+		b->rings[cpu] = -1;
+	*out = b;
+	return 0;
+}
+
+int bpf_host_open(struct bpf_host **out, size_t ring_bytes, char *why, size_t why_size)
+{
+	struct bpf_host *b;
+	const char *step;
+
+	why[0] = '\0';
+	bpf_explain_listen();
+	int r = bpf_explain_requirements(why, why_size);
+	if (r < 0)
+		return r;
+	r = allocate(&b, ring_bytes);
+	if (r < 0) {
+		snprintf(why, why_size, "cannot start: %s", strerror(-r));
+		return r;
+	}
+	bpf_explain_features(&b->features);
+	r = load(b, &step);
+	if (r < 0) {
+		bpf_explain_failure(step, r, why, why_size);
+		bpf_host_close(b);
+		return r;
+	}
+	sum_map_bytes(b);
+	*out = b;
+	return 0;
+}
+
+void bpf_host_close(struct bpf_host *b)
+{
+	if (!b)
+		return;
+	if (b->bpf)
+		profd_bpf__detach(b->bpf);
+	ring_buffer__free(b->reader);
+	if (b->counters)
+		munmap(b->counters, b->counters_size);
+	profd_bpf__destroy(b->bpf);
+	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
+		close_fd(b->rings[cpu]);
+	free(b->rings);
+	free(b);
+}
+
+const struct bpf_features *bpf_host_features(const struct bpf_host *b)
+{
+	return &b->features;
+}
+
+int bpf_host_clock_program(const struct bpf_host *b)
+{
+	return bpf_program__fd(b->bpf->progs.profd_clock);
+}
+
+uint64_t bpf_host_map_bytes(const struct bpf_host *b)
+{
+	return b->map_bytes;
+}
+
+/* ---- sessions, counters, targets ----------------------------------------------------------- */
+
+struct profd_session *bpf_host_sessions(struct bpf_host *b)
+{
+	return b->bpf->bss->profd_sessions;
+}
+
+/* The programs count while this reads; each number for itself is whole. */
+void bpf_host_counters(const struct bpf_host *b, unsigned slot, struct profd_counters *sum)
+{
+	uint64_t *to = (uint64_t *)sum;
+
+	memset(sum, 0, sizeof(*sum));
+	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++) {
+		const uint64_t *from =
+			(const uint64_t *)&b->counters[cpu * PROFD_MAX_SESSIONS + slot];
+		for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+			to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	}
+}
+
+void bpf_host_zero_counters(struct bpf_host *b, unsigned slot)
+{
+	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
+		memset(&b->counters[cpu * PROFD_MAX_SESSIONS + slot], 0, sizeof(*b->counters));
+}
+
+uint64_t bpf_host_process_lost(const struct bpf_host *b)
+{
+	return __atomic_load_n(&b->bpf->bss->profd_process_lost, __ATOMIC_RELAXED);
+}
+
+uint64_t bpf_host_targets_full(const struct bpf_host *b)
+{
+	return __atomic_load_n(&b->bpf->bss->profd_targets_full, __ATOMIC_RELAXED);
+}
+
+int bpf_host_add_target(struct bpf_host *b, unsigned slot, enum profd_target_kind kind, uint32_t id)
+{
+	struct profd_target key = {.slot = (uint16_t)slot, .kind = (uint16_t)kind, .id = id};
+	uint32_t value = 0;
+
+	return bpf_map_update_elem(bpf_map__fd(b->bpf->maps.profd_targets), &key, &value, BPF_ANY);
+}
+
+/* A key is deleted after the one behind it was found. Programs change the map meanwhile, which
+ * can send the walk back to the start: hence the bound. */
+void bpf_host_clear_targets(struct bpf_host *b, unsigned slot)
+{
+	int fd = bpf_map__fd(b->bpf->maps.profd_targets);
+	struct profd_target key, next;
+	bool more = bpf_map_get_next_key(fd, NULL, &key) == 0;
+
+	for (unsigned i = 0; more && i < 2 * PROFD_MAX_TARGETS; i++) {
+		more = bpf_map_get_next_key(fd, &key, &next) == 0;
+		if (key.slot == slot)
+			bpf_map_delete_elem(fd, &key);
+		key = next;
+	}
+}
+
+/* ---- processes ---------------------------------------------------------------------------- */
+
+int bpf_host_each_process(struct bpf_host *b,
+	void (*handler)(void *userdata, const struct profd_process_record *record), void *userdata)
+{
+	struct profd_process_record records[ITERATOR_RECORDS];
+	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(b->bpf->links.profd_each_process));
+	size_t have = 0;
+	int count = 0;
+
+	if (fd < 0)
+		return fd;
+	for (;;) {
+		ssize_t n = read(fd, (char *)records + have, sizeof(records) - have);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return have ? -EIO : count;
+		have += (size_t)n;
+		size_t whole = have / sizeof(records[0]);
+		for (size_t i = 0; i < whole; i++, count++) {
+			records[i].comm[PROFD_COMM_LEN - 1] = '\0';
+			handler(userdata, &records[i]);
+		}
+		have -= whole * sizeof(records[0]);
+		memmove(records, &records[whole], have);
+	}
+}
