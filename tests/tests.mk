@@ -48,7 +48,7 @@ demo: deps-build ## build, profile this host for some seconds, show what was fou
 LINT_C := $(filter-out %/kernel_types.h,$(wildcard lib/*/*.[ch] daemon/*.[ch] daemon/*/*.[ch] \
 	cli/*.[ch] bpf/*.[ch] include/profd/*.h tests/unit/*.[ch] tests/fuzz/*.c tests/programs/*.[ch]))
 LINT_SH := scripts/deps .ci/run tests/demo tests/fuzz/run tests/vm/systemd tests/vm/systemd-inside \
-	$(wildcard tests/vm/*.sh)
+	tests/vm/init
 
 .PHONY: lint
 lint: generated ## check form (clang-format) and likely mistakes (clang-tidy, shellcheck)
