@@ -14,9 +14,9 @@ CLANG  ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
 PYTHON ?= /usr/bin/python3
 
-MODULES := libbpf libelf libdw libprotobuf-c zlib libsystemd libseccomp libcap inih libxxhash libcjson
+MODULES := libbpf libelf libdw liblzma libprotobuf-c zlib libsystemd libseccomp libcap inih libxxhash libcjson
 # What Debian 12 has is the floor.
-REQUIRE := 'libbpf >= 1.1' 'libelf >= 0.188' 'libdw >= 0.188' 'libprotobuf-c >= 1.4' 'zlib >= 1.2.11' \
+REQUIRE := 'libbpf >= 1.1' 'libelf >= 0.188' 'libdw >= 0.188' 'liblzma >= 5.4' 'libprotobuf-c >= 1.4' 'zlib >= 1.2.11' \
 	'libsystemd >= 252' 'libseccomp >= 2.5' 'libcap >= 2.44' 'inih >= 55' 'libxxhash >= 0.8' 'libcjson >= 1.7.15'
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion \

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "symbolizer/demangle.h"
+
+#include <ctype.h>
+#include <libiberty/demangle.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "symbolizer/protocol.h"
+#include "util/cleanup.h"
+#include "util/grow.h"
+
+/* libiberty hands over the result piece by piece, which bounds what a hostile name can make of
+ * itself: its substitutions can describe gigabytes. */
+static void append(const char *piece, size_t n, void *userdata)
+{
+	struct demangled *out = userdata;
+
+	if (out->length + n >= SYMBOLIZER_MAX_NAME)
+		n = SYMBOLIZER_MAX_NAME - 1 - out->length;
+	if (out->failed || grow(out->text, out->length, out->capacity, n + 1)) {
+		out->failed = true;
+		return;
+	}
+	memcpy(out->text + out->length, piece, n);
+	out->length += n;
+	out->text[out->length] = '\0';
+}
+
+static size_t skip_while(const char *text, int (*is)(int))
+{
+	size_t n = 0;
+
+	while (is((unsigned char)text[n]))
+		n++;
+	return n;
+}
+
+static bool has_prefix(const char *text, const char *prefix)
+{
+	return !strncmp(text, prefix, strlen(prefix));
+}
+
+/* Length of a clone suffix that begins at `dot`, with the numbers that belong to it; 0: none. */
+static size_t suffix_length(const char *dot)
+{
+	static const char *const known[] = {".constprop", ".isra", ".part", ".cold", ".llvm",
+		".lto_priv", ".localalias", ".clone", ".warm", ".hot", ".unlikely"};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		size_t n = strlen(known[i]);
+
+		if (!has_prefix(dot, known[i]) || (dot[n] && dot[n] != '.'))
+			continue;
+		while (dot[n] == '.' && isdigit((unsigned char)dot[n + 1]))
+			n += 1 + skip_while(dot + n + 1, isdigit);
+		return n;
+	}
+	return 0;
+}
+
+/* Where the clone suffixes at the end of a name begin: its length if there are none. */
+static size_t stem_length(const char *raw)
+{
+	size_t length = strlen(raw);
+
+	for (const char *dot = strchr(raw, '.'); dot && dot > raw; dot = strchr(dot + 1, '.')) {
+		const char *p = dot;
+		size_t n;
+
+		while (*p && (n = suffix_length(p)))
+			p += n;
+		if (!*p)
+			return (size_t)(dot - raw);
+	}
+	return length;
+}
+
+static bool is_rust_legacy(const char *stem, size_t length)
+{
+	const char *end = stem + length;
+
+	return length > 23 && has_prefix(stem, "_ZN") && has_prefix(end - 20, "17h") &&
+	       end[-1] == 'E' && skip_while(end - 17, isxdigit) >= 16;
+}
+
+bool demangle(struct demangled *out, const char *raw)
+{
+	size_t length = strnlen(raw, SYMBOLIZER_MAX_NAME);
+	_cleanup_free_ char *stem = NULL;
+	size_t n;
+	int ok = 0;
+
+	*out = (struct demangled){0};
+	if (length >= SYMBOLIZER_MAX_NAME ||
+		(!has_prefix(raw, "_Z") && !has_prefix(raw, "_R") && !strchr(raw, '.')))
+		return false;
+	n = stem_length(raw);
+	stem = strndup(raw, n);
+	if (!stem)
+		return false;
+	if (has_prefix(stem, "_R") || is_rust_legacy(stem, n))
+		ok = rust_demangle_callback(stem, DMGL_AUTO, append, out);
+	else if (has_prefix(stem, "_Z"))
+		ok = cplus_demangle_v3_callback(stem, DMGL_ANSI, append, out);
+	if (ok && !out->failed && out->length)
+		return true;
+	demangled_free(out);
+	if (n == length)
+		return false;
+	*out = (struct demangled){.text = take_ptr(stem), .length = n};
+	return true;
+}
+
+void demangled_free(struct demangled *name)
+{
+	free(name->text);
+	*name = (struct demangled){0};
+}

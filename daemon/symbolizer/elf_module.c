@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+#include "symbolizer/elf_module.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "symbolizer/dwarf.h"
+#include "symbolizer/elf_file.h"
+#include "util/cleanup.h"
+
+struct place {
+	uint64_t vaddr;
+	uint32_t asked; /* index in the request */
+};
+
+struct elf_module {
+	const struct elf_module_options *options;
+	struct names *answer;
+	struct elf_file file, debug, mini;
+	int debug_fd;
+	/* Offsets that lie in a segment, by virtual address. */
+	uint64_t *vaddrs;
+	uint32_t *asked;
+	const char **symbols;
+	size_t n;
+};
+
+static void hex_build_id(const struct elf_file *f, char out[SYMBOLIZER_BUILD_ID])
+{
+	static const char digits[] = "0123456789abcdef";
+	char *p = out;
+
+	for (size_t i = 0; i < f->build_id_size; i++) {
+		*p++ = digits[f->build_id[i] >> 4];
+		*p++ = digits[f->build_id[i] & 15];
+	}
+	*p = '\0';
+}
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	if (x->vaddr != y->vaddr)
+		return x->vaddr < y->vaddr ? -1 : 1;
+	return (x->asked > y->asked) - (x->asked < y->asked);
+}
+
+/* Turns offsets into addresses and sorts them: segments can lie in another order than in the file.
+ */
+static int locate(struct elf_module *m, const uint64_t *offsets, size_t n)
+{
+	_cleanup_free_ struct place *places = calloc(n + 1, sizeof(*places));
+
+	m->vaddrs = calloc(n + 1, sizeof(*m->vaddrs));
+	m->asked = calloc(n + 1, sizeof(*m->asked));
+	m->symbols = calloc(n + 1, sizeof(*m->symbols));
+	if (!places || !m->vaddrs || !m->asked || !m->symbols)
+		return -ENOMEM;
+	elf_file_vaddrs(&m->file, offsets, m->vaddrs, n);
+	for (size_t i = 0; i < n; i++) {
+		if (m->vaddrs[i] == UINT64_MAX)
+			continue;
+		m->answer->addresses[i].vaddr = m->vaddrs[i];
+		places[m->n++] = (struct place){m->vaddrs[i], (uint32_t)i};
+	}
+	qsort(places, m->n, sizeof(*places), compare_places);
+	for (size_t i = 0; i < m->n; i++) {
+		m->vaddrs[i] = places[i].vaddr;
+		m->asked[i] = places[i].asked;
+	}
+	return 0;
+}
+
+/* ---- the separate debug file ---------------------------------------------------------------- */
+
+/* By build-id where both have one, else by the CRC of the link (GDB's manual). */
+static bool belongs(struct elf_module *m, bool has_crc, uint32_t crc)
+{
+	uint32_t actual;
+
+	if (m->file.build_id_size && m->debug.build_id_size)
+		return m->file.build_id_size == m->debug.build_id_size &&
+		       !memcmp(m->file.build_id, m->debug.build_id, m->file.build_id_size);
+	return has_crc && !elf_file_crc(m->debug_fd, &actual) && actual == crc;
+}
+
+static bool try_debug(struct elf_module *m, const char *name, bool has_crc, uint32_t crc)
+{
+	m->debug_fd = m->options->want(m->options->userdata, name);
+	if (m->debug_fd < 0)
+		return false;
+	if (!elf_file_open(&m->debug, m->debug_fd) && belongs(m, has_crc, crc))
+		return true;
+	elf_file_close(&m->debug);
+	m->debug_fd = close_fd(m->debug_fd);
+	return false;
+}
+
+static void find_debug(struct elf_module *m)
+{
+	uint32_t crc = 0;
+	const char *link = elf_file_debuglink(&m->file, &crc);
+
+	if (*m->answer->head.build_id && try_debug(m, m->answer->head.build_id, link != NULL, crc))
+		return;
+	if (link)
+		try_debug(m, link, true, crc);
+}
+
+/* ---- names ---------------------------------------------------------------------------------- */
+
+static int find_symbols(struct elf_module *m)
+{
+	_cleanup_free_ struct nearest_symbol *found = calloc(m->n + 1, sizeof(*found));
+	struct nearest search;
+	int r = nearest_init(&search, m->vaddrs, m->n);
+
+	if (!found)
+		r = -ENOMEM;
+	if (!r)
+		r = elf_file_symbols(&m->file, &search);
+	if (!r && m->debug.elf)
+		r = elf_file_symbols(&m->debug, &search);
+	if (!r && m->mini.elf)
+		r = elf_file_symbols(&m->mini, &search);
+	if (!r)
+		nearest_finish(&search, found);
+	for (size_t i = 0; !r && i < m->n; i++)
+		m->symbols[i] = found[i].tag;
+	nearest_free(&search);
+	return r;
+}
+
+static void name_by_symbols(struct elf_module *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		if (!m->symbols[i] || m->answer->addresses[m->asked[i]].count)
+			continue;
+		struct names_frame frame = {names_symbol(m->answer, m->symbols[i], "", 0), 0};
+
+		names_set(m->answer, m->asked[i], &frame, 1);
+	}
+}
+
+static int resolve(struct elf_module *m, const uint64_t *offsets, size_t n)
+{
+	bool full = !m->options->symbols_only;
+	int r = locate(m, offsets, n);
+
+	hex_build_id(&m->file, m->answer->head.build_id);
+	elf_file_segments(&m->file, m->answer);
+	if (r)
+		return r;
+	if (full && !elf_file_has_dwarf(&m->file))
+		find_debug(m);
+	if (!m->debug.elf && elf_file_open_debugdata(&m->mini, &m->file))
+		elf_file_close(&m->mini);
+	r = find_symbols(m);
+	if (r)
+		return r;
+	const struct elf_file *dwarf = m->debug.elf ? &m->debug : &m->file;
+
+	/* Broken DWARF leaves the symbol table's names. */
+	if (full && elf_file_has_dwarf(dwarf))
+		dwarf_resolve(m->answer, dwarf->elf, m->vaddrs, m->asked, m->symbols, m->n,
+			m->options->heap_limit);
+	name_by_symbols(m);
+	return m->answer->failed;
+}
+
+int elf_module_resolve(struct names *answer, int fd, const uint64_t *offsets, size_t n,
+	const struct elf_module_options *options)
+{
+	struct elf_module m = {.options = options, .answer = answer, .debug_fd = -1};
+	int r = elf_file_open(&m.file, fd);
+
+	if (!r)
+		r = resolve(&m, offsets, n);
+	elf_file_close(&m.mini);
+	elf_file_close(&m.debug);
+	elf_file_close(&m.file);
+	close_fd(m.debug_fd);
+	free(m.vaddrs);
+	free(m.asked);
+	free(m.symbols);
+	return r;
+}

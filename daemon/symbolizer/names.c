@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#include "symbolizer/names.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "symbolizer/demangle.h"
+#include "symbolizer/stream.h"
+#include "util/grow.h"
+#include "util/hash.h"
+
+int names_init(struct names *a, const uint64_t *offsets, size_t n)
+{
+	memset(a, 0, sizeof(*a));
+	a->addresses = calloc(n + 1, sizeof(*a->addresses));
+	a->strings = calloc(1, 64);
+	if (!a->addresses || !a->strings)
+		return -ENOMEM;
+	a->strings_capacity = 64;
+	a->n_strings = 1; /* "" */
+	a->n_addresses = n;
+	for (size_t i = 0; i < n; i++)
+		a->addresses[i].vaddr = offsets[i];
+	return 0;
+}
+
+void names_free(struct names *a)
+{
+	free(a->addresses);
+	free(a->functions);
+	free(a->lines);
+	free(a->strings);
+	intern_free(&a->string_index);
+	intern_free(&a->function_index);
+}
+
+static size_t answer_size(const struct names *a)
+{
+	return sizeof(a->head) + a->n_segments * sizeof(*a->segments) +
+	       a->n_addresses * sizeof(*a->addresses) + a->n_functions * sizeof(*a->functions) +
+	       a->n_lines * sizeof(*a->lines) + a->n_strings;
+}
+
+/* Keeps the first failure; true if `more` bytes may still be added. */
+static bool has_room(struct names *a, size_t more)
+{
+	if (!a->failed && answer_size(a) + more > SYMBOLIZER_MAX_ANSWER)
+		a->failed = -E2BIG;
+	return !a->failed;
+}
+
+static bool keep(struct names *a, int r)
+{
+	if (r && !a->failed)
+		a->failed = r;
+	return !r;
+}
+
+struct string_key {
+	const struct names *names;
+	const char *text;
+	size_t length;
+};
+
+static bool same_string(const void *userdata, uint32_t id)
+{
+	const struct string_key *key = userdata;
+	const char *have = key->names->strings + id;
+
+	return !strncmp(have, key->text, key->length) && !have[key->length];
+}
+
+static uint32_t add_string(struct names *a, const char *text)
+{
+	size_t length = strnlen(text, SYMBOLIZER_MAX_NAME - 1);
+	struct string_key key = {a, text, length};
+	uint64_t hash = hash_bytes(text, length);
+	uint32_t id;
+
+	if (!length)
+		return 0;
+	id = intern_find(&a->string_index, hash, same_string, &key);
+	if (id || !has_room(a, length + 1) ||
+		!keep(a, grow(a->strings, a->n_strings, a->strings_capacity, length + 1)))
+		return id;
+	id = (uint32_t)a->n_strings;
+	memcpy(a->strings + id, text, length);
+	a->strings[id + length] = '\0';
+	if (!keep(a, intern_add(&a->string_index, hash, id)))
+		return 0;
+	a->n_strings += length + 1;
+	return id;
+}
+
+struct function_key {
+	const struct names *names;
+	struct symbolizer_function function;
+};
+
+static bool same_function(const void *userdata, uint32_t id)
+{
+	const struct function_key *key = userdata;
+
+	return !memcmp(&key->names->functions[id - 1], &key->function, sizeof(key->function));
+}
+
+uint32_t names_function(struct names *a, const char *name, const char *system_name,
+	const char *file, uint32_t start_line)
+{
+	struct function_key key = {
+		.names = a,
+		.function = {add_string(a, name), add_string(a, system_name), add_string(a, file),
+			start_line},
+	};
+	uint64_t hash = hash_bytes(&key.function, sizeof(key.function));
+	uint32_t id;
+
+	if (a->failed || !key.function.name)
+		return NAMES_NONE;
+	id = intern_find(&a->function_index, hash, same_function, &key);
+	if (id)
+		return id - 1;
+	if (!has_room(a, sizeof(key.function)) ||
+		!keep(a, grow(a->functions, a->n_functions, a->functions_capacity, 1)) ||
+		!keep(a, intern_add(&a->function_index, hash, (uint32_t)a->n_functions + 1)))
+		return NAMES_NONE;
+	a->functions[a->n_functions] = key.function;
+	return (uint32_t)a->n_functions++;
+}
+
+uint32_t names_symbol(struct names *a, const char *raw, const char *file, uint32_t start_line)
+{
+	struct demangled name;
+	uint32_t id;
+
+	if (!demangle(&name, raw))
+		return names_function(a, raw, "", file, start_line);
+	id = names_function(a, name.text, raw, file, start_line);
+	demangled_free(&name);
+	return id;
+}
+
+void names_set(struct names *a, size_t address, const struct names_frame *frames, size_t n_frames)
+{
+	struct symbolizer_address *to = &a->addresses[address];
+
+	if (!has_room(a, n_frames * sizeof(*a->lines)) ||
+		!keep(a, grow(a->lines, a->n_lines, a->lines_capacity, n_frames)))
+		return;
+	to->first = (uint32_t)a->n_lines;
+	to->count = 0;
+	for (size_t i = 0; i < n_frames && to->count < SYMBOLIZER_MAX_INLINES; i++) {
+		if (frames[i].function == NAMES_NONE)
+			continue;
+		a->lines[a->n_lines++] = (struct symbolizer_line){
+			frames[i].function, frames[i].line};
+		to->count++;
+	}
+}
+
+int names_send(struct names *a, int socket)
+{
+	struct symbolizer_head head = {SYMBOLIZER_ANSWER, (uint32_t)answer_size(a)};
+	struct iovec parts[] = {
+		{&head, sizeof(head)},
+		{&a->head, sizeof(a->head)},
+		{a->segments, a->n_segments * sizeof(*a->segments)},
+		{a->addresses, a->n_addresses * sizeof(*a->addresses)},
+		{a->functions, a->n_functions * sizeof(*a->functions)},
+		{a->lines, a->n_lines * sizeof(*a->lines)},
+		{a->strings, a->n_strings},
+	};
+
+	a->head.n_segments = (uint32_t)a->n_segments;
+	a->head.n_addresses = (uint32_t)a->n_addresses;
+	a->head.n_functions = (uint32_t)a->n_functions;
+	a->head.n_lines = (uint32_t)a->n_lines;
+	a->head.n_strings = (uint32_t)a->n_strings;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		int r = stream_write(socket, parts[i].iov_base, parts[i].iov_len);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}

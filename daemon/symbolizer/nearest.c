@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#include "symbolizer/nearest.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/grow.h"
+
+#define MAX_UNDERSCORES 15
+
+int nearest_init(struct nearest *s, const uint64_t *addresses, size_t n)
+{
+	*s = (struct nearest){.addresses = addresses, .n = n};
+	s->last = calloc(n + 1, sizeof(*s->last));
+	s->fence = calloc(n + 1, sizeof(*s->fence));
+	return s->last && s->fence ? 0 : -ENOMEM;
+}
+
+void nearest_free(struct nearest *s)
+{
+	free(s->sized);
+	free(s->last);
+	free(s->fence);
+}
+
+uint32_t nearest_rank(enum symbol_binding binding, const char *name)
+{
+	size_t underscores = strspn(name, "_");
+
+	if (underscores > MAX_UNDERSCORES)
+		underscores = MAX_UNDERSCORES;
+	return (uint32_t)binding << 4 | (MAX_UNDERSCORES - (uint32_t)underscores);
+}
+
+size_t nearest_index(const struct nearest *s, uint64_t start)
+{
+	size_t low = 0, high = s->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (s->addresses[middle] < start)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+int nearest_add(struct nearest *s, const struct nearest_symbol *symbol)
+{
+	size_t i = nearest_index(s, symbol->start);
+	int r;
+
+	if (i == s->n)
+		return 0;
+	if (symbol->start > s->fence[i])
+		s->fence[i] = symbol->start;
+	if (!symbol->tag)
+		return 0;
+	if (symbol->end > symbol->start) {
+		if (s->addresses[i] >= symbol->end)
+			return 0;
+		r = grow(s->sized, s->n_sized, s->capacity, 1);
+		if (r)
+			return r;
+		s->sized[s->n_sized++] = *symbol;
+		return 0;
+	}
+	if (!s->last[i].tag || symbol->start > s->last[i].start ||
+		(symbol->start == s->last[i].start && symbol->rank > s->last[i].rank))
+		s->last[i] = *symbol;
+	return 0;
+}
+
+/* By start; at the same start the better one comes last, on top of the stack. Tags break the
+ * tie, so that the result does not depend on qsort: the first symbol of a table wins. */
+static int compare(const void *a, const void *b)
+{
+	const struct nearest_symbol *x = a, *y = b;
+
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	return ((uintptr_t)x->tag < (uintptr_t)y->tag) - ((uintptr_t)x->tag > (uintptr_t)y->tag);
+}
+
+void nearest_finish(struct nearest *s, struct nearest_symbol *out)
+{
+	const struct nearest_symbol *last = NULL;
+	uint64_t fence = 0;
+	size_t depth = 0, next = 0;
+
+	qsort(s->sized, s->n_sized, sizeof(*s->sized), compare);
+	for (size_t i = 0; i < s->n; i++) {
+		uint64_t address = s->addresses[i];
+
+		/* The front of the array, already consumed, serves as the stack of open symbols. */
+		while (next < s->n_sized && s->sized[next].start <= address)
+			s->sized[depth++] = s->sized[next++];
+		while (depth && s->sized[depth - 1].end <= address)
+			depth--;
+		if (s->last[i].tag)
+			last = &s->last[i];
+		if (s->fence[i] > fence)
+			fence = s->fence[i];
+		if (depth)
+			out[i] = s->sized[depth - 1];
+		else if (last && last->start == fence && address < last->limit)
+			out[i] = *last;
+		else
+			out[i] = (struct nearest_symbol){0};
+	}
+}
