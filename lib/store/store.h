@@ -29,20 +29,20 @@ const char *store_path(const struct store *s);
 /* A file that is being written. */
 struct store_file {
 	struct store *store;
-	int fd;	       /* write here */
-	int dir;       /* descriptor of the folder it will be in */
-	char *folder;  /* relative to the store */
+	int fd;	      /* write here */
+	int dir;      /* descriptor of the folder it will be in */
+	char *folder; /* relative to the store */
 	char *tmp, *name;
 };
 
 /* Opens a temporary file for a window that started at `start` (CLOCK_REALTIME) and lasted
  * `seconds` (rounded, at least 1), or for a recording. 0 or -errno. */
-int store_begin_window(struct store *s, const char *type, struct timespec start,
-	unsigned seconds, struct store_file *out);
+int store_begin_window(struct store *s, const char *type, struct timespec start, unsigned seconds,
+	struct store_file *out);
 int store_begin_record(struct store *s, const char *type, struct timespec start, uid_t uid,
 	uint32_t session, struct store_file *out);
-/* fsync, rename without overwriting (picks the next -n when the name is taken), fsync of the folder. On failure the
- * temporary file is gone. `path` gets the absolute path. 0 or -errno. */
+/* fsync, rename without overwriting (picks the next -n when the name is taken), fsync of the
+ * folder. On failure the temporary file is gone. `path` gets the absolute path. 0 or -errno. */
 int store_commit(struct store_file *f, char *path, size_t path_size);
 void store_abort(struct store_file *f);
 /* Writes `text` atomically beside a committed file, with `.activity` in place of `.pb.gz`. */
@@ -53,13 +53,13 @@ int store_write_activity(struct store *s, const char *path, const char *text, si
 int store_retain(struct store *s, uint64_t max_age, uint64_t max_size);
 
 struct store_entry {
-	char *path;	      /* absolute */
-	char *type;	      /* "cpu" */
+	char *path; /* absolute */
+	char *type; /* "cpu" */
 	bool recording;
-	time_t start;	      /* UTC */
-	unsigned seconds;     /* 0 for recordings (it is in the file) */
-	uid_t uid;	      /* recordings */
-	uint32_t session;     /* recordings */
+	time_t start;	  /* UTC */
+	unsigned seconds; /* 0 for recordings (it is in the file) */
+	uid_t uid;	  /* recordings */
+	uint32_t session; /* recordings */
 	uint64_t size;
 	struct timespec mtime;
 };

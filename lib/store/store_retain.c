@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* store_retain.c - deletes what is too old or too much. A profile goes with its .activity file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store/private.h"
+#include "util/cleanup.h"
+
+/* When what is in the file ended. */
+static time_t end_of(const struct store_entry *e)
+{
+	return e->recording ? e->mtime.tv_sec : e->start + (time_t)e->seconds;
+}
+
+static char *activity_of(const struct store_entry *e)
+{
+	return store_change_suffix(e->path, STORE_PROFILE, STORE_ACTIVITY);
+}
+
+/* Of the profile and its activity. */
+static int bytes_of(const struct store_entry *e, uint64_t *out)
+{
+	struct stat st;
+	_cleanup_free_ char *activity = activity_of(e);
+	if (!activity)
+		return -ENOMEM;
+	*out = e->size;
+	if (!e->recording && lstat(activity, &st) == 0)
+		*out += (uint64_t)st.st_size;
+	return 0;
+}
+
+static int delete_entry(const struct store_entry *e)
+{
+	_cleanup_free_ char *activity = activity_of(e);
+	if (!activity)
+		return -ENOMEM;
+	if (unlink(e->path) < 0 && errno != ENOENT)
+		return -errno;
+	if (!e->recording && unlink(activity) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+/* ---- what is left over -------------------------------------------------------------------- */
+
+/* An activity file whose profile somebody deleted. */
+static int sweep_file(void *userdata, int folder, const char *name)
+{
+	if (!store_has_suffix(name, STORE_ACTIVITY))
+		return 0;
+	_cleanup_free_ char *profile = store_change_suffix(name, STORE_ACTIVITY, STORE_PROFILE);
+	if (!profile)
+		return -ENOMEM;
+	if (faccessat(folder, profile, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+		unlinkat(folder, name, 0);
+	return 0;
+}
+
+static int sweep_date(void *userdata, int folder, const char *name)
+{
+	{
+		_cleanup_close_ int fd = store_open_folder(folder, name);
+		if (fd < 0)
+			return fd == -ENOTDIR || fd == -ELOOP ? 0 : fd;
+		int r = store_each(fd, sweep_file, NULL);
+		if (r < 0)
+			return r;
+	}
+	/* Fails where something is left, also a file that is being written. */
+	unlinkat(folder, name, AT_REMOVEDIR);
+	return 0;
+}
+
+static int sweep_type(void *userdata, int folder, const char *name)
+{
+	if (!store_is_type(name))
+		return 0;
+	_cleanup_close_ int fd = store_open_folder(folder, name);
+	if (fd < 0)
+		return fd == -ENOTDIR || fd == -ELOOP ? 0 : fd;
+	return store_each(fd, sweep_date, NULL);
+}
+
+int store_retain(struct store *s, uint64_t max_age, uint64_t max_size)
+{
+	struct store_entry *entries;
+	size_t n;
+	int r = store_list(s, &entries, &n);
+	if (r < 0)
+		return r;
+	uint64_t total = 0;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		uint64_t bytes;
+		r = bytes_of(&entries[i], &bytes);
+		if (r == 0)
+			total += entries[i].size = bytes;
+	}
+	time_t now = time(NULL);
+	int deleted = 0;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		time_t end = end_of(&entries[i]);
+		bool old = max_age && end < now && (uint64_t)(now - end) > max_age;
+		if (!old && !(max_size && total > max_size))
+			continue;
+		r = delete_entry(&entries[i]);
+		if (r == 0) {
+			total -= entries[i].size;
+			deleted++;
+		}
+	}
+	store_list_free(entries, n);
+	if (r == 0)
+		r = store_each(s->dir, sweep_type, NULL);
+	return r < 0 ? r : deleted;
+}
