@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * opener.h - opens paths of targets in a killable helper with a time limit, because a FUSE or
- * NFS mount can hang for ever (DESIGN 7). Asynchronous: answers arrive through the event loop.
+ * NFS mount can hang for ever (DESIGN 7). Asynchronous: answers arrive through the event loop, in
+ * the order of the requests.
+ *
+ * A request that takes longer than OPENER_TIMEOUT_US fails with -ETIMEDOUT; the helper is killed
+ * and the others go to a new one. The device that hung is left alone for OPENER_PENALTY_US:
+ * requests for it fail at once, so that one dead mount with many files does not stop all others.
  */
 #ifndef PROFD_COLLECTOR_OPENER_H
 #define PROFD_COLLECTOR_OPENER_H
@@ -10,6 +15,10 @@
 #include <systemd/sd-event.h>
 
 #include "collector/modules.h"
+
+#define OPENER_TIMEOUT_US (2 * 1000 * 1000ULL)
+#define OPENER_PENALTY_US (60 * 1000 * 1000ULL)
+#define OPENER_MAX_QUEUED 4096 /* requests that wait; more are refused with -ENOBUFS */
 
 struct opener;
 
@@ -21,30 +30,35 @@ enum opener_kind {
 
 struct opener_request {
 	enum opener_kind kind;
-	uint32_t pid;
-	uint64_t start, end;	  /* MAPPING: of the mapping */
-	uint32_t major, minor;	  /* MAPPING: what the record says */
+	uint32_t pid;	       /* DEBUG: a process that maps the file that asks, or 0 */
+	uint64_t start, end;   /* MAPPING: of the mapping */
+	uint32_t major, minor; /* MAPPING: what the record says */
 	uint64_t inode;
-	const char *path;	  /* MAPPING: as the kernel named it; DEBUG: build-id in hex or base name */
-	const char *near;	  /* DEBUG: folder of the file that asks (for debuglinks), or NULL */
+	const char *path; /* MAPPING: as the kernel named it; DEBUG: build-id in hex or base name */
+	const char *near; /* DEBUG: folder of the file that asks (for debuglinks), or NULL */
 };
 
-/* fd is the callee's now (or -1 with error = -errno); real_path is NULL or where it was found. */
+/* fd is the callee's now (or -1 with error = -errno); real_path is NULL or where it was found.
+ * MAPPING: -ESTALE: another file is there now; -ENOEXEC: a memfd that is no ELF. PERF_MAP: -EPERM:
+ * neither the user's nor root's, or it has further links. */
 typedef void (*opener_done)(void *userdata, int fd, int error, const char *real_path);
 
-/* debug_dirs: colon-separated, searched for OPENER_DEBUG after the standard ones. */
+/* debug_dirs: colon-separated, searched for OPENER_DEBUG after the standard ones; NULL: none.
+ * The helper starts with the first request. 0 or -errno. */
 int opener_new(struct opener **out, sd_event *event, const char *debug_dirs);
-/* Pending requests end with -ECANCELED. */
+/* Pending requests end with -ECANCELED. NULL is fine. */
 void opener_free(struct opener *o);
-/* 0 (done will be called, later) or -errno (it will not). */
-int opener_submit(struct opener *o, const struct opener_request *request, opener_done done,
-	void *userdata);
+/* 0 (done will be called, later) or -errno (it will not): -ENOBUFS, -ENAMETOOLONG, -ENOMEM. */
+int opener_submit(
+	struct opener *o, const struct opener_request *request, opener_done done, void *userdata);
 /* Forgets requests of this userdata: their callbacks will not be called. */
 void opener_cancel(struct opener *o, void *userdata);
 /* Requests that timed out since start. */
 uint64_t opener_timeouts(const struct opener *o);
+/* The helper's process, 0 while there is none (for status). */
+pid_t opener_pid(const struct opener *o);
 
-/* main() of `profd --helper opener`. */
+/* main() of `profd --helper opener [DEBUG_DIRS]`, in daemon/opener/. */
 int opener_main(const char *debug_dirs);
 
 #endif

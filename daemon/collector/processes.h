@@ -74,7 +74,7 @@ const char *process_comm(struct process *process, uint32_t tid);
 
 /* User address to module and offset. Addresses where nothing is mapped trigger a rate-limited
  * rescan of the process before the frame is given up as unknown. */
-void process_resolve(struct processes *p, struct process *process, uint64_t address,
-	struct frame *out);
+void process_resolve(
+	struct processes *p, struct process *process, uint64_t address, struct frame *out);
 
 #endif

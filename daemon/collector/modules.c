@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/modules.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+/* Without memory an element is not added, and its hh.tbl is NULL. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+#include "collector/opener.h"
+#include "util/cleanup.h"
+
+#define SECOND 1000000000ULL
+/* Modules that only the table holds are kept for that long after they were mapped last. */
+#define KEEP_NS (600 * SECOND)
+/* How often a module that is mapped again and again is asked whether it was rewritten. */
+#define VERIFY_NS (SECOND / 10)
+#define RETRY_NS  (10 * SECOND)
+/* Ceiling of the table; fewer where RLIMIT_NOFILE says so. */
+#define MAX_MODULES 8192
+/* Descriptors left to everything else: rings, events, windows, connections. */
+#define RESERVED_FDS 512
+#define MAX_SPECIAL  16
+
+static const char ANON_PATH[] = "//anon";
+
+struct key {
+	uint64_t inode;
+	uint32_t major, minor;
+};
+
+/* What is known under one key. Its module changes when the file does. */
+struct slot {
+	struct key key;
+	struct modules *table;
+	struct module *module; /* a reference */
+	uint64_t generation;
+	uint64_t mapped, verified; /* CLOCK_MONOTONIC, ns */
+	bool opening;
+	struct slot *prev, *next; /* by last use, oldest first */
+	UT_hash_handle hh;
+};
+
+/* A request for a process's perf map; it holds its module. */
+struct perf_map {
+	struct modules *table;
+	struct module *module;
+	struct perf_map *prev, *next;
+};
+
+struct modules {
+	struct opener *opener;
+	struct slot *by_key, *by_use;
+	size_t n_slots, max_slots;
+	struct module *kernel, *vdso, *anon;
+	uint64_t vdso_size;
+	struct module *special[MAX_SPECIAL]; /* "[uprobes]" and the like */
+	size_t n_special;
+	struct perf_map *perf_maps;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+/* ---- one module ----------------------------------------------------------------------------- */
+
+struct module *module_ref(struct module *m)
+{
+	m->references++;
+	return m;
+}
+
+void module_unref(struct module *m)
+{
+	if (!m || --m->references)
+		return;
+	if (m->names_free)
+		m->names_free(m->names);
+	close_fd(m->fd);
+	module_unref(m->same);
+	free(m->path);
+	free(m->real_path);
+	free(m);
+}
+
+static struct module *module_new(enum module_kind kind, const char *path, size_t length)
+{
+	struct module *m = calloc(1, sizeof(*m));
+	if (!m)
+		return NULL;
+	*m = (struct module){.kind = kind, .fd = -1, .references = 1};
+	m->path = strndup(path, length);
+	if (!m->path) {
+		module_unref(m);
+		return NULL;
+	}
+	return m;
+}
+
+static void module_fail(struct module *m, int error)
+{
+	m->state = MODULE_FAILED;
+	m->error = error;
+}
+
+bool module_is_jit(const struct module *m)
+{
+	return m->kind == MODULE_ANON && m->path[0] == '/';
+}
+
+static bool starts_with(const char *text, const char *prefix)
+{
+	return !strncmp(text, prefix, strlen(prefix));
+}
+
+static size_t length_without_deleted(const char *path)
+{
+	static const char suffix[] = " (deleted)";
+	size_t n = strlen(path), m = sizeof(suffix) - 1;
+	return n > m && !strcmp(path + n - m, suffix) ? n - m : n;
+}
+
+static void take_identity(struct module *m, const struct stat *st)
+{
+	m->device = st->st_dev;
+	m->inode = st->st_ino;
+	m->size = st->st_size;
+	m->mtime = st->st_mtim;
+	m->ctime = st->st_ctim;
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool same_identity(const struct module *a, const struct module *b)
+{
+	return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+	       same_time(&a->mtime, &b->mtime) && same_time(&a->ctime, &b->ctime);
+}
+
+/* Whether an open module's file still is what was opened. AT_STATX_DONT_SYNC: what the kernel
+ * knows, without asking a server that may not answer. */
+static bool is_unchanged(const struct module *m)
+{
+	struct statx now;
+	if (statx(m->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+		    STATX_SIZE | STATX_MTIME | STATX_CTIME, &now) < 0)
+		return false;
+	return (off_t)now.stx_size == m->size && now.stx_mtime.tv_sec == m->mtime.tv_sec &&
+	       now.stx_mtime.tv_nsec == (uint32_t)m->mtime.tv_nsec &&
+	       now.stx_ctime.tv_sec == m->ctime.tv_sec &&
+	       now.stx_ctime.tv_nsec == (uint32_t)m->ctime.tv_nsec;
+}
+
+/* ---- the kernel's own ----------------------------------------------------------------------- */
+
+static struct module *new_kernel(void)
+{
+	struct module *m = module_new(MODULE_KERNEL, "[kernel]", strlen("[kernel]"));
+	if (!m)
+		return NULL;
+	m->fd = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
+	if (m->fd < 0)
+		module_fail(m, -errno);
+	else
+		m->state = MODULE_OPEN;
+	return m;
+}
+
+/* Size of the mapping that starts at `address` in this process; 0: there is none. */
+static uint64_t own_mapping_size(uint64_t address)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/self/maps", "re");
+	_cleanup_free_ char *line = NULL;
+	size_t room = 0;
+	while (f && getline(&line, &room, f) > 0) {
+		uint64_t start, end;
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2 && start == address)
+			return end - start;
+	}
+	return 0;
+}
+
+static int copy_vdso(struct module *m, uint64_t *size)
+{
+	uint64_t address = getauxval(AT_SYSINFO_EHDR);
+	*size = address ? own_mapping_size(address) : 0;
+	if (!*size)
+		return -ENOENT;
+	_cleanup_close_ int fd = memfd_create("vdso", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ssize_t n = write(fd, (const void *)(uintptr_t)address, (size_t)*size);
+	if (n < 0 || (uint64_t)n != *size)
+		return n < 0 ? -errno : -EIO;
+	m->fd = take_fd(fd);
+	m->state = MODULE_OPEN;
+	return 0;
+}
+
+static struct module *new_vdso(uint64_t *size)
+{
+	struct module *m = module_new(MODULE_VDSO, "[vdso]", strlen("[vdso]"));
+	if (!m)
+		return NULL;
+	int error = copy_vdso(m, size);
+	if (error)
+		module_fail(m, error);
+	return m;
+}
+
+/* A 32-bit program has another vDSO, below 4 GiB; so does a process under another kernel's
+ * personality. */
+static bool is_host_vdso(const struct modules *t, const struct module_mapping *mapping)
+{
+	return mapping->end - mapping->start == t->vdso_size && mapping->start >> 32 &&
+	       !strcmp(mapping->path, "[vdso]");
+}
+
+static struct module *special_module(struct modules *t, const char *name)
+{
+	for (size_t i = 0; i < t->n_special; i++) {
+		if (!strcmp(t->special[i]->path, name))
+			return module_ref(t->special[i]);
+	}
+	struct module *m = module_new(MODULE_ANON, name, strlen(name));
+	if (!m)
+		return NULL;
+	module_fail(m, -ENOENT);
+	if (t->n_special < MAX_SPECIAL)
+		t->special[t->n_special++] = module_ref(m);
+	return m;
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static size_t raise_file_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 256;
+	if (limit.rlim_cur < limit.rlim_max) {
+		rlim_t before = limit.rlim_cur;
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			limit.rlim_cur = before;
+	}
+	if (limit.rlim_cur >= MAX_MODULES + RESERVED_FDS)
+		return MAX_MODULES;
+	return (size_t)(limit.rlim_cur > 2 * RESERVED_FDS ? limit.rlim_cur - RESERVED_FDS
+							  : limit.rlim_cur / 2);
+}
+
+int modules_new(struct modules **out, struct opener *opener)
+{
+	struct modules *t = calloc(1, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	t->opener = opener;
+	t->max_slots = raise_file_limit();
+	t->kernel = new_kernel();
+	t->vdso = new_vdso(&t->vdso_size);
+	t->anon = module_new(MODULE_ANON, ANON_PATH, strlen(ANON_PATH));
+	if (!t->kernel || !t->vdso || !t->anon) {
+		modules_free(t);
+		return -ENOMEM;
+	}
+	module_fail(t->anon, -ENOENT);
+	*out = t;
+	return 0;
+}
+
+static void drop_slot(struct slot *s)
+{
+	struct modules *t = s->table;
+	HASH_DEL(t->by_key, s);
+	DL_DELETE(t->by_use, s);
+	t->n_slots--;
+	if (s->opening)
+		opener_cancel(t->opener, s);
+	if (s->module->state == MODULE_OPENING)
+		module_fail(s->module, -ECANCELED);
+	module_unref(s->module);
+	free(s);
+}
+
+static void drop_perf_map(struct perf_map *request)
+{
+	DL_DELETE(request->table->perf_maps, request);
+	if (request->module->state == MODULE_OPENING)
+		module_fail(request->module, -ECANCELED);
+	module_unref(request->module);
+	free(request);
+}
+
+void modules_free(struct modules *t)
+{
+	if (!t)
+		return;
+	while (t->by_use)
+		drop_slot(t->by_use);
+	while (t->perf_maps) {
+		opener_cancel(t->opener, t->perf_maps);
+		drop_perf_map(t->perf_maps);
+	}
+	for (size_t i = 0; i < t->n_special; i++)
+		module_unref(t->special[i]);
+	module_unref(t->kernel);
+	module_unref(t->vdso);
+	module_unref(t->anon);
+	free(t);
+}
+
+/* The same file under another key: overlay and btrfs show one file under several numbers. */
+static struct module *find_same(struct slot *s)
+{
+	struct slot *other;
+	DL_FOREACH (s->table->by_use, other) {
+		if (other != s && other->module->state == MODULE_OPEN &&
+			same_identity(other->module, s->module))
+			return other->module;
+	}
+	return NULL;
+}
+
+static void on_opened(void *userdata, int fd, int error, const char *real_path)
+{
+	struct slot *s = userdata;
+	struct module *m = s->module;
+	struct stat st;
+	s->opening = false;
+	s->verified = now_ns();
+	if (!error && fstat(fd, &st) < 0)
+		error = -errno;
+	if (error) {
+		close_fd(fd);
+		module_fail(m, error);
+		if (error == -ENOEXEC)
+			m->kind = MODULE_ANON;
+		return;
+	}
+	m->fd = fd;
+	m->state = MODULE_OPEN;
+	m->real_path = real_path ? strdup(real_path) : NULL;
+	take_identity(m, &st);
+	struct module *same = find_same(s);
+	if (same) {
+		m->same = module_ref(same);
+		s->module = module_ref(same);
+		module_unref(m);
+	}
+}
+
+static struct module *open_in_slot(struct slot *s, const struct module_mapping *mapping)
+{
+	struct modules *t = s->table;
+	struct module *m = module_new(
+		MODULE_FILE, mapping->path, length_without_deleted(mapping->path));
+	if (!m)
+		return NULL;
+	m->pid = (pid_t)mapping->pid;
+	struct opener_request request = {
+		.kind = OPENER_MAPPING,
+		.pid = mapping->pid,
+		.start = mapping->start,
+		.end = mapping->end,
+		.major = mapping->major,
+		.minor = mapping->minor,
+		.inode = mapping->inode,
+		.path = mapping->path,
+	};
+	int error = t->opener ? opener_submit(t->opener, &request, on_opened, s) : -ENOSYS;
+	if (error)
+		module_fail(m, error);
+	s->opening = !error;
+	s->verified = now_ns();
+	module_unref(s->module);
+	s->module = m;
+	s->generation = mapping->inode_generation;
+	return m;
+}
+
+/* Least recently used first, of those that only the table holds. */
+static bool evict_one(struct modules *t)
+{
+	struct slot *s;
+	DL_FOREACH (t->by_use, s) {
+		if (s->module->references == 1 && !s->opening) {
+			drop_slot(s);
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct slot *add_slot(struct modules *t, const struct key *key)
+{
+	if (t->n_slots >= t->max_slots && !evict_one(t))
+		return NULL;
+	struct slot *s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->key = *key;
+	s->table = t;
+	HASH_ADD(hh, t->by_key, key, sizeof(s->key), s);
+	if (!s->hh.tbl) {
+		free(s);
+		return NULL;
+	}
+	DL_APPEND(t->by_use, s);
+	t->n_slots++;
+	return s;
+}
+
+/* Whether what the slot holds can stand for a mapping made now. */
+static bool is_current(struct slot *s, const struct module_mapping *mapping, uint64_t now)
+{
+	if (mapping->inode_generation && s->generation &&
+		mapping->inode_generation != s->generation)
+		return false;
+	if (mapping->inode_generation)
+		s->generation = mapping->inode_generation;
+	if (s->opening)
+		return true;
+	if (s->module->state == MODULE_FAILED)
+		return now - s->verified < RETRY_NS;
+	if (now - s->verified < VERIFY_NS)
+		return true;
+	s->verified = now;
+	return is_unchanged(s->module);
+}
+
+static struct module *map_file(struct modules *t, const struct module_mapping *mapping)
+{
+	struct key key = {mapping->inode, mapping->major, mapping->minor};
+	uint64_t now = now_ns();
+	struct slot *s;
+	HASH_FIND(hh, t->by_key, &key, sizeof(key), s);
+	if (s && !is_current(s, mapping, now)) {
+		if (s->opening)
+			opener_cancel(t->opener, s);
+		if (s->module->state == MODULE_OPENING)
+			module_fail(s->module, -ESTALE);
+		if (!open_in_slot(s, mapping))
+			return NULL;
+	} else if (!s) {
+		s = add_slot(t, &key);
+		if (!s) { /* everything is in use: named, but never opened */
+			struct module *m = module_new(
+				MODULE_FILE, mapping->path, length_without_deleted(mapping->path));
+			if (m)
+				module_fail(m, -EMFILE);
+			return m;
+		}
+		if (!open_in_slot(s, mapping)) {
+			HASH_DEL(t->by_key, s);
+			DL_DELETE(t->by_use, s);
+			t->n_slots--;
+			free(s);
+			return NULL;
+		}
+	}
+	s->mapped = now;
+	DL_DELETE(t->by_use, s);
+	DL_APPEND(t->by_use, s);
+	return module_ref(s->module);
+}
+
+/* Memory that has an inode of the kernel's own, but no file: shared anonymous memory, SysV
+ * segments, huge pages, devices. */
+static bool is_anonymous(const struct module_mapping *mapping)
+{
+	const char *path = mapping->path;
+	if (!mapping->inode || starts_with(path, "//") || starts_with(path, "anon_inode:"))
+		return true;
+	if (starts_with(path, "/dev/"))
+		return !starts_with(path, "/dev/shm/");
+	return starts_with(path, "/SYSV") || starts_with(path, "/anon_hugepage") ||
+	       starts_with(path, "/drm mm object");
+}
+
+struct module *modules_map(struct modules *t, const struct module_mapping *mapping)
+{
+	const char *path = mapping->path;
+	if (is_host_vdso(t, mapping))
+		return module_ref(t->vdso);
+	if (starts_with(path, "[") && !starts_with(path, "[anon") && strcmp(path, "[heap]") != 0 &&
+		!starts_with(path, "[stack"))
+		return special_module(t, path);
+	if (starts_with(path, "[") || is_anonymous(mapping))
+		return module_ref(t->anon);
+	return map_file(t, mapping);
+}
+
+/* ---- perf maps ------------------------------------------------------------------------------ */
+
+static void on_perf_map(void *userdata, int fd, int error, const char *real_path)
+{
+	struct perf_map *request = userdata;
+	struct module *m = request->module;
+	struct stat st;
+	if (!error && fstat(fd, &st) < 0)
+		error = -errno;
+	if (error) {
+		close_fd(fd);
+		module_fail(m, error);
+	} else {
+		m->fd = fd;
+		m->state = MODULE_OPEN;
+		m->error = 0;
+		take_identity(m, &st);
+		m->real_path = real_path ? strdup(real_path) : NULL;
+	}
+	drop_perf_map(request);
+}
+
+static void request_perf_map(struct modules *t, struct module *m)
+{
+	struct perf_map *request = t->opener ? calloc(1, sizeof(*request)) : NULL;
+	struct opener_request ask = {.kind = OPENER_PERF_MAP, .pid = (uint32_t)m->pid};
+	if (!request || opener_submit(t->opener, &ask, on_perf_map, request) < 0) {
+		free(request);
+		module_fail(m, -ENOENT);
+		return;
+	}
+	*request = (struct perf_map){.table = t, .module = module_ref(m)};
+	m->state = MODULE_OPENING;
+	DL_APPEND(t->perf_maps, request);
+}
+
+struct module *modules_perf_map(struct modules *t, uint32_t pid)
+{
+	struct module *m = module_new(MODULE_PERF_MAP, ANON_PATH, strlen(ANON_PATH));
+	if (!m)
+		return NULL;
+	m->pid = (pid_t)pid;
+	request_perf_map(t, m);
+	return m;
+}
+
+void modules_retry_perf_map(struct modules *t, struct module *m)
+{
+	if (m->state == MODULE_FAILED)
+		request_perf_map(t, m);
+}
+
+/* ---- upkeep --------------------------------------------------------------------------------- */
+
+struct module *modules_kernel(struct modules *t)
+{
+	return t->kernel;
+}
+
+void modules_sweep(struct modules *t)
+{
+	uint64_t now = now_ns();
+	struct slot *s, *next;
+	DL_FOREACH_SAFE(t->by_use, s, next)
+	{
+		if (s->module->references == 1 && !s->opening && now - s->mapped > KEEP_NS)
+			drop_slot(s);
+	}
+}
+
+struct modules_stats modules_stats(const struct modules *t)
+{
+	struct modules_stats stats = {.bytes = HASH_OVERHEAD(hh, t->by_key)};
+	const struct slot *s;
+	DL_FOREACH (t->by_use, s) {
+		stats.modules++;
+		stats.open += s->module->state == MODULE_OPEN;
+		stats.failed += s->module->state == MODULE_FAILED;
+		stats.bytes += sizeof(*s) + sizeof(*s->module) + strlen(s->module->path) + 1;
+	}
+	return stats;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where debug files lie: GDB's manual, "Debugging Information in Separate Files". The asking side
+ * checks build-id or CRC of what it gets; here only the place is checked.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "opener/open_checked.h"
+#include "opener/open_kinds.h"
+#include "util/cleanup.h"
+
+#define STANDARD_DEBUG_DIR "/usr/lib/debug"
+#define MIN_BUILD_ID_HEX   8
+#define MAX_BUILD_ID_HEX   128
+
+static bool is_build_id(const char *text)
+{
+	size_t n = strspn(text, "0123456789abcdef");
+	return text[n] == '\0' && n % 2 == 0 && n >= MIN_BUILD_ID_HEX && n <= MAX_BUILD_ID_HEX;
+}
+
+static bool is_base_name(const char *text)
+{
+	return text[0] && !strchr(text, '/') && strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
+}
+
+/* Absolute, without "..": so that it cannot climb out of the folder that it is put below. */
+static bool is_plain_folder(const char *path)
+{
+	if (path[0] != '/')
+		return false;
+	for (const char *p = path; (p = strstr(p, "/..")); p += 3) {
+		if (p[3] == '/' || p[3] == '\0')
+			return false;
+	}
+	return true;
+}
+
+/* Below a folder that only the administrator writes: links may lead anywhere inside it. */
+static int open_in_debug_dir(int dir, const char *path)
+{
+	struct stat st;
+	_cleanup_close_ int fd = open_path_below(dir, path, 0, 0);
+	if (fd < 0)
+		return fd;
+	int error = stat_regular(fd, &st);
+	return error ? error : reopen_for_reading(fd);
+}
+
+/* Beside a file of a target, with a name that the target chose: only what every user may read
+ * anyway, and no links. */
+static int open_beside(int root, const char *path)
+{
+	struct stat st;
+	_cleanup_close_ int fd = open_path_below(root, path, O_NOFOLLOW, 0);
+	if (fd < 0)
+		return fd;
+	int error = stat_regular(fd, &st);
+	if (error)
+		return error;
+	return st.st_mode & S_IROTH ? reopen_for_reading(fd) : -EACCES;
+}
+
+static int join(char *out, const char *a, const char *b, const char *c)
+{
+	int n = snprintf(out, PATH_MAX, "%s%s%s", a, b, c);
+	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+/* Looks for .build-id/ab/cdef.debug (name is a build-id) or near/NAME in one debug folder. */
+static int search_debug_dir(const char *folder, const char *name, const char *near)
+{
+	char path[PATH_MAX];
+	_cleanup_close_ int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	int fd = -ENOENT;
+	if (is_build_id(name)) {
+		snprintf(path, sizeof(path), ".build-id/%.2s/%s.debug", name, name + 2);
+		fd = open_in_debug_dir(dir, path);
+	}
+	if (fd < 0 && near && !join(path, near, "/", name))
+		fd = open_in_debug_dir(dir, path);
+	return fd;
+}
+
+static int search_beside(int root, const char *name, const char *near)
+{
+	char path[PATH_MAX];
+	int fd = -ENOENT;
+	if (!join(path, near, "/", name))
+		fd = open_beside(root, path);
+	if (fd < 0 && !join(path, near, "/.debug/", name))
+		fd = open_beside(root, path);
+	return fd;
+}
+
+int open_debug(struct roots *roots, const struct opener_question *q, const char *name,
+	const char *near, const char *debug_dirs)
+{
+	if (!is_base_name(name) || (near && !is_plain_folder(near)))
+		return -EINVAL;
+	int fd = -ENOENT;
+	if (near && q->pid) {
+		int root = roots_of_process(roots, q->pid);
+		if (root >= 0 && root != roots->own)
+			fd = search_beside(root, name, near);
+	}
+	if (fd < 0 && near)
+		fd = search_beside(roots->own, name, near);
+	if (fd < 0)
+		fd = search_debug_dir(STANDARD_DEBUG_DIR, name, near);
+	while (fd < 0 && *debug_dirs) {
+		char folder[PATH_MAX];
+		size_t n = strcspn(debug_dirs, ":");
+		if (n > 0 && n < sizeof(folder)) {
+			snprintf(folder, sizeof(folder), "%.*s", (int)n, debug_dirs);
+			fd = search_debug_dir(folder, name, near);
+		}
+		debug_dirs += n + (debug_dirs[n] == ':');
+	}
+	return fd;
+}
