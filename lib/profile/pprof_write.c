@@ -140,7 +140,7 @@ static int put_header(struct writer *w, const struct profile *p)
 	header.keep_frames = p->keep_frames;
 	header.doc_url = p->doc_url;
 	size_t size = perftools__profiles__profile__get_packed_size(&header);
-	int r = grow(w->packed, 0, w->packed_capacity, size);
+	int r = grow(w->packed, 0, w->packed_capacity, size + HEAD_BYTES);
 	if (r < 0)
 		return r;
 	perftools__profiles__profile__pack(&header, w->packed);
@@ -329,7 +329,7 @@ int pprof_write(const struct profile *p, int fd)
 	if (r == 0)
 		r = put_strings(w, p);
 	if (r == 0)
-		r = compress_bytes(w, NULL, 0, Z_FINISH);
+		r = compress_bytes(w, "", 0, Z_FINISH);
 	deflateEnd(&w->z);
 	free(w->packed);
 	free(w);

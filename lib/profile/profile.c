@@ -10,11 +10,20 @@
 #include "util/grow.h"
 #include "util/hash.h"
 
-/* Makes the unused entry 0. */
+/* Makes the unused entry 0 of the tables; no pool is NULL, so an empty part of one is no special
+ * case. */
 static int begin_tables(struct profile *p)
 {
 	struct profile_private *v = p->private;
-	int r = grow(p->mappings, p->n_mappings, v->mapping_capacity, 1);
+	int r = grow(p->lines, 0, v->line_capacity, 1);
+	if (r == 0)
+		r = grow(p->location_ids, 0, v->location_id_capacity, 1);
+	if (r == 0)
+		r = grow(p->labels, 0, v->label_capacity, 1);
+	if (r == 0)
+		r = grow(p->values, 0, v->value_capacity, 1);
+	if (r == 0)
+		r = grow(p->mappings, p->n_mappings, v->mapping_capacity, 1);
 	if (r == 0)
 		r = grow(p->functions, p->n_functions, v->function_capacity, 1);
 	if (r == 0)
