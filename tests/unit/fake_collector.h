@@ -69,7 +69,7 @@ static void fake_finish(struct recording *r, enum recording_reason reason)
 	r->done(r->userdata, &result);
 }
 
-static unsigned fake_running(void)
+__attribute__((unused)) static unsigned fake_running(void)
 {
 	unsigned n = 0;
 	for (size_t i = 0; i < FAKE_SESSIONS; i++)
