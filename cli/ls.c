@@ -26,7 +26,7 @@ static const struct option OPTIONS[] = {
 		"only what was finished after TIME: '14:00', '2026-11-21', '10m ago', ..."},
 	{"until", 0, "TIME", OPTION_TIME, offsetof(struct ls, until), 0, 0,
 		"only what began before TIME"},
-	{"last", 0, "TIME", OPTION_DURATION, offsetof(struct ls, last), 0, 0,
+	{"last", 0, "LENGTH", OPTION_DURATION, offsetof(struct ls, last), 0, 0,
 		"only what was finished in the last 90s, 10m, 2h, ..."},
 	{0},
 };

@@ -33,7 +33,7 @@ int command_usage(const struct command *c, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	log_error("%s: %s (profctl %s --help lists what there is)", c->name, text, c->name);
+	log_error("%s: %s (see profctl %s --help)", c->name, text, c->name);
 	return 2;
 }
 
@@ -97,17 +97,18 @@ static int unknown(const struct command *c, const char *argument, size_t n)
 	char typed[NAME_MAX_BYTES + 1];
 
 	snprintf(typed, sizeof(typed), "%.*s", (int)(n < NAME_MAX_BYTES ? n : NAME_MAX_BYTES),
-		argument + strspn(argument, "-"));
-	unsigned best = name_distance(typed, nearest);
+		argument);
+	const char *name = typed + strspn(typed, "-");
+	unsigned best = name_distance(name, nearest);
 	for (const struct option_group *g = c->groups; g->title; g++)
 		for (const struct option *o = g->options; o->name; o++) {
-			unsigned distance = name_distance(typed, o->name);
+			unsigned distance = name_distance(name, o->name);
 			if (distance < best) {
 				best = distance;
 				nearest = o->name;
 			}
 		}
-	command_usage(c, "there is no option --%s; the nearest is --%s", typed, nearest);
+	command_usage(c, "there is no option %s; the nearest is --%s", typed, nearest);
 	return -EINVAL;
 }
 
@@ -213,7 +214,7 @@ static int take_option(const struct command *c, int argc, char **argv, int *at, 
 	const struct option *o = find(c, typed, n, &offset);
 
 	if (!o)
-		return unknown(c, typed, n);
+		return unknown(c, argument, (size_t)(typed - argument) + n);
 	void *field = (char *)values + offset;
 	if (o->kind == OPTION_FLAG) {
 		*(bool *)field = true;

@@ -22,7 +22,7 @@ const struct option QUERY_STORE_OPTIONS[] = {
 		"windows that end after TIME: '14:00', '2026-11-21 14:00', '10m ago', ..."},
 	{"until", 0, "TIME", OPTION_TIME, offsetof(struct query, range.until), 0, 0,
 		"windows that begin before TIME (now)"},
-	{"last", 0, "TIME", OPTION_DURATION, offsetof(struct query, range.last), 0, 0,
+	{"last", 0, "LENGTH", OPTION_DURATION, offsetof(struct query, range.last), 0, 0,
 		"windows of the last 90s, 10m, 2h, ... with the one that is open"},
 	{0},
 };
@@ -108,6 +108,7 @@ static int gather(struct gathering *g, int fd, const char *name)
 	char why[512] = "";
 
 	int err = fd < 0 ? fd : pprof_read(&all, fd, name, why, sizeof(why));
+	bool unreadable = err;
 	if (!err && !selection_is_empty(g->selection))
 		err = profile_select(&some, all, g->selection);
 	if (!err)
@@ -117,7 +118,10 @@ static int gather(struct gathering *g, int fd, const char *name)
 	if (err == -ENOMEM) {
 		log_error("out of memory with %s", name);
 	} else if (err) {
-		if (fd >= 0)
+		/* The reader's own words begin with the name; select_open has explained itself. */
+		if (fd >= 0 && unreadable && *why)
+			log_warning("%s; it is left out", why);
+		else if (fd >= 0)
 			log_warning("%s is left out: %s", name, *why ? why : strerror(-err));
 		g->skipped++;
 	} else {
