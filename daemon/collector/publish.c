@@ -134,7 +134,11 @@ static uint32_t unnamed_location(
 	if (m->kind == MODULE_PERF_MAP || m->kind == MODULE_ANON)
 		return pseudo_location(p, mapping, address, "[anon]");
 	module_name(m, path, sizeof(path));
-	snprintf(name, sizeof(name), "[%s+0x%" PRIx64 "]", base_name(path), address);
+	snprintf(name, sizeof(name), "[%s+0x%" PRIx64 "]",
+		m->kind == MODULE_KERNEL ? "kernel"
+		: m->kind == MODULE_VDSO ? "vdso"
+					 : base_name(path),
+		address);
 	return pseudo_location(p, mapping, address, name);
 }
 
