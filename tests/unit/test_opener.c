@@ -1,0 +1,661 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_opener.c - the opener, client and helper. This program is its own helper: started with
+ * `--helper opener ARG` it runs the real one, or, where ARG asks for it, one that hangs, dies or
+ * lies.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "collector/helper.h"
+#include "collector/opener.h"
+#include "opener/protocol.h"
+
+struct result {
+	int calls, fd, error;
+	char path[PATH_MAX];
+};
+
+struct bed {
+	sd_event *event;
+	struct opener *opener;
+	char folder[64];
+};
+
+static void done(void *userdata, int fd, int error, const char *real_path)
+{
+	struct result *r = userdata;
+	r->calls++;
+	r->fd = fd;
+	r->error = error;
+	snprintf(r->path, sizeof(r->path), "%s", real_path ? real_path : "");
+}
+
+static struct bed new_bed(const char *debug_dirs)
+{
+	struct bed bed = {.folder = "/tmp/profd-test-XXXXXX"};
+	assert_non_null(mkdtemp(bed.folder));
+	assert_int_equal(sd_event_new(&bed.event), 0);
+	assert_int_equal(
+		opener_new(&bed.opener, bed.event, debug_dirs ? debug_dirs : bed.folder), 0);
+	return bed;
+}
+
+static void remove_folder(const char *folder)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		execlp("rm", "rm", "-rf", folder, (char *)NULL);
+		_exit(127);
+	}
+	waitpid(pid, NULL, 0);
+}
+
+static void free_bed(struct bed *bed)
+{
+	opener_free(bed->opener);
+	sd_event_unref(bed->event);
+	remove_folder(bed->folder);
+}
+
+/* Runs the loop until the result is there; the time limit is of the test. */
+static void wait_for(struct bed *bed, const struct result *r)
+{
+	for (int i = 0; i < 100 && !r->calls; i++)
+		assert_true(sd_event_run(bed->event, 100 * 1000) >= 0);
+	assert_int_equal(r->calls, 1);
+}
+
+static struct result ask(struct bed *bed, const struct opener_request *request)
+{
+	struct result r = {.fd = -1};
+	assert_int_equal(opener_submit(bed->opener, request, done, &r), 0);
+	assert_int_equal(r.calls, 0); /* never from within */
+	wait_for(bed, &r);
+	return r;
+}
+
+static void expect_error(struct bed *bed, const struct opener_request *request, int error)
+{
+	struct result r = ask(bed, request);
+	if (r.fd >= 0)
+		close(r.fd);
+	assert_int_equal(r.fd, -1);
+	assert_int_equal(r.error, error);
+}
+
+static void expect_content(
+	struct bed *bed, const struct opener_request *request, const char *content)
+{
+	char text[64] = "";
+	struct result r = ask(bed, request);
+	assert_int_equal(r.error, 0);
+	assert_true(r.fd >= 0);
+	assert_true(fcntl(r.fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(fcntl(r.fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	assert_true(pread(r.fd, text, sizeof(text) - 1, 0) >= 0);
+	close(r.fd);
+	assert_string_equal(text, content);
+}
+
+static const char *in_bed(struct bed *bed, const char *name)
+{
+	static char path[8][256];
+	static unsigned next;
+	char *out = path[next++ % 8];
+	snprintf(out, sizeof(path[0]), "%s/%s", bed->folder, name);
+	return out;
+}
+
+static void write_file(const char *path, const char *content)
+{
+	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, content, strlen(content)), strlen(content));
+	close(fd);
+}
+
+/* A mapping record as the kernel would write it for that file, of a process that is gone. */
+static struct opener_request record_of(const char *path)
+{
+	struct stat st;
+	assert_int_equal(stat(path, &st), 0);
+	return (struct opener_request){
+		.kind = OPENER_MAPPING,
+		.pid = UINT32_MAX,
+		.start = 0x400000,
+		.end = 0x401000,
+		.major = major(st.st_dev),
+		.minor = minor(st.st_dev),
+		.inode = st.st_ino,
+		.path = path,
+	};
+}
+
+static void opens_the_recorded_file(void **state)
+{
+	struct bed bed = new_bed(NULL);
+	const char *path = in_bed(&bed, "program");
+	write_file(path, "code");
+	struct opener_request request = record_of(path);
+	expect_content(&bed, &request, "code");
+	/* The process lives, but this is not a mapping of it. */
+	request.pid = (uint32_t)getpid();
+	struct result r = ask(&bed, &request);
+	assert_int_equal(r.error, 0);
+	assert_string_equal(r.path, path);
+	close(r.fd);
+	free_bed(&bed);
+}
+
+static void refuses_another_inode(void **state)
+{
+	struct bed bed = new_bed(NULL);
+	const char *path = in_bed(&bed, "program");
+	write_file(path, "code");
+	struct opener_request request = record_of(path);
+	request.inode++;
+	expect_error(&bed, &request, -ESTALE);
+	request = record_of(path);
+	request.minor++;
+	expect_error(&bed, &request, -ESTALE);
+	request = record_of(path);
+	unlink(path);
+	expect_error(&bed, &request, -ENOENT);
+	free_bed(&bed);
+}
+
+static void does_not_touch_what_is_no_file(void **state)
+{
+	struct bed bed = new_bed(NULL);
+	const char *fifo = in_bed(&bed, "fifo"), *link = in_bed(&bed, "null");
+	assert_int_equal(mkfifo(fifo, 0666), 0);
+	struct opener_request request = record_of(fifo);
+	expect_error(&bed, &request, -EINVAL);
+	request = record_of("/dev/null");
+	expect_error(&bed, &request, -EINVAL);
+	assert_int_equal(symlink("/dev/null", link), 0);
+	request.path = link;
+	expect_error(&bed, &request, -EINVAL);
+	request = record_of(bed.folder);
+	expect_error(&bed, &request, -EINVAL);
+	request.path = "relative";
+	expect_error(&bed, &request, -ENOENT);
+	/* Not even by a magic link. */
+	request.path = "/proc/self/exe";
+	expect_error(&bed, &request, -ELOOP);
+	free_bed(&bed);
+}
+
+/* Maps a page of the file; the address range goes into the request. */
+static void *map_page(int fd, struct opener_request *request)
+{
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	assert_ptr_not_equal(page, MAP_FAILED);
+	request->pid = (uint32_t)getpid();
+	request->start = (uintptr_t)page;
+	request->end = request->start + 4096;
+	return page;
+}
+
+/* map_files needs CAP_CHECKPOINT_RESTORE. */
+static void need_root(void)
+{
+	if (geteuid() != 0)
+		skip();
+}
+
+static void opens_deleted_files(void **state)
+{
+	need_root();
+	struct bed bed = new_bed(NULL);
+	const char *path = in_bed(&bed, "deleted");
+	write_file(path, "deleted code");
+	struct opener_request request = record_of(path);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	void *page = map_page(fd, &request);
+	close(fd);
+	unlink(path);
+	expect_content(&bed, &request, "deleted code");
+	struct result r = ask(&bed, &request);
+	assert_string_equal(r.path, ""); /* it has none any more */
+	close(r.fd);
+	/* Another file took its name, and the address range is somebody else's by now. */
+	write_file(path, "impostor");
+	munmap(page, 4096);
+	struct result after = ask(&bed, &request);
+	if (after.fd >= 0)
+		close(after.fd);
+	assert_int_equal(after.error, -ESTALE);
+	free_bed(&bed);
+}
+
+static void refuses_a_range_that_is_another_file_now(void **state)
+{
+	need_root();
+	struct bed bed = new_bed(NULL);
+	const char *path = in_bed(&bed, "one"), *other = in_bed(&bed, "other");
+	write_file(path, "one");
+	write_file(other, "other");
+	struct opener_request request = record_of(path);
+	int fd = open(other, O_RDONLY | O_CLOEXEC);
+	void *page = map_page(fd, &request);
+	close(fd);
+	expect_content(&bed, &request, "one"); /* by its path, then */
+	unlink(path);
+	struct result r = ask(&bed, &request);
+	assert_int_equal(r.fd, -1);
+	assert_int_equal(r.error, -ESTALE);
+	munmap(page, 4096);
+	free_bed(&bed);
+}
+
+static void tells_jit_memory_from_programs(void **state)
+{
+	need_root();
+	struct bed bed = new_bed(NULL);
+	static const char *const contents[] = {"\177ELF and so on", "no program"};
+	for (int i = 0; i < 2; i++) {
+		struct stat st;
+		int fd = memfd_create("code", MFD_CLOEXEC);
+		assert_true(fd >= 0);
+		assert_true(write(fd, contents[i], strlen(contents[i])) > 0);
+		assert_int_equal(fstat(fd, &st), 0);
+		struct opener_request request = {
+			.kind = OPENER_MAPPING,
+			.major = major(st.st_dev),
+			.minor = minor(st.st_dev),
+			.inode = st.st_ino,
+			.path = "/memfd:code (deleted)",
+		};
+		void *page = map_page(fd, &request);
+		close(fd);
+		if (i == 0)
+			expect_content(&bed, &request, contents[i]);
+		else
+			expect_error(&bed, &request, -ENOEXEC);
+		munmap(page, 4096);
+	}
+	free_bed(&bed);
+}
+
+/* A child in a root folder of its own, until it is killed. */
+static pid_t start_in_root(const char *root)
+{
+	int pipefd[2];
+	char byte;
+	assert_int_equal(pipe2(pipefd, O_CLOEXEC), 0);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (chroot(root) < 0 || chdir("/") < 0 || write(pipefd[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(pipefd[1]);
+	assert_int_equal(read(pipefd[0], &byte, 1), 1);
+	close(pipefd[0]);
+	return pid;
+}
+
+static void stop_child(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void links_cannot_leave_the_root(void **state)
+{
+	need_root();
+	struct bed bed = new_bed(NULL);
+	const char *secret = in_bed(&bed, "secret"), *root = in_bed(&bed, "root");
+	write_file(secret, "secret");
+	assert_int_equal(mkdir(root, 0755), 0);
+	write_file(in_bed(&bed, "root/own"), "own");
+	assert_int_equal(symlink("../secret", in_bed(&bed, "root/up")), 0);
+	assert_int_equal(symlink(secret, in_bed(&bed, "root/absolute")), 0);
+	struct opener_request request = record_of(secret),
+			      own = record_of(in_bed(&bed, "root/own"));
+	pid_t pid = start_in_root(in_bed(&bed, "root"));
+	request.pid = own.pid = (uint32_t)pid;
+	own.path = "/own";
+	expect_content(&bed, &own, "own");
+	request.path = "/up";
+	expect_error(&bed, &request, -ENOENT);
+	request.path = "/absolute";
+	expect_error(&bed, &request, -ENOENT);
+	request.path = "/../secret";
+	expect_error(&bed, &request, -ENOENT);
+	stop_child(pid);
+	/* The root is remembered for those that come after it. */
+	expect_content(&bed, &own, "own");
+	free_bed(&bed);
+}
+
+static void perf_maps_are_checked(void **state)
+{
+	need_root();
+	struct bed bed = new_bed(NULL);
+	char name[64];
+	assert_int_equal(mkdir(in_bed(&bed, "tmp"), 0777), 0);
+	pid_t pid = start_in_root(bed.folder);
+	struct opener_request request = {.kind = OPENER_PERF_MAP, .pid = (uint32_t)pid};
+	expect_error(&bed, &request, -ENOENT);
+
+	snprintf(name, sizeof(name), "tmp/perf-%d.map", (int)pid);
+	write_file(in_bed(&bed, name), "1000 10 f\n");
+	expect_content(&bed, &request, "1000 10 f\n");
+	/* Not the user's own. */
+	assert_int_equal(chown(in_bed(&bed, name), 65534, 65534), 0);
+	expect_error(&bed, &request, -EPERM);
+	assert_int_equal(chown(in_bed(&bed, name), 0, 0), 0);
+	/* A second name for somebody's file. */
+	assert_int_equal(link(in_bed(&bed, name), in_bed(&bed, "tmp/second")), 0);
+	expect_error(&bed, &request, -EPERM);
+	assert_int_equal(unlink(in_bed(&bed, name)), 0);
+	assert_int_equal(symlink("second", in_bed(&bed, name)), 0);
+	expect_error(&bed, &request, -EINVAL);
+	stop_child(pid);
+	expect_error(&bed, &request, -ENOENT);
+	free_bed(&bed);
+}
+
+static void debug_files_come_from_their_folders(void **state)
+{
+	struct bed bed = new_bed(NULL);
+	static const char id[] = "00deadbeef00112233445566";
+	assert_int_equal(mkdir(in_bed(&bed, ".build-id"), 0755), 0);
+	assert_int_equal(mkdir(in_bed(&bed, ".build-id/00"), 0755), 0);
+	write_file(in_bed(&bed, ".build-id/00/deadbeef00112233445566.debug"), "by id");
+	assert_int_equal(mkdir(in_bed(&bed, "opt"), 0755), 0);
+	write_file(in_bed(&bed, "opt/tool.debug"), "by folder");
+	assert_int_equal(symlink("/etc/passwd", in_bed(&bed, "opt/link.debug")), 0);
+	struct opener_request request = {.kind = OPENER_DEBUG, .path = id};
+	expect_content(&bed, &request, "by id");
+	request.path = "00deadbeef00112233445567";
+	expect_error(&bed, &request, -ENOENT);
+	request = (struct opener_request){
+		.kind = OPENER_DEBUG, .path = "tool.debug", .near = "/opt"};
+	expect_content(&bed, &request, "by folder");
+	/* Out of the folder: -ENOENT, since the link's root is the folder. */
+	request.path = "link.debug";
+	expect_error(&bed, &request, -ENOENT);
+	request.path = "../opt/tool.debug";
+	expect_error(&bed, &request, -EINVAL);
+	request.path = "..";
+	expect_error(&bed, &request, -EINVAL);
+	request.path = "tool.debug";
+	request.near = "/usr/../opt";
+	expect_error(&bed, &request, -EINVAL);
+	request.near = "opt";
+	expect_error(&bed, &request, -EINVAL);
+	free_bed(&bed);
+}
+
+static void beside_a_file_only_public_ones_are_opened(void **state)
+{
+	struct bed bed = new_bed("");
+	const char *file = in_bed(&bed, "tool.debug");
+	write_file(file, "beside");
+	struct opener_request request = {
+		.kind = OPENER_DEBUG, .path = "tool.debug", .near = bed.folder};
+	expect_content(&bed, &request, "beside");
+	assert_int_equal(chmod(file, 0600), 0);
+	expect_error(&bed, &request, -ENOENT);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(mkdir(in_bed(&bed, ".debug"), 0755), 0);
+	write_file(in_bed(&bed, ".debug/tool.debug"), "below");
+	expect_content(&bed, &request, "below");
+	assert_int_equal(symlink("/etc/passwd", file), 0);
+	assert_int_equal(unlink(in_bed(&bed, ".debug/tool.debug")), 0);
+	expect_error(&bed, &request, -ENOENT);
+	free_bed(&bed);
+}
+
+/* One that hangs costs itself, and its device's others for a while; the rest is served. */
+static void a_hang_costs_one_request(void **state)
+{
+	struct bed bed = new_bed("test:hang");
+	struct result hung = {.fd = -1}, good = {.fd = -1};
+	struct opener_request request = record_of("/proc/self/exe");
+	struct opener_request hang = request;
+	hang.path = "/hang";
+	hang.minor++;
+	assert_int_equal(opener_submit(bed.opener, &hang, done, &hung), 0);
+	assert_int_equal(opener_submit(bed.opener, &request, done, &good), 0);
+	uint64_t before, after;
+	sd_event_now(bed.event, CLOCK_MONOTONIC, &before);
+	wait_for(&bed, &good);
+	sd_event_now(bed.event, CLOCK_MONOTONIC, &after);
+	assert_int_equal(hung.calls, 1);
+	assert_int_equal(hung.error, -ETIMEDOUT);
+	assert_int_equal(good.error, -ENODATA);
+	assert_true(after - before >= OPENER_TIMEOUT_US);
+	assert_true(after - before < 2 * OPENER_TIMEOUT_US);
+	assert_int_equal(opener_timeouts(bed.opener), 1);
+	/* Not asked again: the answer is at once, and no further time-out. */
+	expect_error(&bed, &hang, -ETIMEDOUT);
+	assert_int_equal(opener_timeouts(bed.opener), 1);
+	free_bed(&bed);
+}
+
+static void a_crash_costs_one_request(void **state)
+{
+	struct bed bed = new_bed("test:crash");
+	struct result r[3] = {{.fd = -1}, {.fd = -1}, {.fd = -1}};
+	struct opener_request good = record_of("/proc/self/exe"), bad = good;
+	bad.path = "/crash";
+	assert_int_equal(opener_submit(bed.opener, &good, done, &r[0]), 0);
+	assert_int_equal(opener_submit(bed.opener, &bad, done, &r[1]), 0);
+	assert_int_equal(opener_submit(bed.opener, &good, done, &r[2]), 0);
+	for (int i = 0; i < 3; i++)
+		wait_for(&bed, &r[i]);
+	assert_int_equal(r[0].error, -ENODATA);
+	assert_int_equal(r[1].error, -EPIPE);
+	assert_int_equal(r[2].error, -ENODATA);
+	free_bed(&bed);
+}
+
+static void false_answers_are_refused(void **state)
+{
+	static const char *const lies[] = {
+		"/lie-id", "/lie-size", "/lie-string", "/lie-no-fd", "/lie-short", "/lie-error"};
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		struct bed bed = new_bed("test:lie");
+		struct opener_request request = record_of("/proc/self/exe");
+		request.path = lies[i];
+		expect_error(&bed, &request, i == 4 ? -EPIPE : -EBADMSG);
+		free_bed(&bed);
+	}
+}
+
+static void cancelled_requests_stay_silent(void **state)
+{
+	struct bed bed = new_bed(NULL);
+	struct result a = {.fd = -1}, b = {.fd = -1}, c = {.fd = -1};
+	const char *path = in_bed(&bed, "program");
+	write_file(path, "code");
+	struct opener_request request = record_of(path);
+	assert_int_equal(opener_submit(bed.opener, &request, done, &a), 0);
+	assert_int_equal(opener_submit(bed.opener, &request, done, &b), 0);
+	opener_cancel(bed.opener, &a);
+	wait_for(&bed, &b);
+	close(b.fd);
+	assert_int_equal(a.calls, 0);
+	assert_int_equal(opener_submit(bed.opener, &request, done, &c), 0);
+	opener_free(bed.opener);
+	bed.opener = NULL;
+	assert_int_equal(c.calls, 1);
+	assert_int_equal(c.error, -ECANCELED);
+	free_bed(&bed);
+}
+
+static void the_queue_has_an_end(void **state)
+{
+	struct bed bed = new_bed(NULL);
+	struct result r = {.fd = -1};
+	struct opener_request request = {
+		.kind = OPENER_MAPPING, .pid = UINT32_MAX, .inode = 1, .path = "/no such file"};
+	for (int i = 0; i < OPENER_MAX_QUEUED; i++)
+		assert_int_equal(opener_submit(bed.opener, &request, done, &r), 0);
+	assert_int_equal(opener_submit(bed.opener, &request, done, &r), -ENOBUFS);
+	for (int i = 0; i < 10000 && r.calls < OPENER_MAX_QUEUED; i++)
+		sd_event_run(bed.event, 100 * 1000);
+	assert_int_equal(r.calls, OPENER_MAX_QUEUED);
+	char *path = malloc(PATH_MAX + 2);
+	assert_non_null(path);
+	memset(path, '/', PATH_MAX + 1);
+	path[PATH_MAX + 1] = '\0';
+	request.path = path;
+	assert_int_equal(opener_submit(bed.opener, &request, done, &r), -ENAMETOOLONG);
+	free(path);
+	free_bed(&bed);
+}
+
+/* Nothing but 0-3 is open in a helper, whatever the daemon has open. */
+static void helpers_are_bare(void **state)
+{
+	struct helper h;
+	int extra = open("/dev/null", O_RDONLY); /* no O_CLOEXEC on purpose */
+	assert_true(extra >= 0);
+	assert_int_equal(helper_start(&h, "descriptors", NULL, SOCK_SEQPACKET), 0);
+	int flags = fcntl(h.socket, F_GETFL);
+	assert_true(flags & O_NONBLOCK);
+	assert_int_equal(fcntl(h.socket, F_SETFL, flags & ~O_NONBLOCK), 0);
+	char text[256] = "";
+	size_t room = 0;
+	assert_true(helper_receive(h.socket, text, sizeof(text) - 1, NULL, &room) > 0);
+	assert_string_equal(text, "0 1 2 3");
+	close(extra);
+	assert_int_equal(helper_stop(&h) & 0xff00, 0);
+	assert_int_equal(h.pid, -1);
+	assert_int_equal(helper_stop(&h), 0);
+}
+
+static void descriptors_that_do_not_fit_are_closed(void **state)
+{
+	int pair[2], fds[2], room[1], null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	char byte = 'x';
+	fds[0] = fds[1] = null;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	int lowest = dup(null);
+	close(lowest);
+	assert_int_equal(helper_send(pair[0], &byte, 1, fds, 2), 1);
+	size_t n = 1;
+	assert_int_equal(helper_receive(pair[1], &byte, 1, room, &n), -EMSGSIZE);
+	assert_int_equal(n, 0);
+	int again = dup(null);
+	assert_int_equal(again, lowest);
+	close(again);
+	close(null);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+/* ---- helpers that do not do what they should ----------------------------------------------- */
+
+static void lie(const char *path, uint64_t id)
+{
+	union {
+		struct opener_answer a;
+		char bytes[OPENER_MAX_ANSWER];
+	} m = {.a = {.id = id}};
+	size_t size = sizeof(m.a);
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	size_t n_fds = 1;
+	if (!strcmp(path, "/lie-id")) {
+		m.a.id++;
+	} else if (!strcmp(path, "/lie-size")) {
+		m.a.path_size = 100;
+	} else if (!strcmp(path, "/lie-string")) {
+		m.a.path_size = 8;
+		memset(&m.a + 1, 'x', 8);
+		size += 8;
+	} else if (!strcmp(path, "/lie-no-fd")) {
+		n_fds = 0;
+	} else if (!strcmp(path, "/lie-short")) {
+		size = 0;
+	} else {
+		m.a.error = -ENOENT;
+	}
+	helper_send(HELPER_SOCKET, &m, size, &fd, n_fds);
+	pause();
+}
+
+static int misbehave(void)
+{
+	union {
+		struct opener_question q;
+		char bytes[OPENER_MAX_QUESTION];
+	} m;
+	while (helper_receive(HELPER_SOCKET, &m, sizeof(m), NULL, NULL) > 0) {
+		const char *path = m.bytes + sizeof(m.q);
+		if (!strcmp(path, "/hang"))
+			pause();
+		if (!strcmp(path, "/crash"))
+			_exit(9);
+		if (!strncmp(path, "/lie", 4))
+			lie(path, m.q.id);
+		struct opener_answer a = {.id = m.q.id, .error = -ENODATA};
+		helper_send(HELPER_SOCKET, &a, sizeof(a), NULL, 0);
+	}
+	return 0;
+}
+
+static int list_descriptors(void)
+{
+	char text[256];
+	size_t n = 0;
+	for (int fd = 0; fd < 64; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%d", n ? " " : "", fd);
+	}
+	helper_send(HELPER_SOCKET, text, n, NULL, 0);
+	pause();
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc >= 3 && !strcmp(argv[1], "--helper")) {
+		if (!strcmp(argv[2], "descriptors"))
+			return list_descriptors();
+		if (argc > 3 && !strncmp(argv[3], "test:", 5))
+			return misbehave();
+		return opener_main(argc > 3 ? argv[3] : NULL);
+	}
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(helpers_are_bare),
+		cmocka_unit_test(descriptors_that_do_not_fit_are_closed),
+		cmocka_unit_test(opens_the_recorded_file),
+		cmocka_unit_test(refuses_another_inode),
+		cmocka_unit_test(does_not_touch_what_is_no_file),
+		cmocka_unit_test(opens_deleted_files),
+		cmocka_unit_test(refuses_a_range_that_is_another_file_now),
+		cmocka_unit_test(tells_jit_memory_from_programs),
+		cmocka_unit_test(links_cannot_leave_the_root),
+		cmocka_unit_test(perf_maps_are_checked),
+		cmocka_unit_test(debug_files_come_from_their_folders),
+		cmocka_unit_test(beside_a_file_only_public_ones_are_opened),
+		cmocka_unit_test(a_hang_costs_one_request),
+		cmocka_unit_test(a_crash_costs_one_request),
+		cmocka_unit_test(false_answers_are_refused),
+		cmocka_unit_test(cancelled_requests_stay_silent),
+		cmocka_unit_test(the_queue_has_an_end),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
