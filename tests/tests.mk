@@ -53,6 +53,6 @@ LINT_SH := scripts/deps .ci/run tests/demo tests/fuzz/run tests/vm/systemd tests
 .PHONY: lint
 lint: generated ## check form (clang-format) and likely mistakes (clang-tidy, shellcheck)
 	clang-format --dry-run -Werror $(LINT_C)
-	printf '%s\0' $(LIB_SRC) $(DAEMON_SRC) $(CLI_SRC) | xargs -0 -n 4 -P $$(nproc) \
+	printf '%s\0' $(LIB_SRC) $(DAEMON_SRC) $(CLI_SRC) | xargs -0 -n 1 -P $$(nproc) \
 		sh -c 'exec clang-tidy --quiet "$$@" -- -std=gnu11 $(CPPFLAGS)' sh
 	shellcheck $(LINT_SH)
