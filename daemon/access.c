@@ -65,13 +65,17 @@ int access_identify(int socket, gid_t group, struct peer *out)
 
 void access_user_name(uid_t uid, char *name, size_t size)
 {
-	struct passwd entry, *found = NULL;
+	struct passwd entry, *found;
 	char buffer[1024];
+	_cleanup_fclose_ FILE *users = fopen("/etc/passwd", "re");
 
-	if (!getpwuid_r(uid, &entry, buffer, sizeof(buffer), &found) && found)
-		snprintf(name, size, "%s", found->pw_name);
-	else
-		snprintf(name, size, "uid %u", uid);
+	snprintf(name, size, "uid %u", uid);
+	while (users && !fgetpwent_r(users, &entry, buffer, sizeof(buffer), &found)) {
+		if (found->pw_uid == uid) {
+			snprintf(name, size, "%s", found->pw_name);
+			return;
+		}
+	}
 }
 
 int access_process(const struct peer *peer, uint32_t pid, char *why, size_t why_size)

@@ -30,7 +30,8 @@ int access_identify(int socket, gid_t group, struct peer *out);
  * a line in `why`. A later change of its uid is caught by the session's own filter. */
 int access_process(const struct peer *peer, uint32_t pid, char *why, size_t why_size);
 
-/* The user's name, or his number where it has none. */
+/* The user's name by /etc/passwd, else his number: for messages, so no service is asked, which
+ * could block. */
 void access_user_name(uid_t uid, char *name, size_t size);
 
 #endif

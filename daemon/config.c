@@ -257,16 +257,16 @@ static unsigned distance(const char *a, const char *b)
 	return row[n];
 }
 
-static const struct key *nearest_key(const char *name)
+const struct config_key *config_nearest(const char *name)
 {
-	const struct key *nearest = NULL;
+	const struct config_key *nearest = NULL;
 	unsigned least = 4; /* further away is no typing mistake */
 
 	for (size_t i = 0; i < N_KEYS; i++) {
 		unsigned d = distance(name, keys[i].text.name);
 		if (d < least) {
 			least = d;
-			nearest = &keys[i];
+			nearest = &keys[i].text;
 		}
 	}
 	return nearest;
@@ -293,18 +293,15 @@ static bool section_exists(const char *section)
 
 static void explain_unknown(const char *section, const char *name, char *why, size_t why_size)
 {
-	const struct key *other = find_key(NULL, name);
+	const struct key *elsewhere = find_key(NULL, name);
+	const struct config_key *nearest = config_nearest(name);
 
-	if (other) {
-		snprintf(why, why_size, "'%s' belongs into section [%s]%s", name,
-			other->text.section,
-			section && !*section ? ": write that line above it" : "");
-		return;
-	}
-	other = nearest_key(name);
-	if (other)
+	if (elsewhere)
+		snprintf(why, why_size, "'%s' belongs into section [%s]", name,
+			elsewhere->text.section);
+	else if (nearest)
 		snprintf(why, why_size, "unknown key '%.32s': did you mean '%s' in [%s]?", name,
-			other->text.name, other->text.section);
+			nearest->name, nearest->section);
 	else
 		snprintf(why, why_size, "unknown key '%.32s': profd.conf(5) lists the keys", name);
 }

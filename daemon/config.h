@@ -59,5 +59,7 @@ struct config_key {
 };
 /* Key number i, or NULL beyond the last. */
 const struct config_key *config_key(size_t i);
+/* The key that somebody who typed `name` may have meant, or NULL. */
+const struct config_key *config_nearest(const char *name);
 
 #endif

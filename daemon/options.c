@@ -114,6 +114,23 @@ static int add_flag(struct options *o, const char *key, const char *value, struc
 	return 0;
 }
 
+static void explain_unknown(const char *flag, char *why, size_t why_size)
+{
+	char name[FLAG_BYTES], key[FLAG_BYTES];
+	const char *text = flag + strspn(flag, "-");
+
+	snprintf(key, sizeof(key), "%.*s", (int)strcspn(text, "="), text);
+	for (char *p = key; (p = strchr(p, '-'));)
+		*p = '_';
+	const struct config_key *nearest = config_nearest(key);
+	if (!nearest) {
+		snprintf(why, why_size, "there is no flag %s", flag);
+		return;
+	}
+	flag_name(nearest->name, name);
+	snprintf(why, why_size, "there is no flag %s: did you mean --%s?", flag, name);
+}
+
 static int parse_flags(struct options *o, int argc, char **argv, struct config *scratch, char *why,
 	size_t why_size)
 {
@@ -145,8 +162,7 @@ static int parse_flags(struct options *o, int argc, char **argv, struct config *
 			snprintf(why, why_size, "%s needs a value", argv[optind - 1]);
 			return -EINVAL;
 		case '?':
-			snprintf(why, why_size, "there is no flag %s, or it is not clear which",
-				argv[optind - 1]);
+			explain_unknown(argv[optind - 1], why, why_size);
 			return -EINVAL;
 		default:
 			err = add_flag(o, config_key((size_t)(flag - FLAG_KEY))->name, optarg,

@@ -313,6 +313,8 @@ static void test_bad_flags(void **state)
 		{"--frequency", "0", "--frequency: '0' is not a whole number"},
 		{"--max-age=x", NULL, "--max-age: 'x' is not a time"},
 		{"--bananas", NULL, "no flag --bananas"},
+		{"--frequenzy=3", NULL, "did you mean --frequency?"},
+		{"--maxage", "3", "did you mean --max-age?"},
 		{"-x", NULL, "no flag -x"},
 		{"--store", NULL, "--store needs a value"},
 		{"here", NULL, "'here': profd takes flags only"},
