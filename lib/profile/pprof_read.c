@@ -428,13 +428,13 @@ static int read_label(struct reader *r, const struct proto_field *field)
 		n = find_string(r, field->start, v[4], &label.num_unit);
 	if (n < 0)
 		return n;
-	/* A string label without text, or a label without anything, says nothing. */
-	if ((v[2] && !label.str) || (!v[1] && !v[2] && !v[3] && !v[4]))
-		return 0;
 	if (label.str)
 		label.num_unit = 0;
 	else
 		label.num = (int64_t)v[3];
+	/* A string label without text, or a label without anything, says nothing. */
+	if ((v[2] && !label.str) || (!label.key && !label.str && !label.num && !label.num_unit))
+		return 0;
 	n = grow(r->labels, r->n_labels, r->label_capacity, 1);
 	if (n == 0)
 		r->labels[r->n_labels++] = label;
