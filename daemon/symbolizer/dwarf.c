@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "symbolizer/demangle.h"
 #include "symbolizer/dwarf_scopes.h"
 #include "symbolizer/dwarf_units.h"
 #include "symbolizer/sandbox.h"
@@ -24,7 +23,7 @@
 /* What is known of a function: the same DIE is met again and again. */
 struct function {
 	Dwarf_Off die;
-	uint32_t id; /* names_function() */
+	struct symbolizer_function is; /* file: where it is declared */
 };
 
 struct resolver {
@@ -40,10 +39,17 @@ struct resolver {
 	struct intern function_index; /* functions + 1, by DIE */
 };
 
-/* The row of a line table that an address belongs to. */
-struct row {
-	uint32_t line;
-	const char *file; /* "" if there is none */
+/* Line tables of the unit at hand. */
+struct tables {
+	Dwarf_Lines *lines;
+	Dwarf_Files *files;
+	size_t n_lines, n_files;
+};
+
+/* A line of source. */
+struct position {
+	uint32_t line;	  /* 0: unknown */
+	const char *file; /* "": unknown */
 };
 
 /* libdw has no other way to say that memory ran out. */
@@ -96,6 +102,47 @@ static const char *linkage_name(Dwarf_Die *die, bool follow)
 	return NULL;
 }
 
+/* Finds an attribute of the DIE or of what it is an instance of; *die moves to where it is. */
+static bool find_attribute(Dwarf_Die *die, unsigned name, Dwarf_Attribute *out)
+{
+	Dwarf_Attribute reference;
+	Dwarf_Die origin;
+
+	for (unsigned i = 0; i < MAX_ORIGINS; i++) {
+		if (dwarf_attr(die, name, out))
+			return true;
+		if ((!dwarf_attr(die, DW_AT_abstract_origin, &reference) &&
+			    !dwarf_attr(die, DW_AT_specification, &reference)) ||
+			!dwarf_formref_die(&reference, &origin))
+			return false;
+		*die = origin;
+	}
+	return false;
+}
+
+static const char *file_name(Dwarf_Files *files, size_t n, Dwarf_Word index)
+{
+	const char *file = index < n ? dwarf_filesrc(files, index, NULL, NULL) : NULL;
+
+	return file && strcmp(file, "???") != 0 ? file : "";
+}
+
+/* dwarf_decl_file() does not know that clang's file 0 of DWARF 5 is a file. */
+static const char *decl_file(const Dwarf_Die *of)
+{
+	Dwarf_Die die = *of, unit;
+	Dwarf_Attribute attribute;
+	Dwarf_Files *files;
+	Dwarf_Word index;
+	size_t n;
+
+	if (!find_attribute(&die, DW_AT_decl_file, &attribute) ||
+		dwarf_formudata(&attribute, &index) || !dwarf_diecu(&die, &unit, NULL, NULL) ||
+		dwarf_getsrcfiles(&unit, &files, &n))
+		return "";
+	return file_name(files, n, index);
+}
+
 /* Moves to the abstract instance, where everything but the addresses is; a concrete constructor
  * has a linkage name of its own and stays. */
 static void find_origin(Dwarf_Die *die)
@@ -112,28 +159,18 @@ static void find_origin(Dwarf_Die *die)
 	}
 }
 
-static uint32_t make_function(struct resolver *r, Dwarf_Die *die)
+static struct symbolizer_function describe(struct resolver *r, Dwarf_Die *die)
 {
+	struct symbolizer_function function = {0};
 	Dwarf_Attribute attribute;
-	const char *raw = linkage_name(die, true);
-	const char *plain = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_name, &attribute));
-	const char *file = dwarf_decl_file(die);
-	int line = 0;
+	int line;
 
-	if (dwarf_decl_line(die, &line) || line < 0)
-		line = 0;
-	if (!file)
-		file = "";
-	if (!raw && !plain)
-		return NAMES_NONE;
-	if (!raw)
-		return names_symbol(r->answer, plain, file, (uint32_t)line);
-	/* A language whose mangling nobody here knows: the source's name says more. */
-	struct demangled readable;
-	if (!demangle(&readable, raw) && plain && strcmp(plain, raw) != 0)
-		return names_function(r->answer, plain, raw, file, (uint32_t)line);
-	demangled_free(&readable);
-	return names_symbol(r->answer, raw, file, (uint32_t)line);
+	names_describe(r->answer, &function, linkage_name(die, true),
+		dwarf_formstring(dwarf_attr_integrate(die, DW_AT_name, &attribute)));
+	function.file = names_string(r->answer, decl_file(die));
+	if (!dwarf_decl_line(die, &line) && line > 0)
+		function.start_line = (uint32_t)line;
+	return function;
 }
 
 struct function_key {
@@ -148,12 +185,13 @@ static bool same_die(const void *userdata, uint32_t id)
 	return key->resolver->functions[id - 1].die == key->die;
 }
 
-static uint32_t function_at(struct resolver *r, Dwarf_Off offset)
+static struct symbolizer_function function_at(struct resolver *r, Dwarf_Off offset)
 {
+	struct symbolizer_function function = {0};
 	Dwarf_Die die;
 
 	if (!dwarf_offdie(r->dwarf, offset, &die))
-		return NAMES_NONE;
+		return function;
 	find_origin(&die);
 
 	struct function_key key = {r, dwarf_dieoffset(&die)};
@@ -161,89 +199,114 @@ static uint32_t function_at(struct resolver *r, Dwarf_Off offset)
 	uint32_t id = intern_find(&r->function_index, hash, same_die, &key);
 
 	if (id)
-		return r->functions[id - 1].id;
-	id = make_function(r, &die);
-	if (grow(r->functions, r->n_functions, r->capacity, 1) ||
-		intern_add(&r->function_index, hash, (uint32_t)r->n_functions + 1))
-		return id; /* it is only a cache */
-	r->functions[r->n_functions++] = (struct function){key.die, id};
-	return id;
+		return r->functions[id - 1].is;
+	function = describe(r, &die);
+	if (!grow(r->functions, r->n_functions, r->capacity, 1) &&
+		!intern_add(&r->function_index, hash, (uint32_t)r->n_functions + 1))
+		r->functions[r->n_functions++] = (struct function){key.die, function};
+	return function; /* a cache that cannot grow only costs time */
+}
+
+/* The function of a scope. Its file is that of the line, which can be another than where the
+ * function is declared (#include in a body, macros): else the line would point nowhere. */
+static uint32_t scope_function(
+	struct resolver *r, const struct scope *scope, const struct position *at)
+{
+	struct symbolizer_function function = function_at(r, scope->die);
+
+	if (at->line && *at->file)
+		function.file = names_string(r->answer, at->file);
+	return names_function(r->answer, &function);
 }
 
 /* ---- lines -------------------------------------------------------------------------------- */
 
 /* The last row at or below the address, unless its sequence has ended there. libdw sorts rows by
  * address, ends of sequences first. */
-static struct row find_row(Dwarf_Lines *lines, size_t n, uint64_t address)
+static struct position find_line(const struct tables *t, uint64_t address)
 {
-	struct row row = {0, ""};
-	size_t low = 0, high = n;
-	Dwarf_Addr at;
+	struct position at = {0, ""};
+	size_t low = 0, high = t->n_lines;
+	Dwarf_Addr row;
 	bool end = true;
 	int line = 0;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (dwarf_lineaddr(dwarf_onesrcline(lines, middle), &at) || at > address)
+		if (dwarf_lineaddr(dwarf_onesrcline(t->lines, middle), &row) || row > address)
 			high = middle;
 		else
 			low = middle + 1;
 	}
-	Dwarf_Line *found = low ? dwarf_onesrcline(lines, low - 1) : NULL;
+	Dwarf_Line *found = low ? dwarf_onesrcline(t->lines, low - 1) : NULL;
 
 	if (!found || dwarf_lineendsequence(found, &end) || end)
-		return row;
-	if (!dwarf_lineno(found, &line) && line > 0)
-		row.line = (uint32_t)line;
+		return at;
 	const char *file = dwarf_linesrc(found, NULL, NULL);
 
+	if (!dwarf_lineno(found, &line) && line > 0)
+		at.line = (uint32_t)line;
 	if (file)
-		row.file = file;
-	return row;
+		at.file = file;
+	return at;
+}
+
+static struct position call_position(const struct tables *t, const struct scope *scope)
+{
+	return (struct position){
+		scope->call_line, file_name(t->files, t->n_files, scope->call_file)};
 }
 
 /* ---- units -------------------------------------------------------------------------------- */
 
 /* The function that the symbol table knows, where the unit has lines but no (named) function:
  * assembly, or names that dwz moved away. */
-static uint32_t symbol_function(struct resolver *r, uint32_t address, const struct row *row)
+static uint32_t symbol_function(struct resolver *r, uint32_t address, const struct position *at)
 {
 	const char *symbol = r->symbols[address];
 
-	return symbol ? names_symbol(r->answer, symbol, row->file, 0) : NAMES_NONE;
+	return symbol ? names_symbol(r->answer, symbol, at->line ? at->file : "") : NAMES_NONE;
 }
 
 static void name_address(struct resolver *r, uint32_t address, const struct scopes *scopes,
-	uint32_t innermost, const struct row *row)
+	uint32_t innermost, const struct tables *tables)
 {
 	struct names_frame frames[SYMBOLIZER_MAX_INLINES];
-	uint32_t line = row->line, id = innermost;
+	struct position at = find_line(tables, r->addresses[address]);
 	size_t n = 0;
 
-	while (id && n < SYMBOLIZER_MAX_INLINES) {
+	if (!innermost && at.line)
+		frames[n++] = (struct names_frame){symbol_function(r, address, &at), at.line};
+	for (uint32_t id = innermost; id && n < SYMBOLIZER_MAX_INLINES;) {
 		const struct scope *scope = &scopes->all[id];
-		uint32_t function = function_at(r, scope->die);
+		uint32_t function = scope_function(r, scope, &at);
 
 		if (function == NAMES_NONE && !scope->parent)
-			function = symbol_function(r, address, row);
+			function = symbol_function(r, address, &at);
 		/* Without a name a call cannot be shown; its caller's line is right anyway. */
 		if (function != NAMES_NONE)
-			frames[n++] = (struct names_frame){function, line};
-		line = scope->call_line;
+			frames[n++] = (struct names_frame){function, at.line};
+		at = call_position(tables, scope);
 		id = scope->parent;
 	}
-	if (!innermost && row->line)
-		frames[n++] = (struct names_frame){symbol_function(r, address, row), line};
 	names_set(r->answer, r->asked[address], frames, n);
+}
+
+static void open_tables(struct tables *t, Dwarf_Die *unit)
+{
+	*t = (struct tables){0};
+	if (dwarf_getsrclines(unit, &t->lines, &t->n_lines))
+		t->n_lines = 0;
+	if (dwarf_getsrcfiles(unit, &t->files, &t->n_files))
+		t->n_files = 0;
 }
 
 static int resolve_unit(struct resolver *r, const struct unit_address *list, size_t n)
 {
 	_cleanup_free_ uint64_t *addresses = calloc(n, sizeof(*addresses));
 	struct scopes scopes = {0};
-	Dwarf_Lines *lines = NULL;
-	size_t n_lines = 0;
+	struct tables tables;
 	Dwarf_Die unit;
 	int error;
 
@@ -254,12 +317,10 @@ static int resolve_unit(struct resolver *r, const struct unit_address *list, siz
 	for (size_t i = 0; i < n; i++)
 		addresses[i] = r->addresses[list[i].address];
 	error = scopes_find(&scopes, &unit, addresses, n);
-	if (!error && dwarf_getsrclines(&unit, &lines, &n_lines))
-		n_lines = 0;
+	if (!error)
+		open_tables(&tables, &unit);
 	for (size_t i = 0; !error && i < n; i++) {
-		struct row row = find_row(lines, n_lines, addresses[i]);
-
-		name_address(r, list[i].address, &scopes, scopes.innermost[i], &row);
+		name_address(r, list[i].address, &scopes, scopes.innermost[i], &tables);
 		error = r->answer->failed;
 	}
 	scopes_free(&scopes);

@@ -51,15 +51,14 @@ static enum role role_of(int tag)
 	}
 }
 
-static uint32_t call_line(Dwarf_Die *die)
+static uint32_t number(Dwarf_Die *die, unsigned name)
 {
 	Dwarf_Attribute attribute;
-	Dwarf_Word line;
+	Dwarf_Word value;
 
-	if (dwarf_formudata(dwarf_attr(die, DW_AT_call_line, &attribute), &line) ||
-		line > UINT32_MAX)
+	if (dwarf_formudata(dwarf_attr(die, name, &attribute), &value) || value > UINT32_MAX)
 		return 0;
-	return (uint32_t)line;
+	return (uint32_t)value;
 }
 
 /* Adds the DIE as a scope; 0 after an error. */
@@ -71,8 +70,10 @@ static uint32_t add_scope(struct walk *w, Dwarf_Die *die, uint32_t parent)
 	if (w->error)
 		return 0;
 	s->all[s->n] = (struct scope){.die = dwarf_dieoffset(die), .parent = parent};
-	if (parent)
-		s->all[s->n].call_line = call_line(die);
+	if (parent) {
+		s->all[s->n].call_line = number(die, DW_AT_call_line);
+		s->all[s->n].call_file = number(die, DW_AT_call_file);
+	}
 	return (uint32_t)s->n++;
 }
 

@@ -17,6 +17,7 @@ struct scope {
 	Dwarf_Off die;	    /* of the DW_TAG_subprogram or DW_TAG_inlined_subroutine */
 	uint32_t parent;    /* index of the scope around it; 0: none, it is a function */
 	uint32_t call_line; /* 0: unknown, or a function */
+	uint32_t call_file; /* index into the unit's files */
 };
 
 struct scopes {

@@ -136,7 +136,8 @@ static void name_all(struct names *answer, const struct nearest_symbol *found, s
 		if (!found[i].tag)
 			continue;
 		const char *name = *(char *const *)found[i].tag;
-		struct names_frame frame = {names_function(answer, name, "", "", 0), 0};
+		struct symbolizer_function function = {.name = names_string(answer, name)};
+		struct names_frame frame = {names_function(answer, &function), 0};
 
 		names_set(answer, i, &frame, 1);
 	}

@@ -72,7 +72,7 @@ static bool same_string(const void *userdata, uint32_t id)
 	return !strncmp(have, key->text, key->length) && !have[key->length];
 }
 
-static uint32_t add_string(struct names *a, const char *text)
+uint32_t names_string(struct names *a, const char *text)
 {
 	size_t length = strnlen(text, SYMBOLIZER_MAX_NAME - 1);
 	struct string_key key = {a, text, length};
@@ -106,40 +106,48 @@ static bool same_function(const void *userdata, uint32_t id)
 	return !memcmp(&key->names->functions[id - 1], &key->function, sizeof(key->function));
 }
 
-uint32_t names_function(struct names *a, const char *name, const char *system_name,
-	const char *file, uint32_t start_line)
+uint32_t names_function(struct names *a, const struct symbolizer_function *function)
 {
-	struct function_key key = {
-		.names = a,
-		.function = {add_string(a, name), add_string(a, system_name), add_string(a, file),
-			start_line},
-	};
-	uint64_t hash = hash_bytes(&key.function, sizeof(key.function));
+	struct function_key key = {a, *function};
+	uint64_t hash = hash_bytes(function, sizeof(*function));
 	uint32_t id;
 
-	if (a->failed || !key.function.name)
+	if (a->failed || !function->name)
 		return NAMES_NONE;
 	id = intern_find(&a->function_index, hash, same_function, &key);
 	if (id)
 		return id - 1;
-	if (!has_room(a, sizeof(key.function)) ||
+	if (!has_room(a, sizeof(*function)) ||
 		!keep(a, grow(a->functions, a->n_functions, a->functions_capacity, 1)) ||
 		!keep(a, intern_add(&a->function_index, hash, (uint32_t)a->n_functions + 1)))
 		return NAMES_NONE;
-	a->functions[a->n_functions] = key.function;
+	a->functions[a->n_functions] = *function;
 	return (uint32_t)a->n_functions++;
 }
 
-uint32_t names_symbol(struct names *a, const char *raw, const char *file, uint32_t start_line)
+void names_describe(
+	struct names *a, struct symbolizer_function *function, const char *raw, const char *plain)
 {
-	struct demangled name;
-	uint32_t id;
+	struct demangled readable;
 
-	if (!demangle(&name, raw))
-		return names_function(a, raw, "", file, start_line);
-	id = names_function(a, name.text, raw, file, start_line);
-	demangled_free(&name);
-	return id;
+	if (raw && demangle(&readable, raw)) {
+		function->name = names_string(a, readable.text);
+		function->system_name = names_string(a, raw);
+		demangled_free(&readable);
+		return;
+	}
+	function->name = names_string(a, plain ? plain : raw ? raw : "");
+	function->system_name = raw ? names_string(a, raw) : 0;
+	if (function->system_name == function->name)
+		function->system_name = 0;
+}
+
+uint32_t names_symbol(struct names *a, const char *raw, const char *file)
+{
+	struct symbolizer_function function = {.file = names_string(a, file)};
+
+	names_describe(a, &function, raw, NULL);
+	return names_function(a, &function);
 }
 
 void names_set(struct names *a, size_t address, const struct names_frame *frames, size_t n_frames)

@@ -32,7 +32,7 @@ struct names {
 };
 
 struct names_frame {
-	uint32_t function; /* names_function(); NAMES_NONE: left out */
+	uint32_t function; /* NAMES_NONE: left out */
 	uint32_t line;
 };
 
@@ -42,13 +42,17 @@ struct names_frame {
 int names_init(struct names *a, const uint64_t *offsets, size_t n);
 void names_free(struct names *a);
 
-/* The id of a function, or NAMES_NONE after a failure. system_name ("": equal to name), file ("":
- * unknown). Names longer than SYMBOLIZER_MAX_NAME are cut. */
-uint32_t names_function(struct names *a, const char *name, const char *system_name,
-	const char *file, uint32_t start_line);
-/* The same for a raw symbol: demangles it, and keeps it as system_name where that made a
- * difference. */
-uint32_t names_symbol(struct names *a, const char *raw, const char *file, uint32_t start_line);
+/* The offset of a string, 0 for "" or after a failure. Texts longer than SYMBOLIZER_MAX_NAME are
+ * cut. */
+uint32_t names_string(struct names *a, const char *text);
+/* Fills in name and system_name (0 where it equals name) from a raw symbol. `plain`, the name in
+ * the source, stands in where nobody can demangle the symbol; either may be NULL. */
+void names_describe(
+	struct names *a, struct symbolizer_function *function, const char *raw, const char *plain);
+/* The id of a function; NAMES_NONE without a name or after a failure. */
+uint32_t names_function(struct names *a, const struct symbolizer_function *function);
+/* The id of a function of which only the raw symbol and perhaps the file ("") are known. */
+uint32_t names_symbol(struct names *a, const char *raw, const char *file);
 
 /* Gives an address its frames, innermost first. */
 void names_set(struct names *a, size_t address, const struct names_frame *frames, size_t n_frames);
