@@ -47,7 +47,6 @@ static __always_inline __u32 take_stacks(struct clock_context *ctx, struct scrat
 static __always_inline bool emit_sample(__u32 cpu, struct cpu_state *state,
 	struct profd_sample *sample, struct profd_counters *counters, __u32 size)
 {
-
 	sample->head.size = size;
 	sample->head.kind = PROFD_RECORD_SAMPLE;
 	sample->head.cpu = (__u16)cpu;

@@ -15,8 +15,7 @@ static __always_inline bool filter_target(__u32 slot, enum profd_target_kind kin
 }
 
 /* Functions of their own, and loops that stay loops: seldom used, they need not burden the rest. */
-static __noinline bool filter_comm(const struct profd_session *session,
-	struct task_struct *task)
+static __noinline bool filter_comm(const struct profd_session *session, struct task_struct *task)
 {
 	char comm[PROFD_COMM_LEN] = {};
 
@@ -31,11 +30,10 @@ static __noinline bool filter_comm(const struct profd_session *session,
 	return true;
 }
 
-static __noinline bool filter_cgroup(const struct profd_session *session,
-	struct task_struct *task)
+static __noinline bool filter_cgroup(const struct profd_session *session, struct task_struct *task)
 {
 	struct cgroup *cgroup = session->flags & PROFD_SESSION_CGROUP_V1 ? task_cgroup_v1(task)
-									  : task_cgroup(task);
+									 : task_cgroup(task);
 
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < MAX_CGROUP_DEPTH && cgroup; i++) {
@@ -47,8 +45,8 @@ static __noinline bool filter_cgroup(const struct profd_session *session,
 }
 
 /* All three ids: who runs a set-user-id program may not look into it. */
-static __always_inline bool filter_uid(const struct profd_session *session,
-	struct task_struct *task)
+static __always_inline bool filter_uid(
+	const struct profd_session *session, struct task_struct *task)
 {
 	const struct cred *cred = BPF_CORE_READ(task, cred);
 

@@ -4,8 +4,8 @@
  * they read. Offsets are relocated when the object is loaded (CO-RE), so neither order nor
  * completeness matters, and building needs no BTF.
  *
- * The constants at the end are UAPI (linux/bpf.h): fixed numbers, written out because a BPF target has no
- * asm/types.h of its own.
+ * The constants at the end are UAPI (linux/bpf.h): fixed numbers, written out because a BPF target
+ * has no asm/types.h of its own.
  */
 #ifndef PROFD_BPF_KERNEL_TYPES_H
 #define PROFD_BPF_KERNEL_TYPES_H
@@ -22,9 +22,9 @@ typedef __u16 __be16;
 typedef __u32 __be32;
 typedef __u32 __wsum;
 typedef _Bool bool;
-#define true  1
+#define true 1
 #define false 0
-#define NULL  ((void *)0)
+#define NULL ((void *)0)
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

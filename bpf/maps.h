@@ -71,7 +71,7 @@ __u32 profd_self __weak;
 __u32 profd_pidns_level __weak;
 
 /* Set before loading. */
-const volatile __u32 profd_pidns_inum __weak = 0; /* 0: the initial namespace */
+const volatile __u32 profd_pidns_inum __weak = 0;   /* 0: the initial namespace */
 const volatile __u32 profd_ring_quarter __weak = 0; /* bytes */
 const volatile bool profd_have_task_pt_regs __weak = false;
 

@@ -26,8 +26,7 @@ static __always_inline bool describe(struct profd_process_record *record, __u16 
 	return true;
 }
 
-static __always_inline void emit(__u16 kind, struct task_struct *leader,
-	struct task_struct *parent)
+static __always_inline void emit(__u16 kind, struct task_struct *leader, struct task_struct *parent)
 {
 	struct profd_process_record record = {};
 	__u32 cpu = bpf_get_smp_processor_id();

@@ -11,8 +11,8 @@
  * `urgent` records, but from each CPU at most every 20 ms; an urgent wish that came too early is
  * kept for a later record. False: the ring is full, or there is none for this CPU yet. `record`
  * starts with its head; its head.time says what time it is. */
-static __always_inline bool ring_output(__u32 cpu, struct cpu_state *state, void *record,
-	__u32 size, bool urgent)
+static __always_inline bool ring_output(
+	__u32 cpu, struct cpu_state *state, void *record, __u32 size, bool urgent)
 {
 	void *ring = bpf_map_lookup_elem(&profd_rings, &cpu);
 	if (!ring)

@@ -45,8 +45,7 @@ struct {
 } profd_scratch __weak SEC(".maps");
 
 /* NULL: all are in use. *key is the entry's, also for scratch_release. */
-static __always_inline struct scratch *scratch_claim(__u32 cpu, struct cpu_state *state,
-	__u32 *key)
+static __always_inline struct scratch *scratch_claim(__u32 cpu, struct cpu_state *state, __u32 *key)
 {
 	__u32 i = state->busy[0] ? 1 : 0;
 

@@ -31,8 +31,8 @@ static __always_inline __u32 task_pid(struct task_struct *task)
 	return task_namespaced_tid(BPF_CORE_READ(task, group_leader));
 }
 
-static __always_inline void task_identity(struct profd_identity *identity, __u32 pid,
-	struct task_struct *leader)
+static __always_inline void task_identity(
+	struct profd_identity *identity, __u32 pid, struct task_struct *leader)
 {
 	identity->pid = pid;
 	identity->start_boottime = BPF_CORE_READ(leader, start_boottime);

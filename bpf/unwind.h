@@ -5,11 +5,11 @@
  *
  *     int unwind_user(__u32 key)
  *
- * which takes the registers from `unwind` of scratch entry `key`, writes at most PROFD_MAX_USER_FRAMES
- * frames into its sample, innermost first, behind the `first` that are there, returns how many,
- * and leaves in unwind.end why it stopped. It is a global function, so that the verifier goes
- * through it once for itself and not once for each state of the caller, and all that it needs
- * lies in map memory: on the program's stack it would cost a hundred times as many steps.
+ * which takes the registers from `unwind` of scratch entry `key`, writes at most
+ * PROFD_MAX_USER_FRAMES frames into its sample, innermost first, behind the `first` that are there,
+ * returns how many, and leaves in unwind.end why it stopped. It is a global function, so that the
+ * verifier goes through it once for itself and not once for each state of the caller, and all that
+ * it needs lies in map memory: on the program's stack it would cost a hundred times as many steps.
  */
 #ifndef PROFD_BPF_UNWIND_H
 #define PROFD_BPF_UNWIND_H
@@ -30,8 +30,8 @@ static __always_inline void unwind_start(struct unwind *u, const struct arch_reg
 /* Sets up u for the current task, whose registers in `regs` may be the kernel's. False: there is
  * no user stack. (The context's registers are taken in any case: two kinds of pointers in one
  * merged load do not pass the verifier.) */
-static __always_inline bool unwind_begin(struct unwind *u, const struct arch_regs *regs,
-	struct task_struct *task)
+static __always_inline bool unwind_begin(
+	struct unwind *u, const struct arch_regs *regs, struct task_struct *task)
 {
 	unwind_start(u, regs);
 	if (arch_regs_user(regs))

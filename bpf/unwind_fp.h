@@ -13,7 +13,7 @@
 #include "scratch.h"
 
 /* No frame is larger than a whole stack usually may be (RLIMIT_STACK is 8 MiB by default). */
-#define FP_MAX_FRAME   (8ULL << 20)
+#define FP_MAX_FRAME (8ULL << 20)
 /* vm.mmap_min_addr keeps the first page free of code. */
 #define FP_MIN_ADDRESS 4096
 
@@ -44,18 +44,42 @@ static __always_inline int fp_step(struct unwind *u)
 	return FP_GO_ON;
 }
 
+/* A tick in the first or last instructions of a function finds its caller's frame pointer: the
+ * walk would skip the caller. Its address is on top of the stack then; a call in front of it
+ * shows that it is one. True: u is in the caller now. */
+static __always_inline bool fp_unframed(struct unwind *u)
+{
+	__u8 code[8] = {};
+	__u64 address = 0;
+
+	if (u->narrow || bpf_probe_read_user(code, 4, (void *)u->ip))
+		return false;
+	int gap = arch_unframed(code);
+	if (gap == ARCH_FRAMED || bpf_probe_read_user(&address, 8, (void *)(u->sp + gap)) ||
+		address < FP_MIN_ADDRESS || address >= ARCH_USER_END ||
+		bpf_probe_read_user(code, 8, (void *)(address - 8)) || !arch_after_call(code))
+		return false;
+	u->ip = address;
+	u->sp += gap + 8;
+	return true;
+}
+
 static __always_inline __u32 fp_walk(struct unwind *u, __u64 *frames)
 {
-	__u32 first = u->first;
+	__u32 first = u->first, n = 1;
 
 	frames[first & FRAMES_MASK] = u->ip;
+	if (fp_unframed(u)) {
+		frames[(first + 1) & FRAMES_MASK] = u->ip;
+		n = 2;
+	}
 	/* A leaf's register of zero says nothing about its callers. */
 	u->end = PROFD_END_FRAME_POINTER;
 	if (!u->fp)
-		return 1;
+		return n;
 	u->end = PROFD_END_LIMIT;
 #pragma clang loop unroll(disable)
-	for (__u32 n = 1; n < PROFD_MAX_USER_FRAMES; n++) {
+	for (; n < PROFD_MAX_USER_FRAMES; n++) {
 		int end = fp_step(u);
 		if (end != FP_GO_ON) {
 			u->end = (__u8)end;

@@ -309,6 +309,10 @@ void session_release(struct session *session)
 
 	session_stop(session);
 	session_ledger(session, &ledger);
+	if (ledger.pending)
+		log_debug("session %u ends with %llu samples unsettled, %llu were read",
+			session->id, (unsigned long long)ledger.pending,
+			(unsigned long long)session->read);
 	/* What no ring delivered until now never comes. */
 	session->books.lost[LOST_RECORD] += ledger.pending;
 	session_ledger(session, &ledger);

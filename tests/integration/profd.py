@@ -65,8 +65,9 @@ class Program:
         return self
 
     def __exit__(self, *unused):
-        self.process.kill()
-        self.process.communicate()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
 
     def truth(self):
         """Waits for its end; what it printed about itself."""

@@ -75,7 +75,7 @@ def test_recordings_are_stored_by_their_owner(daemon):
 
 
 def test_retention_by_size_deletes_the_oldest(new_daemon):
-    daemon = new_daemon(window=3600, max_size="60K").start()
+    daemon = new_daemon(window=3600, max_size="12K").start()
     for _ in range(8):
         time.sleep(0.4)
         daemon.close_window()
@@ -83,7 +83,8 @@ def test_retention_by_size_deletes_the_oldest(new_daemon):
     daemon.close_window()
     files = daemon.windows()
     size = sum(f.stat().st_size for f in daemon.store.rglob("*") if f.name[0] != ".")
-    assert len(files) < 9 and size < 60 * 1024 + 2 * files[-1].stat().st_size, size
+    # Room is made before a file is written, not after.
+    assert len(files) < 9 and size <= 12 * 1024 + 2 * files[-1].stat().st_size, size
     assert daemon.status()["store"]["files_deleted"] > 0
 
 

@@ -111,7 +111,7 @@ BAD_FLAGS = [
     (["--max-size", "-1"], "max"),
     (["--types", "gpu"], "gpu"),
     (["--clock", "sundial"], "sundial"),
-    (["--frequenzy", "19"], "frequency"),
+    (["--frequenzy", "19"], "frequenzy"),
     (["--config", "/nonexistent"], "/nonexistent"),
     (["stray"], "stray"),
 ]

@@ -30,7 +30,7 @@ $(PROGRAM_DIR)/names-cc: tests/programs/names.cc
 
 $(PROGRAM_DIR)/names-rs: tests/programs/names.rs
 	@mkdir -p $(@D)
-	env -u MAKEFLAGS rustc --edition 2021 -C opt-level=2 -C debuginfo=2 -C force-frame-pointers=yes -o $@ $<
+	env -u MAKEFLAGS -u MFLAGS rustc --edition 2021 -C opt-level=2 -C debuginfo=2 -C force-frame-pointers=yes -o $@ $<
 
 $(PROGRAM_DIR)/burn3-o1: tests/programs/burn3.c tests/programs/truth.h
 	@mkdir -p $(@D)
