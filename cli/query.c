@@ -183,7 +183,12 @@ int query_sample_index(
 	char why[512] = "";
 
 	int err = format_sample_index(p, q->sample_index, index, why, sizeof(why));
-	if (err)
+	if (!err)
+		return 0;
+	if (q->sample_index) {
 		command_usage(c, "--sample_index: %s", why);
-	return err;
+		return -EINVAL;
+	}
+	log_error("%s", why);
+	return -ENODATA;
 }

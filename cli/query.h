@@ -29,7 +29,8 @@ extern const struct option QUERY_SAMPLE_OPTIONS[]; /* which samples of them */
  * nothing to show. All explained. */
 int query_load(const struct command *c, const struct query *q, const struct operands *files,
 	struct profile **out, size_t *skipped);
-/* Which value of the samples is meant. 0 or -EINVAL, explained. */
+/* Which value of the samples is meant. 0; -EINVAL when --sample_index names none; -ENODATA when
+ * there is none at all. Explained. */
 int query_sample_index(
 	const struct command *c, const struct query *q, const struct profile *p, size_t *index);
 /* The exit code for what query_load and the like returned, and for inputs passed over. */

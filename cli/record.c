@@ -149,7 +149,15 @@ static int print_path(const char *path)
 	return -EIO;
 }
 
-static int deliver(const struct record *r, struct output *out, const cJSON *done, int fd)
+/* Why it ended. The daemon knows only that it was told to stop. */
+static const char *reason_of(const struct recording *recording)
+{
+	return recording->command_ended ? "the command ended"
+					: json_text(recording->done, "reason");
+}
+
+static int deliver(
+	const struct record *r, struct output *out, const struct recording *recording, int fd)
 {
 	char name[64];
 	const char *path = r->output;
@@ -171,7 +179,7 @@ static int deliver(const struct record *r, struct output *out, const cJSON *done
 		err = output_commit(out);
 	if (err)
 		return err;
-	summary_print(done, fd, is_file ? path : NULL);
+	summary_print(recording->done, reason_of(recording), fd, is_file ? path : NULL);
 	return is_stdout ? 0 : print_path(path);
 }
 
@@ -186,8 +194,8 @@ static int hand_over(const struct record *r, struct output *out, struct recordin
 		if (cJSON_IsString(warning))
 			log_warning("%s", warning->valuestring);
 	if (r->output || !*stored)
-		return deliver(r, out, done, fd);
-	summary_print(done, fd, stored);
+		return deliver(r, out, recording, fd);
+	summary_print(done, reason_of(recording), fd, stored);
 	return print_path(stored);
 }
 

@@ -74,8 +74,12 @@ static int on_signal(struct recording *r)
 
 	if (read(r->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return errno == EINTR || errno == EAGAIN ? 0 : -errno;
-	if (info.ssi_signo == SIGCHLD)
-		return r->child && child_ended(r->child) ? stop(r) : 0;
+	if (info.ssi_signo == SIGCHLD) {
+		if (!r->child || !child_ended(r->child))
+			return 0;
+		r->command_ended = !r->done;
+		return stop(r);
+	}
 	if (r->child && r->child->pid > 0) {
 		pass_on(r, &info);
 		return 0;

@@ -21,7 +21,8 @@ struct recording {
 	bool show_progress;
 	unsigned interrupts; /* how often the user wanted it to end */
 	bool stopping;
-	cJSON *done; /* the daemon's last event */
+	bool command_ended; /* before the recording did */
+	cJSON *done;	    /* the daemon's last event */
 };
 
 /* Runs until the profile is there and the command, if there is one, has ended. 0 when it is done;

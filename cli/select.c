@@ -66,16 +66,17 @@ static int add(struct sources *s, const char *path)
 static void ask_open_window(struct sources *s, const char *type, time_t *start)
 {
 	_cleanup_json_ cJSON *answer = NULL;
-	cJSON *request = client_request("window");
 	struct client c;
 
 	*start = 0;
-	if (!place_has_daemon(&s->place) || client_open(&c, s->place.socket)) {
-		cJSON_Delete(request);
+	/* Who may not read the store is not shown the open window either. */
+	if (access(s->place.store, R_OK | X_OK) < 0 && errno == EACCES)
 		return;
-	}
-	if (request && cJSON_AddStringToObject(request, "type", type) &&
-		!client_ask(&c, request, &answer)) {
+	if (!place_has_daemon(&s->place) || client_open(&c, s->place.socket))
+		return;
+	cJSON *request = client_request("window");
+	cJSON_AddStringToObject(request, "type", type);
+	if (!client_ask(&c, request, &answer)) {
 		s->window = wire_take_fd(&c.wire);
 		if (s->window >= 0)
 			*start = (time_t)json_number(answer, "start");

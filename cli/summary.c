@@ -59,10 +59,9 @@ static size_t count_threads(int fd, const char *path)
 	return n;
 }
 
-void summary_print(const cJSON *done, int fd, const char *path)
+void summary_print(const cJSON *done, const char *reason, int fd, const char *path)
 {
 	double samples = json_number(done, "samples"), lost = json_number(done, "lost");
-	const char *reason = json_text(done, "reason");
 	size_t n_threads = samples > 0 ? count_threads(fd, path) : 0;
 	char threads[48] = "";
 
@@ -70,7 +69,7 @@ void summary_print(const cJSON *done, int fd, const char *path)
 		snprintf(threads, sizeof(threads), " of %zu thread%s", n_threads,
 			n_threads == 1 ? "" : "s");
 	log_info("%.0f samples%s in %.1f s, %.0f lost (%s)", samples, threads,
-		json_number(done, "elapsed"), lost, *reason ? reason : "done");
+		json_number(done, "elapsed"), lost, reason);
 	if (samples <= 0)
 		log_info("nothing was on a CPU when the clock ticked: was the target idle, or the "
 			 "time "

@@ -8,10 +8,10 @@
 
 #include "profile/profile.h"
 
-/* Totals of a "done" event, and what to type next with `path` (NULL: nothing, it went into a
- * pipe). The profile is read for the number of threads, from `fd` (borrowed) or, if that is -1,
- * from `path`; where neither can be read the number is left out. */
-void summary_print(const cJSON *done, int fd, const char *path);
+/* Totals of a "done" event, why it ended, and what to type next with `path` (NULL: nothing, it went
+ * into a pipe). The profile is read for the number of threads, from `fd` (borrowed) or, if that is
+ * -1, from `path`; where neither can be read the number is left out. */
+void summary_print(const cJSON *done, const char *reason, int fd, const char *path);
 
 /* Distinct values of the label tid. */
 size_t summary_threads(const struct profile *p);
