@@ -139,6 +139,16 @@ def test_client_that_is_killed(daemon):
     assert pprof.read(file).total() > 100
 
 
+def test_own_samples_can_be_left_out(new_daemon):
+    daemon = new_daemon(exclude_self="yes").start()
+    time.sleep(2)
+    for _ in range(3):
+        file = daemon.close_window()
+        time.sleep(0.5)
+        assert daemon.pid not in {s.labels["pid"] for s in pprof.read(file).samples}
+    assert daemon.check_ledger()["samples"]["filtered"] >= 0
+
+
 def test_standalone(tmp_path):
     environment = {**os.environ, "PROFD_SOCKET": str(tmp_path / "nobody-listens")}
     out = tmp_path / "alone.pb.gz"

@@ -4,6 +4,7 @@
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -264,6 +265,57 @@ def test_kernel(daemon):
     whole = [s for s in kernel if "main" in s.names]
     assert sum(s.values[0] for s in whole) > 0.9 * total, profile.cumulative().most_common(12)
     assert any("vfs_read" in s.names or "ksys_read" in s.names for s in kernel)
+
+
+def test_vdso(daemon):
+    with Program("vdso", 60) as program:
+        profile = daemon.record("--pid", program.pid, "--seconds", 2)
+    frames = [f for s in profile.samples for f in s.frames if f.mapping == "[vdso]"]
+    assert frames
+    assert all(frame.name.startswith(("__vdso_", "clock_")) for frame in frames), frames
+    assert profile.cumulative()["main"] > 0.9 * profile.total()
+
+
+def test_pid_that_is_used_again(daemon):
+    """Two programs with one pid in one window stay apart."""
+    with Program("execchain", 1.5) as first:
+        first.truth()
+    second = None
+    for _ in range(200):
+        Path("/proc/sys/kernel/ns_last_pid").write_text(str(first.pid - 1))
+        second = Program("burn3", 1.5)
+        if second.pid == first.pid:
+            break
+        second.process.kill()
+        second.process.communicate()
+    assert second.pid == first.pid, "the pid could not be had again"
+    second.truth()
+    profile = pprof.read(daemon.close_window())
+    names = {}
+    for sample in profile.select(pid=first.pid):
+        names.setdefault(sample.labels["exe"], set()).update(sample.names)
+    assert "after_exec" in names[str(PROGRAMS / "execchain")]
+    assert "burn_sixty" in names[str(PROGRAMS / "burn3")]
+    assert "burn_sixty" not in names[str(PROGRAMS / "execchain")]
+    assert "after_exec" not in names[str(PROGRAMS / "burn3")]
+
+
+def test_in_a_pid_namespace_of_its_own(new_daemon):
+    """Pids are those that profd sees, and it says what it can not see."""
+    inside = f'{PROGRAMS / "burn3"} 60 >/dev/null & exec "$@"'
+    prefix = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", inside, "sh"]
+    with Program("burn3", 60) as outside:
+        daemon = new_daemon(prefix=prefix).start()
+        time.sleep(4)
+        status = daemon.check_ledger()
+        profile = daemon.record("--comm", "burn3", "--seconds", 3, "--frequency", 199)
+        daemon.kill()
+    assert status["kernel"]["nested_pid_namespace"]
+    assert "namespace" in " ".join(status["notes"])
+    assert status["samples"]["outside_pid_namespace"] > 20
+    pids = {s.labels["pid"] for s in profile.samples}
+    assert outside.pid not in pids and len(pids) == 1 and pids.pop() < 100
+    check_shares(profile)
 
 
 def test_cpp_names(daemon):
