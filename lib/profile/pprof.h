@@ -17,8 +17,8 @@
 /* Writes gzip to the descriptor. Output depends on the profile only. 0 or -errno. */
 int pprof_write(const struct profile *p, int fd);
 
-/* Parses a whole file in memory (gzip or raw). 0, or -errno with one line in `why` that says what is
- * wrong: -EBADMSG (not a profile, truncated, contradicting itself), -E2BIG, -ENOMEM. */
+/* Parses a whole file in memory (gzip or raw). 0, or -errno with one line in `why` that says what
+ * is wrong: -EBADMSG (not a profile, truncated, contradicting itself), -E2BIG, -ENOMEM. */
 int pprof_parse(struct profile **out, const void *data, size_t size, char *why, size_t why_size);
 /* The same from a descriptor, from its current offset to its end; `name` is for messages. */
 int pprof_read(struct profile **out, int fd, const char *name, char *why, size_t why_size);

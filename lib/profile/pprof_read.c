@@ -220,7 +220,8 @@ static const field_handler scan_handlers[N_FIELDS] = {
 
 /* ---- what names only strings -------------------------------------------------------------- */
 
-static int read_value_type(struct reader *r, const struct proto_field *field, struct value_type *out)
+static int read_value_type(
+	struct reader *r, const struct proto_field *field, struct value_type *out)
 {
 	uint64_t v[3];
 	int n = need_type(r, field, PROTO_BYTES);

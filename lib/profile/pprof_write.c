@@ -20,7 +20,7 @@
 /* zlib: "add 16 to windowBits to write a simple gzip header": no name, no time stamp. */
 #define GZIP_WINDOW_BITS (15 + 16)
 /* A tag of one byte and the longest varint of a size. */
-#define HEAD_BYTES 11
+#define HEAD_BYTES  11
 #define PROTO_BYTES 2
 
 enum profile_field {

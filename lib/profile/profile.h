@@ -4,8 +4,8 @@
  * (interning as it goes), read from files of any producer, merged, filtered and written.
  *
  * Ids of strings, mappings, functions and locations are indices; string 0 is "", and id 0 of
- * mappings, functions and locations means "none" (entry 0 of those arrays is unused), so the ids written
- * to a file are exactly 1..N in order, as Parca wants. Pools hold the variable parts.
+ * mappings, functions and locations means "none" (entry 0 of those arrays is unused), so the ids
+ * written to a file are exactly 1..N in order, as Parca wants. Pools hold the variable parts.
  * Limits: 2^31 entries in each table; every adder returns -E2BIG beyond, -ENOMEM without memory.
  *
  * Source: google/pprof proto/profile.proto.
@@ -93,10 +93,11 @@ struct profile {
 struct profile *profile_new(void); /* NULL without memory */
 void profile_free(struct profile *p);
 
-/* ---- building: each returns an id (or 0) and interns equal things to one id; -errno on failure - */
+/* ---- building: each returns an id (or 0) and interns equal things to one id; -errno on failure -
+ */
 
-/* Interns `text` (any bytes but NUL; not valid UTF-8 is replaced by U+FFFD, since consumers refuse the
- * file otherwise). */
+/* Interns `text` (any bytes but NUL; not valid UTF-8 is replaced by U+FFFD, since consumers refuse
+ * the file otherwise). */
 int64_t profile_string(struct profile *p, const char *text);
 int64_t profile_string_n(struct profile *p, const char *text, size_t n);
 const char *profile_text(const struct profile *p, uint32_t string);
@@ -118,9 +119,9 @@ int profile_add_comment(struct profile *p, const char *text);
 int profile_check(const struct profile *p, char *why, size_t why_size);
 
 /* Adds all of `from` to `into`, as google/pprof merges: durations add up, the earliest time,
- * the maximum period; equal mappings (file or build id, offset, size rounded to 4 KiB), functions, locations, samples
- * are one. An empty `into` (no sample types) takes over types of `from`. -EINVAL with a line in
- * `why` when sample or period types differ. */
+ * the maximum period; equal mappings (file or build id, offset, size rounded to 4 KiB), functions,
+ * locations, samples are one. An empty `into` (no sample types) takes over types of `from`. -EINVAL
+ * with a line in `why` when sample or period types differ. */
 int profile_merge(struct profile *into, const struct profile *from, char *why, size_t why_size);
 
 #endif
