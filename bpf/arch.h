@@ -3,15 +3,21 @@
  * arch.h - what the programs need to know about registers and code. Each architecture's file
  * defines
  *
- *     struct arch_regs           the registers as BPF sees them in a perf_event's context
- *     arch_regs_user(r)          were they taken in user mode?
- *     arch_regs_narrow(r)        does the program run with 32-bit pointers?
+ *     struct arch_regs         the registers as BPF sees them in a perf_event's context
+ *     arch_regs_user(r)        were they taken in user mode?
+ *     arch_regs_narrow(r)      does the program run with 32-bit pointers?
  *     arch_regs_ip/sp/fp(r)
- *     arch_saved_regs(stack)     where the kernel keeps a task's user registers: address, given
- * task_struct.stack ARCH_USER_END              user addresses are below it arch_unframed(code) the
- * instruction at the program counter (4 bytes): if it runs before a function has set up its frame
- * or after it took it down, where from sp the return address lies, else ARCH_FRAMED
- *     arch_after_call(code)      do these 8 bytes end with a call?
+ *     arch_saved_regs(stack)   where on a task's kernel stack its user registers are kept
+ *     ARCH_USER_END            user addresses are below it
+ *
+ * and about code, which is read in pieces of ARCH_CODE bytes:
+ *
+ *     arch_frameless(code)     does the instruction at its start run before a function sets up
+ *                              its frame, or after it took it down?
+ *     arch_after_call(code)    does it end with a call?
+ *     arch_call_target(code, behind)
+ *                              where that call leads, `behind` being the address behind it;
+ *                              0 if it is none or not a direct one
  */
 #ifndef PROFD_BPF_ARCH_H
 #define PROFD_BPF_ARCH_H

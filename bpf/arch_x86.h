@@ -30,23 +30,26 @@ static __always_inline __u64 arch_saved_regs(const void *stack)
 	return (__u64)stack + ARCH_THREAD_SIZE - sizeof(struct arch_regs);
 }
 
-#define ARCH_FRAMED (-1)
-static __always_inline int arch_unframed(const __u8 code[4])
-{
-	__u32 first3 = code[0] | code[1] << 8 | code[2] << 16;
+#define ARCH_CODE 8 /* the longest call has 7 bytes */
 
-	if (code[0] == 0x55 /* push %rbp */ || code[0] == 0xc3 /* ret */)
-		return 0;
-	if (first3 == 0x1e0ff3 && code[3] == 0xfa) /* endbr64 */
-		return 0;
-	if (first3 == 0xe58948 || first3 == 0xec8b48) /* mov %rsp,%rbp, after the push */
-		return 8;
-	return ARCH_FRAMED;
+/* push %rbp; ret; endbr64 */
+static __always_inline bool arch_frameless(const __u8 code[ARCH_CODE])
+{
+	return code[0] == 0x55 || code[0] == 0xc3 ||
+	       (code[0] == 0xf3 && code[1] == 0x0f && code[2] == 0x1e && code[3] == 0xfa);
+}
+
+/* call rel32 */
+static __always_inline __u64 arch_call_target(const __u8 code[ARCH_CODE], __u64 behind)
+{
+	__u32 relative = code[4] | code[5] << 8 | code[6] << 16 | (__u32)code[7] << 24;
+
+	return code[3] == 0xe8 ? behind + (__s64)(__s32)relative : 0;
 }
 
 /* call rel32, or call through a register or memory: ff /2 with its ModRM byte, which a SIB byte
  * and a displacement may follow. */
-static __always_inline bool arch_after_call(const __u8 code[8])
+static __always_inline bool arch_after_call(const __u8 code[ARCH_CODE])
 {
 #define CALL_AT(i) (code[i] == 0xff && (code[(i) + 1] >> 3 & 7) == 2)
 	return code[3] == 0xe8 || CALL_AT(6) || CALL_AT(5) || CALL_AT(4) || CALL_AT(2) ||

@@ -44,23 +44,68 @@ static __always_inline int fp_step(struct unwind *u)
 	return FP_GO_ON;
 }
 
-/* A tick in the first or last instructions of a function finds its caller's frame pointer: the
- * walk would skip the caller. Its address is on top of the stack then; a call in front of it
- * shows that it is one. True: u is in the caller now. */
-static __always_inline bool fp_unframed(struct unwind *u)
-{
-	__u8 code[8] = {};
-	__u64 address = 0;
+/* Functions that do without a frame are small. */
+#define FP_LEAF_BYTES 1024
 
-	if (u->narrow || bpf_probe_read_user(code, 4, (void *)u->ip))
+/* Reads what stands before a return address. */
+static __always_inline bool fp_read_call(__u8 code[ARCH_CODE], __u64 address)
+{
+	return address >= FP_MIN_ADDRESS && address < ARCH_USER_END &&
+	       bpf_probe_read_user(code, ARCH_CODE, (void *)(address - ARCH_CODE)) == 0;
+}
+
+/* Does that call lead to the beginning of the code around ip? Then where, else 0. */
+static __always_inline __u64 fp_target(const __u8 code[ARCH_CODE], __u64 address, __u64 ip)
+{
+	__u64 target = arch_call_target(code, address);
+
+	return target <= ip && ip - target < FP_LEAF_BYTES ? target : 0;
+}
+
+/* The word on top of the stack is the return address of a function without a frame, if the call
+ * before it leads to that function, or if the next instruction is one of those without a frame.
+ * It can also be what an earlier call left in a variable not yet written; but then the frame
+ * pointer has a return address whose call leads at least as close to where we are. */
+static __always_inline bool fp_is_frameless(const struct unwind *u, __u64 address)
+{
+	__u8 code[ARCH_CODE] = {};
+	__u64 framed = 0;
+
+	if (!fp_read_call(code, address))
 		return false;
-	int gap = arch_unframed(code);
-	if (gap == ARCH_FRAMED || bpf_probe_read_user(&address, 8, (void *)(u->sp + gap)) ||
-		address < FP_MIN_ADDRESS || address >= ARCH_USER_END ||
-		bpf_probe_read_user(code, 8, (void *)(address - 8)) || !arch_after_call(code))
+	__u64 target = fp_target(code, address, u->ip);
+	if (target) {
+		if (bpf_probe_read_user(&framed, sizeof(framed), (void *)(u->fp + 8)) ||
+			!fp_read_call(code, framed))
+			return true;
+		return target > fp_target(code, framed, u->ip);
+	}
+	return arch_after_call(code) && bpf_probe_read_user(code, ARCH_CODE, (void *)u->ip) == 0 &&
+	       arch_frameless(code);
+}
+
+/* Where a function has no frame, or not yet, or no more, the frame pointer is its caller's, and
+ * following it would leave the caller out. Ticks often hit just there, since an interrupt that
+ * is due comes in after a call or a return. True: u is in the caller now. */
+static __always_inline bool fp_leave_frameless(struct unwind *u)
+{
+	__u8 code[ARCH_CODE] = {};
+	__u64 top[2] = {};
+
+	if (u->narrow || bpf_probe_read_user(top, sizeof(top), (void *)u->sp))
 		return false;
-	u->ip = address;
-	u->sp += gap + 8;
+	if (u->fp && top[0] == u->fp) {
+		/* It was saved just now, and still is the caller's. */
+		if (!fp_read_call(code, top[1]) || !arch_after_call(code))
+			return false;
+		u->ip = top[1];
+		u->sp += 16;
+		return true;
+	}
+	if (!fp_is_frameless(u, top[0]))
+		return false;
+	u->ip = top[0];
+	u->sp += 8;
 	return true;
 }
 
@@ -69,7 +114,7 @@ static __always_inline __u32 fp_walk(struct unwind *u, __u64 *frames)
 	__u32 first = u->first, n = 1;
 
 	frames[first & FRAMES_MASK] = u->ip;
-	if (fp_unframed(u)) {
+	if (fp_leave_frameless(u)) {
 		frames[(first + 1) & FRAMES_MASK] = u->ip;
 		n = 2;
 	}
