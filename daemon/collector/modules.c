@@ -18,11 +18,15 @@
 #include "util/cleanup.h"
 
 #define SECOND 1000000000ULL
-/* Modules that only the table holds are kept for that long after they were mapped last. */
-#define KEEP_NS (600 * SECOND)
+/* Modules that only the table holds are kept for that long after they were mapped last. An open
+ * file keeps its file system from being unmounted, so not for ever. */
+#define KEEP_NS (120 * SECOND)
 /* How often a module that is mapped again and again is asked whether it was rewritten. */
 #define VERIFY_NS (SECOND / 10)
-#define RETRY_NS  (10 * SECOND)
+/* A file that could not be opened is tried again through whoever maps it next: after the first
+ * failure at once for practical purposes, then at growing distance. */
+#define FIRST_RETRY_NS (SECOND / 10)
+#define LAST_RETRY_NS  (12 * SECOND)
 /* Ceiling of the table; fewer where RLIMIT_NOFILE says so. */
 #define MAX_MODULES 8192
 /* Descriptors left to everything else: rings, events, windows, connections. */
@@ -43,6 +47,7 @@ struct slot {
 	struct module *module; /* a reference */
 	uint64_t generation;
 	uint64_t mapped, verified; /* CLOCK_MONOTONIC, ns */
+	uint64_t retry_ns;	   /* wait before the next try */
 	bool opening;
 	struct slot *prev, *next; /* by last use, oldest first */
 	UT_hash_handle hh;
@@ -114,6 +119,24 @@ static void module_fail(struct module *m, int error)
 	m->error = error;
 }
 
+/* Tells who waits that the module's state is final. */
+static void settle(struct module *m)
+{
+	void (*settled)(void *userdata, struct module *module) = m->settled;
+	m->settled = NULL;
+	if (settled)
+		settled(m->settled_userdata, m);
+}
+
+/* Nobody will answer the request for it any more. */
+static void give_up(struct module *m, int error)
+{
+	if (m->state != MODULE_OPENING)
+		return;
+	module_fail(m, error);
+	settle(m);
+}
+
 bool module_is_jit(const struct module *m)
 {
 	return m->kind == MODULE_ANON && m->path[0] == '/';
@@ -163,6 +186,15 @@ static bool is_unchanged(const struct module *m)
 	       now.stx_mtime.tv_nsec == (uint32_t)m->mtime.tv_nsec &&
 	       now.stx_ctime.tv_sec == m->ctime.tv_sec &&
 	       now.stx_ctime.tv_nsec == (uint32_t)m->ctime.tv_nsec;
+}
+
+/* A deleted file takes its place on the disk as long as it is open. */
+static bool is_deleted(const struct module *m)
+{
+	struct statx now;
+	return m->fd >= 0 &&
+	       statx(m->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_NLINK, &now) == 0 &&
+	       now.stx_nlink == 0;
 }
 
 /* ---- the kernel's own ----------------------------------------------------------------------- */
@@ -291,8 +323,8 @@ static void drop_slot(struct slot *s)
 	t->n_slots--;
 	if (s->opening)
 		opener_cancel(t->opener, s);
-	if (s->module->state == MODULE_OPENING)
-		module_fail(s->module, -ECANCELED);
+	if (s->module)
+		give_up(s->module, -ECANCELED);
 	module_unref(s->module);
 	free(s);
 }
@@ -300,8 +332,7 @@ static void drop_slot(struct slot *s)
 static void drop_perf_map(struct perf_map *request)
 {
 	DL_DELETE(request->table->perf_maps, request);
-	if (request->module->state == MODULE_OPENING)
-		module_fail(request->module, -ECANCELED);
+	give_up(request->module, -ECANCELED);
 	module_unref(request->module);
 	free(request);
 }
@@ -347,31 +378,40 @@ static void on_opened(void *userdata, int fd, int error, const char *real_path)
 		error = -errno;
 	if (error) {
 		close_fd(fd);
-		module_fail(m, error);
 		if (error == -ENOEXEC)
 			m->kind = MODULE_ANON;
+		module_fail(m, error);
+		settle(m);
 		return;
 	}
 	m->fd = fd;
 	m->state = MODULE_OPEN;
+	m->error = 0;
 	m->real_path = real_path ? strdup(real_path) : NULL;
 	take_identity(m, &st);
 	struct module *same = find_same(s);
 	if (same) {
 		m->same = module_ref(same);
 		s->module = module_ref(same);
-		module_unref(m);
+	} else {
+		module_ref(m);
 	}
+	settle(m);
+	module_unref(m);
 }
 
-static struct module *open_in_slot(struct slot *s, const struct module_mapping *mapping)
+static struct module *new_file_module(const struct module_mapping *mapping)
 {
-	struct modules *t = s->table;
 	struct module *m = module_new(
 		MODULE_FILE, mapping->path, length_without_deleted(mapping->path));
-	if (!m)
-		return NULL;
-	m->pid = (pid_t)mapping->pid;
+	if (m)
+		m->pid = (pid_t)mapping->pid;
+	return m;
+}
+
+static void submit(struct slot *s, const struct module_mapping *mapping, uint64_t now)
+{
+	struct modules *t = s->table;
 	struct opener_request request = {
 		.kind = OPENER_MAPPING,
 		.pid = mapping->pid,
@@ -383,14 +423,15 @@ static struct module *open_in_slot(struct slot *s, const struct module_mapping *
 		.path = mapping->path,
 	};
 	int error = t->opener ? opener_submit(t->opener, &request, on_opened, s) : -ENOSYS;
-	if (error)
-		module_fail(m, error);
 	s->opening = !error;
-	s->verified = now_ns();
-	module_unref(s->module);
-	s->module = m;
-	s->generation = mapping->inode_generation;
-	return m;
+	s->verified = now;
+	s->retry_ns = s->retry_ns ? s->retry_ns * 2 : FIRST_RETRY_NS;
+	if (s->retry_ns > LAST_RETRY_NS)
+		s->retry_ns = LAST_RETRY_NS;
+	if (error)
+		module_fail(s->module, error);
+	else
+		s->module->state = MODULE_OPENING;
 }
 
 /* Least recently used first, of those that only the table holds. */
@@ -425,22 +466,40 @@ static struct slot *add_slot(struct modules *t, const struct key *key)
 	return s;
 }
 
-/* Whether what the slot holds can stand for a mapping made now. */
-static bool is_current(struct slot *s, const struct module_mapping *mapping, uint64_t now)
+/* Whether what is mapped now under the slot's key is another file than the slot's module. */
+static bool is_other_file(struct slot *s, const struct module_mapping *mapping, uint64_t now)
 {
 	if (mapping->inode_generation && s->generation &&
 		mapping->inode_generation != s->generation)
+		return true;
+	if (s->module->state != MODULE_OPEN || now - s->verified < VERIFY_NS)
 		return false;
-	if (mapping->inode_generation)
-		s->generation = mapping->inode_generation;
-	if (s->opening)
-		return true;
-	if (s->module->state == MODULE_FAILED)
-		return now - s->verified < RETRY_NS;
-	if (now - s->verified < VERIFY_NS)
-		return true;
 	s->verified = now;
-	return is_unchanged(s->module);
+	return !is_unchanged(s->module);
+}
+
+static bool is_due_again(const struct slot *s, uint64_t now)
+{
+	return s->module->state == MODULE_FAILED && s->module->kind == MODULE_FILE &&
+	       now - s->verified >= s->retry_ns;
+}
+
+/* The slot gets a new module. False without memory: then the slot is as it was. */
+static bool renew(struct slot *s, const struct module_mapping *mapping, uint64_t now)
+{
+	struct module *m = new_file_module(mapping);
+	if (!m)
+		return false;
+	if (s->opening)
+		opener_cancel(s->table->opener, s);
+	if (s->module)
+		give_up(s->module, -ESTALE);
+	module_unref(s->module);
+	s->module = m;
+	s->generation = 0;
+	s->retry_ns = 0;
+	submit(s, mapping, now);
+	return true;
 }
 
 static struct module *map_file(struct modules *t, const struct module_mapping *mapping)
@@ -449,30 +508,24 @@ static struct module *map_file(struct modules *t, const struct module_mapping *m
 	uint64_t now = now_ns();
 	struct slot *s;
 	HASH_FIND(hh, t->by_key, &key, sizeof(key), s);
-	if (s && !is_current(s, mapping, now)) {
-		if (s->opening)
-			opener_cancel(t->opener, s);
-		if (s->module->state == MODULE_OPENING)
-			module_fail(s->module, -ESTALE);
-		if (!open_in_slot(s, mapping))
-			return NULL;
-	} else if (!s) {
+	if (!s)
 		s = add_slot(t, &key);
-		if (!s) { /* everything is in use: named, but never opened */
-			struct module *m = module_new(
-				MODULE_FILE, mapping->path, length_without_deleted(mapping->path));
-			if (m)
-				module_fail(m, -EMFILE);
-			return m;
-		}
-		if (!open_in_slot(s, mapping)) {
-			HASH_DEL(t->by_key, s);
-			DL_DELETE(t->by_use, s);
-			t->n_slots--;
-			free(s);
+	if (!s) { /* everything is in use: named, but never opened */
+		struct module *m = new_file_module(mapping);
+		if (m)
+			module_fail(m, -EMFILE);
+		return m;
+	}
+	if (!s->module || is_other_file(s, mapping, now)) {
+		if (!renew(s, mapping, now)) {
+			drop_slot(s);
 			return NULL;
 		}
+	} else if (is_due_again(s, now)) {
+		submit(s, mapping, now);
 	}
+	if (mapping->inode_generation)
+		s->generation = mapping->inode_generation;
 	s->mapped = now;
 	DL_DELETE(t->by_use, s);
 	DL_APPEND(t->by_use, s);
@@ -524,6 +577,7 @@ static void on_perf_map(void *userdata, int fd, int error, const char *real_path
 		take_identity(m, &st);
 		m->real_path = real_path ? strdup(real_path) : NULL;
 	}
+	settle(m);
 	drop_perf_map(request);
 }
 
@@ -570,7 +624,8 @@ void modules_sweep(struct modules *t)
 	struct slot *s, *next;
 	DL_FOREACH_SAFE(t->by_use, s, next)
 	{
-		if (s->module->references == 1 && !s->opening && now - s->mapped > KEEP_NS)
+		if (s->module->references == 1 && !s->opening &&
+			(now - s->mapped > KEEP_NS || is_deleted(s->module)))
 			drop_slot(s);
 	}
 }

@@ -50,6 +50,10 @@ struct module {
 	struct timespec mtime, ctime;
 	struct module *same; /* opened earlier under another key with the same identity; owned */
 	unsigned references;
+	/* Called once when it is MODULE_OPENING no longer, and cleared before; for who asks for its
+	 * names (one at a time). Set it only while MODULE_OPENING. */
+	void (*settled)(void *userdata, struct module *m);
+	void *settled_userdata;
 	void *names; /* symbol cache of symbols.h, freed through names_free */
 	void (*names_free)(void *names);
 };
@@ -94,7 +98,8 @@ void modules_retry_perf_map(struct modules *t, struct module *m);
 /* Borrowed, as long as the table lives. */
 struct module *modules_kernel(struct modules *t);
 
-/* Forgets modules that only the table holds and that were not mapped for ten minutes. */
+/* Forgets modules that only the table holds, when they were not mapped for two minutes or their
+ * file was deleted. */
 void modules_sweep(struct modules *t);
 
 struct modules_stats {
