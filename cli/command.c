@@ -63,6 +63,13 @@ int child_check(const char *name)
 	return exec_code(error);
 }
 
+/* Pipes of a few bytes: all or nothing. If nobody reads, exit codes tell the rest. */
+static void tell(int fd, const void *data, size_t n)
+{
+	while (write(fd, data, n) < 0 && errno == EINTR)
+		continue;
+}
+
 static _Noreturn void run_child(char **argv, int go, int error, const sigset_t *mask)
 {
 	char byte;
@@ -76,8 +83,7 @@ static _Noreturn void run_child(char **argv, int go, int error, const sigset_t *
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	execvp(argv[0], argv);
 	int failed = errno;
-	/* If nobody reads it any more, the exit code still tells. */
-	n = write(error, &failed, sizeof(failed));
+	tell(error, &failed, sizeof(failed));
 	_exit(exec_code(failed));
 }
 
@@ -129,8 +135,7 @@ int child_release(struct child *c, const char *name)
 	int error = 0;
 	ssize_t n;
 
-	/* A child that was killed before it could start is what waiting for it will show. */
-	n = write(c->go, "", 1);
+	tell(c->go, "", 1);
 	c->go = close_fd(c->go);
 	do
 		n = read(c->error, &error, sizeof(error));

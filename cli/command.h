@@ -23,7 +23,8 @@ struct child {
 int child_check(const char *name);
 /* Forks. `mask` is the signal mask that CMD gets. 0 or -errno, explained. */
 int child_prepare(struct child *c, char **argv, const sigset_t *mask);
-/* Lets it exec. 0, or -errno of the exec, explained; it is reaped then, and `code` is 126 or 127.
+/* Lets it exec; SIGPIPE is to be blocked or ignored, since somebody may have killed it. 0, or
+ * -errno of the exec, explained; it is reaped then, and `code` is 126 or 127.
  */
 int child_release(struct child *c, const char *name);
 /* Without a release: it exits without having run anything. Waits for it. */

@@ -210,8 +210,10 @@ static int block_signals(sigset_t *before)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &set, before);
 	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	/* Not read, but seen as EPIPE. */
+	sigaddset(&set, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &set, before);
 	if (fd < 0)
 		log_error("cannot wait for signals: %s", strerror(errno));
 	return fd;

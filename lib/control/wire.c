@@ -78,18 +78,18 @@ int wire_flush(struct wire *w)
 	return 0;
 }
 
-/* One allocation with the length in front: the frame as it travels. */
+/* One allocation with the length in front: the frame as it travels (without the final NUL). */
 static int make_frame(const cJSON *message, char **out, size_t *size)
 {
 	char *text = cJSON_PrintUnformatted(message);
 	if (!text)
 		return -ENOMEM;
 	size_t n = strlen(text);
-	char *frame = n <= CONTROL_MAX_MESSAGE ? malloc(HEAD_BYTES + n) : NULL;
+	char *frame = n <= CONTROL_MAX_MESSAGE ? malloc(HEAD_BYTES + n + 1) : NULL;
 	if (frame) {
 		uint32_t head = htole32((uint32_t)n);
 		memcpy(frame, &head, HEAD_BYTES);
-		memcpy(frame + HEAD_BYTES, text, n);
+		memcpy(frame + HEAD_BYTES, text, n + 1);
 		*out = frame;
 		*size = HEAD_BYTES + n;
 	}
