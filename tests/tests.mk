@@ -50,9 +50,15 @@ LINT_C := $(filter-out %/kernel_types.h,$(wildcard lib/*/*.[ch] daemon/*.[ch] da
 LINT_SH := scripts/deps .ci/run tests/demo tests/fuzz/run tests/vm/systemd tests/vm/systemd-inside \
 	tests/vm/init
 
-.PHONY: lint
-lint: generated ## check form (clang-format) and likely mistakes (clang-tidy, shellcheck)
+.PHONY: lint lint-form lint-c lint-sh
+lint: lint-form lint-c lint-sh ## check form (clang-format) and likely mistakes (clang-tidy, shellcheck)
+
+lint-form:
 	clang-format --dry-run -Werror $(LINT_C)
-	printf '%s\0' $(LIB_SRC) $(DAEMON_SRC) $(CLI_SRC) | xargs -0 -n 1 -P $$(nproc) \
-		sh -c 'exec clang-tidy --quiet "$$@" -- -std=gnu11 $(CPPFLAGS)' sh
+
+lint-c: generated
+	printf '%s\0' $(LIB_SRC) $(DAEMON_SRC) $(CLI_SRC) | xargs -0 -I{} -P $$(nproc) \
+		clang-tidy --quiet {} -- -std=gnu11 $(CPPFLAGS)
+
+lint-sh:
 	shellcheck $(LINT_SH)
