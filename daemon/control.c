@@ -319,7 +319,7 @@ static int clear_stale(const struct sockaddr_un *address)
 
 static int bind_socket(struct control *c, const struct sockaddr_un *address)
 {
-	struct stat st;
+	struct stat st = {0};
 	/* Everybody may connect from the first moment on. */
 	mode_t mask = umask(0111);
 	int err = bind(c->fd, (const struct sockaddr *)address, sizeof(*address)) ? -errno : 0;
@@ -327,9 +327,7 @@ static int bind_socket(struct control *c, const struct sockaddr_un *address)
 	umask(mask);
 	if (err)
 		return err;
-	if (listen(c->fd, SOMAXCONN) || lstat(c->path, &st))
-		err = -errno;
-	else if (chmod(c->path, 0666))
+	if (listen(c->fd, SOMAXCONN) || chmod(c->path, 0666) || lstat(c->path, &st))
 		err = -errno;
 	if (err) {
 		unlink(c->path);

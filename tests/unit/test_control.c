@@ -248,7 +248,7 @@ static void test_descriptors_of_clients_are_closed(void **state)
 	char byte;
 	cJSON *message = cJSON_Parse("{\"op\":\"status\"}");
 
-	assert_int_equal(pipe(pipe_fds), 0);
+	assert_int_equal(pipe2(pipe_fds, O_NONBLOCK), 0);
 	open_client(b, &c);
 	assert_int_equal(wire_send(&c.wire, message, &pipe_fds[1], 1), 0);
 	cJSON_Delete(message);
