@@ -182,13 +182,17 @@ static void samples_in_mid_exec_find_the_new_image(void **state)
 {
 	struct profd_identity id = identity(PID, 5, 4);
 	fork_record(identity(PID, 5, 3), 1);
+	mmap_record(PID, 0x7f0000000000, 0x20000, 0, "/lib/libc.so");
 	comm_record(PID, PID, "new", true);
 	mmap_record(PID, 0x400000, 0x1000, 0, "/bin/prog");
 	struct process *process = find(id);
 	assert_non_null(process);
 	expect_at(process, 0x400000, "/bin/prog", 0);
+	/* Where the old image called execve: the registers are still its. */
+	expect_at(process, 0x7f0000000ad7, "/lib/libc.so", 0xad7);
 	process_record(RECORD_EXEC, id, 0, "new");
 	assert_ptr_equal(find(id), process);
+	expect_at(process, 0x7f0000000ad7, NULL, 0x7f0000000ad7);
 }
 
 static void forks_share_until_they_change(void **state)
