@@ -165,7 +165,7 @@ struct scan {
 	struct processes *p;
 	const struct process *process;
 	struct mappings *mappings;
-	const char *exe; /* path to look for; NULL: none */
+	const char *exe; /* path to look for */
 	struct module *exe_module;
 };
 
@@ -192,41 +192,49 @@ static int scan_mapping(void *userdata, const struct module_mapping *mapping, ui
 		return -ENOMEM;
 	int error = mappings_add(
 		&scan->mappings, mapping->start, mapping->end - mapping->start, offset, module);
-	if (!scan->exe_module && scan->exe && !strcmp(module->path, scan->exe))
+	if (!scan->exe_module && !strcmp(module->path, scan->exe))
 		scan->exe_module = module_ref(module);
 	module_unref(module);
 	return error == -EINVAL ? 0 : error; /* one strange mapping does not cost the others */
 }
 
-/* Reads what the process has mapped now. Its executable tells whether it still is the image: an
- * exec since then has records of its own. 0 or -errno. */
+/* Whether the process still has the address space that it had when `exe` was read: an exiting one
+ * shows part of its maps, or none, and an exec since then has records of its own. */
+static bool has_same_exe(const struct process *process, const char *exe)
+{
+	char now[4096];
+	return procfs_exe(process->identity.pid, now, sizeof(now)) == 0 && !strcmp(now, exe);
+}
+
+/* Reads what the process has mapped now. 0 or -errno: then everything is as it was. */
 static int scan_image(struct processes *p, struct process *process)
 {
 	char exe[4096];
-	struct scan scan = {.p = p, .process = process};
-	uint32_t pid = process->identity.pid;
+	struct scan scan = {.p = p, .process = process, .exe = exe};
 	uint64_t time = now_ns();
-	int error = procfs_exe(pid, exe, sizeof(exe));
-	if (!error) {
-		const char *known = process_exe(process);
-		if (process->tried_exe && known[0] && strcmp(known, exe) != 0)
-			return -ESTALE;
-		scan.exe = exe;
-	}
-	error = procfs_maps(pid, scan_mapping, &scan);
-	if (error && error != -E2BIG && !scan.mappings) {
-		module_unref(scan.exe_module);
+	int error = procfs_exe(process->identity.pid, exe, sizeof(exe));
+	if (error)
 		return error;
+	const char *known = process_exe(process);
+	if (process->tried_exe && known[0] && strcmp(known, exe) != 0)
+		return -ESTALE;
+	error = procfs_maps(process->identity.pid, scan_mapping, &scan);
+	if (error == -E2BIG) /* what fits is better than nothing */
+		error = 0;
+	if (!error && !has_same_exe(process, exe))
+		error = -ESTALE;
+	if (!error) {
+		mappings_trim(&scan.mappings);
+		mappings_unref(process->mappings);
+		process->mappings = take_ptr(scan.mappings);
+		process->mapped = time;
+		process->lost_seen = p->losses;
+		if (!process->tried_exe)
+			error = process_set_exe(process, exe, scan.exe_module);
 	}
-	mappings_trim(&scan.mappings);
-	mappings_unref(process->mappings);
-	process->mappings = scan.mappings;
-	process->mapped = time;
-	process->lost_seen = p->losses;
-	if (!process->tried_exe)
-		process_set_exe(process, scan.exe, scan.exe_module);
+	mappings_unref(scan.mappings);
 	module_unref(scan.exe_module);
-	return 0;
+	return error;
 }
 
 /* One token for each time that /proc/PID/maps is read. */
@@ -468,6 +476,17 @@ static struct module *jit_module(struct processes *p, struct process *process)
 	return process->jit;
 }
 
+/* Until the end of an exec the saved user registers are those of the image before: a clock tick in
+ * execve shows where that one made the call. */
+static const struct memory_map *find_in_image_before(
+	const struct process *process, uint64_t address)
+{
+	const struct process *before = process->guessed ? process->next : NULL;
+	while (before && before->identity.pid != process->identity.pid)
+		before = before->next;
+	return before ? mappings_find(before->mappings, address) : NULL;
+}
+
 /* Looks again where nothing was known; the wait doubles while that does not help, since a broken
  * stack is full of addresses that lead nowhere. */
 static const struct memory_map *find_after_rescan(
@@ -488,6 +507,8 @@ void process_resolve(
 {
 	*out = (struct frame){.offset = address};
 	const struct memory_map *map = mappings_find(process->mappings, address);
+	if (!map)
+		map = find_in_image_before(process, address);
 	if (!map)
 		map = find_after_rescan(p, process, address);
 	if (!map)
