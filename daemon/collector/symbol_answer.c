@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/symbol_answer.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+/* Takes `count` elements from the front of what is left; NULL if there are not as many. */
+static const void *take(const char **data, size_t *left, size_t count, size_t size)
+{
+	const void *part = *data;
+
+	if (count > *left / size)
+		return NULL;
+	*data += count * size;
+	*left -= count * size;
+	return part;
+}
+
+static bool check_build_id(const char *text)
+{
+	size_t n = strnlen(text, SYMBOLIZER_BUILD_ID);
+
+	return n < SYMBOLIZER_BUILD_ID && strspn(text, "0123456789abcdef") == n;
+}
+
+static bool check_segments(const struct symbol_answer *a)
+{
+	for (uint32_t i = 0; i < a->head->n_segments; i++) {
+		const struct symbolizer_segment *s = &a->segments[i];
+
+		if (s->vaddr + s->memsz < s->vaddr || s->offset + s->filesz < s->offset)
+			return false;
+	}
+	return true;
+}
+
+static bool check_addresses(const struct symbol_answer *a)
+{
+	for (uint32_t i = 0; i < a->head->n_addresses; i++) {
+		const struct symbolizer_address *x = &a->addresses[i];
+
+		if (x->count > SYMBOLIZER_MAX_INLINES || x->first > a->head->n_lines ||
+			x->count > a->head->n_lines - x->first)
+			return false;
+	}
+	return true;
+}
+
+static bool check_functions(const struct symbol_answer *a)
+{
+	uint32_t n = a->head->n_strings;
+
+	for (uint32_t i = 0; i < a->head->n_functions; i++) {
+		const struct symbolizer_function *f = &a->functions[i];
+
+		if (f->name >= n || f->system_name >= n || f->file >= n || !a->strings[f->name] ||
+			f->start_line > INT32_MAX)
+			return false;
+	}
+	for (uint32_t i = 0; i < a->head->n_lines; i++)
+		if (a->lines[i].function >= a->head->n_functions || a->lines[i].line > INT32_MAX)
+			return false;
+	return true;
+}
+
+int symbol_answer_check(struct symbol_answer *out, const void *data, size_t size, size_t n_asked)
+{
+	const char *p = data;
+	const struct symbolizer_answer *head = take(&p, &size, 1, sizeof(*head));
+
+	if (!head || head->n_addresses != n_asked || head->n_segments > SYMBOLIZER_MAX_SEGMENT ||
+		head->error > 0 || head->error < -4095 || !check_build_id(head->build_id))
+		return -EBADMSG;
+	out->head = head;
+	out->segments = take(&p, &size, head->n_segments, sizeof(*out->segments));
+	out->addresses = take(&p, &size, head->n_addresses, sizeof(*out->addresses));
+	out->functions = take(&p, &size, head->n_functions, sizeof(*out->functions));
+	out->lines = take(&p, &size, head->n_lines, sizeof(*out->lines));
+	out->strings = take(&p, &size, head->n_strings, 1);
+	if (!out->segments || !out->addresses || !out->functions || !out->lines || !out->strings ||
+		size || !head->n_strings || out->strings[0] || out->strings[head->n_strings - 1])
+		return -EBADMSG;
+	return check_segments(out) && check_addresses(out) && check_functions(out) ? 0 : -EBADMSG;
+}

@@ -1,0 +1,645 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/symbols.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "collector/opener.h"
+#include "collector/symbol_link.h"
+#include "collector/symbol_table.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+#define US_PER_SECOND	 1000000ULL
+#define TIME_LIMIT	 (10 * US_PER_SECOND) /* for one answer */
+#define OPENING_PATIENCE (5 * US_PER_SECOND)  /* for a file that the opener still opens */
+#define CACHE_BYTES	 (8u << 20)
+#define MAX_BAD_FILES	 64
+#define MAX_WANTS	 4 /* debug files that are opened for one answer */
+
+/* A file that the symbolizer died of: known again when it is opened anew. */
+struct bad_file {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec mtime;
+	enum symbol_trust trust;
+};
+
+/* What hangs on a module, in a list with the last used first. */
+struct names_of {
+	struct symbol_table table;
+	struct module *module; /* borrowed: the module frees this */
+	struct symbolizer *owner;
+	struct names_of *previous, *next;
+};
+
+struct request {
+	struct request *next;
+	struct module *module; /* a reference */
+	struct module *file;   /* the same, or the one that was opened before: has the names */
+	uint64_t *offsets;
+	size_t n;
+	uint64_t *missing; /* those that were not in the table; the first n_done are now */
+	size_t n_missing, n_done, n_asked;
+	bool counted;
+	unsigned wants;
+	bool waited; /* for the file, long enough */
+	symbols_done done;
+	void *userdata;
+};
+
+enum state {
+	STATE_IDLE,    /* nothing is asked */
+	STATE_OPENING, /* the module's file is not open yet */
+	STATE_ASKED,   /* the symbolizer works for the first request */
+	STATE_WANTED,  /* it waits for a debug file from the opener */
+};
+
+struct symbolizer {
+	sd_event *event;
+	struct opener *opener;
+	struct symbol_link link;
+	sd_event_source *timer;
+	enum state state;
+	struct request *first, **end; /* served in this order */
+	bool serving;		      /* guards against recursion through callbacks */
+	bool closing;
+	struct names_of *newest;
+	struct bad_file bad[MAX_BAD_FILES];
+	size_t n_bad; /* all there ever were: the ring's next is n_bad % MAX_BAD_FILES */
+	struct symbolizer_stats stats;
+};
+
+static void serve(struct symbolizer *s);
+
+/* ---- the cache ------------------------------------------------------------------------------ */
+
+static void unlink_names(struct names_of *n)
+{
+	if (n->previous)
+		n->previous->next = n->next;
+	else
+		n->owner->newest = n->next;
+	if (n->next)
+		n->next->previous = n->previous;
+	n->previous = n->next = NULL;
+}
+
+static void link_newest(struct names_of *n)
+{
+	n->next = n->owner->newest;
+	if (n->next)
+		n->next->previous = n;
+	n->owner->newest = n;
+}
+
+/* module.names_free */
+static void free_names(void *names)
+{
+	struct names_of *n = names;
+
+	unlink_names(n);
+	symbol_table_clear(&n->table);
+	free(n);
+}
+
+static bool same_file(const struct bad_file *b, const struct module *m)
+{
+	return b->device == m->device && b->inode == m->inode && b->size == m->size &&
+	       b->mtime.tv_sec == m->mtime.tv_sec && b->mtime.tv_nsec == m->mtime.tv_nsec;
+}
+
+static enum symbol_trust trust_in(const struct symbolizer *s, const struct module *m)
+{
+	size_t n = s->n_bad < MAX_BAD_FILES ? s->n_bad : MAX_BAD_FILES;
+	enum symbol_trust trust = SYMBOL_TRUST_FULL;
+
+	for (size_t i = 0; m->kind == MODULE_FILE && i < n; i++)
+		if (same_file(&s->bad[i], m) && s->bad[i].trust > trust)
+			trust = s->bad[i].trust;
+	return trust;
+}
+
+/* The module's names, moved to the front of the list. NULL without memory. */
+static struct names_of *names_of(struct symbolizer *s, struct module *m)
+{
+	struct names_of *n = m->names;
+
+	if (n) {
+		unlink_names(n);
+		link_newest(n);
+		return n;
+	}
+	n = calloc(1, sizeof(*n));
+	if (!n)
+		return NULL;
+	n->module = m;
+	n->owner = s;
+	n->table.trust = trust_in(s, m);
+	m->names = n;
+	m->names_free = free_names;
+	link_newest(n);
+	return n;
+}
+
+/* Code of a JIT comes and goes: when the map has changed, old names may be wrong. */
+static void check_perf_map(struct symbol_table *t, const struct module *m)
+{
+	struct stat st;
+
+	if (m->kind != MODULE_PERF_MAP || m->fd < 0 || fstat(m->fd, &st))
+		return;
+	if (st.st_size == t->file_size && st.st_mtim.tv_sec == t->file_time.tv_sec &&
+		st.st_mtim.tv_nsec == t->file_time.tv_nsec)
+		return;
+	symbol_table_clear(t);
+	t->trust = SYMBOL_TRUST_FULL;
+	t->file_size = st.st_size;
+	t->file_time = st.st_mtim;
+}
+
+static uint64_t cache_bytes(const struct symbolizer *s)
+{
+	uint64_t bytes = 0;
+
+	for (const struct names_of *n = s->newest; n; n = n->next)
+		bytes += symbol_table_bytes(&n->table);
+	return bytes;
+}
+
+/* Forgets the names of the modules that were not used for longest. */
+static void evict(struct symbolizer *s)
+{
+	uint64_t bytes = 0;
+
+	for (struct names_of *n = s->newest; n; n = n->next) {
+		bytes += symbol_table_bytes(&n->table);
+		if (bytes > CACHE_BYTES) {
+			bytes -= symbol_table_bytes(&n->table);
+			symbol_table_clear(&n->table);
+		}
+	}
+}
+
+/* ---- requests ------------------------------------------------------------------------------- */
+
+static void free_request(struct request *r)
+{
+	module_unref(r->module);
+	free(r->offsets);
+	free(r->missing);
+	free(r);
+}
+
+/* Hands over what is known, for better or worse, and forgets the first request. */
+static void finish(struct symbolizer *s, int error)
+{
+	static const struct symbol_table nothing;
+	struct request *r = s->first;
+	const struct names_of *n = r->file->names;
+	_cleanup_free_ struct symbol_address *addresses = calloc(r->n + 1, sizeof(*addresses));
+	struct symbols view = {0};
+
+	s->state = STATE_IDLE;
+	s->first = r->next;
+	if (!s->first)
+		s->end = &s->first;
+	if (addresses)
+		view = symbol_table_view(n ? &n->table : &nothing, r->offsets, r->n, addresses);
+	r->done(r->userdata, r->module, addresses ? error : -ENOMEM, &view);
+	free_request(r);
+	evict(s);
+}
+
+/* The offsets that the table does not know. 0 or -ENOMEM. */
+static int find_missing(struct symbolizer *s, struct request *r, const struct symbol_table *t)
+{
+	if (!r->missing)
+		r->missing = calloc(r->n + 1, sizeof(*r->missing));
+	if (!r->missing)
+		return -ENOMEM;
+	r->n_missing = r->n_done = 0;
+	for (size_t i = 0; i < r->n; i++)
+		if (!symbol_table_has(t, r->offsets[i]))
+			r->missing[r->n_missing++] = r->offsets[i];
+	if (!r->counted) {
+		s->stats.requests++;
+		s->stats.addresses += r->n;
+		s->stats.cache_hits += r->n - r->n_missing;
+		r->counted = true;
+	}
+	return 0;
+}
+
+static void set_timer(struct symbolizer *s, uint64_t us)
+{
+	uint64_t now;
+
+	if (!us) {
+		sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
+		return;
+	}
+	if (sd_event_now(s->event, CLOCK_MONOTONIC, &now) < 0)
+		return;
+	sd_event_source_set_time(s->timer, now + us);
+	sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT);
+}
+
+static enum symbolizer_kind kind_of(const struct module *m)
+{
+	return m->kind == MODULE_KERNEL	    ? SYMBOLIZER_KALLSYMS
+	       : m->kind == MODULE_PERF_MAP ? SYMBOLIZER_PERF_MAP
+					    : SYMBOLIZER_ELF;
+}
+
+/* Asks for the next offsets that are missing. 0 or -errno. */
+static int ask(struct symbolizer *s, struct request *r, enum symbol_trust trust)
+{
+	struct symbolizer_request header = {kind_of(r->file), trust != SYMBOL_TRUST_FULL};
+	size_t bytes;
+	_cleanup_free_ char *message = NULL;
+	int error;
+
+	r->n_asked = r->n_missing - r->n_done;
+	if (r->n_asked > SYMBOLIZER_MAX_OFFSETS)
+		r->n_asked = SYMBOLIZER_MAX_OFFSETS;
+	bytes = r->n_asked * sizeof(*r->missing);
+	message = malloc(sizeof(header) + bytes);
+	if (!message)
+		return -ENOMEM;
+	memcpy(message, &header, sizeof(header));
+	memcpy(message + sizeof(header), r->missing + r->n_done, bytes);
+	error = symbol_link_send(
+		&s->link, SYMBOLIZER_REQUEST, message, sizeof(header) + bytes, r->file->fd);
+	if (error)
+		return error;
+	r->wants = 0;
+	s->state = STATE_ASKED;
+	set_timer(s, TIME_LIMIT);
+	return 0;
+}
+
+static void on_settled(void *userdata, struct module *m)
+{
+	struct symbolizer *s = userdata;
+
+	set_timer(s, 0);
+	s->state = STATE_IDLE;
+	serve(s);
+}
+
+/* Waits for a file that is on its way; false when it has waited enough. */
+static bool wait_for_file(struct symbolizer *s, struct request *r)
+{
+	if (r->module->state != MODULE_OPENING || r->waited)
+		return false;
+	r->waited = true;
+	r->module->settled = on_settled;
+	r->module->settled_userdata = s;
+	s->state = STATE_OPENING;
+	set_timer(s, OPENING_PATIENCE);
+	return true;
+}
+
+/* Brings the first request as far as it goes without waiting. True if it is finished. */
+static bool advance(struct symbolizer *s)
+{
+	struct request *r = s->first;
+	struct names_of *n;
+	int error;
+
+	if (wait_for_file(s, r))
+		return false;
+	r->file = r->module->same ? r->module->same : r->module;
+	n = names_of(s, r->file);
+	if (n)
+		check_perf_map(&n->table, r->file);
+	error = n ? find_missing(s, r, &n->table) : -ENOMEM;
+	if (!error && !r->n_missing) {
+		finish(s, n->table.error);
+		return true;
+	}
+	if (!error && r->file->state == MODULE_FAILED)
+		error = r->file->error ? r->file->error : -ENOENT;
+	else if (!error && (r->file->fd < 0 || r->file->kind == MODULE_ANON))
+		error = -ENOENT;
+	else if (!error && n->table.trust == SYMBOL_TRUST_NONE)
+		error = -EBADMSG;
+	if (!error)
+		error = ask(s, r, n->table.trust);
+	if (!error)
+		return false;
+	finish(s, error);
+	return true;
+}
+
+/* Serves requests until one has to wait. Callbacks that ask for more only queue it. */
+static void serve(struct symbolizer *s)
+{
+	if (s->serving)
+		return;
+	s->serving = true;
+	while (s->first && s->state == STATE_IDLE && !s->closing)
+		advance(s);
+	s->serving = false;
+}
+
+/* ---- trouble -------------------------------------------------------------------------------- */
+
+static void remember_bad(struct symbolizer *s, const struct module *m, enum symbol_trust trust)
+{
+	if (m->kind != MODULE_FILE)
+		return;
+	s->bad[s->n_bad++ % MAX_BAD_FILES] = (struct bad_file){
+		.device = m->device,
+		.inode = m->inode,
+		.size = m->size,
+		.mtime = m->mtime,
+		.trust = trust,
+	};
+}
+
+/* The symbolizer failed at the first request: what it failed at is not tried again. An ELF file
+ * gets a second chance with its symbol tables only; the kernel, which is not to blame, keeps its
+ * trust. */
+static void punish(struct symbolizer *s, const char *how)
+{
+	static struct log_limit limit = {.seconds = 10};
+	const struct module *m = s->first->file;
+	struct names_of *n = m->names;
+	bool again = false;
+
+	symbol_link_stop(&s->link);
+	set_timer(s, 0);
+	opener_cancel(s->opener, s);
+	s->state = STATE_IDLE;
+	if (n && m->kind != MODULE_KERNEL) {
+		again = kind_of(m) == SYMBOLIZER_ELF && n->table.trust == SYMBOL_TRUST_FULL;
+		s->stats.bad_modules += n->table.trust == SYMBOL_TRUST_FULL;
+		n->table.trust = again ? SYMBOL_TRUST_SYMBOLS : SYMBOL_TRUST_NONE;
+		remember_bad(s, m, n->table.trust);
+	}
+	if (log_allowed(&limit))
+		log_warning("symbolizer %s at %s: %s", how,
+			m->kind == MODULE_KERNEL ? "the kernel"
+			: m->path		 ? m->path
+						 : "a module",
+			again ? "from now on only its symbol table is used" : "it gets no names");
+	if (!again) {
+		s->serving = true;
+		finish(s, -EIO);
+		s->serving = false;
+	}
+	serve(s);
+}
+
+static void on_gone(void *userdata, const char *how)
+{
+	struct symbolizer *s = userdata;
+
+	s->stats.crashes++;
+	if (s->state == STATE_ASKED || s->state == STATE_WANTED)
+		punish(s, how);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct symbolizer *s = userdata;
+
+	if (s->state == STATE_ASKED) {
+		s->stats.timeouts++;
+		punish(s, "took too long");
+	} else if (s->state == STATE_OPENING) {
+		s->first->module->settled = NULL;
+		s->state = STATE_IDLE;
+		serve(s);
+	}
+	return 0;
+}
+
+/* ---- messages ------------------------------------------------------------------------------- */
+
+static void refuse(struct symbolizer *s)
+{
+	s->stats.refused_answers++;
+	if (s->state == STATE_ASKED || s->state == STATE_WANTED)
+		punish(s, "gave a broken answer");
+	else
+		symbol_link_stop(&s->link);
+}
+
+static void on_answer(struct symbolizer *s, const void *data, size_t size)
+{
+	struct request *r = s->first;
+	struct names_of *n = r->file->names;
+	struct symbol_answer answer;
+	int error;
+
+	if (!n || symbol_answer_check(&answer, data, size, r->n_asked)) {
+		refuse(s);
+		return;
+	}
+	if (answer.head->error == -ENOMEM && n->table.trust == SYMBOL_TRUST_FULL) {
+		punish(s, "ran out of memory");
+		return;
+	}
+	set_timer(s, 0);
+	s->state = STATE_IDLE;
+	s->serving = true;
+	error = symbol_table_add(&n->table, &answer, r->missing + r->n_done);
+	r->n_done += r->n_asked;
+	if (!error)
+		error = answer.head->error;
+	if (!error && r->n_done < r->n_missing)
+		error = ask(s, r, n->table.trust);
+	if (s->state == STATE_IDLE)
+		finish(s, error);
+	s->serving = false;
+	serve(s);
+}
+
+/* The opener is done: the symbolizer gets the file, or hears that there is none. */
+static void send_file(struct symbolizer *s, int fd)
+{
+	int r = symbol_link_send(&s->link, SYMBOLIZER_FILE, NULL, 0, fd);
+
+	close_fd(fd);
+	if (r) {
+		punish(s, "hung up");
+		return;
+	}
+	s->state = STATE_ASKED;
+	set_timer(s, TIME_LIMIT);
+}
+
+static void on_opened(void *userdata, int fd, int error, const char *real_path)
+{
+	struct symbolizer *s = userdata;
+
+	if (s->state == STATE_WANTED)
+		send_file(s, fd);
+	else
+		close_fd(fd);
+}
+
+/* A base name as the opener takes it. What it asks for comes from a file of a profiled process. */
+static bool is_base_name(const char *name, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (name[i] == '/' || (unsigned char)name[i] < ' ' || name[i] == 127)
+			return false;
+	return size && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+/* The folder of the file that asks; NULL if nobody knows. */
+static char *folder_of(const struct module *m)
+{
+	const char *path = m->real_path ? m->real_path : m->path;
+	const char *slash = path && *path == '/' ? strrchr(path, '/') : NULL;
+
+	return slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : NULL;
+}
+
+static void on_want(struct symbolizer *s, const void *data, size_t size)
+{
+	struct request *r = s->first;
+	_cleanup_free_ char *folder = folder_of(r->file);
+	char name[SYMBOLIZER_MAX_WANT + 1] = "";
+	struct opener_request request = {
+		.kind = OPENER_DEBUG,
+		.pid = r->file->pid > 0 ? (uint32_t)r->file->pid : 0,
+		.path = name,
+		.near = folder,
+	};
+
+	if (size > SYMBOLIZER_MAX_WANT || ++r->wants > MAX_WANTS) {
+		refuse(s);
+		return;
+	}
+	memcpy(name, data, size);
+	if (!is_base_name(name, size)) {
+		refuse(s);
+		return;
+	}
+	set_timer(s, 0); /* the opener has its own */
+	s->state = STATE_WANTED;
+	if (opener_submit(s->opener, &request, on_opened, s))
+		send_file(s, -1);
+}
+
+static void on_message(void *userdata, uint32_t type, const void *data, size_t size)
+{
+	struct symbolizer *s = userdata;
+	struct symbolizer_hello hello;
+
+	if (type == SYMBOLIZER_ANSWER && s->state == STATE_ASKED) {
+		on_answer(s, data, size);
+	} else if (type == SYMBOLIZER_WANT && s->state == STATE_ASKED) {
+		on_want(s, data, size);
+	} else if (type == SYMBOLIZER_HELLO && size == sizeof(hello)) {
+		memcpy(&hello, data, sizeof(hello));
+		s->stats.seccomp = hello.seccomp == 1;
+	} else {
+		refuse(s);
+	}
+}
+
+/* ---- the outside ---------------------------------------------------------------------------- */
+
+int symbolizer_new(
+	struct symbolizer **out, sd_event *event, struct opener *opener, uint64_t memory_limit)
+{
+	struct symbolizer *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->event = sd_event_ref(event);
+	s->opener = opener;
+	s->end = &s->first;
+	symbol_link_init(&s->link, event, memory_limit, on_message, on_gone, s);
+	r = sd_event_add_time(event, &s->timer, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_timer, s);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
+	if (r < 0) {
+		symbolizer_free(s);
+		return r;
+	}
+	*out = s;
+	return 0;
+}
+
+void symbolizer_free(struct symbolizer *s)
+{
+	if (!s)
+		return;
+	s->closing = true;
+	symbol_link_stop(&s->link);
+	opener_cancel(s->opener, s);
+	if (s->state == STATE_OPENING)
+		s->first->module->settled = NULL;
+	while (s->first)
+		finish(s, -ECANCELED);
+	while (s->newest) {
+		struct names_of *n = s->newest;
+
+		n->module->names = NULL;
+		n->module->names_free = NULL;
+		free_names(n);
+	}
+	sd_event_source_disable_unref(s->timer);
+	sd_event_unref(s->event);
+	free(s);
+}
+
+int symbolizer_resolve(struct symbolizer *s, struct module *module, const uint64_t *offsets,
+	size_t n, symbols_done done, void *userdata)
+{
+	struct request *r;
+
+	if (s->closing)
+		return -ECANCELED;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	r->offsets = calloc(n + 1, sizeof(*r->offsets));
+	if (!r->offsets) {
+		free(r);
+		return -ENOMEM;
+	}
+	memcpy(r->offsets, offsets, n * sizeof(*offsets));
+	r->n = n;
+	r->module = r->file = module_ref(module);
+	r->done = done;
+	r->userdata = userdata;
+	*s->end = r;
+	s->end = &r->next;
+	serve(s);
+	return 0;
+}
+
+void symbolizer_forget_kernel(struct symbolizer *s, uint64_t address, uint64_t length)
+{
+	uint64_t to = length > UINT64_MAX - address ? UINT64_MAX : address + length;
+
+	for (struct names_of *n = s->newest; n; n = n->next)
+		if (n->module->kind == MODULE_KERNEL)
+			symbol_table_forget(&n->table, address, to);
+}
+
+void symbolizer_idle(struct symbolizer *s)
+{
+	if (!s->first && !s->serving)
+		symbol_link_stop(&s->link);
+}
+
+struct symbolizer_stats symbolizer_stats(const struct symbolizer *s)
+{
+	struct symbolizer_stats stats = s->stats;
+
+	stats.cache_bytes = cache_bytes(s);
+	return stats;
+}
