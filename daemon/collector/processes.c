@@ -198,6 +198,14 @@ static int scan_mapping(void *userdata, const struct module_mapping *mapping, ui
 	return error == -EINVAL ? 0 : error; /* one strange mapping does not cost the others */
 }
 
+/* Whether both name one file: records have paths as seen from a process's root (chroot), /proc has
+ * them from ours, so one may end with the other. Nothing known fits everything. */
+static bool is_path_of(const char *path, const char *known)
+{
+	size_t n = strlen(path), m = strlen(known);
+	return m <= n && !strcmp(path + n - m, known);
+}
+
 /* Whether the process still has the address space that it had when `exe` was read: an exiting one
  * shows part of its maps, or none, and an exec since then has records of its own. */
 static bool has_same_exe(const struct process *process, const char *exe)
@@ -215,8 +223,7 @@ static int scan_image(struct processes *p, struct process *process)
 	int error = procfs_exe(process->identity.pid, exe, sizeof(exe));
 	if (error)
 		return error;
-	const char *known = process_exe(process);
-	if (process->tried_exe && known[0] && strcmp(known, exe) != 0)
+	if (process->tried_exe && !is_path_of(exe, process_exe(process)))
 		return -ESTALE;
 	error = procfs_maps(process->identity.pid, scan_mapping, &scan);
 	if (error == -E2BIG) /* what fits is better than nothing */
