@@ -4,8 +4,10 @@
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <errno.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,12 +46,13 @@ struct tables {
 	Dwarf_Lines *lines;
 	Dwarf_Files *files;
 	size_t n_lines, n_files;
+	const char *folder; /* of the compiler; NULL: unknown */
 };
 
 /* A line of source. */
 struct position {
-	uint32_t line;	  /* 0: unknown */
-	const char *file; /* "": unknown */
+	uint32_t line; /* 0: unknown */
+	uint32_t file; /* a string of the answer; 0: unknown */
 };
 
 /* libdw has no other way to say that memory ran out. */
@@ -120,15 +123,35 @@ static bool find_attribute(Dwarf_Die *die, unsigned name, Dwarf_Attribute *out)
 	return false;
 }
 
-static const char *file_name(Dwarf_Files *files, size_t n, Dwarf_Word index)
+static const char *compiler_folder(Dwarf_Die *unit)
 {
-	const char *file = index < n ? dwarf_filesrc(files, index, NULL, NULL) : NULL;
+	Dwarf_Attribute attribute;
 
-	return file && strcmp(file, "???") != 0 ? file : "";
+	return dwarf_formstring(dwarf_attr(unit, DW_AT_comp_dir, &attribute));
+}
+
+/* libdw leaves DWARF 5's names relative to the folder in which the compiler ran. */
+static uint32_t add_file(struct resolver *r, const char *folder, const char *file)
+{
+	char path[PATH_MAX];
+
+	if (!file || !strcmp(file, "???"))
+		return 0;
+	if (*file == '/' || !folder || *folder != '/')
+		return names_string(r->answer, file);
+	int n = snprintf(path, sizeof(path), "%s/%s", folder, file);
+
+	return names_string(r->answer, n < (int)sizeof(path) ? path : file);
+}
+
+static uint32_t file_at(
+	struct resolver *r, Dwarf_Files *files, size_t n, Dwarf_Word index, const char *folder)
+{
+	return index < n ? add_file(r, folder, dwarf_filesrc(files, index, NULL, NULL)) : 0;
 }
 
 /* dwarf_decl_file() does not know that clang's file 0 of DWARF 5 is a file. */
-static const char *decl_file(const Dwarf_Die *of)
+static uint32_t decl_file(struct resolver *r, const Dwarf_Die *of)
 {
 	Dwarf_Die die = *of, unit;
 	Dwarf_Attribute attribute;
@@ -139,8 +162,8 @@ static const char *decl_file(const Dwarf_Die *of)
 	if (!find_attribute(&die, DW_AT_decl_file, &attribute) ||
 		dwarf_formudata(&attribute, &index) || !dwarf_diecu(&die, &unit, NULL, NULL) ||
 		dwarf_getsrcfiles(&unit, &files, &n))
-		return "";
-	return file_name(files, n, index);
+		return 0;
+	return file_at(r, files, n, index, compiler_folder(&unit));
 }
 
 /* Moves to the abstract instance, where everything but the addresses is; a concrete constructor
@@ -167,7 +190,7 @@ static struct symbolizer_function describe(struct resolver *r, Dwarf_Die *die)
 
 	names_describe(r->answer, &function, linkage_name(die, true),
 		dwarf_formstring(dwarf_attr_integrate(die, DW_AT_name, &attribute)));
-	function.file = names_string(r->answer, decl_file(die));
+	function.file = decl_file(r, die);
 	if (!dwarf_decl_line(die, &line) && line > 0)
 		function.start_line = (uint32_t)line;
 	return function;
@@ -207,15 +230,27 @@ static struct symbolizer_function function_at(struct resolver *r, Dwarf_Off offs
 	return function; /* a cache that cannot grow only costs time */
 }
 
+/* gcc gives functions of anonymous namespaces and lambdas no linkage name, and their name alone
+ * ("operator()") says little: the symbol table has the whole name of one that was not inlined. */
+static void name_by_symbol(
+	struct resolver *r, struct symbolizer_function *function, const char *symbol)
+{
+	if (symbol && function->name && !function->system_name &&
+		(!strncmp(symbol, "_Z", 2) || !strncmp(symbol, "_R", 2)))
+		names_describe(r->answer, function, symbol, NULL);
+}
+
 /* The function of a scope. Its file is that of the line, which can be another than where the
  * function is declared (#include in a body, macros): else the line would point nowhere. */
-static uint32_t scope_function(
-	struct resolver *r, const struct scope *scope, const struct position *at)
+static uint32_t scope_function(struct resolver *r, const struct scope *scope,
+	const struct position *at, const char *symbol)
 {
 	struct symbolizer_function function = function_at(r, scope->die);
 
-	if (at->line && *at->file)
-		function.file = names_string(r->answer, at->file);
+	if (!scope->parent)
+		name_by_symbol(r, &function, symbol);
+	if (at->line && at->file)
+		function.file = at->file;
 	return names_function(r->answer, &function);
 }
 
@@ -223,9 +258,9 @@ static uint32_t scope_function(
 
 /* The last row at or below the address, unless its sequence has ended there. libdw sorts rows by
  * address, ends of sequences first. */
-static struct position find_line(const struct tables *t, uint64_t address)
+static struct position find_line(struct resolver *r, const struct tables *t, uint64_t address)
 {
-	struct position at = {0, ""};
+	struct position at = {0};
 	size_t low = 0, high = t->n_lines;
 	Dwarf_Addr row;
 	bool end = true;
@@ -243,19 +278,17 @@ static struct position find_line(const struct tables *t, uint64_t address)
 
 	if (!found || dwarf_lineendsequence(found, &end) || end)
 		return at;
-	const char *file = dwarf_linesrc(found, NULL, NULL);
-
 	if (!dwarf_lineno(found, &line) && line > 0)
 		at.line = (uint32_t)line;
-	if (file)
-		at.file = file;
+	at.file = add_file(r, t->folder, dwarf_linesrc(found, NULL, NULL));
 	return at;
 }
 
-static struct position call_position(const struct tables *t, const struct scope *scope)
+static struct position call_position(
+	struct resolver *r, const struct tables *t, const struct scope *scope)
 {
 	return (struct position){
-		scope->call_line, file_name(t->files, t->n_files, scope->call_file)};
+		scope->call_line, file_at(r, t->files, t->n_files, scope->call_file, t->folder)};
 }
 
 /* ---- units -------------------------------------------------------------------------------- */
@@ -266,28 +299,28 @@ static uint32_t symbol_function(struct resolver *r, uint32_t address, const stru
 {
 	const char *symbol = r->symbols[address];
 
-	return symbol ? names_symbol(r->answer, symbol, at->line ? at->file : "") : NAMES_NONE;
+	return symbol ? names_symbol(r->answer, symbol, at->line ? at->file : 0) : NAMES_NONE;
 }
 
 static void name_address(struct resolver *r, uint32_t address, const struct scopes *scopes,
 	uint32_t innermost, const struct tables *tables)
 {
 	struct names_frame frames[SYMBOLIZER_MAX_INLINES];
-	struct position at = find_line(tables, r->addresses[address]);
+	struct position at = find_line(r, tables, r->addresses[address]);
 	size_t n = 0;
 
 	if (!innermost && at.line)
 		frames[n++] = (struct names_frame){symbol_function(r, address, &at), at.line};
 	for (uint32_t id = innermost; id && n < SYMBOLIZER_MAX_INLINES;) {
 		const struct scope *scope = &scopes->all[id];
-		uint32_t function = scope_function(r, scope, &at);
+		uint32_t function = scope_function(r, scope, &at, r->symbols[address]);
 
 		if (function == NAMES_NONE && !scope->parent)
 			function = symbol_function(r, address, &at);
 		/* Without a name a call cannot be shown; its caller's line is right anyway. */
 		if (function != NAMES_NONE)
 			frames[n++] = (struct names_frame){function, at.line};
-		at = call_position(tables, scope);
+		at = call_position(r, tables, scope);
 		id = scope->parent;
 	}
 	names_set(r->answer, r->asked[address], frames, n);
@@ -295,7 +328,7 @@ static void name_address(struct resolver *r, uint32_t address, const struct scop
 
 static void open_tables(struct tables *t, Dwarf_Die *unit)
 {
-	*t = (struct tables){0};
+	*t = (struct tables){.folder = compiler_folder(unit)};
 	if (dwarf_getsrclines(unit, &t->lines, &t->n_lines))
 		t->n_lines = 0;
 	if (dwarf_getsrcfiles(unit, &t->files, &t->n_files))

@@ -138,7 +138,7 @@ static void name_by_symbols(struct elf_module *m)
 	for (size_t i = 0; i < m->n; i++) {
 		if (!m->symbols[i] || m->answer->addresses[m->asked[i]].count)
 			continue;
-		struct names_frame frame = {names_symbol(m->answer, m->symbols[i], ""), 0};
+		struct names_frame frame = {names_symbol(m->answer, m->symbols[i], 0), 0};
 
 		names_set(m->answer, m->asked[i], &frame, 1);
 	}

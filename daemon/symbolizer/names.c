@@ -142,9 +142,9 @@ void names_describe(
 		function->system_name = 0;
 }
 
-uint32_t names_symbol(struct names *a, const char *raw, const char *file)
+uint32_t names_symbol(struct names *a, const char *raw, uint32_t file)
 {
-	struct symbolizer_function function = {.file = names_string(a, file)};
+	struct symbolizer_function function = {.file = file};
 
 	names_describe(a, &function, raw, NULL);
 	return names_function(a, &function);

@@ -51,8 +51,8 @@ void names_describe(
 	struct names *a, struct symbolizer_function *function, const char *raw, const char *plain);
 /* The id of a function; NAMES_NONE without a name or after a failure. */
 uint32_t names_function(struct names *a, const struct symbolizer_function *function);
-/* The id of a function of which only the raw symbol and perhaps the file ("") are known. */
-uint32_t names_symbol(struct names *a, const char *raw, const char *file);
+/* The id of a function of which only the raw symbol and perhaps the file (a string) are known. */
+uint32_t names_symbol(struct names *a, const char *raw, uint32_t file);
 
 /* Gives an address its frames, innermost first. */
 void names_set(struct names *a, size_t address, const struct names_frame *frames, size_t n_frames);

@@ -35,7 +35,7 @@ static int take_line(struct search *s, struct names *answer, const char *line)
 		if (++s->hits > MAX_HITS)
 			return -E2BIG;
 		if (function == NAMES_NONE)
-			function = names_symbol(answer, line, "");
+			function = names_symbol(answer, line, 0);
 		s->functions[i] = function;
 	}
 	return answer->failed;
