@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "collector/cpus.h"
+#include "collector/sideband_record.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 
@@ -30,8 +31,7 @@ struct sideband {
 	size_t pages, page_size;
 	struct ring *rings;
 	size_t n_rings, capacity;
-	/* One record, when it wraps around the ring's end, and its strings with a NUL behind. */
-	char buffer[UINT16_MAX + 1];
+	_Alignas(8) char buffer[UINT16_MAX + 1]; /* one record */
 };
 
 typedef void (*record_handler)(void *userdata, const struct record *record);
@@ -43,7 +43,7 @@ static int open_event(const struct sideband *s, unsigned cpu)
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE,
 		.config = PERF_COUNT_SW_DUMMY,
-		.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_CPU,
+		.sample_type = SIDEBAND_SAMPLE_TYPE,
 		.sample_id_all = 1,
 		.mmap = 1,
 		.mmap2 = 1,
@@ -181,137 +181,7 @@ int sideband_fd(const struct sideband *s)
 	return s->epoll;
 }
 
-/* ---- records ------------------------------------------------------------------------------ */
-
-/* What sample_id_all puts behind every record, for our sample_type. */
-struct sample_id {
-	uint32_t pid, tid;
-	uint64_t time;
-	uint32_t cpu, reserved;
-};
-
-struct mmap2_record {
-	struct perf_event_header header;
-	uint32_t pid, tid;
-	uint64_t start, length, pgoff;
-	uint32_t major, minor;
-	uint64_t inode, inode_generation;
-	uint32_t prot, flags;
-	char path[];
-};
-
-struct comm_record {
-	struct perf_event_header header;
-	uint32_t pid, tid;
-	char comm[];
-};
-
-struct ksymbol_record {
-	struct perf_event_header header;
-	uint64_t address;
-	uint32_t length;
-	uint16_t type, flags;
-	char name[];
-};
-
-struct lost_record {
-	struct perf_event_header header;
-	uint64_t id, lost;
-};
-
-/* Ids of tasks outside the opener's pid namespace come as 0, of dead ones as -1. */
-static bool valid_id(uint32_t id)
-{
-	return id != 0 && id != UINT32_MAX;
-}
-
-static bool parse_mmap(const struct mmap2_record *m, struct record *out)
-{
-	out->kind = RECORD_MMAP;
-	out->mmap.pid = m->pid;
-	out->mmap.tid = m->tid;
-	out->mmap.start = m->start;
-	out->mmap.length = m->length;
-	out->mmap.offset = m->pgoff;
-	out->mmap.major = m->major;
-	out->mmap.minor = m->minor;
-	out->mmap.inode = m->inode;
-	out->mmap.inode_generation = m->inode_generation;
-	out->mmap.path = m->path;
-	return valid_id(m->pid);
-}
-
-static bool parse_comm(const struct comm_record *c, struct record *out)
-{
-	out->kind = RECORD_COMM;
-	out->comm.pid = c->pid;
-	out->comm.tid = c->tid;
-	out->comm.exec = c->header.misc & PERF_RECORD_MISC_COMM_EXEC;
-	out->comm.comm = c->comm;
-	return valid_id(c->pid) && valid_id(c->tid);
-}
-
-static bool parse_ksymbol(const struct ksymbol_record *k, struct record *out)
-{
-	out->kind = RECORD_KSYMBOL;
-	out->ksymbol.address = k->address;
-	out->ksymbol.length = k->length;
-	out->ksymbol.unregister = k->flags & PERF_RECORD_KSYMBOL_FLAGS_UNREGISTER;
-	out->ksymbol.name = k->name;
-	return true;
-}
-
-/* Bytes that a record of this type has before its string (or its end); 0: not one of ours. */
-static size_t fixed_size(uint32_t type)
-{
-	switch (type) {
-	case PERF_RECORD_MMAP2:
-		return sizeof(struct mmap2_record);
-	case PERF_RECORD_COMM:
-		return sizeof(struct comm_record);
-	case PERF_RECORD_KSYMBOL:
-		return sizeof(struct ksymbol_record);
-	case PERF_RECORD_LOST:
-		return sizeof(struct lost_record);
-	default:
-		return 0;
-	}
-}
-
-/* `data` is a whole record of `size` bytes in the private buffer. 1: `out` is filled in,
- * 0: not for us, -EBADMSG: it contradicts itself. */
-static int parse(char *data, size_t size, struct record *out)
-{
-	const struct perf_event_header *header = (const void *)data;
-	size_t fixed = fixed_size(header->type);
-	struct sample_id id;
-	bool wanted = true;
-
-	if (!fixed)
-		return 0;
-	if (size < fixed + sizeof(id))
-		return -EBADMSG;
-	memcpy(&id, data + size - sizeof(id), sizeof(id));
-	/* The string's padding ends where the id begins: this ends the string in any case. */
-	data[size - sizeof(id)] = '\0';
-	out->time = id.time;
-	switch (header->type) {
-	case PERF_RECORD_MMAP2:
-		wanted = parse_mmap((const void *)data, out);
-		break;
-	case PERF_RECORD_COMM:
-		wanted = parse_comm((const void *)data, out);
-		break;
-	case PERF_RECORD_KSYMBOL:
-		wanted = parse_ksymbol((const void *)data, out);
-		break;
-	case PERF_RECORD_LOST:
-		out->kind = RECORD_LOST;
-		out->lost.count = ((const struct lost_record *)(void *)data)->lost;
-		break;
-	}
-	return wanted;
-}
+/* ---- reading ------------------------------------------------------------------------------ */
 
 /* Copies `size` bytes at `position` out of the ring, around its end. */
 static void ring_copy(
@@ -343,7 +213,7 @@ static void ring_read(struct sideband *s, struct ring *ring, record_handler hand
 		ring_copy(ring, s->page_size, tail, s->buffer, header.size);
 		tail += header.size;
 		struct record record = {};
-		int r = parse(s->buffer, header.size, &record);
+		int r = sideband_parse(s->buffer, header.size, &record);
 		if (r > 0)
 			handler(userdata, &record);
 		else if (r < 0)
