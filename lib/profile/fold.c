@@ -157,6 +157,8 @@ static int compare_folded(const void *a, const void *b)
 static int write_sorted(const struct folder *f, FILE *out)
 {
 	size_t n = strings_count(f->texts);
+	if (!f->sums)
+		return 0; /* no stacks */
 	struct folded *lines = calloc(n, sizeof(*lines));
 	if (!lines)
 		return -ENOMEM;

@@ -28,7 +28,7 @@ static inline int grow_(void **array, size_t count, size_t *capacity, size_t mor
 	return 0;
 }
 
-#define grow(array, count, capacity, more)                                                         \
+#define grow(array, count, capacity, more) \
 	grow_((void **)&(array), (count), &(capacity), (more), sizeof(*(array)))
 
 #endif

@@ -18,7 +18,8 @@ int parse_size(const char *text, uint64_t *out);
 int parse_duration(const char *text, uint64_t *out);
 /* yes/no/true/false/on/off/1/0 */
 int parse_bool(const char *text, bool *out);
-/* A point in time: "2026-11-21 14:00[:30]", "2026-11-21T14:00:30Z", "14:00" (the last one past), "10m ago" or "-10m",
+/* A point in time: "2026-11-21 14:00[:30]", "2026-11-21T14:00:30Z", "14:00" (the last one past),
+ * "10m ago" or "-10m",
  * "@1700000000", "now", "today", "yesterday". Local time unless Z. `now` is what relative forms
  * count from. */
 int parse_time(const char *text, time_t now, time_t *out);

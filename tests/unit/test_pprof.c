@@ -176,11 +176,13 @@ static void test_labels(void **state)
 	profile_free(p);
 }
 
+/* Starts a file that has one sample type. */
+#define BEGIN b = (struct bytes){.n = 0}, put_strings(&b), put_message(&b, 1, 1, U(1), 2, U(2), 0)
+
 static void test_refuses(void **state)
 {
 	struct bytes b;
 	(void)state;
-#define BEGIN b = (struct bytes){.n = 0}, put_strings(&b), put_message(&b, 1, 1, U(1), 2, U(2), 0)
 	b = (struct bytes){.n = 0};
 	assert_refused(&b, "empty");
 	put_number(&b, 12, 1);
@@ -207,6 +209,12 @@ static void test_refuses(void **state)
 	BEGIN;
 	put_message(&b, 2, 2, U(1), 2, U(2), 0);
 	assert_refused(&b, "more values than the file has types (1)");
+}
+
+static void test_refuses_broken_wire_form(void **state)
+{
+	struct bytes b;
+	(void)state;
 	BEGIN;
 	put_number(&b, 9, 5);
 	put_number(&b, 9, 6);
@@ -518,6 +526,7 @@ int main(void)
 		cmocka_unit_test(test_packed),
 		cmocka_unit_test(test_labels),
 		cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_refuses_broken_wire_form),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_empty_profile),
 		cmocka_unit_test(test_truncation),
