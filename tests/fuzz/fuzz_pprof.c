@@ -12,6 +12,7 @@
 
 #include "profile/fold.h"
 #include "profile/pprof.h"
+#include "profile/prune.h"
 #include "profile/select.h"
 #include "report/format.h"
 #include "report/top.h"
@@ -93,6 +94,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_round_trip(p);
 	check_reports(p);
 	check_merge(p);
+	must(profile_prune(p) == 0);
+	must(profile_check(p, why, sizeof(why)) == 0);
+	check_reports(p);
 	profile_free(p);
 	return 0;
 }

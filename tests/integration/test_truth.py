@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a profile says about programs whose truth is known."""
 
+import os
 import shutil
 import subprocess
 import time
@@ -76,8 +77,8 @@ def test_continuous_profile_and_labels(daemon):
     assert abs(taken - 19 * used) < 0.15 * taken + 5, (taken, used)
     assert abs(profile.time_nanos / 1e9 + profile.duration_nanos / 1e9 - time.time()) < 5
     text = "\n".join(profile.comments)
-    for word in ("profd", "kernel", "host"):
-        assert word in text.lower()
+    for word in ("profd ", os.uname().release, os.uname().nodename):
+        assert word in text
 
 
 @pytest.mark.parametrize("depth", [10, 100])
@@ -150,8 +151,8 @@ def test_exec_in_mid_window(daemon):
     mine = profile.select(pid=pid)
     found = profile.cumulative(mine)
     # It burnt 2 s and 3 s, less what other programs took of the CPU.
-    assert 10 <= found["before_exec"] <= 2 * 19 + 4, found
-    assert 15 <= found["after_exec"] <= 3 * 19 + 4, found
+    assert 3 <= found["before_exec"] <= 2 * 19 + 4, found
+    assert 5 <= found["after_exec"] <= 3 * 19 + 4, found
     assert not any({"before_exec", "after_exec"} <= set(s.names) for s in mine)
 
 
@@ -320,10 +321,10 @@ def test_cpp_names(daemon):
     with Program("names-cc", 60) as program:
         profile = daemon.record("--pid", program.pid, "--seconds", 3)
     frames = {f.name: f for s in profile.samples for f in s.frames}
-    assert "void outer::burn_template<long>(long)" in frames
-    assert frames["void outer::burn_template<long>(long)"].system_name.startswith("_ZN5outer")
-    assert any("(anonymous namespace)::Burner::member" in name for name in frames)
-    assert any("{lambda(int)" in name for name in frames)
+    (template,) = [name for name in frames if "outer::burn_template<long>" in name]
+    assert frames[template].system_name.startswith("_ZN5outer13burn_template")
+    assert any("outer::(anonymous namespace)::Burner::member" in name for name in frames), frames
+    assert any("main::{lambda(int)" in name for name in frames), frames
 
 
 RUST = {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * forks RATE SECONDS MS [exec] - starts RATE processes a second, each of which burns MS
- * milliseconds in short_burn() and ends; with `exec` each of them is a program of its own.
+ * milliseconds in short_burn() and ends; with `exec` each of them is a program of its
+ * own (then argv[0] must be a path).
  */
 #include <string.h>
 #include <sys/wait.h>
@@ -30,7 +31,7 @@ static void sleep_until(uint64_t when)
 static void child(char **argv, double ms, int exec)
 {
 	if (exec) {
-		execl("/proc/self/exe", argv[0], "burn", argv[3], NULL);
+		execl(argv[0], argv[0], "burn", argv[3], NULL);
 		_exit(127);
 	}
 	short_burn((uint64_t)(ms * 1e6));

@@ -39,6 +39,7 @@ struct fake {
 	size_t status_padding; /* bytes that make status long */
 	const struct store_entry *entries;
 	size_t n_entries;
+	unsigned listings;
 };
 
 static struct fake fake;
@@ -162,6 +163,7 @@ void store_close(struct store *s)
 
 int store_list(const struct store *s, struct store_entry **out, size_t *n)
 {
+	fake.listings++;
 	*out = (struct store_entry *)fake.entries;
 	*n = fake.n_entries;
 	return 0;

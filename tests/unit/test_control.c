@@ -487,6 +487,23 @@ static void test_limits_of_others(void **state)
 		close_client(b, &clients[i]);
 }
 
+static void test_beginnings_of_others(void **state)
+{
+	struct bed *b = *state;
+	struct client c;
+
+	open_nobody(b, &c);
+	for (size_t i = 0; i < CONTROL_OTHERS_BURST; i++) {
+		expect_ok(b, &c, "{\"op\":\"record\"}");
+		cJSON_Delete(ask(b, &c, "{\"op\":\"stop\"}"));
+		close_fd(wire_take_fd(&c.wire));
+	}
+	expect_refusal(b, &c, "{\"op\":\"record\"}", "as often as is allowed");
+	b->control->others_begin -= 2000000; /* as if two seconds had passed */
+	expect_ok(b, &c, "{\"op\":\"record\"}");
+	close_client(b, &c);
+}
+
 static void test_connection_limit(void **state)
 {
 	struct bed *b = *state;
@@ -583,6 +600,11 @@ static void test_records(void **state)
 	expect_refusal(b, &c, "{\"op\":\"open\"}", "none of your");
 	snprintf(request, sizeof(request), "{\"op\":\"open\",\"path\":\"%s\"}", linked);
 	expect_refusal(b, &c, request, "none of your");
+	assert_int_equal(fake.listings, 1); /* one scan serves all that, until there is news */
+	expect_ok(b, &c, "{\"op\":\"record\"}");
+	cJSON_Delete(ask(b, &c, "{\"op\":\"stop\"}"));
+	expect_ok(b, &c, "{\"op\":\"records\"}");
+	assert_int_equal(fake.listings, 2);
 	close_client(b, &c);
 	unlink(mine);
 	unlink(linked);
@@ -707,6 +729,7 @@ int main(void)
 		TEST(test_rights_of_others),
 		cmocka_unit_test(test_foreign_process),
 		TEST(test_limits_of_others),
+		TEST(test_beginnings_of_others),
 		TEST(test_connection_limit),
 		TEST(test_window),
 		TEST(test_records),
