@@ -10,6 +10,8 @@
 #include "profile/private.h"
 #include "util/cleanup.h"
 
+#define PATTERN_MAX 8192
+
 /* What becomes of a location in a stack. */
 enum fate {
 	FATE_STAYS,
@@ -47,11 +49,24 @@ static bool matches(const regex_t *pattern, const char *text)
 	return regexec(pattern, text, 0, NULL, 0) == 0;
 }
 
+/* The pattern comes from a file of others: no repetition counts, which multiply to any amount of
+ * memory, no back references, which take exponential time, and no deep nesting. */
+static bool is_tame(const char *pattern)
+{
+	if (strlen(pattern) > PATTERN_MAX || strchr(pattern, '{'))
+		return false;
+	for (const char *at = pattern; (at = strchr(at, '\\')) && at[1]; at += 2) {
+		if (at[1] >= '0' && at[1] <= '9')
+			return false;
+	}
+	return true;
+}
+
 /* Compiles "^(pattern)$". False if there is none or it is no regular expression. */
 static bool compile(const struct profile *p, uint32_t pattern, regex_t *out)
 {
 	_cleanup_free_ char *anchored = NULL;
-	if (!pattern)
+	if (!pattern || !is_tame(profile_text(p, pattern)))
 		return false;
 	if (asprintf(&anchored, "^(%s)$", profile_text(p, pattern)) < 0) {
 		anchored = NULL;
