@@ -17,17 +17,23 @@
 #include "control/wire.h"
 #include "privileges.h"
 
-#define CONTROL_MAX_CONNECTIONS		64
-#define CONTROL_MAX_OTHERS		48 /* of users without full rights */
-#define CONTROL_MAX_PER_USER		8  /* of one such user */
-#define CONTROL_MAX_OTHERS_RECORDINGS	4  /* leaves sessions to those with full rights */
+#define CONTROL_MAX_CONNECTIONS	      64
+#define CONTROL_MAX_OTHERS	      48 /* of users without full rights */
+#define CONTROL_MAX_PER_USER	      8	 /* of one such user */
+#define CONTROL_MAX_OTHERS_RECORDINGS 4	 /* leaves sessions to those with full rights */
+/* On one connection; more wait their turn. */
 #define CONTROL_MAX_REQUESTS_PER_SECOND 100
+/* Recordings that users without full rights begin: so many at once, then one a second. */
+#define CONTROL_OTHERS_BURST 8
+/* A scan of a store with a week's windows takes 50 ms: its result serves for so long. */
+#define CONTROL_LISTING_SECONDS 10
 
 /* Requests are not read while something waits, so an answer and the end of a recording are all
  * that can wait. */
 #define CONNECTION_QUEUE 4
 
 struct control;
+struct store_entry;
 
 struct connection {
 	struct connection *next, *prev; /* in control->connections */
@@ -60,6 +66,10 @@ struct control {
 	int fd;
 	sd_event_source *listener;
 	struct connection *connections; /* also those whose client is gone */
+	struct store_entry *listing;	/* of the store; valid while `forget` runs */
+	size_t n_listing;
+	sd_event_source *forget;
+	uint64_t others_begin; /* CLOCK_MONOTONIC, us: up to when beginnings are used up */
 };
 
 /* Sends or queues a message. The message and fd (-1: none) are the callee's. NULL: memory ran
@@ -76,6 +86,8 @@ void operation_run(struct connection *c, const cJSON *message);
 /* The client left: ends its recording or forgets its window. May free c when no recording runs;
  * with one, c is freed when that has ended. */
 void operation_abandon(struct connection *c);
+/* Drops the listing of the store: a new recording is in it, or it has served long enough. */
+void control_forget_listing(struct control *control);
 /* Frees a connection that is in no list of the loop any more. */
 void connection_free(struct connection *c);
 

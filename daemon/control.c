@@ -413,6 +413,7 @@ void control_free(struct control *c)
 	control_close(c);
 	while (c->connections)
 		connection_free(c->connections);
+	control_forget_listing(c);
 	free(c->path);
 	free(c);
 }

@@ -18,7 +18,7 @@
 #define HINT_FULL	"run as root, or join the group profd"
 #define HINT_LOG	"the daemon's log says more: journalctl -u profd"
 /* Keeps the list well below CONTROL_MAX_MESSAGE. */
-#define RECORDS_LISTED 1000
+#define RECORDS_LISTED 500
 
 static cJSON *make_ok(void)
 {
@@ -111,6 +111,7 @@ static void on_recorded(void *userdata, const struct recording_result *result)
 
 	c->recording = NULL;
 	c->progress = sd_event_source_disable_unref(c->progress);
+	control_forget_listing(c->control);
 	if (c->fd < 0) {
 		close_fd(result->fd);
 		connection_free(c);
@@ -147,14 +148,23 @@ static int on_progress(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-static bool others_record_enough(const struct control *control)
+/* Why a user without full rights cannot begin a recording now, or NULL. */
+static const char *find_limit(struct control *control)
 {
 	const struct connection *c;
-	unsigned n = 0;
+	uint64_t now = 0;
+	unsigned running = 0;
 
 	DL_FOREACH (control->connections, c)
-		n += c->recording && !c->peer.full;
-	return n >= CONTROL_MAX_OTHERS_RECORDINGS;
+		running += c->recording && !c->peer.full;
+	if (running >= CONTROL_MAX_OTHERS_RECORDINGS)
+		return "other users record as much as is allowed already";
+	sd_event_now(control->event, CLOCK_MONOTONIC, &now);
+	uint64_t begin = control->others_begin > now ? control->others_begin : now;
+	if (begin - now > (CONTROL_OTHERS_BURST - 1) * USEC_PER_SECOND)
+		return "other users begin recordings as often as is allowed already";
+	control->others_begin = begin + USEC_PER_SECOND;
+	return NULL;
 }
 
 static void announce(struct connection *c)
@@ -173,10 +183,10 @@ static void announce(struct connection *c)
 static void run_record(struct connection *c, const cJSON *message)
 {
 	struct refusal refusal;
+	const char *limit = c->peer.full ? NULL : find_limit(c->control);
 
-	if (!c->peer.full && others_record_enough(c->control)) {
-		connection_refuse(c, "other users record as much as is allowed already",
-			"try again when their recordings have ended, or " HINT_FULL);
+	if (limit) {
+		connection_refuse(c, limit, "try again a little later, or " HINT_FULL);
 		return;
 	}
 	_cleanup_free_ struct request *request = malloc(sizeof(*request));
@@ -244,20 +254,43 @@ static void run_window(struct connection *c, const cJSON *message)
 
 /* ---- records, open ------------------------------------------------------------------------ */
 
-static int list_store(
-	struct connection *c, struct store_entry **entries, size_t *n, char *why, size_t why_size)
+void control_forget_listing(struct control *control)
+{
+	control->forget = sd_event_source_disable_unref(control->forget);
+	store_list_free(control->listing, control->n_listing);
+	control->listing = NULL;
+	control->n_listing = 0;
+}
+
+static int on_forget(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	control_forget_listing(userdata);
+	return 0;
+}
+
+/* Makes sure of control->listing. Every user may ask for it, so it is not made each time. */
+static int list_store(struct control *control, char *why, size_t why_size)
 {
 	struct store *store;
-	int err = store_open(
-		&store, collector_store_path(c->control->collector), false, why, why_size);
 
+	if (control->forget)
+		return 0;
+	int err = store_open(
+		&store, collector_store_path(control->collector), false, why, why_size);
 	if (err)
 		return err;
-	err = store_list(store, entries, n);
-	if (err)
-		snprintf(why, why_size, "the store: %s", strerror(-err));
+	err = store_list(store, &control->listing, &control->n_listing);
 	store_close(store);
-	return err;
+	if (!err) {
+		err = sd_event_add_time_relative(control->event, &control->forget, CLOCK_MONOTONIC,
+			CONTROL_LISTING_SECONDS * USEC_PER_SECOND, USEC_PER_SECOND, on_forget,
+			control);
+		if (err < 0)
+			control_forget_listing(control);
+	}
+	if (err < 0)
+		snprintf(why, why_size, "the store: %s", strerror(-err));
+	return err < 0 ? err : 0;
 }
 
 static bool is_own(const struct connection *c, const struct store_entry *entry)
@@ -280,11 +313,10 @@ static bool add_record(cJSON *records, const struct store_entry *entry)
 
 static void run_records(struct connection *c, const cJSON *message)
 {
-	struct store_entry *entries;
-	size_t n;
+	const struct control *control = c->control;
 	char why[256];
 
-	if (list_store(c, &entries, &n, why, sizeof(why))) {
+	if (list_store(c->control, why, sizeof(why))) {
 		connection_refuse(c, why, HINT_LOG);
 		return;
 	}
@@ -292,37 +324,32 @@ static void run_records(struct connection *c, const cJSON *message)
 	cJSON *records = cJSON_AddArrayToObject(answer, "records");
 	bool whole = records != NULL;
 	size_t listed = 0;
-	for (size_t i = n; whole && i-- > 0 && listed < RECORDS_LISTED;) {
-		if (!is_own(c, &entries[i]))
+	for (size_t i = control->n_listing; whole && i-- > 0 && listed < RECORDS_LISTED;) {
+		if (!is_own(c, &control->listing[i]))
 			continue;
-		whole = add_record(records, &entries[i]);
+		whole = add_record(records, &control->listing[i]);
 		listed++;
 	}
-	store_list_free(entries, n);
 	connection_send(c, if_whole(answer, whole), -1);
 }
 
 /* The path of a client only selects an entry of the list; what is opened is the entry's. */
 static void run_open(struct connection *c, const cJSON *message)
 {
+	const struct control *control = c->control;
 	const char *path = text_of(message, "path");
-	struct store_entry *entries;
-	size_t n;
 	char why[256];
-	int fd = -ENOENT;
+	int fd = -1;
 
-	if (list_store(c, &entries, &n, why, sizeof(why))) {
+	if (list_store(c->control, why, sizeof(why))) {
 		connection_refuse(c, why, HINT_LOG);
 		return;
 	}
-	for (size_t i = 0; i < n; i++) {
-		if (is_own(c, &entries[i]) && !strcmp(entries[i].path, path)) {
-			fd = open(entries[i].path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
-			fd = fd < 0 ? -errno : fd;
-			break;
-		}
+	for (size_t i = 0; i < control->n_listing && fd < 0; i++) {
+		const struct store_entry *entry = &control->listing[i];
+		if (is_own(c, entry) && !strcmp(entry->path, path))
+			fd = open(entry->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
 	}
-	store_list_free(entries, n);
 	if (fd < 0)
 		connection_refuse(c, "this is none of your recordings", "profctl ls lists them");
 	else
