@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sessions.h - profiling sessions and their ledger: the continuous profile and each recording have their
- * own perf events on every CPU, their own rate, their own filter (decided in the kernel) and
+ * sessions.h - profiling sessions and their ledger: the continuous profile and each recording have
+ * their own perf events on every CPU, their own rate, their own filter (decided in the kernel) and
  * their own books.
  *
  * The ledger (DESIGN, promise 2):
@@ -39,8 +39,8 @@ const char *session_lost_name(enum session_lost reason);
 struct ledger {
 	uint64_t ticks, idle, filtered, taken, written, pending;
 	uint64_t lost[LOST_COUNT];
-	uint64_t invisible;		/* part of filtered: outside our pid namespace */
-	uint64_t end[PROFD_END_COUNT];	/* user stacks by how they ended */
+	uint64_t invisible;	       /* part of filtered: outside our pid namespace */
+	uint64_t end[PROFD_END_COUNT]; /* user stacks by how they ended */
 };
 /* a += b, for the totals over sessions. */
 void ledger_add(struct ledger *a, const struct ledger *b);
@@ -54,8 +54,8 @@ struct session_filter {
 	const uint32_t *tids;
 	size_t n_tids;
 	bool children;
-	const char *comm;	/* NULL: any */
-	const char *cgroup;	/* the path as the user gave it (for status), NULL: any */
+	const char *comm;   /* NULL: any */
+	const char *cgroup; /* the path as the user gave it (for status), NULL: any */
 	uint64_t cgroup_id;
 	bool cgroup_is_v1;
 	bool by_uid;
@@ -80,8 +80,8 @@ void sessions_free(struct sessions *s);
  * Returns 0 or -errno with a line in `why`: -EBUSY when all PROFD_MAX_SESSIONS are taken. */
 int sessions_start(struct sessions *s, const struct session_config *config, struct session **out,
 	char *why, size_t why_size);
-/* Disables the events and freezes ticks, idle and the BPF counters. Records of the session can still be in
- * the rings: drain, then call session_release. */
+/* Disables the events and freezes ticks, idle and the BPF counters. Records of the session can
+ * still be in the rings: drain, then call session_release. */
 void session_stop(struct session *session);
 /* Frees the slot; its ledger is added to the totals of ended sessions. */
 void session_release(struct session *session);
@@ -105,7 +105,7 @@ uint64_t session_period_ns(const struct session *session);
 const char *session_filter_text(const struct session *session);
 
 /* The books, called by whoever handles a sample after the ring. */
-void session_count_read(struct session *session);	 /* read from a ring */
+void session_count_read(struct session *session); /* read from a ring */
 void session_count_lost(struct session *session, enum session_lost reason, uint64_t n);
 void session_count_written(struct session *session, uint64_t n);
 

@@ -2,9 +2,9 @@
 /*
  * timeline.h - everything that happened on the host, in order of time.
  *
- * Records come from one BPF ring and one perf side-band ring for each CPU. Each ring is roughly in order,
- * but one child's records can be split over two CPUs. The timeline drains all of them, sorts by
- * time, and hands on what is older than the horizon (drain start less PROFD_SETTLE_NS); younger
+ * Records come from one BPF ring and one perf side-band ring for each CPU. Each ring is roughly in
+ * order, but one child's records can be split over two CPUs. The timeline drains all of them, sorts
+ * by time, and hands on what is older than the horizon (drain start less PROFD_SETTLE_NS); younger
  * records wait for the next drain, so that a record whose writer was interrupted still finds its
  * place. One that comes later than the horizon is handed on at once, out of order, and counted.
  */
