@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/modules.h"
 
-#include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
-#include <sys/auxv.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 /* Without memory an element is not added, and its hh.tbl is NULL. */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 #include <utlist.h>
 
+#include "collector/module.h"
 #include "collector/opener.h"
 #include "util/cleanup.h"
 
@@ -78,69 +73,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
 }
 
-/* ---- one module ----------------------------------------------------------------------------- */
-
-struct module *module_ref(struct module *m)
-{
-	m->references++;
-	return m;
-}
-
-void module_unref(struct module *m)
-{
-	if (!m || --m->references)
-		return;
-	if (m->names_free)
-		m->names_free(m->names);
-	close_fd(m->fd);
-	module_unref(m->same);
-	free(m->path);
-	free(m->real_path);
-	free(m);
-}
-
-static struct module *module_new(enum module_kind kind, const char *path, size_t length)
-{
-	struct module *m = calloc(1, sizeof(*m));
-	if (!m)
-		return NULL;
-	*m = (struct module){.kind = kind, .fd = -1, .references = 1};
-	m->path = strndup(path, length);
-	if (!m->path) {
-		module_unref(m);
-		return NULL;
-	}
-	return m;
-}
-
-static void module_fail(struct module *m, int error)
-{
-	m->state = MODULE_FAILED;
-	m->error = error;
-}
-
-/* Tells who waits that the module's state is final. */
-static void settle(struct module *m)
-{
-	void (*settled)(void *userdata, struct module *module) = m->settled;
-	m->settled = NULL;
-	if (settled)
-		settled(m->settled_userdata, m);
-}
-
-/* Nobody will answer the request for it any more. */
-static void give_up(struct module *m, int error)
-{
-	if (m->state != MODULE_OPENING)
-		return;
-	module_fail(m, error);
-	settle(m);
-}
-
-bool module_is_jit(const struct module *m)
-{
-	return m->kind == MODULE_ANON && m->path[0] == '/';
-}
+/* ---- names of mappings ---------------------------------------------------------------------- */
 
 static bool starts_with(const char *text, const char *prefix)
 {
@@ -152,106 +85,6 @@ static size_t length_without_deleted(const char *path)
 	static const char suffix[] = " (deleted)";
 	size_t n = strlen(path), m = sizeof(suffix) - 1;
 	return n > m && !strcmp(path + n - m, suffix) ? n - m : n;
-}
-
-static void take_identity(struct module *m, const struct stat *st)
-{
-	m->device = st->st_dev;
-	m->inode = st->st_ino;
-	m->size = st->st_size;
-	m->mtime = st->st_mtim;
-	m->ctime = st->st_ctim;
-}
-
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
-static bool same_identity(const struct module *a, const struct module *b)
-{
-	return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-	       same_time(&a->mtime, &b->mtime) && same_time(&a->ctime, &b->ctime);
-}
-
-/* Whether an open module's file still is what was opened. AT_STATX_DONT_SYNC: what the kernel
- * knows, without asking a server that may not answer. */
-static bool is_unchanged(const struct module *m)
-{
-	struct statx now;
-	if (statx(m->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
-		    STATX_SIZE | STATX_MTIME | STATX_CTIME, &now) < 0)
-		return false;
-	return (off_t)now.stx_size == m->size && now.stx_mtime.tv_sec == m->mtime.tv_sec &&
-	       now.stx_mtime.tv_nsec == (uint32_t)m->mtime.tv_nsec &&
-	       now.stx_ctime.tv_sec == m->ctime.tv_sec &&
-	       now.stx_ctime.tv_nsec == (uint32_t)m->ctime.tv_nsec;
-}
-
-/* A deleted file takes its place on the disk as long as it is open. */
-static bool is_deleted(const struct module *m)
-{
-	struct statx now;
-	return m->fd >= 0 &&
-	       statx(m->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_NLINK, &now) == 0 &&
-	       now.stx_nlink == 0;
-}
-
-/* ---- the kernel's own ----------------------------------------------------------------------- */
-
-static struct module *new_kernel(void)
-{
-	struct module *m = module_new(MODULE_KERNEL, "[kernel]", strlen("[kernel]"));
-	if (!m)
-		return NULL;
-	m->fd = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
-	if (m->fd < 0)
-		module_fail(m, -errno);
-	else
-		m->state = MODULE_OPEN;
-	return m;
-}
-
-/* Size of the mapping that starts at `address` in this process; 0: there is none. */
-static uint64_t own_mapping_size(uint64_t address)
-{
-	_cleanup_fclose_ FILE *f = fopen("/proc/self/maps", "re");
-	_cleanup_free_ char *line = NULL;
-	size_t room = 0;
-	while (f && getline(&line, &room, f) > 0) {
-		uint64_t start, end;
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2 && start == address)
-			return end - start;
-	}
-	return 0;
-}
-
-static int copy_vdso(struct module *m, uint64_t *size)
-{
-	uint64_t address = getauxval(AT_SYSINFO_EHDR);
-	*size = address ? own_mapping_size(address) : 0;
-	if (!*size)
-		return -ENOENT;
-	_cleanup_close_ int fd = memfd_create("vdso", MFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ssize_t n = write(fd, (const void *)(uintptr_t)address, (size_t)*size);
-	if (n < 0 || (uint64_t)n != *size)
-		return n < 0 ? -errno : -EIO;
-	m->fd = take_fd(fd);
-	m->state = MODULE_OPEN;
-	return 0;
-}
-
-static struct module *new_vdso(uint64_t *size)
-{
-	struct module *m = module_new(MODULE_VDSO, "[vdso]", strlen("[vdso]"));
-	if (!m)
-		return NULL;
-	int error = copy_vdso(m, size);
-	if (error)
-		module_fail(m, error);
-	return m;
 }
 
 /* A 32-bit program has another vDSO, below 4 GiB; so does a process under another kernel's
@@ -303,8 +136,8 @@ int modules_new(struct modules **out, struct opener *opener)
 		return -ENOMEM;
 	t->opener = opener;
 	t->max_slots = raise_file_limit();
-	t->kernel = new_kernel();
-	t->vdso = new_vdso(&t->vdso_size);
+	t->kernel = module_new_kernel();
+	t->vdso = module_new_vdso(&t->vdso_size);
 	t->anon = module_new(MODULE_ANON, ANON_PATH, strlen(ANON_PATH));
 	if (!t->kernel || !t->vdso || !t->anon) {
 		modules_free(t);
@@ -324,7 +157,7 @@ static void drop_slot(struct slot *s)
 	if (s->opening)
 		opener_cancel(t->opener, s);
 	if (s->module)
-		give_up(s->module, -ECANCELED);
+		module_give_up(s->module, -ECANCELED);
 	module_unref(s->module);
 	free(s);
 }
@@ -332,7 +165,7 @@ static void drop_slot(struct slot *s)
 static void drop_perf_map(struct perf_map *request)
 {
 	DL_DELETE(request->table->perf_maps, request);
-	give_up(request->module, -ECANCELED);
+	module_give_up(request->module, -ECANCELED);
 	module_unref(request->module);
 	free(request);
 }
@@ -361,7 +194,7 @@ static struct module *find_same(struct slot *s)
 	struct slot *other;
 	DL_FOREACH (s->table->by_use, other) {
 		if (other != s && other->module->state == MODULE_OPEN &&
-			same_identity(other->module, s->module))
+			module_same_identity(other->module, s->module))
 			return other->module;
 	}
 	return NULL;
@@ -370,33 +203,26 @@ static struct module *find_same(struct slot *s)
 static void on_opened(void *userdata, int fd, int error, const char *real_path)
 {
 	struct slot *s = userdata;
-	struct module *m = s->module;
-	struct stat st;
+	struct module *m = module_ref(s->module);
 	s->opening = false;
 	s->verified = now_ns();
-	if (!error && fstat(fd, &st) < 0)
-		error = -errno;
+	if (!error)
+		error = module_take_file(m, fd);
 	if (error) {
 		close_fd(fd);
 		if (error == -ENOEXEC)
 			m->kind = MODULE_ANON;
 		module_fail(m, error);
-		settle(m);
-		return;
-	}
-	m->fd = fd;
-	m->state = MODULE_OPEN;
-	m->error = 0;
-	m->real_path = real_path ? strdup(real_path) : NULL;
-	take_identity(m, &st);
-	struct module *same = find_same(s);
-	if (same) {
-		m->same = module_ref(same);
-		s->module = module_ref(same);
 	} else {
-		module_ref(m);
+		m->real_path = real_path ? strdup(real_path) : NULL;
+		m->same = find_same(s);
 	}
-	settle(m);
+	if (m->same) {
+		module_ref(m->same);
+		module_unref(s->module);
+		s->module = module_ref(m->same);
+	}
+	module_settle(m);
 	module_unref(m);
 }
 
@@ -475,7 +301,7 @@ static bool is_other_file(struct slot *s, const struct module_mapping *mapping, 
 	if (s->module->state != MODULE_OPEN || now - s->verified < VERIFY_NS)
 		return false;
 	s->verified = now;
-	return !is_unchanged(s->module);
+	return !module_is_unchanged(s->module);
 }
 
 static bool is_due_again(const struct slot *s, uint64_t now)
@@ -493,7 +319,7 @@ static bool renew(struct slot *s, const struct module_mapping *mapping, uint64_t
 	if (s->opening)
 		opener_cancel(s->table->opener, s);
 	if (s->module)
-		give_up(s->module, -ESTALE);
+		module_give_up(s->module, -ESTALE);
 	module_unref(s->module);
 	s->module = m;
 	s->generation = 0;
@@ -564,20 +390,15 @@ static void on_perf_map(void *userdata, int fd, int error, const char *real_path
 {
 	struct perf_map *request = userdata;
 	struct module *m = request->module;
-	struct stat st;
-	if (!error && fstat(fd, &st) < 0)
-		error = -errno;
+	if (!error)
+		error = module_take_file(m, fd);
 	if (error) {
 		close_fd(fd);
 		module_fail(m, error);
 	} else {
-		m->fd = fd;
-		m->state = MODULE_OPEN;
-		m->error = 0;
-		take_identity(m, &st);
 		m->real_path = real_path ? strdup(real_path) : NULL;
 	}
-	settle(m);
+	module_settle(m);
 	drop_perf_map(request);
 }
 
@@ -625,7 +446,7 @@ void modules_sweep(struct modules *t)
 	DL_FOREACH_SAFE(t->by_use, s, next)
 	{
 		if (s->module->references == 1 && !s->opening &&
-			(now - s->mapped > KEEP_NS || is_deleted(s->module)))
+			(now - s->mapped > KEEP_NS || module_is_deleted(s->module)))
 			drop_slot(s);
 	}
 }
