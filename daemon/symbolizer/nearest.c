@@ -49,6 +49,13 @@ size_t nearest_index(const struct nearest *s, uint64_t start)
 	return low;
 }
 
+/* Nothing without a size reaches across `at`, where a symbol begins or a sized one ends. */
+static void set_fence(struct nearest *s, size_t i, uint64_t at)
+{
+	if (i < s->n && at > s->fence[i])
+		s->fence[i] = at;
+}
+
 int nearest_add(struct nearest *s, const struct nearest_symbol *symbol)
 {
 	size_t i = nearest_index(s, symbol->start);
@@ -56,13 +63,15 @@ int nearest_add(struct nearest *s, const struct nearest_symbol *symbol)
 
 	if (i == s->n)
 		return 0;
-	if (symbol->start > s->fence[i])
-		s->fence[i] = symbol->start;
+	set_fence(s, i, symbol->start);
 	if (!symbol->tag)
 		return 0;
 	if (symbol->end > symbol->start) {
-		if (s->addresses[i] >= symbol->end)
+		if (s->addresses[i] >= symbol->end) {
+			set_fence(s, i, symbol->end);
 			return 0;
+		}
+		set_fence(s, nearest_index(s, symbol->end), symbol->end);
 		r = grow(s->sized, s->n_sized, s->capacity, 1);
 		if (r)
 			return r;

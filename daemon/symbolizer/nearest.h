@@ -31,7 +31,7 @@ struct nearest {
 	struct nearest_symbol *sized; /* those that hold an address */
 	size_t n_sized, capacity;
 	struct nearest_symbol *last; /* n: the unsized one nearest below each address */
-	uint64_t *fence;	     /* n: the highest start of anything at or below each address */
+	uint64_t *fence; /* n: the highest start or sized end at or below each address */
 };
 
 /* 0 or -ENOMEM; nearest_free in any case. */

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+/* Names from ELF and DWARF: this program asks for places in itself whose lines it knows. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "symbolizer/elf_module.h"
+#include "util/cleanup.h"
+
+struct place {
+	uintptr_t address;
+	uint32_t inner, middle, outer; /* lines */
+};
+
+/* The address of the call that returns to the caller, as profilers ask for it. */
+static __attribute__((noinline)) uintptr_t here(void)
+{
+	__asm__ volatile("");
+	return (uintptr_t)__builtin_return_address(0) - 1;
+}
+
+static inline __attribute__((always_inline)) void inner(struct place *p)
+{
+	p->inner = __LINE__, p->address = here();
+	__asm__ volatile("" ::: "memory");
+}
+
+static inline __attribute__((always_inline)) void middle(struct place *p)
+{
+	p->middle = __LINE__, inner(p);
+	__asm__ volatile("" ::: "memory");
+}
+
+static __attribute__((noinline)) void outer(struct place *p)
+{
+	p->outer = __LINE__, middle(p);
+	__asm__ volatile("" ::: "memory");
+}
+
+static int first_object(struct dl_phdr_info *info, size_t size, void *userdata)
+{
+	*(struct dl_phdr_info *)userdata = *info;
+	return 1;
+}
+
+/* Where an address of this program is in its file. */
+static uint64_t file_offset(uintptr_t address)
+{
+	struct dl_phdr_info self;
+
+	dl_iterate_phdr(first_object, &self);
+	for (size_t i = 0; i < self.dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &self.dlpi_phdr[i];
+		uintptr_t start = self.dlpi_addr + ph->p_vaddr;
+
+		if (ph->p_type == PT_LOAD && address >= start && address - start < ph->p_filesz)
+			return address - start + ph->p_offset;
+	}
+	fail_msg("not in this program");
+	return 0;
+}
+
+static int no_file(void *userdata, const char *name)
+{
+	(*(unsigned *)userdata)++;
+	return -1;
+}
+
+struct fixture {
+	struct names answer;
+	unsigned wanted;
+	int error;
+};
+
+static void resolve(struct fixture *f, int fd, const uint64_t *offsets, size_t n, bool symbols_only)
+{
+	struct elf_module_options options = {
+		.symbols_only = symbols_only,
+		.heap_limit = 1 << 20,
+		.want = no_file,
+		.userdata = &f->wanted,
+	};
+
+	f->wanted = 0;
+	assert_int_equal(names_init(&f->answer, offsets, n), 0);
+	f->error = elf_module_resolve(&f->answer, fd, offsets, n, &options);
+}
+
+static const struct symbolizer_function *function(const struct fixture *f, size_t line)
+{
+	return &f->answer.functions[f->answer.lines[line].function];
+}
+
+static void expect_frame(const struct fixture *f, size_t i, const char *name, uint32_t line)
+{
+	const struct symbolizer_function *is = function(f, i);
+	const char *file = f->answer.strings + is->file;
+
+	assert_string_equal(f->answer.strings + is->name, name);
+	assert_int_equal(f->answer.lines[i].line, line);
+	assert_true(is->start_line > 0 && is->start_line < line);
+	assert_int_equal(*file, '/');
+	assert_non_null(strstr(file, "test_symbolizer_elf.c"));
+}
+
+static int open_self(void)
+{
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void inlined_calls_have_lines(void **state)
+{
+	struct place place;
+	struct fixture f;
+	int fd = open_self();
+
+	outer(&place);
+	uint64_t offset = file_offset(place.address);
+
+	resolve(&f, fd, &offset, 1, false);
+	assert_int_equal(f.error, 0);
+	if (!(f.answer.head.flags & SYMBOLIZER_HAS_LINES))
+		skip(); /* built without -g */
+	assert_int_equal(f.answer.addresses[0].count, 3);
+	expect_frame(&f, 0, "inner", place.inner);
+	expect_frame(&f, 1, "middle", place.middle);
+	expect_frame(&f, 2, "outer", place.outer);
+	assert_int_equal(f.wanted, 0);
+	names_free(&f.answer);
+	close(fd);
+}
+
+static void symbols_only_has_no_lines(void **state)
+{
+	struct place place;
+	struct fixture f;
+	int fd = open_self();
+
+	outer(&place);
+	uint64_t offset = file_offset(place.address);
+
+	resolve(&f, fd, &offset, 1, true);
+	assert_int_equal(f.error, 0);
+	assert_int_equal(f.answer.addresses[0].count, 1);
+	assert_string_equal(f.answer.strings + function(&f, 0)->name, "outer");
+	assert_int_equal(f.answer.lines[0].line, 0);
+	assert_int_equal(f.answer.head.flags, 0);
+	names_free(&f.answer);
+	close(fd);
+}
+
+static void segments_and_addresses_are_told(void **state)
+{
+	struct dl_phdr_info self;
+	struct place place;
+	struct fixture f;
+	int fd = open_self();
+
+	outer(&place);
+	dl_iterate_phdr(first_object, &self);
+	uint64_t offsets[] = {file_offset(place.address), UINT64_MAX - 1};
+
+	resolve(&f, fd, offsets, 2, true);
+	assert_true(f.answer.n_segments >= 1);
+	assert_int_equal(f.answer.addresses[0].vaddr, place.address - self.dlpi_addr);
+	/* Beyond the file: no segment, no name, and the offset itself. */
+	assert_int_equal(f.answer.addresses[1].vaddr, UINT64_MAX - 1);
+	assert_int_equal(f.answer.addresses[1].count, 0);
+	names_free(&f.answer);
+	close(fd);
+}
+
+static void other_files_are_refused(void **state)
+{
+	static const uint64_t offset = 16;
+	struct fixture f;
+	int fd = memfd_create("text", MFD_CLOEXEC);
+
+	assert_int_equal(write(fd, "#!/bin/sh\n", 10), 10);
+	resolve(&f, fd, &offset, 1, false);
+	assert_int_equal(f.error, -ENOEXEC);
+	assert_int_equal(f.answer.addresses[0].count, 0);
+	names_free(&f.answer);
+	close(fd);
+}
+
+/* Without DWARF it asks for a debug file by build-id and by link; what it gets is not believed. */
+static void headers_alone_do_no_harm(void **state)
+{
+	static const uint64_t offset = 0x1000;
+	uint8_t head[4096];
+	struct fixture f;
+	int self = open_self(), fd = memfd_create("head", MFD_CLOEXEC);
+
+	assert_int_equal(read(self, head, sizeof(head)), sizeof(head));
+	assert_int_equal(write(fd, head, sizeof(head)), sizeof(head));
+	resolve(&f, fd, &offset, 1, false);
+	assert_int_equal(f.answer.addresses[0].count, 0);
+	assert_int_equal(f.wanted, *f.answer.head.build_id ? 1 : 0);
+	names_free(&f.answer);
+	close(fd);
+	close(self);
+}
+
+/* Changes bytes of this very program, all over, with a seed that is always the same. */
+static void damage_does_no_harm(void **state)
+{
+	int self = open_self(), fd = memfd_create("damaged", MFD_CLOEXEC);
+	struct stat st;
+	uint64_t offsets[64];
+	uint32_t random = 1;
+
+	assert_int_equal(fstat(self, &st), 0);
+	size_t size = (size_t)st.st_size;
+	uint8_t *good = mmap(NULL, size, PROT_READ, MAP_PRIVATE, self, 0);
+
+	assert_ptr_not_equal(good, MAP_FAILED);
+	assert_int_equal(ftruncate(fd, st.st_size), 0);
+	uint8_t *bad = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	assert_ptr_not_equal(bad, MAP_FAILED);
+	uint64_t code = file_offset((uintptr_t)outer);
+
+	for (size_t i = 0; i < 64; i++)
+		offsets[i] = (code & ~4095ULL) + 64 * i;
+	for (unsigned round = 0; round < 30; round++) {
+		struct fixture f;
+
+		memcpy(bad, good, size);
+		for (unsigned i = 0; i < 50; i++) {
+			random = random * 1664525 + 1013904223;
+			bad[64 + (random >> 4) % (size - 64)] = (uint8_t)(random >> 24);
+		}
+		resolve(&f, fd, offsets, 64, false);
+		names_free(&f.answer);
+	}
+	munmap(good, size);
+	munmap(bad, size);
+	close(fd);
+	close(self);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(inlined_calls_have_lines),
+		cmocka_unit_test(symbols_only_has_no_lines),
+		cmocka_unit_test(segments_and_addresses_are_told),
+		cmocka_unit_test(other_files_are_refused),
+		cmocka_unit_test(headers_alone_do_no_harm),
+		cmocka_unit_test(damage_does_no_harm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

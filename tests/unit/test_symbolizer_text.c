@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+/* Names that do not come from ELF: kallsyms, perf-maps, demangling, and the search they share. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "symbolizer/demangle.h"
+#include "symbolizer/kallsyms.h"
+#include "symbolizer/nearest.h"
+#include "symbolizer/perfmap.h"
+
+typedef int (*resolver)(struct names *answer, int fd, const uint64_t *addresses, size_t n);
+
+static int file_with(const char *text)
+{
+	int fd = memfd_create("text", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	return fd;
+}
+
+static const char *name_of(const struct names *a, size_t i)
+{
+	const struct symbolizer_address *address = &a->addresses[i];
+
+	return address->count ? a->strings + a->functions[a->lines[address->first].function].name
+			      : "";
+}
+
+/* Resolves addresses in a text and compares the names. */
+static void expect(resolver resolve, const char *text, const uint64_t *addresses,
+	const char *const *names, size_t n)
+{
+	struct names a;
+	int fd = file_with(text);
+
+	assert_int_equal(names_init(&a, addresses, n), 0);
+	assert_int_equal(resolve(&a, fd, addresses, n), 0);
+	for (size_t i = 0; i < n; i++)
+		assert_string_equal(name_of(&a, i), names[i]);
+	names_free(&a);
+	close(fd);
+}
+
+#define EXPECT(resolve, text, addresses, names) \
+	expect(resolve, text, addresses, names, sizeof(addresses) / sizeof(*(addresses)))
+
+static void kallsyms_is_sorted_and_bounded(void **state)
+{
+	static const char text[] = "ffffffff81002000 t second\n"
+				   "ffffffff81001000 T first\n"
+				   "ffffffff81001800 d data_is_no_code\n"
+				   "ffffffff81003000 T __alias\n"
+				   "ffffffff81003000 T alias\n"
+				   "ffffffff81003000 W weak\n"
+				   "ffffffffc0001000 t do_it\t[mod]\n"
+				   "ffffffffc0002000 t bpf_prog_0123_name\t[bpf]\n"
+				   "not a symbol\n"
+				   "ffffffff81004000 T last";
+	static const uint64_t addresses[] = {0x1000, 0xffffffff81001000, 0xffffffff81001fff,
+		0xffffffff81002000, 0xffffffff81003001, 0xffffffff81004004, 0xffffffff91004004,
+		0xffffffffc0001fff, 0xffffffffc0002010, 0xffffffffff000000};
+	static const char *const names[] = {"", "first", "first", "second", "alias", "last", "",
+		"do_it [mod]", "bpf_prog_0123_name", ""};
+
+	EXPECT(kallsyms_resolve, text, addresses, names);
+}
+
+static void hidden_kallsyms_are_refused(void **state)
+{
+	static const uint64_t address[] = {0xffffffff81001000};
+	struct names a;
+	int fd = file_with("0000000000000000 T first\n0000000000000000 T second\n");
+
+	assert_int_equal(names_init(&a, address, 1), 0);
+	assert_int_equal(kallsyms_resolve(&a, fd, address, 1), -EPERM);
+	names_free(&a);
+	close(fd);
+}
+
+static void later_lines_of_a_perf_map_win(void **state)
+{
+	static const char text[] = "1000 100 old function\n"
+				   "1080 10 replaced\n"
+				   "zzzz 10 nonsense\n"
+				   "2000\n"
+				   "2000 10\n"
+				   "ffffffffffffff00 ffff beyond the end\n"
+				   "1ffffffffffffffff 10 too large\n"
+				   "3000 0 empty\n"
+				   "1080 8 new function\n"
+				   "4000 10 _ZN3foo3barEv\n"
+				   "5000 20 no newline";
+	static const uint64_t addresses[] = {
+		0xfff, 0x1000, 0x1080, 0x1088, 0x10ff, 0x1100, 0x2000, 0x3000, 0x4000, 0x501f};
+	static const char *const names[] = {"", "old function", "new function", "replaced",
+		"old function", "", "", "", "foo::bar", "no newline"};
+
+	EXPECT(perfmap_resolve, text, addresses, names);
+}
+
+static void long_lines_are_cut(void **state)
+{
+	static const uint64_t addresses[] = {0x1000, 0x2000};
+	size_t size = 200000;
+	char *text = malloc(size + 64);
+	struct names a;
+
+	assert_non_null(text);
+	strcpy(text, "1000 10 ");
+	memset(text + 8, 'x', size);
+	strcpy(text + 8 + size, "\n2000 10 next\n");
+	int fd = file_with(text);
+
+	assert_int_equal(names_init(&a, addresses, 2), 0);
+	assert_int_equal(perfmap_resolve(&a, fd, addresses, 2), 0);
+	assert_true(strlen(name_of(&a, 0)) > 10000);
+	assert_true(strlen(name_of(&a, 0)) < SYMBOLIZER_MAX_NAME);
+	assert_string_equal(name_of(&a, 1), "next");
+	names_free(&a);
+	close(fd);
+	free(text);
+}
+
+static void names_are_demangled(void **state)
+{
+	static const char *const cases[][2] = {
+		{"_ZN5outer13burn_templateIlEEvT_", "outer::burn_template<long>"},
+		{"_ZNK12_GLOBAL__N_16Burner6memberEi", "(anonymous namespace)::Burner::member"},
+		{"_ZN3foo3barEv.isra.0.cold", "foo::bar"},
+		{"_ZN3foo3barEv.llvm.1234567", "foo::bar"},
+		{"_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE", "core::fmt::Write::write_fmt"},
+		{"_RNvC6_123foo3bar", "123foo::bar"},
+		{"plain.constprop.0", "plain"},
+		{"plain.part.12.cold", "plain"},
+		/* These are not mangled, and not clones. */
+		{"main", NULL},
+		{"main.main", NULL},
+		{"golang.org/x/net/http2.(*Framer).ReadFrame", NULL},
+		{"foo.colder", NULL},
+		{"foo.cold.bar", NULL},
+		{"_Znonsense", NULL},
+		{"_Z", NULL},
+		{"", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct demangled name;
+		bool other = demangle(&name, cases[i][0]);
+
+		assert_int_equal(other, cases[i][1] != NULL);
+		if (other)
+			assert_string_equal(name.text, cases[i][1]);
+		demangled_free(&name);
+	}
+}
+
+/* Each type is a pair of the type before: a name of 200 bytes that stands for megabytes. */
+static void exploding_names_are_cut(void **state)
+{
+	static const char raw[] =
+		"_Z1fI1XIiiES0_IS1_S1_ES0_IS2_S2_ES0_IS3_S3_ES0_IS4_S4_ES0_IS5_S5_E"
+		"S0_IS6_S6_ES0_IS7_S7_ES0_IS8_S8_ES0_IS9_S9_ES0_ISA_SA_ES0_ISB_SB_E"
+		"S0_ISC_SC_ES0_ISD_SD_ES0_ISE_SE_ES0_ISF_SF_EEvv";
+	struct demangled name;
+
+	assert_true(demangle(&name, raw));
+	assert_true(name.length > 10000);
+	assert_true(name.length < SYMBOLIZER_MAX_NAME);
+	demangled_free(&name);
+}
+
+static void innermost_symbol_wins(void **state)
+{
+	static const uint64_t addresses[] = {5, 15, 25, 45, 55, 65, 75, 95};
+	static const char *const names[] = {
+		"outer", "inner", "outer", "outer", NULL, "asm", NULL, NULL};
+	static const struct nearest_symbol symbols[] = {
+		{60, 60, 70, 0, "asm"}, /* reaches to 70 */
+		{0, 50, 100, 0, "worse"},
+		{0, 50, 100, 9, "outer"},
+		{10, 20, 100, 0, "inner"},
+		{30, 30, 100, 0, "label in outer"},
+		{80, 80, 100, 0, "hidden by the next"},
+		{90, 92, 100, 0, "sized, and over"},
+	};
+	struct nearest_symbol found[8];
+	struct nearest search;
+
+	assert_int_equal(nearest_init(&search, addresses, 8), 0);
+	for (size_t i = 0; i < sizeof(symbols) / sizeof(*symbols); i++)
+		assert_int_equal(nearest_add(&search, &symbols[i]), 0);
+	nearest_finish(&search, found);
+	for (size_t i = 0; i < 8; i++) {
+		if (names[i])
+			assert_string_equal(found[i].tag, names[i]);
+		else
+			assert_null(found[i].tag);
+	}
+	nearest_free(&search);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(kallsyms_is_sorted_and_bounded),
+		cmocka_unit_test(hidden_kallsyms_are_refused),
+		cmocka_unit_test(later_lines_of_a_perf_map_win),
+		cmocka_unit_test(long_lines_are_cut),
+		cmocka_unit_test(names_are_demangled),
+		cmocka_unit_test(exploding_names_are_cut),
+		cmocka_unit_test(innermost_symbol_wins),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
