@@ -18,6 +18,9 @@ struct store {
 	int lock; /* -1: opened for reading */
 	gid_t group;
 	unsigned counter; /* of temporary files */
+	/* Of the last clean-up: when (CLOCK_MONOTONIC s, 0: never), to which limits, and what was
+	 * written since (bytes). */
+	uint64_t retained, max_age, max_size, written;
 };
 
 /* "cpu": lower case letters and digits, and not the folder of recordings. */

@@ -411,6 +411,9 @@ int store_commit(struct store_file *f, char *path, size_t path_size)
 		store_abort(f);
 		return r;
 	}
+	struct stat st;
+	if (fstat(f->fd, &st) == 0)
+		f->store->written += (uint64_t)st.st_size;
 	if (fsync(f->dir) < 0 && errno != EINVAL) {
 		r = -errno;
 		unlinkat(f->dir, f->name, 0);
@@ -472,5 +475,7 @@ int store_write_activity(struct store *s, const char *path, const char *text, si
 		r = -errno;
 	if (r < 0)
 		unlinkat(dir, tmp, 0);
+	else
+		s->written += size;
 	return r;
 }

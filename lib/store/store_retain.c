@@ -85,22 +85,45 @@ static int sweep_type(void *userdata, int folder, const char *name)
 	return store_each(fd, sweep_date, NULL);
 }
 
-int store_retain(struct store *s, uint64_t max_age, uint64_t max_size)
+/* A week of windows is 20,000 files to look at: 40 ms, too much for every minute. */
+#define RETAIN_PERIOD	600 /* s */
+#define RETAIN_FRACTION 64
+
+static bool is_due(struct store *s, uint64_t now, uint64_t max_age, uint64_t max_size)
+{
+	uint64_t period = RETAIN_PERIOD;
+	if (!s->retained || s->max_age != max_age || s->max_size != max_size)
+		return true;
+	if (max_age && max_age / RETAIN_FRACTION < period)
+		period = max_age / RETAIN_FRACTION;
+	return now - s->retained >= period || (max_size && s->written > max_size / RETAIN_FRACTION);
+}
+
+/* Sets each entry's size to that of the profile and its activity. */
+static int add_up(struct store_entry *entries, size_t n, uint64_t *total)
+{
+	*total = 0;
+	for (size_t i = 0; i < n; i++) {
+		int r = bytes_of(&entries[i], &entries[i].size);
+		if (r < 0)
+			return r;
+		*total += entries[i].size;
+	}
+	return 0;
+}
+
+/* The number deleted, or -errno. */
+static int delete_oldest(struct store *s, uint64_t max_age, uint64_t max_size)
 {
 	struct store_entry *entries;
 	size_t n;
+	uint64_t total;
+	time_t now = time(NULL);
+	int deleted = 0;
 	int r = store_list(s, &entries, &n);
 	if (r < 0)
 		return r;
-	uint64_t total = 0;
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		uint64_t bytes;
-		r = bytes_of(&entries[i], &bytes);
-		if (r == 0)
-			total += entries[i].size = bytes;
-	}
-	time_t now = time(NULL);
-	int deleted = 0;
+	r = add_up(entries, n, &total);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		time_t end = end_of(&entries[i]);
 		bool old = max_age && end < now && (uint64_t)(now - end) > max_age;
@@ -113,7 +136,22 @@ int store_retain(struct store *s, uint64_t max_age, uint64_t max_size)
 		}
 	}
 	store_list_free(entries, n);
-	if (r == 0)
-		r = store_each(s->dir, sweep_type, NULL);
 	return r < 0 ? r : deleted;
+}
+
+int store_retain(struct store *s, uint64_t max_age, uint64_t max_size)
+{
+	struct timespec now = {0};
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!is_due(s, (uint64_t)now.tv_sec, max_age, max_size))
+		return 0;
+	int deleted = delete_oldest(s, max_age, max_size);
+	int r = deleted < 0 ? deleted : store_each(s->dir, sweep_type, NULL);
+	if (r < 0)
+		return r;
+	s->retained = (uint64_t)now.tv_sec;
+	s->max_age = max_age;
+	s->max_size = max_size;
+	s->written = 0;
+	return deleted;
 }

@@ -411,6 +411,29 @@ static void test_retain_sweeps_orphans(void **state)
 	store_close(s);
 }
 
+/* Looking at a full store is dear: not before there is reason to. */
+static void test_retain_looks_when_due(void **state)
+{
+	struct store *s = open_store();
+	(void)state;
+	char *old = write_window(s, "cpu", START - 400 * 86400, 10);
+	assert_int_equal(store_retain(s, 0, 640), 0);
+	/* Ten bytes are a 64th, not more. */
+	char *next = write_window(s, "cpu", START - 399 * 86400, 10);
+	assert_int_equal(unlink(old), 0);
+	assert_int_equal(store_retain(s, 0, 640), 0);
+	assert_true(exists(at("store/cpu/2025-10-17")));
+	free(write_window(s, "cpu", START - 398 * 86400, 1));
+	assert_int_equal(store_retain(s, 0, 640), 0);
+	assert_false(exists(at("store/cpu/2025-10-17")));
+	/* Other limits hold at once. */
+	assert_int_equal(store_retain(s, 86400, 640), 2);
+	assert_false(exists(next));
+	free(old);
+	free(next);
+	store_close(s);
+}
+
 /* Files of others and what is being written survive. */
 static void test_retain_touches_nothing_else(void **state)
 {
@@ -449,6 +472,7 @@ int main(void)
 		TEST(test_retain_by_age),
 		TEST(test_retain_by_size),
 		TEST(test_retain_sweeps_orphans),
+		TEST(test_retain_looks_when_due),
 		TEST(test_retain_touches_nothing_else),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
