@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The collector's side of symbolization, with the real symbolizer in its sandbox: helpers are this
+ * program itself, started with --helper. PROFD_TEST_SYMBOLIZER makes it misbehave.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "collector/helper.h"
+#include "collector/opener.h"
+#include "collector/symbol_answer.h"
+#include "collector/symbols.h"
+#include "symbolizer/sandbox.h"
+#include "symbolizer/stream.h"
+#include "util/log.h"
+
+#define MEMORY (64u << 20)
+
+__attribute__((noinline)) void known_function(void);
+void known_function(void)
+{
+	__asm__ volatile("nop; nop; nop");
+}
+
+struct world {
+	sd_event *event;
+	struct opener *opener;
+	struct symbolizer *symbolizer;
+	struct module module;
+	/* of the last answer */
+	unsigned answers;
+	int error;
+	char name[128];
+	size_t n_addresses;
+	uint32_t count;
+};
+
+static int first_object(struct dl_phdr_info *info, size_t size, void *userdata)
+{
+	*(struct dl_phdr_info *)userdata = *info;
+	return 1;
+}
+
+static uint64_t file_offset(uintptr_t address)
+{
+	struct dl_phdr_info self;
+
+	dl_iterate_phdr(first_object, &self);
+	for (size_t i = 0; i < self.dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &self.dlpi_phdr[i];
+		uintptr_t start = self.dlpi_addr + ph->p_vaddr;
+
+		if (ph->p_type == PT_LOAD && address >= start && address - start < ph->p_filesz)
+			return address - start + ph->p_offset;
+	}
+	fail_msg("not in this program");
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct stat st;
+
+	assert_non_null(w);
+	unsetenv("PROFD_TEST_SYMBOLIZER");
+	assert_true(sd_event_new(&w->event) >= 0);
+	assert_int_equal(opener_new(&w->opener, w->event, ""), 0);
+	assert_int_equal(symbolizer_new(&w->symbolizer, w->event, w->opener, MEMORY), 0);
+	w->module = (struct module){
+		.kind = MODULE_FILE,
+		.state = MODULE_OPEN,
+		.fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC),
+		.path = (char *)"/nowhere/program",
+		.references = 1000,
+	};
+	assert_int_equal(fstat(w->module.fd, &st), 0);
+	w->module.device = st.st_dev;
+	w->module.inode = st.st_ino;
+	w->module.size = st.st_size;
+	w->module.mtime = st.st_mtim;
+	*state = w;
+	return 0;
+}
+
+static void drop_module(struct world *w)
+{
+	if (w->module.names)
+		w->module.names_free(w->module.names);
+	w->module.names = NULL;
+	close(w->module.fd);
+}
+
+static int tear_down(void **state)
+{
+	struct world *w = *state;
+
+	symbolizer_free(w->symbolizer);
+	opener_free(w->opener);
+	drop_module(w);
+	sd_event_unref(w->event);
+	free(w);
+	return 0;
+}
+
+static void answered(
+	void *userdata, struct module *module, int error, const struct symbols *symbols)
+{
+	struct world *w = userdata;
+
+	w->answers++;
+	w->error = error;
+	w->n_addresses = symbols->n_addresses;
+	w->count = symbols->n_addresses ? symbols->addresses[0].count : 0;
+	w->name[0] = '\0';
+	if (w->count)
+		snprintf(w->name, sizeof(w->name), "%s",
+			symbols->functions[symbols->lines[symbols->addresses[0].first].function]
+				.name);
+}
+
+static void ask(struct world *w, const uint64_t *offsets, size_t n)
+{
+	unsigned before = w->answers;
+
+	assert_int_equal(symbolizer_resolve(w->symbolizer, &w->module, offsets, n, answered, w), 0);
+	for (unsigned i = 0; w->answers == before; i++) {
+		assert_true(i < 1000);
+		assert_true(sd_event_run(w->event, 30 * 1000 * 1000) > 0);
+	}
+	assert_int_equal(w->n_addresses, n);
+}
+
+static void ask_known(struct world *w)
+{
+	uint64_t offset = file_offset((uintptr_t)known_function);
+
+	ask(w, &offset, 1);
+}
+
+static void names_come_once(void **state)
+{
+	struct world *w = *state;
+
+	ask_known(w);
+	assert_int_equal(w->error, 0);
+	assert_string_equal(w->name, "known_function");
+	assert_true(symbolizer_stats(w->symbolizer).cache_bytes > 0);
+
+	/* The second time nobody is asked: the answer is there before the call returns. */
+	uint64_t offset = file_offset((uintptr_t)known_function);
+
+	symbolizer_idle(w->symbolizer);
+	setenv("PROFD_TEST_SYMBOLIZER", "crash", 1);
+	assert_int_equal(symbolizer_resolve(w->symbolizer, &w->module, &offset, 1, answered, w), 0);
+	assert_int_equal(w->answers, 2);
+	assert_string_equal(w->name, "known_function");
+	assert_int_equal(symbolizer_stats(w->symbolizer).cache_hits, 1);
+	assert_int_equal(symbolizer_stats(w->symbolizer).crashes, 0);
+}
+
+static void the_filter_is_in_force(void **state)
+{
+	struct world *w = *state;
+
+	ask_known(w);
+#if defined(__SANITIZE_ADDRESS__)
+	assert_false(symbolizer_stats(w->symbolizer).seccomp);
+#else
+	assert_true(symbolizer_stats(w->symbolizer).seccomp);
+#endif
+}
+
+/* The symbolizer dies of DWARF: symbol tables are tried, and nothing else from then on. */
+static void a_crash_costs_lines_first(void **state)
+{
+	struct world *w = *state;
+
+	setenv("PROFD_TEST_SYMBOLIZER", "crash-dwarf", 1);
+	ask_known(w);
+	assert_int_equal(w->error, 0);
+	assert_string_equal(w->name, "known_function");
+	assert_int_equal(symbolizer_stats(w->symbolizer).crashes, 1);
+	assert_int_equal(symbolizer_stats(w->symbolizer).bad_modules, 1);
+
+	/* The same file, opened again, is known. */
+	w->module.names_free(w->module.names);
+	w->module.names = NULL;
+	ask_known(w);
+	assert_string_equal(w->name, "known_function");
+	assert_int_equal(symbolizer_stats(w->symbolizer).crashes, 1);
+}
+
+static void expect_given_up(struct world *w, const char *how)
+{
+	setenv("PROFD_TEST_SYMBOLIZER", how, 1);
+	ask_known(w);
+	assert_true(w->error < 0);
+	assert_int_equal(w->count, 0);
+	assert_int_equal(symbolizer_stats(w->symbolizer).bad_modules, 1);
+
+	/* It is not asked about this one again, but about others. */
+	struct symbolizer_stats before = symbolizer_stats(w->symbolizer);
+
+	ask_known(w);
+	assert_true(w->error < 0);
+	assert_int_equal(symbolizer_stats(w->symbolizer).crashes, before.crashes);
+	unsetenv("PROFD_TEST_SYMBOLIZER");
+	w->module.names_free(w->module.names);
+	w->module.names = NULL;
+	w->module.inode++;
+	ask_known(w);
+	assert_string_equal(w->name, "known_function");
+}
+
+static void a_module_that_kills_is_given_up(void **state)
+{
+	struct world *w = *state;
+
+	expect_given_up(w, "crash");
+	assert_int_equal(symbolizer_stats(w->symbolizer).crashes, 2);
+}
+
+static void broken_answers_are_refused(void **state)
+{
+	struct world *w = *state;
+
+	expect_given_up(w, "nonsense");
+	assert_int_equal(symbolizer_stats(w->symbolizer).refused_answers, 2);
+}
+
+static void wants_are_checked(void **state)
+{
+	expect_given_up(*state, "want-path");
+}
+
+static void endless_wants_are_refused(void **state)
+{
+	expect_given_up(*state, "want-forever");
+}
+
+static void no_file_is_an_error_with_addresses(void **state)
+{
+	struct world *w = *state;
+
+	close(w->module.fd);
+	w->module.fd = -1;
+	w->module.state = MODULE_FAILED;
+	w->module.error = -EACCES;
+	ask_known(w);
+	assert_int_equal(w->error, -EACCES);
+	assert_int_equal(w->count, 0);
+}
+
+static void a_file_that_opens_later_is_waited_for(void **state)
+{
+	struct world *w = *state;
+	uint64_t offset = file_offset((uintptr_t)known_function);
+
+	w->module.state = MODULE_OPENING;
+	assert_int_equal(symbolizer_resolve(w->symbolizer, &w->module, &offset, 1, answered, w), 0);
+	assert_int_equal(w->answers, 0);
+	assert_non_null(w->module.settled);
+
+	void (*settled)(void *, struct module *) = w->module.settled;
+
+	w->module.settled = NULL;
+	w->module.state = MODULE_OPEN;
+	settled(w->module.settled_userdata, &w->module);
+	while (!w->answers)
+		assert_true(sd_event_run(w->event, 30 * 1000 * 1000) > 0);
+	assert_string_equal(w->name, "known_function");
+}
+
+static void kernel_names_can_be_forgotten(void **state)
+{
+	struct world *w = *state;
+	static const char before[] = "ffffffff81001000 T one\nffffffffc0001000 t gone\t[bpf]\n";
+	static const char after[] = "ffffffff81001000 T one\nffffffffc0001000 t come\t[bpf]\n";
+	static const uint64_t address = 0xffffffffc0001010;
+
+	close(w->module.fd);
+	w->module.fd = memfd_create("kallsyms", MFD_CLOEXEC);
+	w->module.kind = MODULE_KERNEL;
+	assert_int_equal(pwrite(w->module.fd, before, sizeof(before) - 1, 0), sizeof(before) - 1);
+	ask(w, &address, 1);
+	assert_string_equal(w->name, "gone");
+	assert_int_equal(pwrite(w->module.fd, after, sizeof(after) - 1, 0), sizeof(after) - 1);
+	ask(w, &address, 1);
+	assert_string_equal(w->name, "gone");
+	symbolizer_forget_kernel(w->symbolizer, 0xffffffffc0001000, 0x100);
+	ask(w, &address, 1);
+	assert_string_equal(w->name, "come");
+}
+
+static void a_perf_map_that_grows_is_read_again(void **state)
+{
+	struct world *w = *state;
+	static const uint64_t address = 0x2008;
+
+	close(w->module.fd);
+	w->module.fd = memfd_create("perf.map", MFD_CLOEXEC);
+	w->module.kind = MODULE_PERF_MAP;
+	assert_int_equal(write(w->module.fd, "1000 10 a\n", 10), 10);
+	ask(w, &address, 1);
+	assert_int_equal(w->count, 0);
+	assert_int_equal(write(w->module.fd, "2000 10 b\x01\n", 11), 11);
+	ask(w, &address, 1);
+	assert_string_equal(w->name, "b?"); /* and no control character */
+}
+
+/* More than fits in one request. */
+static void many_addresses_go_in_parts(void **state)
+{
+	struct world *w = *state;
+	size_t n = SYMBOLIZER_MAX_OFFSETS + 1000;
+	uint64_t *offsets = calloc(n, sizeof(*offsets));
+
+	assert_non_null(offsets);
+	for (size_t i = 0; i < n; i++)
+		offsets[i] = file_offset((uintptr_t)known_function) + i;
+	ask(w, offsets, n);
+	assert_int_equal(w->error, 0);
+	assert_string_equal(w->name, "known_function");
+	assert_true(symbolizer_stats(w->symbolizer).cache_bytes <= 8u << 20);
+	free(offsets);
+}
+
+static void open_requests_are_cancelled(void **state)
+{
+	struct world *w = *state;
+	uint64_t offset = 1;
+
+	assert_int_equal(symbolizer_resolve(w->symbolizer, &w->module, &offset, 1, answered, w), 0);
+	assert_int_equal(symbolizer_resolve(w->symbolizer, &w->module, &offset, 1, answered, w), 0);
+	symbolizer_free(w->symbolizer);
+	w->symbolizer = NULL;
+	assert_int_equal(w->answers, 2);
+	assert_int_equal(w->error, -ECANCELED);
+}
+
+static void answers_are_checked(void **state)
+{
+	struct {
+		struct symbolizer_answer head;
+		struct symbolizer_segment segment;
+		struct symbolizer_address address;
+		struct symbolizer_function function;
+		struct symbolizer_line line;
+		char strings[8];
+	} good = {.head = {.n_segments = 1,
+			  .n_addresses = 1,
+			  .n_functions = 1,
+			  .n_lines = 1,
+			  .n_strings = 8,
+			  .build_id = "00ff"},
+		.address = {.first = 0, .count = 1},
+		.function = {.name = 1},
+		.strings = "\0name\0\0"},
+	  bad;
+	struct symbol_answer a;
+
+	assert_int_equal(symbol_answer_check(&a, &good, sizeof(good), 1), 0);
+	assert_int_equal(symbol_answer_check(&a, &good, sizeof(good), 2), -EBADMSG);
+	assert_int_equal(symbol_answer_check(&a, &good, sizeof(good) - 1, 1), -EBADMSG);
+	assert_int_equal(symbol_answer_check(&a, &good, 3, 1), -EBADMSG);
+#define REFUSED(change)                                                                    \
+	do {                                                                               \
+		bad = good;                                                                \
+		change;                                                                    \
+		assert_int_equal(symbol_answer_check(&a, &bad, sizeof(bad), 1), -EBADMSG); \
+	} while (0)
+	REFUSED(bad.head.n_segments = 1000);
+	REFUSED(bad.head.n_lines = UINT32_MAX);
+	REFUSED(bad.head.n_strings = 7);
+	REFUSED(bad.head.error = 1);
+	REFUSED(bad.head.build_id[0] = 'g');
+	REFUSED(memset(bad.head.build_id, 'a', sizeof(bad.head.build_id)));
+	REFUSED(bad.address.count = 2);
+	REFUSED(bad.address.first = 2);
+	REFUSED(bad.function.name = 8);
+	REFUSED(bad.function.name = 0);
+	REFUSED(bad.function.file = 8);
+	REFUSED(bad.function.start_line = UINT32_MAX);
+	REFUSED(bad.line.function = 1);
+	REFUSED(bad.strings[7] = 'x');
+	REFUSED(bad.strings[0] = 'x');
+	REFUSED(bad.segment.vaddr = UINT64_MAX; bad.segment.memsz = 2);
+}
+
+/* ---- the helper ----------------------------------------------------------------------------- */
+
+static void say(uint32_t type, const void *data, uint32_t size)
+{
+	struct symbolizer_head head = {type, size};
+
+	stream_write(HELPER_SOCKET, &head, sizeof(head));
+	stream_write(HELPER_SOCKET, data, size);
+}
+
+/* Reads one request; exits when there are no more. */
+static struct symbolizer_request next_request(void)
+{
+	struct symbolizer_head head;
+	struct symbolizer_request request;
+	char rest[64];
+
+	if (stream_read(HELPER_SOCKET, &head, sizeof(head), NULL) ||
+		stream_read(HELPER_SOCKET, &request, sizeof(request), NULL) ||
+		stream_read(HELPER_SOCKET, rest, head.size - sizeof(request), NULL))
+		_exit(0);
+	return request;
+}
+
+/* Looks at the request without taking it: the real symbolizer may have to answer it. */
+static bool symbols_only(void)
+{
+	struct {
+		struct symbolizer_head head;
+		struct symbolizer_request request;
+	} peeked;
+
+	if (recv(HELPER_SOCKET, &peeked, sizeof(peeked), MSG_PEEK | MSG_WAITALL) !=
+		(ssize_t)sizeof(peeked))
+		_exit(0);
+	return peeked.request.symbols_only;
+}
+
+static int misbehave(const char *how, const char *memory)
+{
+	static const struct symbolizer_answer nonsense = {.n_lines = 7};
+
+	if (!strcmp(how, "crash-dwarf")) {
+		if (!symbols_only())
+			_exit(SYMBOLIZER_EXIT_MEMORY);
+		return symbolizer_main(memory);
+	}
+	next_request();
+	if (!strcmp(how, "nonsense"))
+		say(SYMBOLIZER_ANSWER, &nonsense, sizeof(nonsense));
+	else if (!strcmp(how, "want-path"))
+		say(SYMBOLIZER_WANT, "../etc/shadow", 13);
+	while (!strcmp(how, "want-forever")) {
+		struct symbolizer_head head;
+
+		say(SYMBOLIZER_WANT, "no-such-file", 12);
+		if (stream_read(HELPER_SOCKET, &head, sizeof(head), NULL))
+			_exit(0);
+	}
+	if (!strcmp(how, "crash"))
+		_exit(1);
+	pause();
+	return 0;
+}
+
+static int helper(char **argv)
+{
+	const char *how = getenv("PROFD_TEST_SYMBOLIZER");
+
+	if (!strcmp(argv[2], "opener"))
+		return opener_main(argv[3]);
+	return how ? misbehave(how, argv[3]) : symbolizer_main(argv[3]);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(names_come_once),
+		TEST(the_filter_is_in_force),
+		TEST(a_crash_costs_lines_first),
+		TEST(a_module_that_kills_is_given_up),
+		TEST(broken_answers_are_refused),
+		TEST(wants_are_checked),
+		TEST(endless_wants_are_refused),
+		TEST(no_file_is_an_error_with_addresses),
+		TEST(a_file_that_opens_later_is_waited_for),
+		TEST(kernel_names_can_be_forgotten),
+		TEST(a_perf_map_that_grows_is_read_again),
+		TEST(many_addresses_go_in_parts),
+		TEST(open_requests_are_cancelled),
+		cmocka_unit_test(answers_are_checked),
+	};
+
+	if (argc > 2 && !strcmp(argv[1], "--helper"))
+		return helper(argv);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
