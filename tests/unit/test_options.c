@@ -208,20 +208,20 @@ static void test_distance(void **state)
 	assert_int_equal(name_distance(long_name, "b"), 63);
 }
 
+static const struct command *const COMMANDS[] = {&COMMAND_RECORD, &COMMAND_EXPORT, &COMMAND_TOP,
+	&COMMAND_LS, &COMMAND_STATUS, &COMMAND_MERGE, NULL};
+
 /* Whatever a command has, its --help names it, within the width of a terminal. */
 static void test_help_is_complete(void **state)
 {
-	static const struct command *const commands[] = {&COMMAND_RECORD, &COMMAND_EXPORT,
-		&COMMAND_TOP, &COMMAND_LS, &COMMAND_STATUS, &COMMAND_MERGE};
-
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+	for (const struct command *const *c = COMMANDS; *c; c++) {
 		char *text = NULL;
 		size_t size = 0;
 		FILE *out = open_memstream(&text, &size);
 		assert_non_null(out);
-		command_help(commands[i], out);
+		command_help(*c, out);
 		assert_int_equal(fclose(out), 0);
-		for (const struct option_group *g = commands[i]->groups; g->title; g++)
+		for (const struct option_group *g = (*c)->groups; g->title; g++)
 			for (const struct option *o = g->options; o->name; o++) {
 				char wanted[64];
 				snprintf(wanted, sizeof(wanted), "--%s", o->name);
@@ -234,6 +234,25 @@ static void test_help_is_complete(void **state)
 	}
 }
 
+/* So does the manual, where a dash is written \-. */
+static void test_manual_is_complete(void **state)
+{
+	static char text[1 << 17];
+	FILE *f = fopen("man/profctl.1", "r");
+
+	assert_non_null(f);
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	fclose(f);
+	for (const struct command *const *c = COMMANDS; *c; c++)
+		for (const struct option_group *g = (*c)->groups; g->title; g++)
+			for (const struct option *o = g->options; o->name; o++) {
+				char wanted[64];
+				snprintf(wanted, sizeof(wanted), "\\-\\-%s", o->name);
+				if (!strstr(text, wanted))
+					fail_msg("profctl(1) does not say what --%s is", o->name);
+			}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +262,7 @@ int main(void)
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_distance),
 		cmocka_unit_test(test_help_is_complete),
+		cmocka_unit_test(test_manual_is_complete),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

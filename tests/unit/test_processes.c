@@ -494,7 +494,7 @@ static void floods_stay_bounded(void **state)
 		for (uint64_t j = 0; j < 60; j++)
 			mmap_record(PID + i, 0x400000 + j * 0x100000, 0x1000, 0, "/lib/x.so");
 	}
-	assert_true(processes_stats(p).mappings == 120000);
+	assert_int_equal(processes_stats(p).mappings, 120000);
 	assert_true(processes_stats(p).bytes < 5 * 1024 * 1024);
 }
 
