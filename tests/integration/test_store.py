@@ -53,7 +53,7 @@ def test_sigterm_writes_the_open_window(daemon):
         time.sleep(3)
         daemon.stop()
     (file,) = daemon.windows()
-    assert sum(s.values[0] for s in pprof.read(file).select(pid=burn.pid)) > 30
+    assert sum(s.values[0] for s in pprof.read(file).select(pid=burn.pid)) > 8
 
 
 def test_sigterm_ends_recordings_and_keeps_them(daemon):
@@ -64,7 +64,7 @@ def test_sigterm_ends_recordings_and_keeps_them(daemon):
         daemon.stop()
         process.communicate(timeout=20)
     assert process.returncode == 0
-    assert pprof.read(out).total() > 100
+    assert pprof.read(out).total() > 20
 
 
 def test_recordings_are_stored_by_their_owner(daemon):

@@ -198,7 +198,7 @@ def test_helpers_that_die_are_replaced(daemon):
             os.kill(int(child), signal.SIGKILL)
         second = daemon.record("--pid", burn.pid, "--seconds", 3)
     assert first.cumulative()["burn_sixty"] > 0
-    assert second.total() > 200 and second.cumulative()["burn_sixty"] > 0
+    assert second.total() > 20 and second.cumulative()["burn_sixty"] > 0
 
 
 def test_end_of_daemon_leaves_nothing(new_daemon):
@@ -261,7 +261,7 @@ def test_pid_that_dies(daemon):
         time.sleep(1.5)
     process.communicate(timeout=20)
     assert process.returncode == 0
-    assert pprof.read(out).total() > 80
+    assert pprof.read(out).total() > 20
 
 
 def test_daemon_that_is_killed_while_recording(daemon):
