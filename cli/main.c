@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "console.h"
 #include "util/log.h"
 
 static const struct command *const COMMANDS[] = {&COMMAND_RECORD, &COMMAND_TOP, &COMMAND_EXPORT,
@@ -64,6 +65,7 @@ int main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : NULL;
 
 	log_setup("profctl", LOG_LEVEL_INFO);
+	console_setup();
 	/* Who started us may have ignored it, and then children could not be waited for. */
 	signal(SIGCHLD, SIG_DFL);
 	if (!name) {
