@@ -164,6 +164,7 @@ static int receive_answers(struct opener *o)
 		struct opener_answer a;
 		char bytes[OPENER_MAX_ANSWER];
 	} message;
+	bool was_reset = false;
 	if (!o->in_flight) /* nothing was asked: the end of the stream, or nonsense */
 		return -EPIPE;
 	while (o->in_flight) {
@@ -173,6 +174,12 @@ static int receive_answers(struct opener *o)
 			o->helper.socket, &message, sizeof(message), &fd, &n_fds);
 		if (n == -EAGAIN)
 			return 0;
+		/* It died with questions unread: the kernel says so once (unix_release_sock), ahead
+		 * of the answers that it gave before. */
+		if (n == -ECONNRESET && !was_reset) {
+			was_reset = true;
+			continue;
+		}
 		int error = n <= 0 ? -EPIPE : take_answer(o, &message.a, n, n_fds ? fd : -1);
 		if (error)
 			return error;
