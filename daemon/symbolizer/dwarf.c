@@ -56,7 +56,7 @@ struct position {
 };
 
 /* libdw has no other way to say that memory ran out. */
-static _Noreturn void out_of_memory(void)
+static __attribute__((noreturn)) void out_of_memory(void)
 {
 	_exit(SYMBOLIZER_EXIT_MEMORY);
 }

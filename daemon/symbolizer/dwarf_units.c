@@ -67,7 +67,8 @@ static int by_aranges(struct finder *f, Dwarf *dwarf)
 		}
 		claim(f, low, length > UINT64_MAX - low ? UINT64_MAX : low + length, unit);
 	}
-	qsort(f->known, f->n_known, sizeof(*f->known), compare_offsets);
+	if (f->n_known)
+		qsort(f->known, f->n_known, sizeof(*f->known), compare_offsets);
 	return 0;
 }
 

@@ -103,7 +103,8 @@ void nearest_finish(struct nearest *s, struct nearest_symbol *out)
 	uint64_t fence = 0;
 	size_t depth = 0, next = 0;
 
-	qsort(s->sized, s->n_sized, sizeof(*s->sized), compare);
+	if (s->n_sized)
+		qsort(s->sized, s->n_sized, sizeof(*s->sized), compare);
 	for (size_t i = 0; i < s->n; i++) {
 		uint64_t address = s->addresses[i];
 

@@ -125,10 +125,10 @@ static int allow_some_arguments(scmp_filter_ctx filter)
 			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (!r)
 		r = seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, F_GETFD));
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, F_GETFD, 0));
 	if (!r)
 		r = seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, F_GETFL));
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, F_GETFL, 0));
 	if (!r) /* fstat() of newer C libraries */
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
 			SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
@@ -178,7 +178,10 @@ int sandbox_enter(uint64_t memory_limit, bool *seccomp, const char **why)
 	if (r)
 		return r;
 	*why = "give up privileges for good";
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -errno;
+	/* The leak checker of sanitizer builds traces its own process. */
+	if (!SANITIZED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		return -errno;
 	/* A change of the user id has cleared it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
