@@ -15,6 +15,7 @@
 #define US_PER_SECOND	 1000000ULL
 #define TIME_LIMIT	 (10 * US_PER_SECOND) /* for one answer */
 #define OPENING_PATIENCE (5 * US_PER_SECOND)  /* for a file that the opener still opens */
+#define IDLE_PATIENCE	 (3 * US_PER_SECOND)  /* then the process ends, if nobody asks */
 #define CACHE_BYTES	 (8u << 20)
 #define MAX_BAD_FILES	 64
 #define MAX_WANTS	 4 /* debug files that are opened for one answer */
@@ -345,6 +346,8 @@ static void serve(struct symbolizer *s)
 	while (s->first && s->state == STATE_IDLE && !s->closing)
 		advance(s);
 	s->serving = false;
+	if (!s->first && symbol_link_is_up(&s->link))
+		set_timer(s, IDLE_PATIENCE);
 }
 
 /* ---- trouble -------------------------------------------------------------------------------- */
@@ -416,6 +419,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 		s->first->module->settled = NULL;
 		s->state = STATE_IDLE;
 		serve(s);
+	} else if (s->state == STATE_IDLE) {
+		symbolizer_idle(s);
 	}
 	return 0;
 }

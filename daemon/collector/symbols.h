@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * symbols.h - names for addresses, got from the symbolizer helper: a separate process without
- * privileges that parses what profiled processes control. Its answers are checked here (order, indices,
- * sizes, strings) before anyone uses them.
+ * privileges that parses what profiled processes control. Its answers are checked here (order,
+ * indices, sizes, strings) before anyone uses them.
  *
  * Names are kept with each module (bounded, least recently used first out), so that an address
  * costs once and not once a window.
@@ -45,7 +45,7 @@ struct symbol_address {
 };
 
 struct symbols {
-	char build_id[65]; /* lowercase hex or "" */
+	char build_id[65];			/* lowercase hex or "" */
 	bool has_files, has_lines, has_inlines; /* what the debug info gave for this module */
 	size_t n_segments, n_functions, n_lines, n_addresses;
 	const struct symbol_segment *segments;
@@ -56,8 +56,8 @@ struct symbols {
 
 /* error: 0, or -errno for a module that gets no names (then symbols has addresses with count 0
  * still). Everything is valid during the call only. */
-typedef void (*symbols_done)(void *userdata, struct module *module, int error,
-	const struct symbols *symbols);
+typedef void (*symbols_done)(
+	void *userdata, struct module *module, int error, const struct symbols *symbols);
 
 struct symbolizer_stats {
 	uint64_t requests, addresses, cache_hits;
@@ -69,8 +69,8 @@ struct symbolizer_stats {
 };
 
 /* memory_limit: of the helper's private memory (RLIMIT_DATA), bytes. 0 or -errno. */
-int symbolizer_new(struct symbolizer **out, sd_event *event, struct opener *opener,
-	uint64_t memory_limit);
+int symbolizer_new(
+	struct symbolizer **out, sd_event *event, struct opener *opener, uint64_t memory_limit);
 /* Open requests end with -ECANCELED. */
 void symbolizer_free(struct symbolizer *s);
 
@@ -83,7 +83,8 @@ int symbolizer_resolve(struct symbolizer *s, struct module *module, const uint64
 
 /* Forget names of kernel addresses in a range (a BPF program came or went). */
 void symbolizer_forget_kernel(struct symbolizer *s, uint64_t address, uint64_t length);
-/* No window needs it now: lets the helper exit, which frees its memory. */
+/* No window needs it now: lets the helper exit at once, which frees its memory. (It also does so
+ * some seconds after the last request.) */
 void symbolizer_idle(struct symbolizer *s);
 
 struct symbolizer_stats symbolizer_stats(const struct symbolizer *s);
