@@ -201,6 +201,32 @@ def test_helpers_that_die_are_replaced(daemon):
     assert second.total() > 20 and second.cumulative()["burn_sixty"] > 0
 
 
+def test_symbolizer_is_bare(daemon):
+    """It parses what others wrote: without privileges, below a system call filter."""
+
+    def status_of_symbolizer():
+        for pid in run("pgrep", "-P", daemon.pid, "-f", "helper symbolizer").stdout.split():
+            try:
+                lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+                found = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+                if found["Seccomp"] == "2":
+                    return pid, found, os.listdir(f"/proc/{pid}/fd")
+            except (FileNotFoundError, ProcessLookupError, KeyError):
+                pass
+        return None
+
+    with Program("burn3", 60) as burn:
+        process, _ = daemon.start_record("--pid", burn.pid, "--seconds", 1)
+        _, status, descriptors = wait_for(status_of_symbolizer, 20, "the symbolizer")
+        process.communicate()
+    assert status["CapEff"] == status["CapPrm"] == "0000000000000000"
+    assert status["NoNewPrivs"] == "1"
+    assert "0" not in status["Uid"].split()
+    # Standard ones, its socket, and the files that it was sent: none by its own doing.
+    assert len(descriptors) < 40
+    assert daemon.status()["symbolizer"]["seccomp"]
+
+
 def test_end_of_daemon_leaves_nothing(new_daemon):
     daemon = new_daemon().start()
     children = run("pgrep", "-P", daemon.pid).stdout.split()
