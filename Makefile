@@ -65,7 +65,7 @@ $(B)/libdaemon.a: $(DAEMON_OBJ)
 $(B)/libcli.a: $(CLI_OBJ)
 $(B)/lib%.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(AR) qcs $@ $^ # not r: rooms may have files of one name
 
 # Flags are part of what an object depends on: SANITIZE=… after a plain build rebuilds.
 $(B)/flags: FORCE

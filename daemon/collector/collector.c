@@ -121,6 +121,13 @@ static void handle_record(void *userdata, const struct record *record)
 	}
 }
 
+static void preview_mapping(void *userdata, const struct record *record)
+{
+	struct collector *c = userdata;
+
+	processes_preview(c->processes, record);
+}
+
 /* ---- the loop ------------------------------------------------------------------------------- */
 
 static void drain(struct collector *c)
@@ -237,6 +244,7 @@ static int open_sources(struct collector *c, char *why, size_t why_size)
 	r = processes_new(&c->processes, c->opener);
 	if (r)
 		return fail(r, "process table", why, why_size);
+	timeline_set_preview(c->timeline, preview_mapping, c);
 	r = processes_scan(c->processes, c->bpf);
 	if (r < 0)
 		return fail(r, "/proc cannot be read", why, why_size);

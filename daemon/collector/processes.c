@@ -375,15 +375,10 @@ static void on_exit_record(struct processes *p, const struct record *record)
 		mark_dead(p, process, record->time);
 }
 
-static void on_mmap(struct processes *p, const struct record *record)
+static struct module *map_module(struct processes *p, const struct record *record)
 {
-	uint32_t pid = record->mmap.pid;
-	/* UINT32_MAX: kernel modules. */
-	struct process *process = pid && pid != UINT32_MAX ? newest_image(p, pid) : NULL;
-	if (!process || record->time <= process->mapped)
-		return;
-	struct module_mapping mapping = {
-		.pid = pid,
+	const struct module_mapping mapping = {
+		.pid = record->mmap.pid,
 		.start = record->mmap.start,
 		.end = record->mmap.start + record->mmap.length,
 		.major = record->mmap.major,
@@ -392,7 +387,30 @@ static void on_mmap(struct processes *p, const struct record *record)
 		.inode_generation = record->mmap.inode_generation,
 		.path = record->mmap.path,
 	};
-	struct module *module = modules_map(p->modules, &mapping);
+
+	return modules_map(p->modules, &mapping);
+}
+
+/* UINT32_MAX is the pid of kernel modules' mappings. */
+static bool is_process_mapping(const struct record *record)
+{
+	return record->mmap.pid && record->mmap.pid != UINT32_MAX;
+}
+
+void processes_preview(struct processes *p, const struct record *record)
+{
+	if (is_process_mapping(record))
+		module_unref(map_module(p, record));
+}
+
+static void on_mmap(struct processes *p, const struct record *record)
+{
+	struct process *process = is_process_mapping(record) ? newest_image(p, record->mmap.pid)
+							     : NULL;
+
+	if (!process || record->time <= process->mapped)
+		return;
+	struct module *module = map_module(p, record);
 	int error = module ? mappings_add(&process->mappings, record->mmap.start,
 				     record->mmap.length, record->mmap.offset, module)
 			   : -ENOMEM;

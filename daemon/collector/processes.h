@@ -45,6 +45,9 @@ int processes_scan(struct processes *p, struct bpf_host *bpf);
 /* Any record but SAMPLE. */
 void processes_handle(struct processes *p, const struct record *record);
 
+/* A mapping record whose turn has not come: begins to open its file while it is there. */
+void processes_preview(struct processes *p, const struct record *record);
+
 /* The image that a sample belongs to. Where the table does not know it (lost records) it reads
  * /proc now, if the process still is what the identity says. NULL if it can not be known. */
 struct process *processes_find(struct processes *p, const struct profd_identity *identity);

@@ -21,6 +21,8 @@ struct timeline {
 	uint64_t horizon;
 	uint64_t newest;       /* time of the newest record that was handed on */
 	uint64_t process_lost; /* of bpf_host_process_lost, already told */
+	timeline_handler preview;
+	void *preview_userdata;
 	/* During a drain only. */
 	timeline_handler handler;
 	void *userdata;
@@ -96,6 +98,8 @@ static void on_sideband_record(void *userdata, const struct record *record)
 
 	if (record->kind == RECORD_LOST)
 		t->stats.lost += record->lost.count;
+	if (record->kind == RECORD_MMAP && t->preview)
+		t->preview(t->preview_userdata, record);
 	account(t, record_queue_put(t->queue, record));
 }
 
@@ -127,6 +131,12 @@ int timeline_drain(struct timeline *t, bool settle, timeline_handler handler, vo
 	if (!settle)
 		t->horizon = start;
 	return r < 0 ? r : s < 0 ? s : t->error;
+}
+
+void timeline_set_preview(struct timeline *t, timeline_handler handler, void *userdata)
+{
+	t->preview = handler;
+	t->preview_userdata = userdata;
 }
 
 uint64_t timeline_horizon(const struct timeline *t)

@@ -40,6 +40,10 @@ void timeline_free(struct timeline *t);
  * stopped). Returns 0 or -errno. */
 int timeline_drain(struct timeline *t, bool settle, timeline_handler handler, void *userdata);
 
+/* From now on `handler` gets a first look at mapping records when they are read, before their
+ * turn comes: by then a short-lived program and its file may be gone. */
+void timeline_set_preview(struct timeline *t, timeline_handler handler, void *userdata);
+
 /* Every record with a time below this was handed on (late ones excepted). */
 uint64_t timeline_horizon(const struct timeline *t);
 /* Samples of a session that were read from a ring and wait for the horizon. */
