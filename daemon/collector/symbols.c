@@ -4,11 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "collector/opener.h"
+#include "collector/symbol_cache.h"
 #include "collector/symbol_link.h"
-#include "collector/symbol_table.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -16,26 +15,7 @@
 #define TIME_LIMIT	 (10 * US_PER_SECOND) /* for one answer */
 #define OPENING_PATIENCE (5 * US_PER_SECOND)  /* for a file that the opener still opens */
 #define IDLE_PATIENCE	 (3 * US_PER_SECOND)  /* then the process ends, if nobody asks */
-#define CACHE_BYTES	 (8u << 20)
-#define MAX_BAD_FILES	 64
-#define MAX_WANTS	 4 /* debug files that are opened for one answer */
-
-/* A file that the symbolizer died of: known again when it is opened anew. */
-struct bad_file {
-	dev_t device;
-	ino_t inode;
-	off_t size;
-	struct timespec mtime;
-	enum symbol_trust trust;
-};
-
-/* What hangs on a module, in a list with the last used first. */
-struct names_of {
-	struct symbol_table table;
-	struct module *module; /* borrowed: the module frees this */
-	struct symbolizer *owner;
-	struct names_of *previous, *next;
-};
+#define MAX_WANTS	 4		      /* debug files that are opened for one answer */
 
 struct request {
 	struct request *next;
@@ -68,122 +48,11 @@ struct symbolizer {
 	struct request *first, **end; /* served in this order */
 	bool serving;		      /* guards against recursion through callbacks */
 	bool closing;
-	struct names_of *newest;
-	struct bad_file bad[MAX_BAD_FILES];
-	size_t n_bad; /* all there ever were: the ring's next is n_bad % MAX_BAD_FILES */
+	struct symbol_cache cache;
 	struct symbolizer_stats stats;
 };
 
 static void serve(struct symbolizer *s);
-
-/* ---- the cache ------------------------------------------------------------------------------ */
-
-static void unlink_names(struct names_of *n)
-{
-	if (n->previous)
-		n->previous->next = n->next;
-	else
-		n->owner->newest = n->next;
-	if (n->next)
-		n->next->previous = n->previous;
-	n->previous = n->next = NULL;
-}
-
-static void link_newest(struct names_of *n)
-{
-	n->next = n->owner->newest;
-	if (n->next)
-		n->next->previous = n;
-	n->owner->newest = n;
-}
-
-/* module.names_free */
-static void free_names(void *names)
-{
-	struct names_of *n = names;
-
-	unlink_names(n);
-	symbol_table_clear(&n->table);
-	free(n);
-}
-
-static bool same_file(const struct bad_file *b, const struct module *m)
-{
-	return b->device == m->device && b->inode == m->inode && b->size == m->size &&
-	       b->mtime.tv_sec == m->mtime.tv_sec && b->mtime.tv_nsec == m->mtime.tv_nsec;
-}
-
-static enum symbol_trust trust_in(const struct symbolizer *s, const struct module *m)
-{
-	size_t n = s->n_bad < MAX_BAD_FILES ? s->n_bad : MAX_BAD_FILES;
-	enum symbol_trust trust = SYMBOL_TRUST_FULL;
-
-	for (size_t i = 0; m->kind == MODULE_FILE && i < n; i++)
-		if (same_file(&s->bad[i], m) && s->bad[i].trust > trust)
-			trust = s->bad[i].trust;
-	return trust;
-}
-
-/* The module's names, moved to the front of the list. NULL without memory. */
-static struct names_of *names_of(struct symbolizer *s, struct module *m)
-{
-	struct names_of *n = m->names;
-
-	if (n) {
-		unlink_names(n);
-		link_newest(n);
-		return n;
-	}
-	n = calloc(1, sizeof(*n));
-	if (!n)
-		return NULL;
-	n->module = m;
-	n->owner = s;
-	n->table.trust = trust_in(s, m);
-	m->names = n;
-	m->names_free = free_names;
-	link_newest(n);
-	return n;
-}
-
-/* Code of a JIT comes and goes: when the map has changed, old names may be wrong. */
-static void check_perf_map(struct symbol_table *t, const struct module *m)
-{
-	struct stat st;
-
-	if (m->kind != MODULE_PERF_MAP || m->fd < 0 || fstat(m->fd, &st))
-		return;
-	if (st.st_size == t->file_size && st.st_mtim.tv_sec == t->file_time.tv_sec &&
-		st.st_mtim.tv_nsec == t->file_time.tv_nsec)
-		return;
-	symbol_table_clear(t);
-	t->trust = SYMBOL_TRUST_FULL;
-	t->file_size = st.st_size;
-	t->file_time = st.st_mtim;
-}
-
-static uint64_t cache_bytes(const struct symbolizer *s)
-{
-	uint64_t bytes = 0;
-
-	for (const struct names_of *n = s->newest; n; n = n->next)
-		bytes += symbol_table_bytes(&n->table);
-	return bytes;
-}
-
-/* Forgets the names of the modules that were not used for longest. */
-static void evict(struct symbolizer *s)
-{
-	uint64_t bytes = 0;
-
-	for (struct names_of *n = s->newest; n; n = n->next) {
-		bytes += symbol_table_bytes(&n->table);
-		if (bytes > CACHE_BYTES) {
-			bytes -= symbol_table_bytes(&n->table);
-			symbol_table_clear(&n->table);
-		}
-	}
-}
 
 /* ---- requests ------------------------------------------------------------------------------- */
 
@@ -200,7 +69,7 @@ static void finish(struct symbolizer *s, int error)
 {
 	static const struct symbol_table nothing;
 	struct request *r = s->first;
-	const struct names_of *n = r->file->names;
+	const struct symbol_table *t = symbol_cache_find(r->file);
 	_cleanup_free_ struct symbol_address *addresses = calloc(r->n + 1, sizeof(*addresses));
 	struct symbols view = {0};
 
@@ -209,10 +78,10 @@ static void finish(struct symbolizer *s, int error)
 	if (!s->first)
 		s->end = &s->first;
 	if (addresses)
-		view = symbol_table_view(n ? &n->table : &nothing, r->offsets, r->n, addresses);
+		view = symbol_table_view(t ? t : &nothing, r->offsets, r->n, addresses);
 	r->done(r->userdata, r->module, addresses ? error : -ENOMEM, &view);
 	free_request(r);
-	evict(s);
+	symbol_cache_evict(&s->cache);
 }
 
 /* The offsets that the table does not know. 0 or -ENOMEM. */
@@ -309,28 +178,26 @@ static bool wait_for_file(struct symbolizer *s, struct request *r)
 static bool advance(struct symbolizer *s)
 {
 	struct request *r = s->first;
-	struct names_of *n;
+	struct symbol_table *t;
 	int error;
 
 	if (wait_for_file(s, r))
 		return false;
 	r->file = r->module->same ? r->module->same : r->module;
-	n = names_of(s, r->file);
-	if (n)
-		check_perf_map(&n->table, r->file);
-	error = n ? find_missing(s, r, &n->table) : -ENOMEM;
+	t = symbol_cache_use(&s->cache, r->file);
+	error = t ? find_missing(s, r, t) : -ENOMEM;
 	if (!error && !r->n_missing) {
-		finish(s, n->table.error);
+		finish(s, t->error);
 		return true;
 	}
 	if (!error && r->file->state == MODULE_FAILED)
 		error = r->file->error ? r->file->error : -ENOENT;
 	else if (!error && (r->file->fd < 0 || r->file->kind == MODULE_ANON))
 		error = -ENOENT;
-	else if (!error && n->table.trust == SYMBOL_TRUST_NONE)
+	else if (!error && t->trust == SYMBOL_TRUST_NONE)
 		error = -EBADMSG;
 	if (!error)
-		error = ask(s, r, n->table.trust);
+		error = ask(s, r, t->trust);
 	if (!error)
 		return false;
 	finish(s, error);
@@ -352,19 +219,6 @@ static void serve(struct symbolizer *s)
 
 /* ---- trouble -------------------------------------------------------------------------------- */
 
-static void remember_bad(struct symbolizer *s, const struct module *m, enum symbol_trust trust)
-{
-	if (m->kind != MODULE_FILE)
-		return;
-	s->bad[s->n_bad++ % MAX_BAD_FILES] = (struct bad_file){
-		.device = m->device,
-		.inode = m->inode,
-		.size = m->size,
-		.mtime = m->mtime,
-		.trust = trust,
-	};
-}
-
 /* The symbolizer failed at the first request: what it failed at is not tried again. An ELF file
  * gets a second chance with its symbol tables only; the kernel, which is not to blame, keeps its
  * trust. */
@@ -372,18 +226,18 @@ static void punish(struct symbolizer *s, const char *how)
 {
 	static struct log_limit limit = {.seconds = 10};
 	const struct module *m = s->first->file;
-	struct names_of *n = m->names;
+	const struct symbol_table *t = symbol_cache_find(m);
 	bool again = false;
 
 	symbol_link_stop(&s->link);
 	set_timer(s, 0);
 	opener_cancel(s->opener, s);
 	s->state = STATE_IDLE;
-	if (n && m->kind != MODULE_KERNEL) {
-		again = kind_of(m) == SYMBOLIZER_ELF && n->table.trust == SYMBOL_TRUST_FULL;
-		s->stats.bad_modules += n->table.trust == SYMBOL_TRUST_FULL;
-		n->table.trust = again ? SYMBOL_TRUST_SYMBOLS : SYMBOL_TRUST_NONE;
-		remember_bad(s, m, n->table.trust);
+	if (t && m->kind != MODULE_KERNEL) {
+		s->stats.bad_modules += t->trust == SYMBOL_TRUST_FULL;
+		again = kind_of(m) == SYMBOLIZER_ELF && t->trust == SYMBOL_TRUST_FULL;
+		symbol_cache_distrust(
+			&s->cache, m, again ? SYMBOL_TRUST_SYMBOLS : SYMBOL_TRUST_NONE);
 	}
 	if (log_allowed(&limit))
 		log_warning("symbolizer %s at %s: %s", how,
@@ -439,27 +293,27 @@ static void refuse(struct symbolizer *s)
 static void on_answer(struct symbolizer *s, const void *data, size_t size)
 {
 	struct request *r = s->first;
-	struct names_of *n = r->file->names;
+	struct symbol_table *t = symbol_cache_find(r->file);
 	struct symbol_answer answer;
 	int error;
 
-	if (!n || symbol_answer_check(&answer, data, size, r->n_asked)) {
+	if (!t || symbol_answer_check(&answer, data, size, r->n_asked)) {
 		refuse(s);
 		return;
 	}
-	if (answer.head->error == -ENOMEM && n->table.trust == SYMBOL_TRUST_FULL) {
+	if (answer.head->error == -ENOMEM && t->trust == SYMBOL_TRUST_FULL) {
 		punish(s, "ran out of memory");
 		return;
 	}
 	set_timer(s, 0);
 	s->state = STATE_IDLE;
 	s->serving = true;
-	error = symbol_table_add(&n->table, &answer, r->missing + r->n_done);
+	error = symbol_table_add(t, &answer, r->missing + r->n_done);
 	r->n_done += r->n_asked;
 	if (!error)
 		error = answer.head->error;
 	if (!error && r->n_done < r->n_missing)
-		error = ask(s, r, n->table.trust);
+		error = ask(s, r, t->trust);
 	if (s->state == STATE_IDLE)
 		finish(s, error);
 	s->serving = false;
@@ -588,13 +442,7 @@ void symbolizer_free(struct symbolizer *s)
 		s->first->module->settled = NULL;
 	while (s->first)
 		finish(s, -ECANCELED);
-	while (s->newest) {
-		struct names_of *n = s->newest;
-
-		n->module->names = NULL;
-		n->module->names_free = NULL;
-		free_names(n);
-	}
+	symbol_cache_free(&s->cache);
 	sd_event_source_disable_unref(s->timer);
 	sd_event_unref(s->event);
 	free(s);
@@ -630,9 +478,7 @@ void symbolizer_forget_kernel(struct symbolizer *s, uint64_t address, uint64_t l
 {
 	uint64_t to = length > UINT64_MAX - address ? UINT64_MAX : address + length;
 
-	for (struct names_of *n = s->newest; n; n = n->next)
-		if (n->module->kind == MODULE_KERNEL)
-			symbol_table_forget(&n->table, address, to);
+	symbol_cache_forget_kernel(&s->cache, address, to);
 }
 
 void symbolizer_idle(struct symbolizer *s)
@@ -645,6 +491,6 @@ struct symbolizer_stats symbolizer_stats(const struct symbolizer *s)
 {
 	struct symbolizer_stats stats = s->stats;
 
-	stats.cache_bytes = cache_bytes(s);
+	stats.cache_bytes = symbol_cache_bytes(&s->cache);
 	return stats;
 }

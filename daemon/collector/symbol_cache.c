@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/symbol_cache.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* What hangs on a module, in a list with the last used first. */
+struct symbol_cache_entry {
+	struct symbol_table table;
+	struct module *module; /* borrowed: the module frees this */
+	struct symbol_cache *owner;
+	struct symbol_cache_entry *previous, *next;
+};
+
+static void unlink_entry(struct symbol_cache_entry *e)
+{
+	if (e->previous)
+		e->previous->next = e->next;
+	else
+		e->owner->newest = e->next;
+	if (e->next)
+		e->next->previous = e->previous;
+	e->previous = e->next = NULL;
+}
+
+static void link_newest(struct symbol_cache_entry *e)
+{
+	e->next = e->owner->newest;
+	if (e->next)
+		e->next->previous = e;
+	e->owner->newest = e;
+}
+
+/* module.names_free */
+static void free_names(void *names)
+{
+	struct symbol_cache_entry *e = names;
+
+	unlink_entry(e);
+	symbol_table_clear(&e->table);
+	free(e);
+}
+
+void symbol_cache_free(struct symbol_cache *c)
+{
+	while (c->newest) {
+		struct symbol_cache_entry *e = c->newest;
+
+		e->module->names = NULL;
+		e->module->names_free = NULL;
+		free_names(e);
+	}
+}
+
+static bool same_file(const struct symbol_bad_file *b, const struct module *m)
+{
+	return b->device == m->device && b->inode == m->inode && b->size == m->size &&
+	       b->mtime.tv_sec == m->mtime.tv_sec && b->mtime.tv_nsec == m->mtime.tv_nsec;
+}
+
+static enum symbol_trust trust_in(const struct symbol_cache *c, const struct module *m)
+{
+	size_t n = c->n_bad < SYMBOL_CACHE_BAD_FILES ? c->n_bad : SYMBOL_CACHE_BAD_FILES;
+	enum symbol_trust trust = SYMBOL_TRUST_FULL;
+
+	for (size_t i = 0; m->kind == MODULE_FILE && i < n; i++)
+		if (same_file(&c->bad[i], m) && c->bad[i].trust > trust)
+			trust = c->bad[i].trust;
+	return trust;
+}
+
+static void check_perf_map(struct symbol_table *t, const struct module *m)
+{
+	struct stat st;
+
+	if (m->kind != MODULE_PERF_MAP || m->fd < 0 || fstat(m->fd, &st))
+		return;
+	if (st.st_size == t->file_size && st.st_mtim.tv_sec == t->file_time.tv_sec &&
+		st.st_mtim.tv_nsec == t->file_time.tv_nsec)
+		return;
+	symbol_table_clear(t);
+	t->trust = SYMBOL_TRUST_FULL;
+	t->file_size = st.st_size;
+	t->file_time = st.st_mtim;
+}
+
+struct symbol_table *symbol_cache_use(struct symbol_cache *c, struct module *m)
+{
+	struct symbol_cache_entry *e = m->names;
+
+	if (e) {
+		unlink_entry(e);
+	} else {
+		e = calloc(1, sizeof(*e));
+		if (!e)
+			return NULL;
+		e->module = m;
+		e->owner = c;
+		e->table.trust = trust_in(c, m);
+		m->names = e;
+		m->names_free = free_names;
+	}
+	link_newest(e);
+	check_perf_map(&e->table, m);
+	return &e->table;
+}
+
+struct symbol_table *symbol_cache_find(const struct module *m)
+{
+	struct symbol_cache_entry *e = m->names;
+
+	return e ? &e->table : NULL;
+}
+
+void symbol_cache_distrust(struct symbol_cache *c, const struct module *m, enum symbol_trust trust)
+{
+	symbol_cache_find(m)->trust = trust;
+	if (m->kind != MODULE_FILE)
+		return;
+	c->bad[c->n_bad++ % SYMBOL_CACHE_BAD_FILES] = (struct symbol_bad_file){
+		.device = m->device,
+		.inode = m->inode,
+		.size = m->size,
+		.mtime = m->mtime,
+		.trust = trust,
+	};
+}
+
+void symbol_cache_evict(struct symbol_cache *c)
+{
+	uint64_t bytes = 0;
+
+	for (struct symbol_cache_entry *e = c->newest; e; e = e->next) {
+		uint64_t more = symbol_table_bytes(&e->table);
+
+		if (bytes + more > SYMBOL_CACHE_BYTES)
+			symbol_table_clear(&e->table);
+		else
+			bytes += more;
+	}
+}
+
+uint64_t symbol_cache_bytes(const struct symbol_cache *c)
+{
+	uint64_t bytes = 0;
+
+	for (const struct symbol_cache_entry *e = c->newest; e; e = e->next)
+		bytes += symbol_table_bytes(&e->table);
+	return bytes;
+}
+
+void symbol_cache_forget_kernel(struct symbol_cache *c, uint64_t from, uint64_t to)
+{
+	for (struct symbol_cache_entry *e = c->newest; e; e = e->next)
+		if (e->module->kind == MODULE_KERNEL)
+			symbol_table_forget(&e->table, from, to);
+}
