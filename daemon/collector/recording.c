@@ -291,7 +291,7 @@ static int begin(struct recording *r, char *why, size_t why_size, char *hint, si
 	config.session.filter = r->request.filter;
 	e = stream_start(r->c, &config, &r->stream, why, why_size);
 	if (e == -EBUSY)
-		snprintf(hint, hint_size, "wait until one ends: profctl status lists them");
+		snprintf(hint, hint_size, "wait for one to end: profctl status lists them");
 	if (e)
 		return e;
 	e = arm_deadline(r);

@@ -256,9 +256,7 @@ int sessions_start(struct sessions *s, const struct session_config *config, stru
 		slot++;
 	if (slot == PROFD_MAX_SESSIONS) {
 		snprintf(why, why_size,
-			"%d profiling sessions are running already, more are not possible: wait "
-			"for one "
-			"to end (profctl status lists them)",
+			"%d profiling sessions are running already, more are not possible",
 			PROFD_MAX_SESSIONS);
 		return -EBUSY;
 	}
