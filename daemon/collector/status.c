@@ -33,7 +33,7 @@ static void add_samples(cJSON *object, const struct ledger *l)
 	add_u64(samples, "pending", l->pending);
 	lost = cJSON_AddObjectToObject(samples, "lost");
 	for (size_t i = 0; i < LOST_COUNT; i++)
-		add_u64(lost, session_lost_name(i), l->lost[i]);
+		add_u64(lost, session_lost_name((enum session_lost)i), l->lost[i]);
 	add_u64(samples, "outside_pid_namespace", l->invisible);
 	stacks = cJSON_AddObjectToObject(samples, "user_stacks");
 	for (size_t i = 0; i < PROFD_END_COUNT; i++)
@@ -136,6 +136,7 @@ static uint64_t private_bytes(void)
 static void add_host(cJSON *status, struct collector *c)
 {
 	const struct bpf_features *f = bpf_host_features(c->bpf);
+	const struct symbolizer_stats symbols = symbolizer_stats(c->symbolizer);
 	cJSON *object = cJSON_AddObjectToObject(status, "kernel"), *notes;
 	char text[256];
 
@@ -150,10 +151,10 @@ static void add_host(cJSON *status, struct collector *c)
 		cJSON_AddItemToArray(notes,
 			cJSON_CreateString("profd runs in a pid namespace: processes outside of it "
 					   "cannot be seen, and are counted as filtered"));
-	if (!symbolizer_stats(c->symbolizer).seccomp)
-		cJSON_AddItemToArray(notes,
-			cJSON_CreateString("no seccomp filter has been confirmed by the symbolizer "
-					   "so far"));
+	/* It says so when it starts, which is when the first names are asked for. */
+	if (symbols.requests && !symbols.seccomp)
+		cJSON_AddItemToArray(
+			notes, cJSON_CreateString("the symbolizer runs without a seccomp filter"));
 	if (*c->last_write_error) {
 		snprintf(text, sizeof(text), "the last window could not be written: %.200s",
 			c->last_write_error);
