@@ -35,7 +35,6 @@ struct key {
 };
 
 static const char *const clocks[] = {"auto", "cpu-clock", "cycles", NULL};
-static const char *const unwinders[] = {"auto", "frame-pointer", NULL};
 
 #define PATH_LONGEST   1024
 #define SOCKET_LONGEST (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
@@ -52,17 +51,14 @@ static const struct key keys[] = {
 		KIND_UNSIGNED, FIELD(window), 10, 3600},
 	{{"profile", "clock", "CLOCK", "auto", "what ticks: auto, cpu-clock or cycles", false},
 		KIND_CHOICE, FIELD(clock), .choices = clocks},
-	{{"profile", "unwind", "HOW", "auto", "how stacks are walked: auto or frame-pointer",
-		 false},
-		KIND_CHOICE, FIELD(unwind), .choices = unwinders},
 	{{"profile", "exclude_self", "BOOL", "no", "leave out profd's own samples", false},
 		KIND_BOOL, FIELD(exclude_self)},
 	{{"paths", "store", "DIR", "/var/lib/profd", "folder of the profiles", true}, KIND_PATH,
 		FIELD(store), .max = PATH_LONGEST},
 	{{"paths", "socket", "PATH", "/run/profd/profd.sock", "socket that profctl talks to", true},
 		KIND_PATH, FIELD(socket), .max = SOCKET_LONGEST},
-	{{"paths", "cache", "DIR", "/var/cache/profd", "folder of what can be computed again",
-		 true},
+	{{"paths", "cache", "DIR", "/var/cache/profd",
+		 "folder for what can be computed again; nothing so far", true},
 		KIND_PATH, FIELD(cache), .max = PATH_LONGEST},
 	{{"retention", "max_age", "TIME", "7d", "delete files older than this; 0: never", false},
 		KIND_DURATION, FIELD(max_age), 0, UINT64_MAX},

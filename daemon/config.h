@@ -13,7 +13,6 @@
 #include <stdio.h>
 
 enum config_clock { CONFIG_CLOCK_AUTO, CONFIG_CLOCK_CPU, CONFIG_CLOCK_CYCLES };
-enum config_unwind { CONFIG_UNWIND_AUTO, CONFIG_UNWIND_FRAME_POINTER };
 
 struct config {
 	/* [profile] */
@@ -21,7 +20,6 @@ struct config {
 	unsigned frequency; /* Hz, 1..1000 */
 	unsigned window;    /* s, 10..3600 */
 	enum config_clock clock;
-	enum config_unwind unwind;
 	bool exclude_self;
 	/* [paths] */
 	char *store, *socket, *cache;

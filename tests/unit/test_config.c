@@ -64,7 +64,6 @@ static void test_defaults(void **state)
 	assert_int_equal(c.frequency, 19);
 	assert_int_equal(c.window, 60);
 	assert_int_equal(c.clock, CONFIG_CLOCK_AUTO);
-	assert_int_equal(c.unwind, CONFIG_UNWIND_AUTO);
 	assert_false(c.exclude_self);
 	assert_string_equal(c.store, "/var/lib/profd");
 	assert_string_equal(c.socket, "/run/profd/profd.sock");
@@ -86,7 +85,6 @@ static void test_file(void **state)
 		"frequency=49 ; inline\n"
 		"  window = 10\n" /* indented: no continuation of the line before */
 		"clock: cpu-clock\n"
-		"unwind = frame-pointer\n"
 		"exclude_self = YES\n"
 		"\n"
 		"[paths]\n"
@@ -109,7 +107,6 @@ static void test_file(void **state)
 	assert_int_equal(c.frequency, 49);
 	assert_int_equal(c.window, 10);
 	assert_int_equal(c.clock, CONFIG_CLOCK_CPU);
-	assert_int_equal(c.unwind, CONFIG_UNWIND_FRAME_POINTER);
 	assert_true(c.exclude_self);
 	assert_string_equal(c.store, "/srv/a b");
 	assert_string_equal(c.cache, "/var/cache/profd");
@@ -413,9 +410,8 @@ static void test_example_is_the_defaults(void **state)
 	assert_string_equal(c.debug_dirs, defaults.debug_dirs);
 	assert_true(c.cpu == defaults.cpu && c.frequency == defaults.frequency &&
 		    c.window == defaults.window && c.clock == defaults.clock &&
-		    c.unwind == defaults.unwind && c.exclude_self == defaults.exclude_self &&
-		    c.max_age == defaults.max_age && c.max_size == defaults.max_size &&
-		    c.symbolizer == defaults.symbolizer);
+		    c.exclude_self == defaults.exclude_self && c.max_age == defaults.max_age &&
+		    c.max_size == defaults.max_size && c.symbolizer == defaults.symbolizer);
 	config_free(&c);
 	config_free(&defaults);
 	free(said);
