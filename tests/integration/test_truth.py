@@ -41,10 +41,11 @@ def test_shares_lines_and_inlines(daemon):
         for sample in stacks_through(profile, name):
             total += sample.values[0]
             at = sample.names.index(name)
-            frame, caller = sample.frames[at], sample.frames[at + 1]
+            frame, inline, caller = sample.frames[at : at + 3]
             assert frame.file == str(ROOT / "tests/programs/burn3.c")
             assert 0 < frame.start_line <= frame.line
-            assert caller.name == "burn_round"
+            assert inline.name == "spend" and inline.inlined
+            assert caller.name == "burn_round" and not caller.inlined
             exact += sample.values[0] * (caller.line == mark("burn3.c", f"round-{short}"))
             main = sample.frames[sample.names.index("main")]
             assert main.line == mark("burn3.c", "main-round")
