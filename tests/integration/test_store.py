@@ -76,11 +76,10 @@ def test_recordings_are_stored_by_their_owner(daemon):
 
 def test_retention_by_size_deletes_the_oldest(new_daemon):
     daemon = new_daemon(window=3600, max_size="4K").start()
-    for _ in range(8):
-        time.sleep(0.4)
-        daemon.close_window()
-    time.sleep(1.2)
-    daemon.close_window()
+    with Program("burn3", 60):
+        for _ in range(9):
+            time.sleep(0.5)
+            daemon.close_window()
     files = daemon.windows()
     size = sum(f.stat().st_size for f in daemon.store.glob("cpu/*/*"))
     # Room is made before a file is written, not after.
