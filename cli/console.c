@@ -21,7 +21,7 @@ static char clean(struct console *c, unsigned char byte)
 	c->lead = byte == 0xc2;
 	if (after_lead && byte >= 0x80 && byte < 0xa0)
 		return '?';
-	return byte == '\n' || (byte >= 0x20 && byte != 0x7f) ? (char)byte : '?';
+	return byte == '\n' || byte == '\t' || (byte >= 0x20 && byte != 0x7f) ? (char)byte : '?';
 }
 
 static ssize_t write_clean(void *cookie, const char *data, size_t size)

@@ -34,7 +34,7 @@ static void test_control_characters(void **state)
 {
 	EXPECT("plain\ntext\n", "plain\ntext\n");
 	EXPECT("\x1b[31mred\x1b[0m\r\n", "?[31mred?[0m?\n");
-	EXPECT("tab\there\x7f\x01", "tab?here??");
+	EXPECT("tab\there\x7f\x01", "tab\there??");
 	EXPECT("nul\0end", "nul?end");
 }
 
