@@ -165,9 +165,10 @@ def test_exec_of_another_program(daemon):
     by_exe = {}
     for sample in profile.select(pid=pid):
         by_exe.setdefault(sample.labels["exe"], set()).update(sample.names)
-    assert "before_exec" in by_exe[str(PROGRAMS / "execchain")]
-    assert "burn_sixty" in by_exe[str(PROGRAMS / "burn3")]
-    assert "burn_sixty" not in by_exe[str(PROGRAMS / "execchain")]
+    before = by_exe.get(str(PROGRAMS / "execchain"), set())
+    after = by_exe.get(str(PROGRAMS / "burn3"), set())
+    assert "before_exec" in before and "burn_sixty" not in before, by_exe
+    assert "burn_sixty" in after and "before_exec" not in after, by_exe
 
 
 def test_deleted_binary(daemon, tmp_path):
@@ -196,7 +197,7 @@ def test_replaced_binary(daemon, tmp_path):
             first = daemon.record("--pid", old.pid, "--seconds", 3, "--frequency", 199)
             second = daemon.record("--pid", new.pid, "--seconds", 2, "--frequency", 199)
     check_shares(first)
-    assert second.cumulative()["after_exec"] > 50
+    assert second.cumulative()["after_exec"] > 0.9 * second.total() > 0
     assert "burn_sixty" not in second.cumulative()
 
 
