@@ -31,7 +31,7 @@ def stacks_through(profile, name):
 
 def test_shares_lines_and_inlines(daemon):
     with Program("burn3", 60) as burn:
-        profile = daemon.record("--pid", burn.pid, "--seconds", 4, "--frequency", 199)
+        profile = daemon.record("--pid", burn.pid, "--seconds", 4, "--frequency", 499)
     n = check_shares(profile)
     assert n >= 0.95 * profile.total(), profile.cumulative().most_common(10)
     first, last = mark("burn3.c", "churn-first"), mark("burn3.c", "churn-last")
@@ -175,7 +175,7 @@ def test_deleted_binary(daemon, tmp_path):
     copy = shutil.copy(PROGRAMS / "burn3", tmp_path / "burn3-deleted")
     with Program(copy, 60) as burn:
         copy.unlink()
-        profile = daemon.record("--pid", burn.pid, "--seconds", 3, "--frequency", 199)
+        profile = daemon.record("--pid", burn.pid, "--seconds", 3, "--frequency", 499)
     check_shares(profile)
 
 
@@ -184,7 +184,7 @@ def test_binary_deleted_before_profd_started(new_daemon, tmp_path):
     with Program(copy, 60) as burn:
         copy.unlink()
         daemon = new_daemon(types="").start()
-        profile = daemon.record("--pid", burn.pid, "--seconds", 3, "--frequency", 199)
+        profile = daemon.record("--pid", burn.pid, "--seconds", 3, "--frequency", 499)
     check_shares(profile)
 
 
@@ -194,8 +194,8 @@ def test_replaced_binary(daemon, tmp_path):
     with Program(copy, 60) as old:
         shutil.copy(PROGRAMS / "execchain", tmp_path / "new").rename(copy)
         with Program(copy, 60) as new:
-            first = daemon.record("--pid", old.pid, "--seconds", 3, "--frequency", 199)
-            second = daemon.record("--pid", new.pid, "--seconds", 2, "--frequency", 199)
+            first = daemon.record("--pid", old.pid, "--seconds", 3, "--frequency", 499)
+            second = daemon.record("--pid", new.pid, "--seconds", 2, "--frequency", 499)
     check_shares(first)
     assert second.cumulative()["after_exec"] > 0.9 * second.total() > 0
     assert "burn_sixty" not in second.cumulative()
@@ -203,7 +203,7 @@ def test_replaced_binary(daemon, tmp_path):
 
 def test_memfd(daemon):
     with Program("memfd", PROGRAMS / "burn3", 60) as burn:
-        profile = daemon.record("--pid", burn.pid, "--seconds", 3, "--frequency", 199)
+        profile = daemon.record("--pid", burn.pid, "--seconds", 3, "--frequency", 499)
     check_shares(profile)
 
 
@@ -309,7 +309,7 @@ def test_in_a_pid_namespace_of_its_own(new_daemon):
         daemon = new_daemon(prefix=prefix).start()
         time.sleep(4)
         status = daemon.check_ledger()
-        profile = daemon.record("--comm", "burn3", "--seconds", 3, "--frequency", 199)
+        profile = daemon.record("--comm", "burn3", "--seconds", 3, "--frequency", 499)
         daemon.kill()
     assert status["kernel"]["nested_pid_namespace"]
     assert "namespace" in " ".join(status["notes"])
@@ -353,7 +353,7 @@ WITH_LINES = ["burn3-o1", "burn3-static", "burn3-gz", "burn3-debuglink", "burn3-
 def test_where_names_come_from(new_daemon, program):
     daemon = new_daemon(types="", debug_dirs=PROGRAMS / "debug").start()
     with Program(program, 60) as burn:
-        profile = daemon.record("--pid", burn.pid, "--seconds", 3, "--frequency", 199)
+        profile = daemon.record("--pid", burn.pid, "--seconds", 3, "--frequency", 499)
     check_shares(profile)
     frames = [f for s in profile.samples for f in s.frames if f.name == "burn_sixty"]
     if program in WITH_LINES:
