@@ -21,10 +21,10 @@
  * cookies exist only since 5.15 (82e6b1eee6a8). It costs at most 7 ns of a period of 1 ms. */
 #define PROFD_SLOT_MASK (PROFD_MAX_SESSIONS - 1)
 
-#define PROFD_COMM_LEN 16
+#define PROFD_COMM_LEN		16
 #define PROFD_MAX_KERNEL_FRAMES 127 /* sysctl kernel.perf_event_max_stack by default */
-#define PROFD_MAX_USER_FRAMES 256
-#define PROFD_SCRATCHES 2 /* samples that can be built at once on a CPU */
+#define PROFD_MAX_USER_FRAMES	256
+#define PROFD_SCRATCHES		2 /* samples that can be built at once on a CPU */
 
 /* ---- records ---------------------------------------------------------------------------- */
 

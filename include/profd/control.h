@@ -23,8 +23,8 @@
  *     {"event":"done","reason":"time|stopped|target exited|daemon stopped","elapsed":30.0,
  *      "samples":2893,"lost":1,"files":[{"type":"cpu","path":"/var/lib/profd/records/…"}],
  *      "warnings":["…"]}
- *         path is "" where no copy was stored; descriptors (read-only, at offset 0) come in the order
- *         of files when they are delivered. On failure: {"event":"failed","error":"…","hint":"…"}
+ *         path is "" where no copy was stored; descriptors (read-only, at offset 0) come in the
+ * order of files when they are delivered. On failure: {"event":"failed","error":"…","hint":"…"}
  * {"op":"stop"}
  *     On the same connection: ends its recording; "done" follows. A connection that closes ends
  *     its recording as well (what was collected is stored).
@@ -33,7 +33,8 @@
  *     {"ok":true,"start":unix_seconds,"samples":n} + descriptor: the open window so far, as pprof.
  *
  * {"op":"records"}
- *     {"ok":true,"records":[{"path":"…","type":"cpu","size":n,"start":unix_seconds}]}: the user's own, newest first.
+ *     {"ok":true,"records":[{"path":"…","type":"cpu","size":n,"start":unix_seconds}]}: the user's
+ * own, newest first.
  * {"op":"open","path":"/var/lib/profd/records/…"}
  *     {"ok":true} + descriptor, if it is one of the user's own.
  */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include <cmocka.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-#include <errno.h>
 #include <stdlib.h>
 
 #include "collector/window.h"
@@ -46,7 +46,8 @@ static void test_equal_stacks_are_one(void **state)
 	assert_int_equal(window_n_frames(w), 2);
 	assert_int_equal(window_n_stacks(w), 3);
 	assert_int_equal(window_stack(w, 0)->count, 3);
-	assert_int_equal(window_frame(w, window_stack_frames(w, window_stack(w, 1))[0])->offset, 0xb);
+	assert_int_equal(
+		window_frame(w, window_stack_frames(w, window_stack(w, 1))[0])->offset, 0xb);
 	window_unref(w);
 }
 
