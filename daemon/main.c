@@ -219,10 +219,6 @@ static int start_collector(struct daemon *d)
 	if (!err)
 		return 0;
 	log_error("%s", *why ? why : strerror(-err));
-	if ((err == -EACCES || err == -EPERM) && privileges_shut_out(&d->privileges))
-		log_error("kernel.perf_event_paranoid is %d here, where some kernels ask for "
-			  "CAP_SYS_ADMIN: start profd by its unit, or set it to 2 with sysctl",
-			d->privileges.paranoid);
 	return err;
 }
 

@@ -136,11 +136,6 @@ bool privileges_suffice(const struct privileges *p, char *why, size_t why_size)
 	return false;
 }
 
-bool privileges_shut_out(const struct privileges *p)
-{
-	return !p->sys_admin && p->paranoid > PARANOID_PERFMON;
-}
-
 static cJSON *name_array(const char *list)
 {
 	cJSON *array = cJSON_CreateArray();

@@ -33,9 +33,6 @@ void privileges_raise_limits(void);
 int privileges_reduce(struct privileges *p);
 /* Whether BPF programs and perf events are open to us at all; if not, a line in `why`. */
 bool privileges_suffice(const struct privileges *p, char *why, size_t why_size);
-/* Whether a refused perf_event_open(2) may be due to kernel.perf_event_paranoid: Debian's kernels
- * ask for CAP_SYS_ADMIN above 2, others do not, so only the call itself can tell. */
-bool privileges_shut_out(const struct privileges *p);
 /* For status: {"uid":…,"capabilities":[…],"missing":[…],"sys_admin":"…"}; NULL without memory. */
 cJSON *privileges_status(const struct privileges *p);
 

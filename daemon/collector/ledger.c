@@ -8,7 +8,6 @@ const char *session_lost_name(enum session_lost reason)
 		[LOST_SCRATCH] = "scratch",
 		[LOST_RING] = "ring",
 		[LOST_RECORD] = "record",
-		[LOST_PROCESS] = "process",
 		[LOST_WINDOW] = "window",
 		[LOST_STORE] = "store",
 	};

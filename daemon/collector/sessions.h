@@ -28,8 +28,7 @@ enum session_lost {
 	LOST_CLOCK,   /* the tick never reached the program (overrun, steal, BPF busy) */
 	LOST_SCRATCH, /* no per-CPU scratch was free */
 	LOST_RING,    /* the ring was full */
-	LOST_RECORD,  /* the record was malformed */
-	LOST_PROCESS, /* no process for it could be found */
+	LOST_RECORD,  /* the record was malformed, or no ring ever delivered it */
 	LOST_WINDOW,  /* the window was full */
 	LOST_STORE,   /* the file could not be written */
 	LOST_COUNT,

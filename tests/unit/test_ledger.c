@@ -39,7 +39,7 @@ static void test_everything_has_its_place(void **state)
 			.lost_ring = 7,
 			.end = {[PROFD_END_COMPLETE] = 500, [PROFD_END_LIMIT] = 80}},
 		.written = 400,
-		.lost = {[LOST_PROCESS] = 5, [LOST_STORE] = 60},
+		.lost = {[LOST_WINDOW] = 5, [LOST_STORE] = 60},
 	};
 	struct ledger l;
 
@@ -53,7 +53,7 @@ static void test_everything_has_its_place(void **state)
 	assert_int_equal(l.lost[LOST_CLOCK], 10);
 	assert_int_equal(l.lost[LOST_SCRATCH], 3);
 	assert_int_equal(l.lost[LOST_RING], 7);
-	assert_int_equal(l.lost[LOST_PROCESS], 5);
+	assert_int_equal(l.lost[LOST_WINDOW], 5);
 	assert_int_equal(l.lost[LOST_STORE], 60);
 	assert_int_equal(l.pending, 580 - 400 - 65);
 	assert_int_equal(l.end[PROFD_END_LIMIT], 80);
