@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include <cmocka.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 #include "collector/window.h"
 
