@@ -103,6 +103,7 @@ def test_deeper_than_can_be_recorded_says_so(daemon):
         assert sample.names[-1].startswith("[unfinished: ")
 
 
+@pytest.mark.alone
 def test_fifty_threads(daemon):
     process, out = daemon.start_record("--frequency", 499, "--", PROGRAMS / "threads", 50, 6)
     known = truth(process.communicate()[0])
@@ -122,6 +123,7 @@ def test_fifty_threads(daemon):
     assert len({s.labels["tid"] for name in by_comm for s in by_comm[name]}) >= 50
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["fork", "exec"])
 def test_short_processes_have_names(daemon, how):
     command = [PROGRAMS / "forks", 200, 10, 5, *(["exec"] if how == "exec" else [])]
