@@ -5,6 +5,10 @@
 #include <stdbool.h>
 #include <string.h>
 
+/* Functions may share texts, such as a file's name, but not so that an answer becomes many times
+ * as long when it is taken apart. */
+#define MAX_TEXTS (8ULL * SYMBOLIZER_MAX_ANSWER)
+
 /* Takes `count` elements from the front of what is left; NULL if there are not as many. */
 static const void *take(const char **data, size_t *left, size_t count, size_t size)
 {
@@ -35,26 +39,41 @@ static bool check_segments(const struct symbol_answer *a)
 	return true;
 }
 
+/* Each address has lines of its own: together they are no more than there are. */
 static bool check_addresses(const struct symbol_answer *a)
 {
+	uint64_t lines = 0;
+
 	for (uint32_t i = 0; i < a->head->n_addresses; i++) {
 		const struct symbolizer_address *x = &a->addresses[i];
 
 		if (x->count > SYMBOLIZER_MAX_INLINES || x->first > a->head->n_lines ||
 			x->count > a->head->n_lines - x->first)
 			return false;
+		lines += x->count;
 	}
-	return true;
+	return lines <= a->head->n_lines;
+}
+
+/* A text begins where the one before it ended: as many bytes as there are hold no more of them
+ * than that. Adds its length. */
+static bool check_text(const struct symbol_answer *a, uint32_t at, uint64_t *length)
+{
+	if (at >= a->head->n_strings || (at && a->strings[at - 1]))
+		return false;
+	*length += strnlen(a->strings + at, SYMBOLIZER_MAX_NAME);
+	return *length <= MAX_TEXTS;
 }
 
 static bool check_functions(const struct symbol_answer *a)
 {
-	uint32_t n = a->head->n_strings;
+	uint64_t length = 0;
 
 	for (uint32_t i = 0; i < a->head->n_functions; i++) {
 		const struct symbolizer_function *f = &a->functions[i];
 
-		if (f->name >= n || f->system_name >= n || f->file >= n || !a->strings[f->name] ||
+		if (!check_text(a, f->name, &length) || !check_text(a, f->system_name, &length) ||
+			!check_text(a, f->file, &length) || !a->strings[f->name] ||
 			f->start_line > INT32_MAX)
 			return false;
 	}

@@ -106,7 +106,8 @@ static void deliver(struct symbol_link *l)
 	l->on_message(l->userdata, head.type, body, head.size);
 }
 
-/* Reads what there is. A callback may stop the link, or send. */
+/* Reads what there is, but no more than one message: the rest of the loop has its turn before the
+ * next. The callback may stop the link, or send. */
 static void receive(struct symbol_link *l)
 {
 	while (symbol_link_is_up(l)) {
@@ -125,8 +126,10 @@ static void receive(struct symbol_link *l)
 			break_off(l, "sent nonsense");
 			return;
 		}
-		if (l->body && l->received == sizeof(l->head) + l->head.size)
+		if (l->body && l->received == sizeof(l->head) + l->head.size) {
 			deliver(l);
+			return;
+		}
 	}
 }
 

@@ -45,6 +45,7 @@ struct symbolizer {
 	struct symbol_link link;
 	sd_event_source *timer;
 	enum state state;
+	bool greeted;		      /* the process has said HELLO */
 	struct request *first, **end; /* served in this order */
 	bool serving;		      /* guards against recursion through callbacks */
 	bool closing;
@@ -140,6 +141,8 @@ static int ask(struct symbolizer *s, struct request *r, enum symbol_trust trust)
 	message = malloc(sizeof(header) + bytes);
 	if (!message)
 		return -ENOMEM;
+	if (!symbol_link_is_up(&s->link))
+		s->greeted = false;
 	memcpy(message, &header, sizeof(header));
 	memcpy(message + sizeof(header), r->missing + r->n_done, bytes);
 	error = symbol_link_send(
@@ -297,7 +300,8 @@ static void on_answer(struct symbolizer *s, const void *data, size_t size)
 	struct symbol_answer answer;
 	int error;
 
-	if (!t || symbol_answer_check(&answer, data, size, r->n_asked)) {
+	/* Who answers before the whole question is out has not heard it. */
+	if (!t || s->link.out || symbol_answer_check(&answer, data, size, r->n_asked)) {
 		refuse(s);
 		return;
 	}
@@ -398,8 +402,9 @@ static void on_message(void *userdata, uint32_t type, const void *data, size_t s
 		on_answer(s, data, size);
 	} else if (type == SYMBOLIZER_WANT && s->state == STATE_ASKED) {
 		on_want(s, data, size);
-	} else if (type == SYMBOLIZER_HELLO && size == sizeof(hello)) {
+	} else if (type == SYMBOLIZER_HELLO && size == sizeof(hello) && !s->greeted) {
 		memcpy(&hello, data, sizeof(hello));
+		s->greeted = true;
 		s->stats.seccomp = hello.seccomp == 1;
 	} else {
 		refuse(s);

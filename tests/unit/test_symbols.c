@@ -256,6 +256,15 @@ static void endless_wants_are_refused(void **state)
 	expect_given_up(*state, "want-forever");
 }
 
+/* It would keep the collector from everything else. */
+static void endless_greetings_are_refused(void **state)
+{
+	struct world *w = *state;
+
+	expect_given_up(w, "hello-forever");
+	assert_int_equal(symbolizer_stats(w->symbolizer).refused_answers, 2);
+}
+
 static void no_file_is_an_error_with_addresses(void **state)
 {
 	struct world *w = *state;
@@ -398,11 +407,41 @@ static void answers_are_checked(void **state)
 	REFUSED(bad.function.name = 8);
 	REFUSED(bad.function.name = 0);
 	REFUSED(bad.function.file = 8);
+	REFUSED(bad.function.name = 2); /* in the middle of a text */
 	REFUSED(bad.function.start_line = UINT32_MAX);
 	REFUSED(bad.line.function = 1);
 	REFUSED(bad.strings[7] = 'x');
 	REFUSED(bad.strings[0] = 'x');
 	REFUSED(bad.segment.vaddr = UINT64_MAX; bad.segment.memsz = 2);
+}
+
+/* A small answer must not become a large table: neither by lines that addresses share, nor by texts
+ * that functions share. */
+static void answers_do_not_multiply(void **state)
+{
+	enum { FUNCTIONS = 8192, TEXT = SYMBOLIZER_MAX_NAME - 1 };
+	static struct {
+		struct symbolizer_answer head;
+		struct symbolizer_address addresses[2];
+		struct symbolizer_function functions[FUNCTIONS];
+		struct symbolizer_line line;
+		char strings[TEXT + 2];
+	} m = {.head = {.n_addresses = 2,
+		       .n_functions = FUNCTIONS,
+		       .n_lines = 1,
+		       .n_strings = sizeof(m.strings)}};
+	const size_t size = offsetof(typeof(m), strings) + sizeof(m.strings);
+	struct symbol_answer a;
+
+	memset(m.strings + 1, 'a', TEXT);
+	for (size_t i = 0; i < FUNCTIONS; i++)
+		m.functions[i].name = 1;
+	m.addresses[0].count = 1;
+	assert_int_equal(symbol_answer_check(&a, &m, size, 2), -EBADMSG); /* 512 MiB of names */
+	m.strings[5] = '\0';
+	assert_int_equal(symbol_answer_check(&a, &m, size, 2), 0);
+	m.addresses[1].count = 1;
+	assert_int_equal(symbol_answer_check(&a, &m, size, 2), -EBADMSG);
 }
 
 /* ---- the helper ----------------------------------------------------------------------------- */
@@ -446,6 +485,7 @@ static bool symbols_only(void)
 static int misbehave(const char *how, const char *memory)
 {
 	static const struct symbolizer_answer nonsense = {.n_lines = 7};
+	static const struct symbolizer_hello hello;
 
 	if (!strcmp(how, "crash-dwarf")) {
 		if (!symbols_only())
@@ -464,6 +504,8 @@ static int misbehave(const char *how, const char *memory)
 		if (stream_read(HELPER_SOCKET, &head, sizeof(head), NULL))
 			_exit(0);
 	}
+	while (!strcmp(how, "hello-forever"))
+		say(SYMBOLIZER_HELLO, &hello, sizeof(hello));
 	if (!strcmp(how, "crash"))
 		_exit(1);
 	pause();
@@ -491,6 +533,7 @@ int main(int argc, char **argv)
 		TEST(broken_answers_are_refused),
 		TEST(wants_are_checked),
 		TEST(endless_wants_are_refused),
+		TEST(endless_greetings_are_refused),
 		TEST(no_file_is_an_error_with_addresses),
 		TEST(a_file_that_opens_later_is_waited_for),
 		TEST(kernel_names_can_be_forgotten),
@@ -498,6 +541,7 @@ int main(int argc, char **argv)
 		TEST(many_addresses_go_in_parts),
 		TEST(open_requests_are_cancelled),
 		cmocka_unit_test(answers_are_checked),
+		cmocka_unit_test(answers_do_not_multiply),
 	};
 
 	if (argc > 2 && !strcmp(argv[1], "--helper"))
