@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/symbol_cache.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -69,19 +70,22 @@ static enum symbol_trust trust_in(const struct symbol_cache *c, const struct mod
 	return trust;
 }
 
+/* The map may lie on a FUSE mount of its owner, whose server need not answer: the kernel is asked
+ * for what it knows already (AT_STATX_DONT_SYNC). */
 static void check_perf_map(struct symbol_table *t, const struct module *m)
 {
-	struct stat st;
+	struct statx st;
 
-	if (m->kind != MODULE_PERF_MAP || m->fd < 0 || fstat(m->fd, &st))
+	if (m->kind != MODULE_PERF_MAP || m->fd < 0 ||
+		statx(m->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_SIZE | STATX_MTIME, &st))
 		return;
-	if (st.st_size == t->file_size && st.st_mtim.tv_sec == t->file_time.tv_sec &&
-		st.st_mtim.tv_nsec == t->file_time.tv_nsec)
+	if ((off_t)st.stx_size == t->file_size && st.stx_mtime.tv_sec == t->file_time.tv_sec &&
+		st.stx_mtime.tv_nsec == t->file_time.tv_nsec)
 		return;
 	symbol_table_clear(t);
 	t->trust = SYMBOL_TRUST_FULL;
-	t->file_size = st.st_size;
-	t->file_time = st.st_mtim;
+	t->file_size = (off_t)st.stx_size;
+	t->file_time = (struct timespec){st.stx_mtime.tv_sec, st.stx_mtime.tv_nsec};
 }
 
 struct symbol_table *symbol_cache_use(struct symbol_cache *c, struct module *m)
