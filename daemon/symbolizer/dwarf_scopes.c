@@ -56,7 +56,7 @@ static uint32_t number(Dwarf_Die *die, unsigned name)
 	Dwarf_Attribute attribute;
 	Dwarf_Word value;
 
-	if (dwarf_formudata(dwarf_attr(die, name, &attribute), &value) || value > UINT32_MAX)
+	if (dwarf_formudata(dwarf_attr(die, name, &attribute), &value) || value > INT32_MAX)
 		return 0;
 	return (uint32_t)value;
 }

@@ -135,7 +135,9 @@ void elf_file_segments(const struct elf_file *f, struct names *answer)
 	GElf_Phdr ph;
 
 	for (size_t i = 0; i < n && answer->n_segments < SYMBOLIZER_MAX_SEGMENT; i++)
-		if (gelf_getphdr(f->elf, (int)i, &ph) && ph.p_type == PT_LOAD && ph.p_flags & PF_X)
+		if (gelf_getphdr(f->elf, (int)i, &ph) && ph.p_type == PT_LOAD &&
+			ph.p_flags & PF_X && ph.p_memsz <= UINT64_MAX - ph.p_vaddr &&
+			ph.p_filesz <= UINT64_MAX - ph.p_offset)
 			answer->segments[answer->n_segments++] = (struct symbolizer_segment){
 				ph.p_vaddr, ph.p_offset, ph.p_filesz, ph.p_memsz};
 }

@@ -37,7 +37,7 @@ int elf_file_open_debugdata(struct elf_file *f, const struct elf_file *of);
 Elf_Scn *elf_file_section(const struct elf_file *f, const char *name);
 bool elf_file_has_dwarf(const struct elf_file *f);
 
-/* The executable PT_LOADs. */
+/* The executable PT_LOADs, but those that no address space can hold. */
 void elf_file_segments(const struct elf_file *f, struct names *answer);
 /* Turns file offsets (sorted) into ELF virtual addresses: by the executable segment that holds the
  * offset, else by one whose pages hold it, else by any segment. vaddrs[i] is UINT64_MAX if no
