@@ -21,6 +21,9 @@
 #define CONTROL_MAX_OTHERS	      48 /* of users without full rights */
 #define CONTROL_MAX_PER_USER	      8	 /* of one such user */
 #define CONTROL_MAX_OTHERS_RECORDINGS 4	 /* leaves sessions to those with full rights */
+/* A request with as many pids and tids as are allowed takes 20 KiB; parsing 1 MiB of JSON would
+ * take tens of milliseconds and 40 MiB, as often as any local user likes. */
+#define CONTROL_MAX_REQUEST (64u << 10)
 /* On one connection; more wait their turn. */
 #define CONTROL_MAX_REQUESTS_PER_SECOND 100
 /* Recordings that users without full rights begin: so many at once, then one a second. */

@@ -154,24 +154,15 @@ void connection_settle(struct connection *c)
 	operation_abandon(c);
 }
 
-/* Descriptors that a client sends are of no use here. */
-static void discard_fds(struct connection *c)
-{
-	int fd;
-	while ((fd = wire_take_fd(&c->wire)) >= 0)
-		close_fd(fd);
-}
-
 static void read_request(struct connection *c)
 {
 	cJSON *message = NULL;
 	int got = wire_receive(&c->wire, &message);
 
-	discard_fds(c);
 	if (got == 1)
 		operation_run(c, message);
 	else if (got == -EBADMSG || got == -E2BIG)
-		connection_refuse(c, "the message is not one JSON object of at most 1 MiB",
+		connection_refuse(c, "the message is not one JSON object of at most 64 KiB",
 			"profctl and profd should be of the same version");
 	c->broken |= got < 0;
 	cJSON_Delete(message);
@@ -241,6 +232,8 @@ static int add_connection(struct control *control, int fd, const struct peer *pe
 	c->peer = *peer;
 	c->fd = fd;
 	wire_init(&c->wire, fd);
+	c->wire.no_fds = true;
+	c->wire.max_message = CONTROL_MAX_REQUEST;
 	DL_APPEND(control->connections, c);
 	int err = sd_event_add_io(control->event, &c->io, fd, EPOLLIN, on_io, c);
 	if (err >= 0)

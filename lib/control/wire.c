@@ -15,7 +15,7 @@
 
 void wire_init(struct wire *w, int fd)
 {
-	*w = (struct wire){.fd = fd};
+	*w = (struct wire){.fd = fd, .max_message = CONTROL_MAX_MESSAGE};
 }
 
 void wire_free(struct wire *w)
@@ -138,7 +138,7 @@ static int missing(const struct wire *w, size_t *out)
 	length = le32toh(length);
 	if (!length)
 		return -EBADMSG;
-	if (length > CONTROL_MAX_MESSAGE)
+	if (length > w->max_message)
 		return -E2BIG;
 	size_t whole = HEAD_BYTES + length;
 	*out = w->in_size < whole ? whole - w->in_size : 0;
@@ -179,8 +179,8 @@ static int read_some(struct wire *w, size_t room)
 	struct msghdr message = {
 		.msg_iov = &part,
 		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
+		.msg_control = w->no_fds ? NULL : control.bytes,
+		.msg_controllen = w->no_fds ? 0 : sizeof(control.bytes),
 	};
 
 	ssize_t n = recvmsg(w->fd, &message, MSG_CMSG_CLOEXEC);
@@ -189,7 +189,7 @@ static int read_some(struct wire *w, size_t room)
 	if (!n)
 		return -ECONNRESET;
 	w->in_size += (size_t)n;
-	int err = keep_fds(w, &message);
+	int err = w->no_fds ? 0 : keep_fds(w, &message);
 	return err ? err : 1;
 }
 

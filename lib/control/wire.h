@@ -10,11 +10,16 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "profd/control.h"
 
 struct wire {
 	int fd; /* borrowed */
+	/* For a peer that nobody trusts, set after wire_init: its descriptors stay in the kernel,
+	 * since closing one of a FUSE file waits for its server; and messages are shorter. */
+	bool no_fds;
+	uint32_t max_message; /* bytes of one that comes in; CONTROL_MAX_MESSAGE at first */
 	/* received, but not yet taken: at most one message and CONTROL_MAX_FDS descriptors */
 	char *in;
 	size_t in_size, in_capacity;

@@ -188,6 +188,24 @@ static void test_too_many_descriptors(void **state)
 	assert_int_equal(open_descriptors(), before);
 }
 
+static void test_peers_that_nobody_trusts(void **state)
+{
+	struct pair *p = *state;
+	int before = open_descriptors();
+	cJSON *message = make(1000), *out = NULL;
+
+	p->b.no_fds = true;
+	assert_int_equal(wire_send(&p->a, message, &p->fds[0], 1), 0);
+	assert_int_equal(wire_receive(&p->b, &out), 1);
+	cJSON_Delete(out);
+	assert_int_equal(wire_take_fd(&p->b), -1);
+	assert_int_equal(open_descriptors(), before);
+	p->b.max_message = 1000;
+	assert_int_equal(wire_send(&p->a, message, NULL, 0), 0);
+	cJSON_Delete(message);
+	assert_int_equal(wire_receive(&p->b, &out), -E2BIG);
+}
+
 static void test_broken_frames(void **state)
 {
 	static const struct {
@@ -249,6 +267,7 @@ int main(void)
 		TEST(test_full_socket),
 		TEST(test_descriptors),
 		TEST(test_too_many_descriptors),
+		TEST(test_peers_that_nobody_trusts),
 		cmocka_unit_test(test_broken_frames),
 		TEST(test_end_of_stream),
 		TEST(test_too_long_to_send),
