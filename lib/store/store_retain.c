@@ -112,7 +112,8 @@ static int add_up(struct store_entry *entries, size_t n, uint64_t *total)
 	return 0;
 }
 
-/* The number deleted, or -errno. */
+/* What cannot be deleted does not keep the rest: it counts as gone, and its error (the first) is
+ * returned at the end. The number deleted, or -errno. */
 static int delete_oldest(struct store *s, uint64_t max_age, uint64_t max_size)
 {
 	struct store_entry *entries;
@@ -124,19 +125,19 @@ static int delete_oldest(struct store *s, uint64_t max_age, uint64_t max_size)
 	if (r < 0)
 		return r;
 	r = add_up(entries, n, &total);
+	int failed = r;
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		time_t end = end_of(&entries[i]);
 		bool old = max_age && end < now && (uint64_t)(now - end) > max_age;
 		if (!old && !(max_size && total > max_size))
 			continue;
-		r = delete_entry(&entries[i]);
-		if (r == 0) {
-			total -= entries[i].size;
-			deleted++;
-		}
+		int gone = delete_entry(&entries[i]);
+		total -= entries[i].size;
+		deleted += gone == 0;
+		failed = failed ? failed : gone;
 	}
 	store_list_free(entries, n);
-	return r < 0 ? r : deleted;
+	return failed ? failed : deleted;
 }
 
 int store_retain(struct store *s, uint64_t max_age, uint64_t max_size)
@@ -146,12 +147,10 @@ int store_retain(struct store *s, uint64_t max_age, uint64_t max_size)
 	if (!is_due(s, (uint64_t)now.tv_sec, max_age, max_size))
 		return 0;
 	int deleted = delete_oldest(s, max_age, max_size);
-	int r = deleted < 0 ? deleted : store_each(s->dir, sweep_type, NULL);
-	if (r < 0)
-		return r;
+	int r = store_each(s->dir, sweep_type, NULL);
 	s->retained = (uint64_t)now.tv_sec;
 	s->max_age = max_age;
 	s->max_size = max_size;
 	s->written = 0;
-	return deleted;
+	return deleted < 0 || r == 0 ? deleted : r;
 }

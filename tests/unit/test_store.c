@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -370,6 +371,27 @@ static void test_retain_by_age(void **state)
 	store_close(s);
 }
 
+static void test_retain_goes_on_behind_what_cannot_be_deleted(void **state)
+{
+	struct store *s = open_store();
+	time_t now = time(NULL);
+	char *paths[3];
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		paths[i] = write_window(s, "cpu", now - 300000 + i * 100000, 5);
+	char activity[PATH_MAX];
+	int stem = (int)(strlen(paths[0]) - strlen(".pb.gz"));
+	snprintf(activity, sizeof(activity), "%.*s.activity", stem, paths[0]);
+	assert_int_equal(mkdir(activity, 0755), 0); /* unlink(2) fails */
+	assert_true(store_retain(s, 86400, 0) < 0);
+	assert_false(exists(paths[1]));
+	assert_false(exists(paths[2]));
+	assert_int_equal(rmdir(activity), 0);
+	for (int i = 0; i < 3; i++)
+		free(paths[i]);
+	store_close(s);
+}
+
 static void test_retain_by_size(void **state)
 {
 	struct store *s = open_store();
@@ -470,6 +492,7 @@ int main(void)
 		TEST(test_list),
 		TEST(test_repeats_are_listed_in_order),
 		TEST(test_retain_by_age),
+		TEST(test_retain_goes_on_behind_what_cannot_be_deleted),
 		TEST(test_retain_by_size),
 		TEST(test_retain_sweeps_orphans),
 		TEST(test_retain_looks_when_due),
