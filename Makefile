@@ -39,6 +39,10 @@ CLI_SRC    := $(wildcard cli/*.c)
 BPF_SRC    := $(wildcard bpf/*.bpf.c)
 UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 
+# `make V=1` shows the commands.
+Q   := $(if $(V),,@)
+say  = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
+
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIB_OBJ    := $(call obj,$(LIB_SRC)) $(B)/obj/gen/profile.pb-c.o
 DAEMON_OBJ := $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)))
@@ -55,17 +59,21 @@ all: $(B)/profd $(B)/profctl ## build profd and profctl into build/
 # ---- C ------------------------------------------------------------------------------------------
 
 $(B)/profd: $(B)/obj/daemon/main.o $(B)/libdaemon.a $(B)/libprofd.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 
 $(B)/profctl: $(B)/obj/cli/main.o $(B)/libcli.a $(B)/libprofd.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
 $(B)/libprofd.a: $(LIB_OBJ)
 $(B)/libdaemon.a: $(DAEMON_OBJ)
 $(B)/libcli.a: $(CLI_OBJ)
+# Appended without a look (q), since rooms may have files of one name.
 $(B)/lib%.a:
 	@rm -f $@
-	$(AR) qcs $@ $^ # not r: rooms may have files of one name
+	$(call say,AR,$@)
+	$(Q)$(AR) qcs $@ $^
 
 # Flags are part of what an object depends on: SANITIZE=… after a plain build rebuilds.
 $(B)/flags: FORCE
@@ -83,7 +91,8 @@ $(B)/requirements:
 
 $(B)/obj/%.o: %.c $(B)/flags | $(B)/requirements generated
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # ---- generated: BPF skeleton, protobuf ----------------------------------------------------------
 
@@ -96,22 +105,27 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -D__bpf__ -Wall -W
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
 	@command -v $(CLANG) >/dev/null || { echo "profd: clang is missing: run 'make deps'" >&2; exit 1; }
-	$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/bpf/profd.o: $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(BPF_SRC))
-	$(BPFTOOL) gen object $@ $^
+	$(call say,BPF,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
 
 $(B)/gen/profd.skel.h: $(B)/bpf/profd.o
 	@mkdir -p $(@D)
-	$(BPFTOOL) gen skeleton $< name profd_bpf > $@
+	$(call say,GEN,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name profd_bpf > $@
 
 $(B)/gen/profile.pb-c.c $(B)/gen/profile.pb-c.h &: lib/profile/profile.proto
 	@mkdir -p $(@D)
-	protoc-c --proto_path=lib/profile --c_out=$(B)/gen $<
+	$(call say,GEN,$@)
+	$(Q)protoc-c --proto_path=lib/profile --c_out=$(B)/gen $<
 
 $(B)/obj/gen/profile.pb-c.o: $(B)/gen/profile.pb-c.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Wno-conversion -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Wno-conversion -c -o $@ $<
 
 # ---- tests --------------------------------------------------------------------------------------
 
@@ -120,7 +134,8 @@ unit: $(UNIT_BIN) ## build the unit tests into build/unit/
 
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libdaemon.a $(B)/libcli.a $(B)/libprofd.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lcmocka
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lcmocka
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/bpf/*.d)
 
