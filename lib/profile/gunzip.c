@@ -77,8 +77,8 @@ static int inflate_members(z_stream *z, const uint8_t *data, size_t size, size_t
 		int r = inflate(z, Z_NO_FLUSH);
 		done += in - z->avail_in;
 		b->size += room - z->avail_out;
-		if (r == Z_STREAM_END && done == size)
-			return b->size > max ? -E2BIG : 0;
+		if (r == Z_STREAM_END && done == size && b->size <= max)
+			return 0;
 		if (r == Z_STREAM_END) {
 			r = inflateReset(z);
 		} else if (r == Z_BUF_ERROR || (r == Z_OK && done == size && z->avail_out)) {

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "profile/gunzip.h"
 #include "profile/pprof.h"
 #include "sample_profile.h"
 
@@ -526,9 +527,27 @@ static void test_write_failure(void **state)
 	profile_free(p);
 }
 
+static void test_too_much_to_inflate(void **state)
+{
+	static const uint8_t ten_bytes[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02,
+		0x03, 0x4b, 0x4c, 0x84, 0x01, 0x00, 0xf0, 0xcd, 0x11, 0x4c, 0x0a, 0x00, 0x00, 0x00};
+	uint8_t *out;
+	size_t size;
+	char why[64] = "";
+	(void)state;
+	assert_int_equal(
+		gunzip(ten_bytes, sizeof(ten_bytes), 10, &out, &size, why, sizeof(why)), 0);
+	assert_int_equal(size, 10);
+	free(out);
+	assert_int_equal(
+		gunzip(ten_bytes, sizeof(ten_bytes), 9, &out, &size, why, sizeof(why)), -E2BIG);
+	assert_true(*why);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_too_much_to_inflate),
 		cmocka_unit_test(test_any_order_and_ids),
 		cmocka_unit_test(test_packed),
 		cmocka_unit_test(test_labels),
