@@ -476,7 +476,8 @@ int config_load(struct config *c, const char *path, FILE *errors)
 		return err;
 	ini_max_line = LINE_BYTES;
 	ini_allow_multiline = false;
-	ini_parse_stream(read_line, &r, handle_key, &r);
+	if (ini_parse_stream(read_line, &r, handle_key, &r) == -2) /* ini.h: no memory */
+		err = -ENOMEM;
 	end_line(&r);
 	if (ferror(r.file))
 		err = errno ? -errno : -EIO;
