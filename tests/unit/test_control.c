@@ -216,9 +216,9 @@ static void test_status(void **state)
 
 static void test_bad_messages(void **state)
 {
-	static const char *const broken[] = {
-		"\4\0\0\0null", "\0\0\0\0", "\377\377\377\177xxxx", "\2\0\0\0{]"};
-	static const size_t sizes[] = {8, 4, 8, 6};
+	static const char *const broken[] = {"\4\0\0\0null", "\0\0\0\0", "\377\377\377\177xxxx",
+		"\2\0\0\0{]", "\1\0\1\0" /* more than 64 KiB */};
+	static const size_t sizes[] = {8, 4, 8, 6, 4};
 	struct bed *b = *state;
 	struct client c;
 
