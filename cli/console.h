@@ -8,8 +8,8 @@
 
 #include <stdio.h>
 
-/* A stream onto a descriptor that puts '?' in place of control characters other than newline
- * (C0, DEL, and C1 in UTF-8). NULL without memory. Closing it leaves the descriptor open. */
+/* A stream onto a descriptor that puts '?' in place of control characters other than newline and
+ * tab (C0, DEL, and C1 in UTF-8). NULL without memory. Closing it leaves the descriptor open. */
 FILE *console_open(int fd);
 /* On a terminal, makes stdout such a stream. Elsewhere every byte goes out as it is. */
 void console_setup(void);

@@ -51,7 +51,8 @@ int store_write_activity(struct store *s, const char *path, const char *text, si
 /* Deletes oldest first until nothing is older than max_age (s, 0: any age) and the sum is at
  * most max_size (bytes, 0: any size). May be called after each write: it looks only when the limits
  * are others than last time, after ten minutes (less for a small max_age), or when a 64th of
- * max_size was written since. Returns the number of files deleted or -errno. */
+ * max_size was written since. Returns the number of files deleted, or -errno if one cannot
+ * be deleted: the others are gone then, too. */
 int store_retain(struct store *s, uint64_t max_age, uint64_t max_size);
 
 struct store_entry {
