@@ -65,5 +65,9 @@ int open_perf_map(struct roots *roots, const struct opener_question *q)
 		return error;
 	if ((st.st_uid != target.uid && st.st_uid != 0) || st.st_nlink != 1)
 		return -EPERM;
+	/* In a mount namespace of his own anybody can put a file of root there that he may not read
+	 * himself, such as /proc/kmsg. */
+	if (st.st_uid != target.uid && !(st.st_mode & S_IROTH))
+		return -EPERM;
 	return reopen_for_reading(fd);
 }

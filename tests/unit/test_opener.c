@@ -293,7 +293,7 @@ static void tells_jit_memory_from_programs(void **state)
 }
 
 /* A child in a root folder of its own, until it is killed. */
-static pid_t start_in_root(const char *root)
+static pid_t start_as(const char *root, uid_t uid)
 {
 	int pipefd[2];
 	char byte;
@@ -301,7 +301,8 @@ static pid_t start_in_root(const char *root)
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		if (chroot(root) < 0 || chdir("/") < 0 || write(pipefd[1], "x", 1) != 1)
+		if (chroot(root) < 0 || chdir("/") < 0 || setresuid(uid, uid, uid) < 0 ||
+			write(pipefd[1], "x", 1) != 1)
 			_exit(1);
 		for (;;)
 			pause();
@@ -310,6 +311,11 @@ static pid_t start_in_root(const char *root)
 	assert_int_equal(read(pipefd[0], &byte, 1), 1);
 	close(pipefd[0]);
 	return pid;
+}
+
+static pid_t start_in_root(const char *root)
+{
+	return start_as(root, 0);
 }
 
 static void stop_child(pid_t pid)
@@ -371,6 +377,29 @@ static void perf_maps_are_checked(void **state)
 	expect_error(&bed, &request, -EINVAL);
 	stop_child(pid);
 	expect_error(&bed, &request, -ENOENT);
+	free_bed(&bed);
+}
+
+/* In a mount namespace of his own a user can mount any file of root in its place. */
+static void perf_maps_of_root_are_for_all_to_read(void **state)
+{
+	need_root();
+	struct bed bed = new_bed(NULL);
+	char name[64];
+	assert_int_equal(chmod(bed.folder, 0755), 0);
+	assert_int_equal(mkdir(in_bed(&bed, "tmp"), 0777), 0);
+	pid_t pid = start_as(bed.folder, 65534);
+	struct opener_request request = {.kind = OPENER_PERF_MAP, .pid = (uint32_t)pid};
+	snprintf(name, sizeof(name), "tmp/perf-%d.map", (int)pid);
+	write_file(in_bed(&bed, name), "1000 10 f\n");
+	assert_int_equal(chmod(in_bed(&bed, name), 0600), 0);
+	expect_error(&bed, &request, -EPERM);
+	assert_int_equal(chmod(in_bed(&bed, name), 0644), 0);
+	expect_content(&bed, &request, "1000 10 f\n");
+	assert_int_equal(chmod(in_bed(&bed, name), 0600), 0);
+	assert_int_equal(chown(in_bed(&bed, name), 65534, 65534), 0);
+	expect_content(&bed, &request, "1000 10 f\n");
+	stop_child(pid);
 	free_bed(&bed);
 }
 
@@ -649,6 +678,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(tells_jit_memory_from_programs),
 		cmocka_unit_test(links_cannot_leave_the_root),
 		cmocka_unit_test(perf_maps_are_checked),
+		cmocka_unit_test(perf_maps_of_root_are_for_all_to_read),
 		cmocka_unit_test(debug_files_come_from_their_folders),
 		cmocka_unit_test(beside_a_file_only_public_ones_are_opened),
 		cmocka_unit_test(a_hang_costs_one_request),
