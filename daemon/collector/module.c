@@ -15,6 +15,13 @@
 
 #include "util/cleanup.h"
 
+static size_t n_open_files;
+
+size_t module_open_files(void)
+{
+	return n_open_files;
+}
+
 struct module *module_ref(struct module *m)
 {
 	m->references++;
@@ -27,6 +34,8 @@ void module_unref(struct module *m)
 		return;
 	if (m->names_free)
 		m->names_free(m->names);
+	if (m->fd >= 0)
+		n_open_files--;
 	close_fd(m->fd);
 	module_unref(m->same);
 	free(m->path);
@@ -46,6 +55,14 @@ struct module *module_new(enum module_kind kind, const char *path, size_t length
 		return NULL;
 	}
 	return m;
+}
+
+static void set_file(struct module *m, int fd)
+{
+	m->fd = fd;
+	m->state = MODULE_OPEN;
+	m->error = 0;
+	n_open_files++;
 }
 
 void module_fail(struct module *m, int error)
@@ -93,9 +110,7 @@ int module_take_file(struct module *m, int fd)
 	int error = stat_without_waiting(fd, &st);
 	if (error)
 		return error;
-	m->fd = fd;
-	m->state = MODULE_OPEN;
-	m->error = 0;
+	set_file(m, fd);
 	m->device = makedev(st.stx_dev_major, st.stx_dev_minor);
 	m->inode = st.stx_ino;
 	m->size = (off_t)st.stx_size;
@@ -138,11 +153,11 @@ struct module *module_new_kernel(void)
 	struct module *m = module_new(MODULE_KERNEL, "[kernel]", strlen("[kernel]"));
 	if (!m)
 		return NULL;
-	m->fd = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
-	if (m->fd < 0)
+	int fd = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
 		module_fail(m, -errno);
 	else
-		m->state = MODULE_OPEN;
+		set_file(m, fd);
 	return m;
 }
 
@@ -172,8 +187,7 @@ static int copy_vdso(struct module *m, uint64_t *size)
 	ssize_t n = write(fd, (const void *)(uintptr_t)address, (size_t)*size);
 	if (n < 0 || (uint64_t)n != *size)
 		return n < 0 ? -errno : -EIO;
-	m->fd = take_fd(fd);
-	m->state = MODULE_OPEN;
+	set_file(m, take_fd(fd));
 	return 0;
 }
 

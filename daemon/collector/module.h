@@ -20,6 +20,8 @@ void module_give_up(struct module *m, int error);
  * caller's. None of these waits for a server. */
 int module_take_file(struct module *m, int fd);
 bool module_same_identity(const struct module *a, const struct module *b);
+/* Modules that are open, whoever holds them. */
+size_t module_open_files(void);
 /* Whether an open module's file still is what was opened. */
 bool module_is_unchanged(const struct module *m);
 /* Whether its file has no name any more: it takes its place on the disk as long as it is open. */

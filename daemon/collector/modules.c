@@ -200,12 +200,37 @@ static struct module *find_same(struct slot *s)
 	return NULL;
 }
 
+/* Least recently used first, of those that only the table holds. */
+static bool evict_one(struct modules *t)
+{
+	struct slot *s;
+	DL_FOREACH (t->by_use, s) {
+		if (s->module->references == 1 && !s->opening) {
+			drop_slot(s);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Also what has left the table holds a descriptor: whoever rewrites a file and maps it anew again
+ * and again, or has many processes with a perf map, gets no more of them than the table may. */
+static int check_room(struct modules *t)
+{
+	while (module_open_files() >= t->max_slots)
+		if (!evict_one(t))
+			return -EMFILE;
+	return 0;
+}
+
 static void on_opened(void *userdata, int fd, int error, const char *real_path)
 {
 	struct slot *s = userdata;
 	struct module *m = module_ref(s->module);
 	s->opening = false;
 	s->verified = now_ns();
+	if (!error)
+		error = check_room(s->table);
 	if (!error)
 		error = module_take_file(m, fd);
 	if (error) {
@@ -258,19 +283,6 @@ static void submit(struct slot *s, const struct module_mapping *mapping, uint64_
 		module_fail(s->module, error);
 	else
 		s->module->state = MODULE_OPENING;
-}
-
-/* Least recently used first, of those that only the table holds. */
-static bool evict_one(struct modules *t)
-{
-	struct slot *s;
-	DL_FOREACH (t->by_use, s) {
-		if (s->module->references == 1 && !s->opening) {
-			drop_slot(s);
-			return true;
-		}
-	}
-	return false;
 }
 
 static struct slot *add_slot(struct modules *t, const struct key *key)
@@ -390,6 +402,8 @@ static void on_perf_map(void *userdata, int fd, int error, const char *real_path
 {
 	struct perf_map *request = userdata;
 	struct module *m = request->module;
+	if (!error)
+		error = check_room(request->table);
 	if (!error)
 		error = module_take_file(m, fd);
 	if (error) {

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -261,6 +263,53 @@ static void anonymous_memory_is_told_from_files(void **state)
 	assert_int_equal(modules_kernel(modules)->kind, MODULE_KERNEL);
 }
 
+/* Each mapping here is of another file, as far as anybody can tell, and is held. */
+static void rewritten_files_do_not_use_up_descriptors(void **state)
+{
+	struct module *held[40];
+	size_t n = sizeof(held) / sizeof(*held), open_files = 0;
+	struct rlimit before, few;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = 60; /* modules_new raises it to few.rlim_max */
+	few.rlim_max = 60;
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid) {
+		int status;
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		return;
+	}
+	if (setrlimit(RLIMIT_NOFILE, &few) < 0)
+		_exit(2);
+	struct opener *own;
+	struct modules *table;
+	sd_event *loop;
+	if (sd_event_new(&loop) < 0 || opener_new(&own, loop, NULL) < 0 || modules_new(&table, own))
+		_exit(3);
+	struct module_mapping mapping = mapping_of_file();
+	for (size_t i = 0; i < n; i++) {
+		mapping.inode_generation = i + 1;
+		held[i] = modules_map(table, &mapping);
+		for (int turn = 0; turn < 50 && held[i]->state == MODULE_OPENING; turn++)
+			sd_event_run(loop, 100 * 1000);
+		open_files += held[i]->state == MODULE_OPEN;
+		if (held[i]->state == MODULE_FAILED && held[i]->error != -EMFILE)
+			_exit(4);
+	}
+	/* Half of 60, less the kernel and the vDSO, here and in the table of setup(). */
+	if (open_files < 20 || open_files > 30)
+		_exit(5);
+	for (size_t i = 0; i < n; i++)
+		module_unref(held[i]);
+	mapping.inode_generation = n + 1;
+	struct module *m = modules_map(table, &mapping);
+	for (int turn = 0; turn < 50 && m->state == MODULE_OPENING; turn++)
+		sd_event_run(loop, 100 * 1000);
+	_exit(m->state == MODULE_OPEN ? 0 : 6);
+}
+
 #define with_table(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(int argc, char **argv)
@@ -276,6 +325,7 @@ int main(int argc, char **argv)
 		with_table(held_modules_outlive_the_table),
 		with_table(perf_maps_can_come_later),
 		with_table(anonymous_memory_is_told_from_files),
+		with_table(rewritten_files_do_not_use_up_descriptors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
