@@ -41,6 +41,7 @@ struct process {
 	struct mappings *mappings;
 	struct module *jit; /* of its executable anonymous memory, made when first needed */
 	uint64_t jit_tried;
+	uint64_t files_tried; /* when its maps were last read for a file that could not be opened */
 	struct cgroup *cgroup;
 	uint64_t cgroup_id, cgroup_v1; /* that cgroup is of */
 	struct module *exe_module;

@@ -30,6 +30,7 @@
 #define RESCANS_BURST	   200
 #define MAX_RESCAN_SECONDS 64
 #define PERF_MAP_RETRY_NS  (10 * SECOND)
+#define FILE_RETRY_NS	   (10 * SECOND)
 /* No mapping is below (vm.mmap_min_addr) or above (57 bits with 5-level paging). */
 #define LOWEST_ADDRESS	4096
 #define HIGHEST_ADDRESS (1ULL << 56)
@@ -314,9 +315,13 @@ static void on_exec_comm(struct processes *p, const struct record *record)
 		identity = old->identity;
 		identity.exec_id++;
 	}
+	if (old) /* a full table may let go of it, if it was dead */
+		process_ref(old);
 	struct process *new = add_image(p, &identity, record->time);
-	if (!new)
+	if (!new) {
+		process_unref(old);
 		return;
+	}
 	new->provisional = !old || old->provisional;
 	new->guessed = new->by_exec = true;
 	process_set_comm(new, record->comm.pid, record->comm.comm);
@@ -327,6 +332,7 @@ static void on_exec_comm(struct processes *p, const struct record *record)
 	}
 	if (old)
 		new->parent = old->parent;
+	process_unref(old);
 }
 
 static void on_comm(struct processes *p, const struct record *record)
@@ -512,6 +518,38 @@ static const struct memory_map *find_in_image_before(
 	return before ? mappings_find(before->mappings, address) : NULL;
 }
 
+/* Whether opening it failed for reasons of ours, or of the moment. */
+static bool may_open_later(const struct module *m)
+{
+	if (m->state != MODULE_FAILED || m->kind != MODULE_FILE)
+		return false;
+	switch (m->error) {
+	case -ENOBUFS: /* too many files at once, as at the start on a large host */
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOMEM:
+	case -EAGAIN:
+	case -EPIPE: /* the opener died */
+	case -ETIMEDOUT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A failed file is tried again when it is mapped again; what maps it for long would never do so:
+ * then its maps are read again, when it is sampled next. */
+static void retry_file(struct process *process, const struct module *m)
+{
+	if (process->dead || !may_open_later(m))
+		return;
+	uint64_t now = now_ns();
+	if (process->files_tried && now - process->files_tried < FILE_RETRY_NS)
+		return;
+	process->files_tried = now;
+	make_stale(process);
+}
+
 /* Looks again where nothing was known; the wait doubles while that does not help, since a broken
  * stack is full of addresses that lead nowhere. */
 static const struct memory_map *find_after_rescan(
@@ -539,6 +577,7 @@ void process_resolve(
 	if (!map)
 		return;
 	struct module *module = map->module->same ? map->module->same : map->module;
+	retry_file(process, module);
 	if (module_is_jit(module))
 		module = jit_module(p, process);
 	else if (module->kind == MODULE_FILE || module->kind == MODULE_VDSO)

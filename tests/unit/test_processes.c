@@ -405,6 +405,50 @@ static void unknown_processes_are_looked_at(void **state)
 	assert_null(find(me));
 }
 
+static void files_without_room_are_tried_again(void **state)
+{
+	struct profd_identity me = own_identity();
+	struct frame frame;
+	host[0] = (struct profd_process_record){.process = me, .comm = "self"};
+	host[0].head.time = at;
+	n_host = 1;
+	assert_int_equal(processes_scan(p, NULL), 1);
+	/* Failed for good. */
+	process_resolve(p, find(me), (uintptr_t)&expect_own_code, &frame);
+	assert_int_equal(frame.module->state, MODULE_FAILED);
+	expect_own_code(find(me));
+	assert_int_equal(processes_stats(p).rescans, 0);
+	frame.module->error = -ENOBUFS;
+	process_resolve(p, find(me), (uintptr_t)&expect_own_code, &frame);
+	expect_own_code(find(me));
+	assert_int_equal(processes_stats(p).rescans, 1);
+	/* Not with every sample. */
+	process_resolve(p, find(me), (uintptr_t)&expect_own_code, &frame);
+	frame.module->error = -ENOBUFS;
+	expect_own_code(find(me));
+	expect_own_code(find(me));
+	assert_int_equal(processes_stats(p).rescans + processes_stats(p).rescans_refused, 1);
+}
+
+/* A full table lets go of the oldest of the dead, which here is the image before. */
+static void an_exec_finds_the_table_full(void **state)
+{
+	fork_record(identity(PID, 1, 0), 0);
+	process_record(RECORD_EXIT, identity(PID, 1, 0), 0, "gone");
+	uint64_t then = at;
+	for (uint32_t i = 1; i < 65536; i++) {
+		at = then;
+		fork_record(identity(1000000 + i, 1, 0), 0);
+	}
+	assert_int_equal(processes_stats(p).images, 65536);
+	at = then;
+	exec_records(identity(PID, 1, 1), "/new");
+	struct process *process = find(identity(PID, 1, 1));
+	assert_non_null(process);
+	assert_string_equal(process_exe(process), "/new");
+	assert_int_equal(processes_stats(p).images, 65536);
+}
+
 static void lost_records_make_processes_be_read_again(void **state)
 {
 	struct profd_identity me = own_identity();
@@ -568,6 +612,8 @@ int main(void)
 		with_table(threads_have_names),
 		with_table(records_of_the_unknown_are_harmless),
 		with_table(unknown_processes_are_looked_at),
+		with_table(files_without_room_are_tried_again),
+		with_table(an_exec_finds_the_table_full),
 		with_table(lost_records_make_processes_be_read_again),
 		with_table(missing_mappings_are_looked_up),
 		with_table(the_scan_outranks_older_records),
