@@ -46,6 +46,8 @@ struct timespec realtime_at(uint64_t monotonic)
 
 /* ---- records -------------------------------------------------------------------------------- */
 
+/* Frames hold references: a later one can make the table read the process's maps again, and what
+ * the earlier ones lead to may be mapped no more. */
 static size_t resolve_frames(struct collector *c, struct process *process,
 	const struct profd_sample *s, struct frame *frames)
 {
@@ -54,7 +56,7 @@ static size_t resolve_frames(struct collector *c, struct process *process,
 
 	/* All but the first of each part are return addresses: the call is before them. */
 	for (size_t i = 0; i < s->n_kernel; i++)
-		frames[n++] = (struct frame){kernel, s->frames[i] - (i > 0)};
+		frames[n++] = (struct frame){module_ref(kernel), s->frames[i] - (i > 0)};
 	for (size_t i = 0; i < s->n_user; i++, n++) {
 		uint64_t address = s->frames[s->n_kernel + i] - (i > 0);
 
@@ -62,8 +64,16 @@ static size_t resolve_frames(struct collector *c, struct process *process,
 			process_resolve(c->processes, process, address, &frames[n]);
 		else
 			frames[n] = (struct frame){NULL, address};
+		if (frames[n].module)
+			module_ref(frames[n].module);
 	}
 	return n;
+}
+
+static void release_frames(const struct frame *frames, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		module_unref(frames[i].module);
 }
 
 static struct stream *stream_of(struct collector *c, uint32_t session)
@@ -81,21 +91,28 @@ static void handle_sample(struct collector *c, uint64_t time, const struct profd
 	struct frame frames[PROFD_MAX_KERNEL_FRAMES + PROFD_MAX_USER_FRAMES];
 	struct stream *stream = stream_of(c, s->session);
 	struct process *process;
+	size_t n;
 
 	if (!stream)
 		return;
 	session_count_read(stream_session(stream));
 	process = processes_find(c->processes, &s->process);
-	stream_add(stream, &(struct window_sample){
-				   .process = process,
-				   .pid = s->process.pid,
-				   .tid = s->tid,
-				   .comm = process ? process_comm(process, s->tid) : "",
-				   .frames = frames,
-				   .n_frames = resolve_frames(c, process, s, frames),
-				   .end = s->user_end,
-				   .time = time,
-			   });
+	n = resolve_frames(c, process, s, frames);
+	/* Reading maps can settle a module that a publication waits for, and with that an ended
+	 * stream can go. */
+	stream = stream_of(c, s->session);
+	if (stream)
+		stream_add(stream, &(struct window_sample){
+					   .process = process,
+					   .pid = s->process.pid,
+					   .tid = s->tid,
+					   .comm = process ? process_comm(process, s->tid) : "",
+					   .frames = frames,
+					   .n_frames = n,
+					   .end = s->user_end,
+					   .time = time,
+				   });
+	release_frames(frames, n);
 }
 
 static void handle_record(void *userdata, const struct record *record)
@@ -163,6 +180,17 @@ static bool waiting(const struct collector *c)
 	return false;
 }
 
+/* New settings may have come while all sessions were taken: the profile is not off for good. */
+static void retry_continuous(struct collector *c)
+{
+	char why[512];
+
+	if (c->continuous || !c->config->cpu || c->shutting_down)
+		return;
+	if (continuous_start(c, why, sizeof(why)) == 0)
+		log_info("the continuous profile runs again");
+}
+
 static void once_a_second(struct collector *c, uint64_t now)
 {
 	static struct log_limit limit = {.seconds = 60};
@@ -175,6 +203,7 @@ static void once_a_second(struct collector *c, uint64_t now)
 	if (r && log_allowed(&limit))
 		log_warning("a CPU that came online cannot be sampled: %s", strerror(-r));
 	recordings_tick(c);
+	retry_continuous(c);
 	if (now - c->swept >= SWEEP_SECONDS * NS_PER_SECOND) {
 		c->swept = now;
 		processes_sweep(c->processes);
@@ -396,6 +425,6 @@ int collector_reload(struct collector *c, const struct config *config)
 		return 0;
 	r = continuous_start(c, why, sizeof(why));
 	if (r)
-		log_error("the continuous profile does not run: %s", why);
+		log_error("the continuous profile does not run, and is tried again: %s", why);
 	return r;
 }

@@ -23,7 +23,8 @@ struct process;
  * address itself. Otherwise offset is the file offset (MODULE_FILE, MODULE_VDSO) or the address
  * (other kinds). */
 struct frame {
-	struct module *module; /* borrowed: valid while the process image or the caller holds it */
+	struct module *module; /* borrowed, until the next address is resolved: that may read the
+				  process's maps again, which lets go of those before */
 	uint64_t offset;
 };
 
