@@ -220,9 +220,17 @@ int stream_peek(struct stream *s, stream_finished finished, void *userdata)
 
 void stream_set_window(struct stream *s, uint64_t window)
 {
+	uint64_t now = monotonic_now();
+
 	s->config.window = window;
-	if (!s->stopped)
-		s->window_ends = window_start(s->window) + window;
+	if (s->stopped)
+		return;
+	/* What is longer already ends now: its samples are as old as it is. */
+	s->window_ends = window_start(s->window) + window;
+	if (s->window_ends <= now) {
+		s->window_ends = now;
+		collector_drain_soon(s->c);
+	}
 }
 
 void stream_close_window(struct stream *s)
