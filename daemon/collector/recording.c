@@ -187,9 +187,22 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
+/* Field 20 of /proc/PID/stat, `state` being field 3. */
+static long count_threads(const char *state)
+{
+	const char *p = state;
+
+	for (int field = 3; p && field < 20; field++) {
+		p = strchr(p, ' ');
+		p = p ? p + 1 : NULL;
+	}
+	return p ? strtol(p, NULL, 10) : 0;
+}
+
 /* Threads cannot be waited for by pidfd before 6.9, and other users' processes only be looked
- * at: so the targets are looked up once a second, zombies counting as gone. */
-static bool task_lives(uint32_t id)
+ * at: so the targets are looked up once a second, zombies counting as gone. A process whose first
+ * thread has ended looks like one, but lives on with the others. */
+static bool task_lives(uint32_t id, bool process)
 {
 	char path[64], line[512];
 	_cleanup_fclose_ FILE *f = NULL;
@@ -200,7 +213,9 @@ static bool task_lives(uint32_t id)
 	if (!f || !fgets(line, sizeof(line), f))
 		return false;
 	state = strrchr(line, ')');
-	return !state || state[1] != ' ' || (state[2] != 'Z' && state[2] != 'X');
+	if (!state || state[1] != ' ' || (state[2] != 'Z' && state[2] != 'X'))
+		return true;
+	return process && state[2] == 'Z' && count_threads(state + 2) > 1;
 }
 
 static bool target_lives(const struct recording *r)
@@ -208,10 +223,10 @@ static bool target_lives(const struct recording *r)
 	const struct session_filter *f = &r->request.filter;
 
 	for (size_t i = 0; i < f->n_pids; i++)
-		if (task_lives(f->pids[i]))
+		if (task_lives(f->pids[i], true))
 			return true;
 	for (size_t i = 0; i < f->n_tids; i++)
-		if (task_lives(f->tids[i]))
+		if (task_lives(f->tids[i], false))
 			return true;
 	return !f->n_pids && !f->n_tids;
 }
@@ -249,7 +264,7 @@ static int check_targets(
 	const struct session_filter *f = &r->request.filter;
 
 	for (size_t i = 0; i < f->n_pids + f->n_tids; i++) {
-		if (task_lives(r->ids[i]))
+		if (task_lives(r->ids[i], i < f->n_pids))
 			continue;
 		snprintf(why, why_size, "no %s %" PRIu32 " is running",
 			i < f->n_pids ? "process" : "thread", r->ids[i]);
