@@ -243,7 +243,7 @@ static void module_done(
 	const struct group *g = &p->groups[p->next - 1];
 	_cleanup_free_ uint32_t *functions = calloc(symbols->n_functions + 1, sizeof(*functions));
 
-	if (!functions)
+	if (!functions || !symbols->addresses)
 		keep_error(p, -ENOMEM);
 	for (size_t i = 0; i < g->n && !p->error; i++) {
 		const struct symbol_address *a = &symbols->addresses[i];

@@ -48,7 +48,6 @@ void timeline_set_preview(struct timeline *t, timeline_handler handler, void *us
 uint64_t timeline_horizon(const struct timeline *t);
 /* Samples of a session that were read from a ring and wait for the horizon. */
 uint64_t timeline_queued_samples(const struct timeline *t, uint32_t session);
-/* Samples of a session that were read from the rings so far (queued ones included). */
 struct timeline_stats timeline_stats(const struct timeline *t);
 
 #endif
