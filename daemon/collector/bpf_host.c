@@ -63,21 +63,27 @@ static int ring_create(struct bpf_host *b, unsigned cpu)
 	return 0;
 }
 
-/* Makes a ring readable here, then known to the programs. */
+static int ring_read_from(struct bpf_host *b, int fd)
+{
+	if (b->reader)
+		return ring_buffer__add(b->reader, fd, on_record, b);
+	b->reader = ring_buffer__new(fd, on_record, b, NULL);
+	return b->reader ? 0 : -errno;
+}
+
+/* Makes a ring known to the programs, then readable here: the reader cannot let go of one again,
+ * so it gets none that may still fail. */
 static int ring_publish(struct bpf_host *b, unsigned cpu)
 {
-	int fd = b->rings[cpu];
+	int rings = bpf_map__fd(b->bpf->maps.profd_rings), fd = b->rings[cpu];
+	int r = bpf_map_update_elem(rings, &cpu, &fd, BPF_ANY);
 
-	if (!b->reader) {
-		b->reader = ring_buffer__new(fd, on_record, b, NULL);
-		if (!b->reader)
-			return -errno;
-	} else {
-		int r = ring_buffer__add(b->reader, fd, on_record, b);
-		if (r < 0)
-			return r;
-	}
-	return bpf_map_update_elem(bpf_map__fd(b->bpf->maps.profd_rings), &cpu, &fd, BPF_ANY);
+	if (r < 0)
+		return r;
+	r = ring_read_from(b, fd);
+	if (r < 0)
+		bpf_map_delete_elem(rings, &cpu);
+	return r;
 }
 
 static uint64_t map_bytes(int fd)
