@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch.h - what the compiler of unwind tables must know about an architecture. Each has a file of
+ * its own.
+ */
+#ifndef PROFD_UNWIND_ARCH_H
+#define PROFD_UNWIND_ARCH_H
+
+#include "profd/unwind_abi.h"
+#include "unwind/cfa.h"
+
+/* Code that is recognized by its bytes. */
+struct unwind_stub {
+	size_t offset, size;
+	struct unwind_rule rule;
+};
+
+struct unwind_arch {
+	uint16_t machine; /* EM_* */
+	/* Turns the state of all registers into a rule. UNWIND_KINDS: *rule is it; else the kind
+	 * that the state is instead. */
+	enum unwind_kind (*describe)(
+		const struct cfa_state *state, const struct cfi_cie *cie, struct unwind_rule *rule);
+	/* Packs a rule into 16 bits. False: it needs more. */
+	bool (*pack)(const struct unwind_rule *rule, uint16_t *packed);
+	/* Is it what linkers and assemblers put between functions, never to be run? */
+	bool (*is_padding)(const uint8_t *code, size_t size);
+	/* Finds the next stub at or behind stub->offset in code that has no CFI. */
+	bool (*find_stub)(
+		const uint8_t *code, size_t size, uint64_t address, struct unwind_stub *stub);
+};
+
+extern const struct unwind_arch unwind_arch_x86_64;
+
+/* NULL: there is none for it yet. */
+const struct unwind_arch *unwind_arch_of(uint16_t machine);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* arch_x86_64.h - what the files for x86-64 share. */
+#ifndef PROFD_UNWIND_ARCH_X86_64_H
+#define PROFD_UNWIND_ARCH_X86_64_H
+
+#include "unwind/arch.h"
+
+/* DWARF numbers (System V ABI, AMD64 supplement, figure 3.36). */
+#define RBP 6
+#define RSP 7
+#define RIP 16
+
+#define WORD 8 /* bytes of a register and of a stack slot */
+
+/* See struct unwind_arch. */
+bool x86_64_find_stub(const uint8_t *code, size_t size, uint64_t address, struct unwind_stub *stub);
+
+#endif

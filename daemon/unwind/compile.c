@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+#include "unwind/compile.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "unwind/cfi_index.h"
+#include "unwind/page.h"
+
+/* Longer gaps than an alignment makes are not looked at for padding. */
+#define MAX_PADDING 64
+
+struct unwind_module {
+	struct cfi_source source;
+	const struct unwind_arch *arch;
+	struct cfi_index index[CFI_MAX_FRAMES]; /* of source.frames */
+	/* The CIE that the machine is set to: FDEs in a row share one. */
+	const struct cfi_section *cie_section;
+	uint64_t cie_offset;
+	int cie_error;	 /* of reading it */
+	int state_error; /* of running its program */
+	struct cfi_cie cie;
+	struct cfa_machine machine;
+	struct page_builder page;
+};
+
+/* A piece of the page that is being compiled. */
+struct range {
+	uint64_t start, end;
+	const struct cfi_code *code; /* that it lies in */
+};
+
+/* ---- code without CFI --------------------------------------------------------------------- */
+
+static void add_stubs(struct unwind_module *m, const uint8_t *code, const struct range *gap)
+{
+	struct unwind_stub stub = {0};
+	size_t size = gap->end - gap->start;
+
+	while (m->arch->find_stub(code, size, gap->start, &stub)) {
+		page_add_rule(&m->page, gap->start + stub.offset, &stub.rule);
+		stub.offset += stub.size;
+		if (stub.offset < size)
+			page_add_kind(&m->page, gap->start + stub.offset, UNWIND_NONE);
+	}
+}
+
+static void add_gap(struct unwind_module *m, const struct range *gap)
+{
+	const uint8_t *code = gap->code->bytes;
+	size_t size = gap->end - gap->start;
+
+	if (code)
+		code += gap->start - gap->code->start;
+	if (code && size <= MAX_PADDING && m->arch->is_padding(code, size))
+		return;
+	page_add_kind(&m->page, gap->start, UNWIND_NONE);
+	if (code)
+		add_stubs(m, code, gap);
+}
+
+/* ---- code with CFI ------------------------------------------------------------------------ */
+
+static int set_cie(struct unwind_module *m, const struct cfi_section *section, uint64_t offset)
+{
+	if (m->cie_section == section && m->cie_offset == offset && m->state_error != -E2BIG)
+		return m->cie_error;
+	m->cie_section = section;
+	m->cie_offset = offset;
+	m->cie_error = cfi_cie_at(section, offset, &m->cie);
+	if (!m->cie_error)
+		m->state_error = cfa_set_cie(&m->machine, section, &m->cie);
+	return m->cie_error;
+}
+
+/* Reads the FDE that an entry of the index leads to, and sets its CIE. */
+static int read_fde(
+	struct unwind_module *m, const struct cfi_index *index, size_t i, struct cfi_fde *fde)
+{
+	struct cfi_entry entry;
+	int r = cfi_entry_at(index->section, cfi_index_offset(index, i), &entry);
+
+	if (r || entry.kind != CFI_FDE)
+		return -EBADMSG;
+	r = set_cie(m, index->section, entry.cie);
+	if (!r)
+		r = cfi_fde_read(index->section, &entry, &m->cie, fde);
+	return r || fde->start != cfi_index_start(index, i) ? -EBADMSG : 0;
+}
+
+static void add_state(struct unwind_module *m, uint64_t address)
+{
+	struct unwind_rule rule;
+	enum unwind_kind kind = m->arch->describe(&m->machine.state, &m->cie, &rule);
+
+	if (kind == UNWIND_KINDS)
+		page_add_rule(&m->page, address, &rule);
+	else
+		page_add_kind(&m->page, address, kind);
+}
+
+/* Adds an FDE's rows within a range. */
+static void add_fde(struct unwind_module *m, const struct cfi_fde *fde, const struct range *range)
+{
+	uint64_t start, end;
+	int r = m->state_error;
+
+	cfa_start(&m->machine, fde);
+	start = fde->start;
+	while (r >= 0 && (r = cfa_next(&m->machine, &start, &end)) > 0 && start < range->end)
+		if (end > range->start)
+			add_state(m, start > range->start ? start : range->start);
+	if (r < 0 && start < range->end)
+		page_add_kind(
+			&m->page, start > range->start ? start : range->start, UNWIND_UNKNOWN);
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Adds what the section `level` and those behind it know of a range. -EAGAIN: the linker's table
+ * was found to be wrong, and replaced; the page must be started over. */
+static int add_range(struct unwind_module *m, size_t level, const struct range *range)
+{
+	struct cfi_index *index = &m->index[level];
+	struct range rest = *range;
+	int r = 0;
+
+	if (level == m->source.n_frames) {
+		add_gap(m, range);
+		return 0;
+	}
+	for (size_t i = cfi_index_seek(index, range->start);
+		!r && cfi_index_start(index, i) < range->end; i++) {
+		uint64_t next = cfi_index_start(index, i + 1);
+		struct range gap = rest, covered = rest;
+		struct cfi_fde fde;
+
+		if (next <= rest.start)
+			continue;
+		if (read_fde(m, index, i, &fde)) {
+			if (index->scanned)
+				continue;
+			r = cfi_index_scan(index);
+			return r ? r : -EAGAIN;
+		}
+		covered.start = fde.start > rest.start ? fde.start : rest.start;
+		covered.end = least(range->end, least(fde.end, next));
+		if (covered.start >= covered.end)
+			continue;
+		gap.end = covered.start;
+		if (gap.start < gap.end)
+			r = add_range(m, level + 1, &gap);
+		/* Setting the gap's CIE may have been the last thing that the machine did. */
+		if (!r && !read_fde(m, index, i, &fde))
+			add_fde(m, &fde, &covered);
+		rest.start = covered.end;
+	}
+	return r || rest.start == rest.end ? r : add_range(m, level + 1, &rest);
+}
+
+static int add_page(struct unwind_module *m, uint64_t page)
+{
+	int r = 0;
+
+	page_begin(&m->page, m->arch, page);
+	m->machine.budget = COMPILE_BUDGET;
+	for (size_t i = 0; !r && i < m->source.n_code; i++) {
+		const struct cfi_code *code = &m->source.code[i];
+		struct range range = {page, page + UNWIND_PAGE_SIZE, code};
+
+		if (code->end <= page ||
+			(code->start > page && code->start - page >= UNWIND_PAGE_SIZE))
+			continue;
+		if (code->start > page)
+			range.start = code->start;
+		if (code->end - page < UNWIND_PAGE_SIZE)
+			range.end = code->end;
+		r = add_range(m, 0, &range);
+		if (range.end == code->end && code->end - page < UNWIND_PAGE_SIZE)
+			page_add_kind(&m->page, range.end, UNWIND_NONE);
+	}
+	return r;
+}
+
+/* ------------------------------------------------------------------------------------------- */
+
+static int open_indexes(struct unwind_module *m)
+{
+	uint64_t low = m->source.code[0].start;
+	uint64_t high = m->source.code[m->source.n_code - 1].end;
+	struct cfi_header header;
+	bool has_header = m->source.header.size && !cfi_header_read(&m->source.header, &header);
+	int r = 0;
+
+	for (size_t i = 0; !r && i < m->source.n_frames; i++)
+		r = cfi_index_open(&m->index[i], &m->source.frames[i],
+			i == 0 && has_header ? &header : NULL, low, high);
+	return r;
+}
+
+int unwind_module_open(struct unwind_module **module, const struct cfi_source *source)
+{
+	const struct unwind_arch *arch = unwind_arch_of(source->machine);
+	struct unwind_module *m;
+	int r;
+
+	*module = NULL;
+	if (!arch)
+		return -ENOTSUP;
+	if (!source->n_code ||
+		source->code[source->n_code - 1].end - source->code[0].start > UINT32_MAX)
+		return -ENOEXEC;
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	m->source = *source;
+	m->arch = arch;
+	r = open_indexes(m);
+	if (r) {
+		unwind_module_close(m);
+		return r;
+	}
+	*module = m;
+	return 0;
+}
+
+void unwind_module_close(struct unwind_module *m)
+{
+	if (!m)
+		return;
+	for (size_t i = 0; i < m->source.n_frames; i++)
+		cfi_index_close(&m->index[i]);
+	free(m);
+}
+
+uint64_t unwind_module_page(const struct unwind_module *m, uint64_t address)
+{
+	for (size_t i = 0; i < m->source.n_code; i++) {
+		const struct cfi_code *code = &m->source.code[i];
+		uint64_t start = code->start & ~(uint64_t)(UNWIND_PAGE_SIZE - 1);
+
+		if (code->end > address)
+			return start > address ? start : address;
+	}
+	return UINT64_MAX;
+}
+
+int unwind_module_compile(struct unwind_module *m, uint64_t page, uint32_t words[UNWIND_PAGE_WORDS])
+{
+	int r;
+
+	do
+		r = add_page(m, page);
+	while (r == -EAGAIN); /* once at most: only the first section has a linker's table */
+	return r ? r : (int)page_finish(&m->page, words);
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/*
+ * stubs_x86_64.c - code that has no CFI, but always the same bytes: PLTs of linkers that write no
+ * CFI for them, and what a signal handler returns to.
+ *
+ * Sources: binutils bfd/elf64-x86-64.c, lld ELF/Arch/X86_64.cpp, mold arch-x86-64.cc (PLTs); musl
+ * src/signal/x86_64/restore.s, Go runtime/sys_linux_amd64.s (handlers' return); Linux
+ * arch/x86/include/uapi/asm/sigcontext.h (what a signal frame holds).
+ */
+#include "unwind/arch_x86_64.h"
+
+#define ANY	 -1
+#define ENDBR	 0xf3, 0x0f, 0x1e, 0xfa
+#define FOUR	 ANY, ANY, ANY, ANY
+#define JMP_SLOT 0xff, 0x25, FOUR /* jmp *x(%rip) */
+#define PUSH_GOT 0xff, 0x35, FOUR /* push x(%rip) */
+#define PUSH_N	 0x68, FOUR	  /* push $n */
+#define JMP_HEAD 0xe9, FOUR	  /* jmp, to the PLT's head */
+#define NOPL_5	 0x0f, 0x1f, 0x44, 0x00, 0x00
+#define NOPL_6	 0x66, NOPL_5
+#define LONGEST	 18
+
+struct form {
+	int16_t bytes[LONGEST]; /* a byte, or ANY */
+	uint8_t length;
+	uint8_t covers; /* bytes that the rule is for */
+	uint8_t align;	/* a power of two */
+	struct unwind_rule rule;
+};
+
+/* `words` lie on the stack on entry (the return address, and what an entry pushed), one more from
+ * `at` on. */
+#define PUSHES(words, at)                                                          \
+	{                                                                          \
+		.base = RSP, .flags = UNWIND_RULE_PLT, .cfa_offset = (words)*WORD, \
+		.cfa_add = (at), .ra_offset = -WORD                                \
+	}
+#define JUMPS                                                       \
+	{                                                           \
+		.base = RSP, .cfa_offset = WORD, .ra_offset = -WORD \
+	}
+/* The stack pointer is at a struct ucontext, whose general registers begin at 40: r8 to r15, rdi,
+ * rsi, rbp, rbx, rdx, rax, rcx, rsp, rip. */
+#define RETURNS                                                                           \
+	{                                                                                 \
+		.base = RSP,                                                              \
+		.flags = UNWIND_RULE_DEREF | UNWIND_RULE_FP_SAVED | UNWIND_RULE_FP_BASE | \
+			 UNWIND_RULE_RA_BASE | UNWIND_RULE_SIGNAL,                        \
+		.cfa_offset = 160, .fp_offset = 120, .ra_offset = 168                     \
+	}
+
+/* rt_sigreturn is system call 15: mov $15, %rax (or %eax); syscall. The head of mold's PLT pushes
+ * twice; its last jump is left out. */
+static const struct form forms[] = {
+	{{JMP_SLOT, PUSH_N, JMP_HEAD}, 16, 16, 16, PUSHES(1, 11)},
+	{{ENDBR, PUSH_N, JMP_HEAD}, 14, 16, 16, PUSHES(1, 9)},
+	{{ENDBR, PUSH_N, 0xf2, JMP_HEAD}, 15, 16, 16, PUSHES(1, 9)},
+	{{PUSH_GOT, JMP_SLOT}, 12, 16, 16, PUSHES(2, 6)},
+	{{PUSH_GOT, 0xf2, JMP_SLOT}, 13, 16, 16, PUSHES(2, 6)},
+	{{ENDBR, 0x41, 0x53, PUSH_GOT, JMP_SLOT}, 18, 12, 16, PUSHES(1, 6)},
+	{{ENDBR, 0x41, 0xbb, FOUR, JMP_SLOT}, 16, 16, 16, JUMPS},
+	{{ENDBR, JMP_SLOT, NOPL_6}, 16, 16, 16, JUMPS},
+	{{ENDBR, 0xf2, JMP_SLOT, NOPL_5}, 16, 16, 16, JUMPS},
+	{{ENDBR, JMP_SLOT, 0xcc, 0xcc}, 12, 16, 16, JUMPS},
+	{{JMP_SLOT, 0x66, 0x90}, 8, 8, 8, JUMPS},
+	{{JMP_SLOT, 0xcc, 0xcc}, 8, 8, 8, JUMPS},
+	{{0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05}, 9, 9, 1, RETURNS},
+	{{0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05}, 7, 7, 1, RETURNS},
+};
+
+static bool matches(const struct form *form, const uint8_t *code, size_t size, uint64_t address)
+{
+	if (form->bytes[0] != *code || address & (form->align - 1U) || size < form->length ||
+		size < form->covers)
+		return false;
+	for (size_t i = 1; i < form->length; i++)
+		if (form->bytes[i] != ANY && form->bytes[i] != code[i])
+			return false;
+	return true;
+}
+
+static const struct form *form_at(const uint8_t *code, size_t size, uint64_t address)
+{
+	if (*code != 0xff && *code != 0xf3 && *code != 0x48 && *code != 0xb8)
+		return NULL;
+	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++)
+		if (matches(&forms[i], code, size, address))
+			return &forms[i];
+	return NULL;
+}
+
+bool x86_64_find_stub(const uint8_t *code, size_t size, uint64_t address, struct unwind_stub *stub)
+{
+	for (size_t i = stub->offset; i < size; i++) {
+		const struct form *form = form_at(code + i, size - i, address + i);
+		bool early;
+
+		if (!form)
+			continue;
+		/* It is the return address of the handler, and so looked up a byte earlier. */
+		early = form->rule.flags & UNWIND_RULE_SIGNAL && i > stub->offset;
+		stub->offset = i - early;
+		stub->size = form->covers + (size_t)early;
+		stub->rule = form->rule;
+		return true;
+	}
+	return false;
+}
