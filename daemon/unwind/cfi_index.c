@@ -11,14 +11,14 @@
 static bool table_is_good(const struct cfi_index *index)
 {
 	const struct cfi_header *header = &index->header;
-	uint64_t last = 0;
+	uint64_t last = index->low;
 
 	if (!header->table || !header->count || header->frames != index->section->address)
 		return false;
 	for (size_t i = 0; i < header->count; i++) {
 		uint64_t start = cfi_header_start(header, i);
 
-		if (start < last ||
+		if (start < last || start >= index->high ||
 			cfi_header_fde(header, i) - index->section->address >= index->section->size)
 			return false;
 		last = start;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cfi_index.h - the FDEs of a section by address: the linker's own table, if it is sorted and
- * stays within the section, else one that is made by reading the whole section.
+ * stays within code and section, else one that is made by reading the whole section.
  *
  * An FDE covers no address from where the next one starts. That an entry of the linker's table
  * leads to an FDE that starts where the table says is seen only when it is read; whoever finds one
