@@ -240,10 +240,10 @@ uint64_t unwind_module_page(const struct unwind_module *m, uint64_t address)
 {
 	for (size_t i = 0; i < m->source.n_code; i++) {
 		const struct cfi_code *code = &m->source.code[i];
-		uint64_t start = code->start & ~(uint64_t)(UNWIND_PAGE_SIZE - 1);
 
 		if (code->end > address)
-			return start > address ? start : address;
+			return (code->start > address ? code->start : address) &
+			       ~(uint64_t)(UNWIND_PAGE_SIZE - 1);
 	}
 	return UINT64_MAX;
 }

@@ -26,8 +26,8 @@ int unwind_module_open(struct unwind_module **module, const struct cfi_source *s
 /* NULL is fine. */
 void unwind_module_close(struct unwind_module *module);
 
-/* The first address of the first page at or above an address that holds code; UINT64_MAX if there
- * is none. */
+/* The page of the first code at or above an address, by its first address; UINT64_MAX if there is
+ * none. */
 uint64_t unwind_module_page(const struct unwind_module *module, uint64_t address);
 /* Compiles the page that begins at an address. Returns how many words its block has, or -ENOMEM. A
  * page without code has a block as well. */
