@@ -18,6 +18,7 @@
 #include <elfutils/libdw.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gelf.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,8 +211,27 @@ struct tally {
 	Dwarf_CFI *cfi;
 	uint64_t covered; /* the end of the last range that libdw knew */
 	size_t pages, rows, words, compared, mistakes;
-	size_t unknown, fp_lost, fp_popped, padding;
+	size_t unknown, fp_lost, fp_popped, padding, plt;
+	Elf *elf;
 };
+
+/* Linkers other than GNU's write no CFI for a PLT, but its code is known. */
+static bool in_plt(Elf *elf, uint64_t pc)
+{
+	Elf_Scn *section = NULL;
+	size_t strings;
+	GElf_Shdr sh;
+
+	assert_int_equal(elf_getshdrstrndx(elf, &strings), 0);
+	while ((section = elf_nextscn(elf, section))) {
+		const char *name = gelf_getshdr(section, &sh) ? elf_strptr(elf, strings, sh.sh_name)
+							      : NULL;
+
+		if (name && !strncmp(name, ".plt", 4) && pc - sh.sh_addr < sh.sh_size)
+			return true;
+	}
+	return false;
+}
 
 static bool same_frame_pointer(
 	struct tally *t, const struct caller *ours, const struct caller *theirs)
@@ -234,8 +254,10 @@ static bool same(
 	struct tally *t, uint64_t pc, const struct caller *ours, const struct caller *theirs)
 {
 	if (theirs->outcome == NO_CFI && ours->outcome != NO_CFI) {
-		t->padding++;
-		return pc - t->covered < LONGEST_GAP;
+		bool near = pc - t->covered < LONGEST_GAP;
+
+		*(near ? &t->padding : &t->plt) += 1;
+		return near || in_plt(t->elf, pc);
 	}
 	if (ours->outcome == CANNOT) {
 		t->unknown++;
@@ -325,14 +347,15 @@ static void compare_file(const char *path)
 	assert_int_equal(elf_file_open(&file, fd), 0);
 	assert_int_equal(cfi_source_read(&source, &file), 0);
 	assert_int_equal(unwind_module_open(&m, &source), 0);
+	t.elf = file.elf;
 	t.cfi = dwarf_getcfi_elf(file.elf);
 	assert_non_null(t.cfi);
 	for (size_t i = 0; i < source.n_code; i++)
 		compare_code(&t, m, &source.code[i]);
 	print_message("%s: %zu pages, %zu rows, %zu words; %zu addresses, %zu wrong, %zu unknown, "
-		      "%zu frame pointers lost, %zu popped, %zu in padding\n",
+		      "%zu frame pointers lost, %zu popped, %zu in padding, %zu in PLTs\n",
 		path, t.pages, t.rows, t.words, t.compared, t.mistakes, t.unknown, t.fp_lost,
-		t.fp_popped, t.padding);
+		t.fp_popped, t.padding, t.plt);
 	dwarf_cfi_end(t.cfi);
 	unwind_module_close(m);
 	elf_file_close(&file);
