@@ -104,7 +104,7 @@ int cfi_index_open(struct cfi_index *index, const struct cfi_section *section,
 		index->header = *header;
 	if (!table_is_good(index))
 		return cfi_index_scan(index);
-	index->count = header->count;
+	index->count = index->header.count;
 	return 0;
 }
 

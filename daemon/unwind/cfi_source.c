@@ -163,15 +163,18 @@ static bool inflate_section(Elf_Scn *section, const GElf_Shdr *sh)
 }
 
 /* Before SHF_COMPRESSED there were names with a z, and this before zlib's data: ZLIB, and the size
- * in 8 bytes, big-endian. */
+ * in 8 bytes, big-endian. It is gone once the section was inflated. */
 static bool inflate_old_section(Elf_Scn *section)
 {
+	static const char magic[] = {'Z', 'L', 'I', 'B'};
 	Elf_Data *data = elf_rawdata(section, NULL);
 	uint64_t size;
 
-	if (!data || !data->d_buf || data->d_size < 4 + sizeof(size))
+	if (!data || !data->d_buf || data->d_size < sizeof(magic) + sizeof(size))
 		return false;
-	memcpy(&size, (const char *)data->d_buf + 4, sizeof(size));
+	if (memcmp(data->d_buf, magic, sizeof(magic)) != 0)
+		return true;
+	memcpy(&size, (const char *)data->d_buf + sizeof(magic), sizeof(size));
 	return be64toh(size) <= CFI_MAX_INFLATED && elf_compress_gnu(section, 0, 0) >= 0;
 }
 

@@ -62,11 +62,9 @@ static inline int64_t read_signed(struct reader *r, size_t size)
 
 static inline uint8_t read_byte(struct reader *r)
 {
-	if (r->at == r->end) {
-		r->failed = true;
-		return 0;
-	}
-	return *r->at++;
+	const uint8_t *byte = read_bytes(r, 1);
+
+	return byte ? *byte : 0;
 }
 
 /* LEB128, DWARF 5 section 7.6: ten bytes hold any number; a few more may be padding. Longer ones
