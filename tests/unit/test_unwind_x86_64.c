@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Whole stacks by compiled rows, with the step that BPF programs take: this program unwinds itself,
+ * through libc, a signal handler on its own stack, realigned stacks and a thread's start, and must
+ * find the return addresses that libgcc's unwinder finds.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <alloca.h>
+#include <cmocka.h>
+#include <execinfo.h>
+#include <fcntl.h>
+#include <link.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "symbolizer/elf_file.h"
+#include "unwind/cfi_source.h"
+#include "unwind/compile.h"
+
+static uint32_t words[UNWIND_PAGE_WORDS];
+static size_t n_words;
+
+static uint32_t word(uint32_t i)
+{
+	assert_true(i < n_words);
+	return words[i];
+}
+
+static int read_memory(void *to, size_t size, uint64_t address)
+{
+	memcpy(to, (const void *)(uintptr_t)address, size);
+	return 0;
+}
+
+static uint64_t no_register(uint32_t number)
+{
+	fail_msg("register %u", number);
+	return 0;
+}
+
+#define TABLE_WORD(i)		   word((uint32_t)(i))
+#define TABLE_READ(to, n, address) read_memory(to, n, address)
+#define TABLE_REGISTER(f, number)  no_register(number)
+#define TABLE_SP		   7
+#define TABLE_FP		   6
+#define TABLE_USER_END		   (1ULL << 56)
+#include "../../bpf/unwind_table.h"
+
+/* ---- the modules of this process ---------------------------------------------------------- */
+
+#define MAX_MODULES 16
+
+static struct module {
+	uint64_t base;
+	char path[256];
+	int fd;
+	struct elf_file file;
+	struct unwind_module *tables;
+} modules[MAX_MODULES];
+static size_t n_modules;
+
+struct search {
+	uint64_t address, base;
+	const char *path;
+};
+
+static int holds(struct dl_phdr_info *info, size_t size, void *userdata)
+{
+	struct search *s = userdata;
+
+	for (size_t i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+
+		if (ph->p_type == PT_LOAD &&
+			s->address - info->dlpi_addr - ph->p_vaddr < ph->p_memsz) {
+			s->base = info->dlpi_addr;
+			s->path = *info->dlpi_name ? info->dlpi_name : "/proc/self/exe";
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static struct module *module_at(uint64_t address)
+{
+	struct search s = {.address = address};
+	struct cfi_source source;
+	struct module *m;
+
+	assert_true(dl_iterate_phdr(holds, &s));
+	for (size_t i = 0; i < n_modules; i++)
+		if (modules[i].base == s.base)
+			return &modules[i];
+	assert_true(n_modules < MAX_MODULES);
+	m = &modules[n_modules++];
+	m->base = s.base;
+	m->fd = open(s.path, O_RDONLY | O_CLOEXEC);
+	assert_true(m->fd >= 0);
+	assert_int_equal(elf_file_open(&m->file, m->fd), 0);
+	assert_int_equal(cfi_source_read(&source, &m->file), 0);
+	assert_int_equal(unwind_module_open(&m->tables, &source), 0);
+	return m;
+}
+
+static int close_modules(void **state)
+{
+	for (size_t i = 0; i < n_modules; i++) {
+		unwind_module_close(modules[i].tables);
+		elf_file_close(&modules[i].file);
+		close(modules[i].fd);
+	}
+	n_modules = 0;
+	return 0;
+}
+
+/* ---- unwinding ---------------------------------------------------------------------------- */
+
+#define MAX_FRAMES 256
+
+struct stack {
+	uint64_t frames[MAX_FRAMES];
+	size_t n;
+	int end; /* enum table_result */
+};
+
+static void walk(struct table_frame *f, struct stack *stack)
+{
+	for (stack->n = 0; stack->n < MAX_FRAMES;) {
+		uint64_t at = f->ip - !f->exact;
+		struct module *m = module_at(at);
+		int n = unwind_module_compile(
+			m->tables, (at - m->base) & ~(uint64_t)(UNWIND_PAGE_SIZE - 1), words);
+
+		assert_true(n > 0);
+		n_words = (size_t)n;
+		stack->frames[stack->n++] = f->ip;
+		stack->end = table_step(f, 0, (uint16_t)(at - m->base));
+		if (stack->end != TABLE_CALLER)
+			return;
+	}
+}
+
+static size_t depth; /* of the last stack that was compared */
+
+static __attribute__((noinline)) void compare(void)
+{
+	struct table_frame f = {.innermost = 1, .exact = 1};
+	void *expected[MAX_FRAMES];
+	struct stack stack;
+	int n = backtrace(expected, MAX_FRAMES);
+
+	__asm__ volatile("lea 0f(%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2\n0:"
+			 : "=&r"(f.ip), "=&r"(f.sp), "=&r"(f.fp));
+	walk(&f, &stack);
+	assert_int_equal(stack.end, TABLE_END);
+	assert_int_equal(stack.n, n);
+	for (size_t i = 1; i < stack.n; i++)
+		assert_ptr_equal((void *)(uintptr_t)stack.frames[i], expected[i]);
+	depth = stack.n;
+}
+
+/* ---- stacks ------------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) void recurse(int levels)
+{
+	if (levels)
+		recurse(levels - 1);
+	else
+		compare();
+	__asm__ volatile("" ::: "memory"); /* no tail call */
+}
+
+static int by_qsort(const void *a, const void *b)
+{
+	recurse(3);
+	return 0;
+}
+
+static __attribute__((noinline)) void realigned(int levels)
+{
+	char wide[64] __attribute__((aligned(64)));
+	char *open_ended = alloca((size_t)levels * 24 + 1);
+
+	__asm__ volatile("" ::"r"(wide), "r"(open_ended) : "memory");
+	assert_int_equal((uintptr_t)wide % 64, 0);
+	if (levels)
+		realigned(levels - 1);
+	else
+		recurse(2);
+	__asm__ volatile("" ::: "memory");
+}
+
+static void on_signal(int number)
+{
+	recurse(4);
+}
+
+static void *in_thread(void *userdata)
+{
+	recurse(5);
+	return NULL;
+}
+
+static void test_recursion(void **state)
+{
+	size_t base;
+
+	recurse(0);
+	base = depth;
+	recurse(100);
+	assert_int_equal(depth, base + 100);
+}
+
+static void test_through_libc(void **state)
+{
+	int numbers[] = {2, 1};
+
+	qsort(numbers, 2, sizeof(*numbers), by_qsort);
+	assert_true(depth > 8);
+}
+
+static void test_realigned_stack(void **state)
+{
+	realigned(7);
+	assert_true(depth > 10);
+}
+
+static void test_signal(void **state)
+{
+	static char memory[1 << 17];
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
+	stack_t other = {.ss_sp = memory, .ss_size = sizeof(memory)},
+		none = {.ss_flags = SS_DISABLE};
+
+	depth = 0;
+	assert_int_equal(sigaltstack(&other, NULL), 0);
+	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+	raise(SIGUSR1);
+	assert_true(depth > 8);
+	action.sa_handler = SIG_DFL;
+	sigaction(SIGUSR1, &action, NULL);
+	sigaltstack(&none, NULL);
+}
+
+static void test_thread(void **state)
+{
+	pthread_t thread;
+
+	depth = 0;
+	assert_int_equal(pthread_create(&thread, NULL, in_thread, NULL), 0);
+	pthread_join(thread, NULL);
+	assert_true(depth >= 8);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_recursion),
+		cmocka_unit_test(test_through_libc),
+		cmocka_unit_test(test_realigned_stack),
+		cmocka_unit_test(test_signal),
+		cmocka_unit_test(test_thread),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, close_modules);
+}
