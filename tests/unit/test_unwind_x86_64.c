@@ -160,9 +160,11 @@ static __attribute__((noinline)) void compare(void)
 			 : "=&r"(f.ip), "=&r"(f.sp), "=&r"(f.fp));
 	walk(&f, &stack);
 	assert_int_equal(stack.end, TABLE_END);
-	assert_int_equal(stack.n, n);
+	/* Below a sanitizer its own backtrace is the innermost frame. */
+	assert_in_range((size_t)n, stack.n, stack.n + 1);
 	for (size_t i = 1; i < stack.n; i++)
-		assert_ptr_equal((void *)(uintptr_t)stack.frames[i], expected[i]);
+		assert_ptr_equal(
+			(void *)(uintptr_t)stack.frames[i], expected[(size_t)n - stack.n + i]);
 	depth = stack.n;
 }
 
