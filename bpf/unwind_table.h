@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * unwind_table.h - one step from a frame to its caller by compiled rows (profd/unwind_abi.h).
  *
