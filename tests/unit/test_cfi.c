@@ -70,6 +70,12 @@ static void test_register_rules(void **state)
 
 	PROGRAM(f, DW_CFA_offset_extended, RBP, 3);
 	assert_int_equal(AT(f, 0), SP(8, 2));
+	PROGRAM(f, DW_CFA_offset | RBP, 8);
+	assert_int_equal(AT(f, 0), SP(8, 7));
+	PROGRAM(f, DW_CFA_offset | RBP, 9);
+	assert_int_equal(long_rule(f, 0).fp_offset, -72);
+	PROGRAM(f, DW_CFA_offset | RBP, 1);
+	assert_int_equal(long_rule(f, 0).fp_offset, -8);
 	PROGRAM(f, DW_CFA_offset_extended_sf, RBP, 4);
 	assert_int_equal(AT(f, 0), SP(8, 3));
 	PROGRAM(f, DW_CFA_GNU_negative_offset_extended, RBP, 0x7e & 0x3f);

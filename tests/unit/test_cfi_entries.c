@@ -217,6 +217,27 @@ static void test_page_border(void **state)
 	assert_int_equal(AT(f, 0x40), KIND(UNWIND_NONE));
 }
 
+/* The index names the row that is in force at the first byte of each 256. */
+static void test_index(void **state)
+{
+	struct fixture *f = *state;
+	size_t cie = put_cie(&f->frames, &plain);
+
+	put_function(&f->frames, &plain, cie, CODE + 0x200, 0x100, 16);
+	put_function(&f->frames, &plain, cie, CODE + 0x301, 0x1ff, 24);
+	compile(f);
+	assert_int_equal(f->page.first[0], 0);
+	assert_int_equal(f->page.first[1], 0);
+	assert_int_equal(f->page.first[2], 1);
+	assert_int_equal(f->page.first[3], 2);
+	assert_int_equal(f->page.first[4], 3);
+	assert_int_equal(f->page.first[5], 4);
+	assert_int_equal(f->page.first[UNWIND_CELLS], 4);
+	assert_int_equal(AT(f, 0x2ff), SP(16, 0));
+	assert_int_equal(AT(f, 0x300), KIND(UNWIND_NONE));
+	assert_int_equal(AT(f, 0x301), SP(24, 0));
+}
+
 /* .eh_frame_hdr is used where it is good: an FDE that it leaves out is not found. */
 static void test_header(void **state)
 {
@@ -433,6 +454,7 @@ int main(void)
 		TEST(test_overlap),
 		TEST(test_two_sections),
 		TEST(test_page_border),
+		TEST(test_index),
 		TEST(test_header),
 		TEST(test_padding),
 		TEST(test_stubs),

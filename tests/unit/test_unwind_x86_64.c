@@ -127,11 +127,13 @@ static int close_modules(void **state)
 struct stack {
 	uint64_t frames[MAX_FRAMES];
 	size_t n;
-	int end; /* enum table_result */
+	size_t interrupted; /* frames that did not call the inner one */
+	int end;	    /* enum table_result */
 };
 
 static void walk(struct table_frame *f, struct stack *stack)
 {
+	stack->interrupted = 0;
 	for (stack->n = 0; stack->n < MAX_FRAMES;) {
 		uint64_t at = f->ip - !f->exact;
 		struct module *m = module_at(at);
@@ -144,10 +146,11 @@ static void walk(struct table_frame *f, struct stack *stack)
 		stack->end = table_step(f, 0, (uint16_t)(at - m->base));
 		if (stack->end != TABLE_CALLER)
 			return;
+		stack->interrupted += f->exact;
 	}
 }
 
-static size_t depth; /* of the last stack that was compared */
+static size_t depth, interrupted; /* of the last stack that was compared */
 
 static __attribute__((noinline)) void compare(void)
 {
@@ -166,6 +169,7 @@ static __attribute__((noinline)) void compare(void)
 		assert_ptr_equal(
 			(void *)(uintptr_t)stack.frames[i], expected[(size_t)n - stack.n + i]);
 	depth = stack.n;
+	interrupted = stack.interrupted;
 }
 
 /* ---- stacks ------------------------------------------------------------------------------- */
@@ -218,6 +222,7 @@ static void test_recursion(void **state)
 	base = depth;
 	recurse(100);
 	assert_int_equal(depth, base + 100);
+	assert_int_equal(interrupted, 0);
 }
 
 static void test_through_libc(void **state)
@@ -246,6 +251,7 @@ static void test_signal(void **state)
 	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
 	raise(SIGUSR1);
 	assert_true(depth > 8);
+	assert_int_equal(interrupted, 1);
 	action.sa_handler = SIG_DFL;
 	sigaction(SIGUSR1, &action, NULL);
 	sigaltstack(&none, NULL);
