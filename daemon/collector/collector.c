@@ -152,7 +152,7 @@ static void drain(struct collector *c)
 	static struct log_limit limit = {.seconds = 60};
 	struct stream *s, *next;
 	uint64_t horizon;
-	int r = timeline_drain(c->timeline, true, handle_record, c);
+	int r = timeline_drain(c->timeline, handle_record, c);
 
 	if (r && log_allowed(&limit))
 		log_error("the rings cannot be read: %s", strerror(-r));

@@ -370,8 +370,3 @@ uint64_t opener_timeouts(const struct opener *o)
 {
 	return o->timeouts;
 }
-
-pid_t opener_pid(const struct opener *o)
-{
-	return o->helper.pid > 0 ? o->helper.pid : 0;
-}

@@ -55,8 +55,6 @@ int opener_submit(
 void opener_cancel(struct opener *o, void *userdata);
 /* Requests that timed out since start. */
 uint64_t opener_timeouts(const struct opener *o);
-/* The helper's process, 0 while there is none (for status). */
-pid_t opener_pid(const struct opener *o);
 
 /* main() of `profd --helper opener [DEBUG_DIRS]`, in daemon/opener/. */
 int opener_main(const char *debug_dirs);

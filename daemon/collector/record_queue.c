@@ -263,13 +263,3 @@ size_t record_queue_bytes(const struct record_queue *q)
 {
 	return q->chunks * CHUNK_BYTES + q->capacity * sizeof(*q->entries);
 }
-
-uint64_t record_queue_samples(const struct record_queue *q, uint32_t session)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < q->count; i++)
-		n += q->entries[i].record->kind == RECORD_SAMPLE &&
-		     q->entries[i].record->sample->session == session;
-	return n;
-}

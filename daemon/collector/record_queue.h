@@ -32,7 +32,5 @@ void record_queue_take_half(struct record_queue *q, record_queue_handler handler
 
 size_t record_queue_count(const struct record_queue *q);
 size_t record_queue_bytes(const struct record_queue *q);
-/* Queued samples of a session. Walks the queue. */
-uint64_t record_queue_samples(const struct record_queue *q, uint32_t session);
 
 #endif

@@ -341,22 +341,6 @@ int sessions_sync_cpus(struct sessions *s)
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-struct session *sessions_by_id(struct sessions *s, uint32_t id)
-{
-	for (unsigned slot = 0; slot < PROFD_MAX_SESSIONS; slot++)
-		if (s->slots[slot] && s->slots[slot]->id == id)
-			return s->slots[slot];
-	return NULL;
-}
-
-struct session *sessions_next(struct sessions *s, struct session *after)
-{
-	for (unsigned slot = after ? after->slot + 1 : 0; slot < PROFD_MAX_SESSIONS; slot++)
-		if (s->slots[slot])
-			return s->slots[slot];
-	return NULL;
-}
-
 uint32_t session_id(const struct session *session)
 {
 	return session->id;

@@ -85,10 +85,6 @@ void session_stop(struct session *session);
 /* Frees the slot; its ledger is added to the totals of ended sessions. */
 void session_release(struct session *session);
 
-struct session *sessions_by_id(struct sessions *s, uint32_t id);
-/* Iterates over running sessions: start with NULL. */
-struct session *sessions_next(struct sessions *s, struct session *after);
-
 /* Opens events on CPUs that came online. 0 or -errno. */
 int sessions_sync_cpus(struct sessions *s);
 

@@ -39,11 +39,6 @@ struct session *stream_session(const struct stream *s)
 	return s->session;
 }
 
-struct window *stream_window(const struct stream *s)
-{
-	return s->window;
-}
-
 bool stream_stopping(const struct stream *s)
 {
 	return s->stopped;

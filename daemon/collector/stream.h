@@ -54,7 +54,6 @@ void stream_add(struct stream *s, const struct window_sample *sample);
 void stream_advance(struct stream *s, uint64_t horizon);
 
 struct session *stream_session(const struct stream *s);
-struct window *stream_window(const struct stream *s);
 /* Its window has ended by `now` and waits for the horizon. */
 bool stream_due(const struct stream *s, uint64_t now);
 bool stream_stopping(const struct stream *s);

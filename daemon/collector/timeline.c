@@ -74,13 +74,23 @@ static void hand_on(void *userdata, const struct record *record)
 	t->handler(t->userdata, record);
 }
 
+/* A record that found no memory may have been of a process: the tables must be read again. */
+static void lose(struct timeline *t, int error)
+{
+	const struct record lost = {.time = now(), .kind = RECORD_LOST, .lost.count = 1};
+
+	t->error = error;
+	t->stats.lost++;
+	t->handler(t->userdata, &lost);
+}
+
 /* After a record was put in, with what the queue said to it. */
 static void account(struct timeline *t, int r)
 {
 	if (r == -EBADMSG)
 		t->stats.malformed++;
 	else if (r < 0)
-		t->error = r;
+		lose(t, r);
 	if (record_queue_bytes(t->queue) > MAX_QUEUED_BYTES)
 		record_queue_take_half(t->queue, hand_on, t);
 }
@@ -116,7 +126,7 @@ static void note_lost_processes(struct timeline *t, uint64_t time)
 	on_sideband_record(t, &record);
 }
 
-int timeline_drain(struct timeline *t, bool settle, timeline_handler handler, void *userdata)
+int timeline_drain(struct timeline *t, timeline_handler handler, void *userdata)
 {
 	uint64_t start = now();
 
@@ -126,10 +136,8 @@ int timeline_drain(struct timeline *t, bool settle, timeline_handler handler, vo
 	int r = bpf_host_read(t->bpf, on_bpf_record, t);
 	int s = sideband_read(t->sideband, on_sideband_record, t, &t->stats.malformed);
 	note_lost_processes(t, start);
-	t->horizon = settle ? start - PROFD_SETTLE_NS : UINT64_MAX;
+	t->horizon = start - PROFD_SETTLE_NS;
 	record_queue_take(t->queue, t->horizon, hand_on, t);
-	if (!settle)
-		t->horizon = start;
 	return r < 0 ? r : s < 0 ? s : t->error;
 }
 
@@ -142,11 +150,6 @@ void timeline_set_preview(struct timeline *t, timeline_handler handler, void *us
 uint64_t timeline_horizon(const struct timeline *t)
 {
 	return t->horizon;
-}
-
-uint64_t timeline_queued_samples(const struct timeline *t, uint32_t session)
-{
-	return record_queue_samples(t->queue, session);
 }
 
 struct timeline_stats timeline_stats(const struct timeline *t)

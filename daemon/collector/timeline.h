@@ -35,10 +35,8 @@ int timeline_new(struct timeline **out, struct bpf_host *bpf, struct sideband *s
 /* Drops what is queued. NULL is fine. */
 void timeline_free(struct timeline *t);
 
-/* Reads all rings and hands on, in order, every record older than the horizon. settle = false:
- * everything that was read is handed on (at the end of a session, after its events were
- * stopped). Returns 0 or -errno. */
-int timeline_drain(struct timeline *t, bool settle, timeline_handler handler, void *userdata);
+/* Reads all rings and hands on, in order, every record older than the horizon. 0 or -errno. */
+int timeline_drain(struct timeline *t, timeline_handler handler, void *userdata);
 
 /* From now on `handler` gets a first look at mapping records when they are read, before their
  * turn comes: by then a short-lived program and its file may be gone. */
@@ -46,8 +44,6 @@ void timeline_set_preview(struct timeline *t, timeline_handler handler, void *us
 
 /* Every record with a time below this was handed on (late ones excepted). */
 uint64_t timeline_horizon(const struct timeline *t);
-/* Samples of a session that were read from a ring and wait for the horizon. */
-uint64_t timeline_queued_samples(const struct timeline *t, uint32_t session);
 struct timeline_stats timeline_stats(const struct timeline *t);
 
 #endif
