@@ -21,6 +21,7 @@
 #define CONTROL_MAX_OTHERS	      48 /* of users without full rights */
 #define CONTROL_MAX_PER_USER	      8	 /* of one such user */
 #define CONTROL_MAX_OTHERS_RECORDINGS 4	 /* leaves sessions to those with full rights */
+#define CONTROL_MAX_OWN_RECORDINGS    2	 /* of one of the others */
 /* A request with as many pids and tids as are allowed takes 20 KiB; parsing 1 MiB of JSON would
  * take tens of milliseconds and 40 MiB, as often as any local user likes. */
 #define CONTROL_MAX_REQUEST (64u << 10)

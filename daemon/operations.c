@@ -149,14 +149,18 @@ static int on_progress(sd_event_source *source, uint64_t usec, void *userdata)
 }
 
 /* Why a user without full rights cannot begin a recording now, or NULL. */
-static const char *find_limit(struct control *control)
+static const char *find_limit(struct control *control, uid_t uid)
 {
 	const struct connection *c;
 	uint64_t now = 0;
-	unsigned running = 0;
+	unsigned running = 0, own = 0;
 
-	DL_FOREACH (control->connections, c)
+	DL_FOREACH (control->connections, c) {
 		running += c->recording && !c->peer.full;
+		own += c->recording && c->peer.uid == uid;
+	}
+	if (own >= CONTROL_MAX_OWN_RECORDINGS)
+		return "you record as much as is allowed already";
 	if (running >= CONTROL_MAX_OTHERS_RECORDINGS)
 		return "other users record as much as is allowed already";
 	sd_event_now(control->event, CLOCK_MONOTONIC, &now);
@@ -183,18 +187,18 @@ static void announce(struct connection *c)
 static void run_record(struct connection *c, const cJSON *message)
 {
 	struct refusal refusal;
-	const char *limit = c->peer.full ? NULL : find_limit(c->control);
-
-	if (limit) {
-		connection_refuse(c, limit, "try again a little later, or " HINT_FULL);
-		return;
-	}
 	_cleanup_free_ struct request *request = malloc(sizeof(*request));
+
 	if (!request) {
 		refuse_errno(c, "record", -ENOMEM, "try again later");
 		return;
 	}
 	int err = request_parse(message, &c->peer, request, &refusal);
+	const char *limit = err || c->peer.full ? NULL : find_limit(c->control, c->peer.uid);
+	if (limit) {
+		connection_refuse(c, limit, "try again a little later, or " HINT_FULL);
+		return;
+	}
 	if (!err)
 		err = collector_record(c->control->collector, &request->record, on_recorded, c,
 			&c->recording, refusal.error, sizeof(refusal.error), refusal.hint,

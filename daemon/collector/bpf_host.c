@@ -26,6 +26,7 @@
 
 /* Process records that are read at once from the iterator. */
 #define ITERATOR_RECORDS 64
+#define MAX_CLEAR_PASSES 8
 
 typedef void (*ring_handler)(void *userdata, const struct profd_record_head *head, size_t size);
 
@@ -384,19 +385,29 @@ int bpf_host_add_target(struct bpf_host *b, unsigned slot, enum profd_target_kin
 }
 
 /* A key is deleted after the one behind it was found. Programs change the map meanwhile, which
- * can send the walk back to the start: hence the bound. */
-void bpf_host_clear_targets(struct bpf_host *b, unsigned slot)
+ * can send the walk back to the start: hence the bound. Returns how many were deleted. */
+static unsigned clear_targets_once(struct bpf_host *b, unsigned slot)
 {
 	int fd = bpf_map__fd(b->bpf->maps.profd_targets);
 	struct profd_target key, next;
 	bool more = bpf_map_get_next_key(fd, NULL, &key) == 0;
+	unsigned deleted = 0;
 
 	for (unsigned i = 0; more && i < 2 * PROFD_MAX_TARGETS; i++) {
 		more = bpf_map_get_next_key(fd, &key, &next) == 0;
-		if (key.slot == slot)
-			bpf_map_delete_elem(fd, &key);
+		if (key.slot == slot && bpf_map_delete_elem(fd, &key) == 0)
+			deleted++;
 		key = next;
 	}
+	return deleted;
+}
+
+/* Until a walk finds none: a program adds no target to a slot that is not active. */
+void bpf_host_clear_targets(struct bpf_host *b, unsigned slot)
+{
+	for (unsigned pass = 0; pass < MAX_CLEAR_PASSES; pass++)
+		if (!clear_targets_once(b, slot))
+			return;
 }
 
 /* ---- processes ---------------------------------------------------------------------------- */

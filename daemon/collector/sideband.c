@@ -38,7 +38,7 @@ typedef void (*record_handler)(void *userdata, const struct record *record);
 
 /* ---- rings -------------------------------------------------------------------------------- */
 
-static int open_event(const struct sideband *s, unsigned cpu)
+static int open_event(size_t ring_bytes, unsigned cpu)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE,
@@ -53,7 +53,7 @@ static int open_event(const struct sideband *s, unsigned cpu)
 		.use_clockid = 1,
 		.clockid = CLOCK_MONOTONIC,
 		.watermark = 1,
-		.wakeup_watermark = (uint32_t)(s->pages * s->page_size / 4),
+		.wakeup_watermark = (uint32_t)(ring_bytes / 4),
 	};
 
 	return cpus_open_event(&attr, cpu);
@@ -66,31 +66,40 @@ static void ring_close(struct ring *ring)
 	close_fd(ring->fd); /* leaves the epoll set by itself */
 }
 
-static int ring_map(struct sideband *s, struct ring *ring)
+/* The event and its ring; -EPERM: more memory than may be locked. */
+static int ring_try(struct ring *ring, size_t pages, size_t page_size)
 {
-	for (size_t pages = s->pages;; pages /= 2) {
-		ring->data_size = pages * s->page_size;
-		ring->map_size = ring->data_size + s->page_size;
-		void *p = mmap(
-			NULL, ring->map_size, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
-		if (p != MAP_FAILED) {
-			ring->page = p;
-			return 0;
-		}
-		if (errno != EPERM || pages / 2 < MIN_PAGES)
-			return -errno;
+	ring->data_size = pages * page_size;
+	ring->map_size = ring->data_size + page_size;
+	ring->fd = open_event(ring->data_size, ring->cpu);
+	if (ring->fd < 0)
+		return ring->fd;
+	void *p = mmap(NULL, ring->map_size, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
+	if (p == MAP_FAILED) {
+		int r = -errno;
+		ring->fd = close_fd(ring->fd);
+		return r;
 	}
+	ring->page = p;
+	return 0;
+}
+
+static int ring_map(const struct sideband *s, struct ring *ring)
+{
+	size_t pages = s->pages;
+	int r;
+
+	while ((r = ring_try(ring, pages, s->page_size)) == -EPERM && pages / 2 >= MIN_PAGES)
+		pages /= 2;
+	return r;
 }
 
 static int ring_open(struct sideband *s, unsigned cpu)
 {
-	struct ring ring = {.cpu = cpu};
+	struct ring ring = {.cpu = cpu, .fd = -1};
 	int r = grow(s->rings, s->n_rings, s->capacity, 1);
 	if (r < 0)
 		return r;
-	ring.fd = open_event(s, cpu);
-	if (ring.fd < 0)
-		return ring.fd;
 	r = ring_map(s, &ring);
 	if (r == 0) {
 		struct epoll_event event = {.events = EPOLLIN, .data.u32 = cpu};

@@ -474,10 +474,10 @@ static void test_limits_of_others(void **state)
 
 	for (size_t i = 0; i <= CONTROL_MAX_PER_USER; i++) {
 		open_nobody(b, &clients[i]);
-		if (i < CONTROL_MAX_OTHERS_RECORDINGS)
+		if (i < CONTROL_MAX_OWN_RECORDINGS)
 			expect_ok(b, &clients[i], "{\"op\":\"record\"}");
 		else if (i < CONTROL_MAX_PER_USER)
-			expect_refusal(b, &clients[i], "{\"op\":\"record\"}", "other users");
+			expect_refusal(b, &clients[i], "{\"op\":\"record\"}", "you record");
 	}
 	cJSON *answer = hear(&clients[CONTROL_MAX_PER_USER]);
 	assert_non_null(strstr(text_in(answer, "error"), "too many connections"));
