@@ -85,7 +85,7 @@ def test_continuous_profile_and_labels(daemon):
 @pytest.mark.parametrize("depth", [10, 100])
 def test_depth(daemon, depth):
     with Program("depth", depth, 60) as program:
-        profile = daemon.record("--pid", program.pid, "--seconds", 2)
+        profile = daemon.record("--pid", program.pid, "--seconds", 2, "--frequency", 499)
     stacks = stacks_through(profile, "bottom")
     assert sum(s.values[0] for s in stacks) >= 50
     for sample in stacks:
@@ -95,7 +95,7 @@ def test_depth(daemon, depth):
 
 def test_deeper_than_can_be_recorded_says_so(daemon):
     with Program("depth", 1000, 60) as program:
-        profile = daemon.record("--pid", program.pid, "--seconds", 2)
+        profile = daemon.record("--pid", program.pid, "--seconds", 2, "--frequency", 499)
     stacks = stacks_through(profile, "bottom")
     assert stacks
     for sample in stacks:
@@ -211,7 +211,7 @@ def test_memfd(daemon):
 
 def test_own_root_and_pid_namespace(daemon):
     """As in a container: its file can be reached through the process only."""
-    process, out = daemon.start_record("--comm", "hidden", "--seconds", 6, "--frequency", 199)
+    process, out = daemon.start_record("--comm", "hidden", "--seconds", 6, "--frequency", 499)
     wait_for(daemon.recordings, what="the recording")
     with Program("ownroot", PROGRAMS / "burn3-static", 5) as program:
         program.truth()
@@ -224,7 +224,7 @@ def test_own_root_and_pid_namespace(daemon):
 def test_plugins_in_turn(daemon):
     plugins = [PROGRAMS / "plugin_a.so", PROGRAMS / "plugin_b.so"]
     with Program("plugins", *plugins, 60) as program:
-        profile = daemon.record("--pid", program.pid, "--seconds", 5)
+        profile = daemon.record("--pid", program.pid, "--seconds", 5, "--frequency", 499)
     found = profile.cumulative()
     n = found["plugin_a"] + found["plugin_b"]
     assert n > 0.95 * profile.total() > 90, found
@@ -236,7 +236,7 @@ def test_plugins_in_turn(daemon):
 
 
 def test_changed_comm(daemon):
-    process, out = daemon.start_record("--", PROGRAMS / "comms", 4)
+    process, out = daemon.start_record("--frequency", 499, "--", PROGRAMS / "comms", 4)
     process.communicate()
     profile = pprof.read(out)
     count = {}
@@ -244,13 +244,13 @@ def test_changed_comm(daemon):
         comm = sample.labels["comm"]
         count[comm] = count.get(comm, 0) + sample.values[0]
     assert set(count) == {"first-name", "second-name"}
-    assert all(50 < n < 2 * 99 + 20 for n in count.values()), count
+    assert all(50 < n < 2 * 499 + 100 for n in count.values()), count
 
 
 @pytest.mark.parametrize("map_file", ["", "hostile"])
 def test_jit(daemon, map_file):
     with Program("jit", 60, *filter(None, [map_file])) as jit:
-        profile = daemon.record("--pid", jit.pid, "--seconds", 2)
+        profile = daemon.record("--pid", jit.pid, "--seconds", 2, "--frequency", 499)
     found = profile.cumulative()
     assert found["jitted_loop(int)"] > 0.95 * profile.total() > 40, found
     assert found["main"] > 0.95 * profile.total()
@@ -258,7 +258,7 @@ def test_jit(daemon, map_file):
 
 def test_kernel(daemon):
     with Program("kernelwork", 60) as program:
-        profile = daemon.record("--pid", program.pid, "--seconds", 3)
+        profile = daemon.record("--pid", program.pid, "--seconds", 3, "--frequency", 499)
     kernel = [s for s in profile.samples if s.frames[0].mapping.startswith("[kernel")]
     total = sum(s.values[0] for s in kernel)
     assert total > 0.8 * profile.total() > 60
@@ -272,7 +272,7 @@ def test_kernel(daemon):
 
 def test_vdso(daemon):
     with Program("vdso", 60) as program:
-        profile = daemon.record("--pid", program.pid, "--seconds", 2)
+        profile = daemon.record("--pid", program.pid, "--seconds", 2, "--frequency", 499)
     frames = [f for s in profile.samples for f in s.frames if f.mapping == "[vdso]"]
     assert frames
     assert all(frame.name.startswith(("__vdso_", "clock_")) for frame in frames), frames
@@ -323,7 +323,7 @@ def test_in_a_pid_namespace_of_its_own(new_daemon):
 
 def test_cpp_names(daemon):
     with Program("names-cc", 60) as program:
-        profile = daemon.record("--pid", program.pid, "--seconds", 3)
+        profile = daemon.record("--pid", program.pid, "--seconds", 3, "--frequency", 499)
     frames = {f.name: f for s in profile.samples for f in s.frames}
     (template,) = [name for name in frames if "outer::burn_template<long>" in name]
     assert frames[template].system_name.startswith("_ZN5outer13burn_template")
