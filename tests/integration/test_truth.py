@@ -159,7 +159,8 @@ def test_exec_in_mid_window(daemon):
     assert not any({"before_exec", "after_exec"} <= set(s.names) for s in mine)
 
 
-def test_exec_of_another_program(daemon):
+def test_exec_of_another_program(new_daemon):
+    daemon = new_daemon(window=3600, frequency=499).start()
     with Program("execchain", 2, PROGRAMS / "burn3", 3) as program:
         pid = program.pid
         program.truth()
