@@ -71,12 +71,35 @@ void module_fail(struct module *m, int error)
 	m->error = error;
 }
 
+void module_wait(struct module *m, struct module_waiter *waiter)
+{
+	struct module_waiter **end = &m->waiters;
+	while (*end)
+		end = &(*end)->next;
+	waiter->next = NULL;
+	*end = waiter;
+}
+
+void module_wait_no_more(struct module *m, struct module_waiter *waiter)
+{
+	for (struct module_waiter **w = &m->waiters; *w; w = &(*w)->next) {
+		if (*w == waiter) {
+			*w = waiter->next;
+			return;
+		}
+	}
+}
+
+/* Who is called may let others wait no more, and may have the module opened again. */
 void module_settle(struct module *m)
 {
-	void (*settled)(void *userdata, struct module *module) = m->settled;
-	m->settled = NULL;
-	if (settled)
-		settled(m->settled_userdata, m);
+	module_ref(m);
+	while (m->waiters && m->state != MODULE_OPENING) {
+		struct module_waiter *waiter = m->waiters;
+		m->waiters = waiter->next;
+		waiter->settled(waiter->userdata, m);
+	}
+	module_unref(m);
 }
 
 void module_give_up(struct module *m, int error)

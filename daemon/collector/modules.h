@@ -36,6 +36,8 @@ enum module_state {
 	MODULE_FAILED, /* see error: it stays [name+0x…] */
 };
 
+struct module_waiter;
+
 struct module {
 	enum module_kind kind;
 	enum module_state state;
@@ -50,16 +52,25 @@ struct module {
 	struct timespec mtime, ctime;
 	struct module *same; /* opened earlier under another key with the same identity; owned */
 	unsigned references;
-	/* Called once when it is MODULE_OPENING no longer, and cleared before; for who asks for its
-	 * names (one at a time). Set it only while MODULE_OPENING. */
-	void (*settled)(void *userdata, struct module *m);
-	void *settled_userdata;
+	struct module_waiter *waiters;
 	void *names; /* symbol cache of symbols.h, freed through names_free */
 	void (*names_free)(void *names);
 };
 
 struct module *module_ref(struct module *m);
 void module_unref(struct module *m); /* NULL is fine */
+
+/* Who waits until a module is MODULE_OPENING no longer. Owned by who waits. */
+struct module_waiter {
+	void (*settled)(
+		void *userdata, struct module *m); /* called once, in the order of waiting */
+	void *userdata;
+	struct module_waiter *next;
+};
+/* Only while it is MODULE_OPENING. */
+void module_wait(struct module *m, struct module_waiter *waiter);
+/* One that does not wait (any more) is fine. */
+void module_wait_no_more(struct module *m, struct module_waiter *waiter);
 
 /* ---- the table, used by processes.c -------------------------------------------------------- */
 

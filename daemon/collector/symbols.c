@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/debug_request.h"
+#include "collector/helper_link.h"
 #include "collector/opener.h"
+#include "collector/symbol_answer.h"
 #include "collector/symbol_cache.h"
-#include "collector/symbol_link.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -15,7 +17,6 @@
 #define TIME_LIMIT	 (10 * US_PER_SECOND) /* for one answer */
 #define OPENING_PATIENCE (5 * US_PER_SECOND)  /* for a file that the opener still opens */
 #define IDLE_PATIENCE	 (3 * US_PER_SECOND)  /* then the process ends, if nobody asks */
-#define MAX_WANTS	 4		      /* debug files that are opened for one answer */
 
 struct request {
 	struct request *next;
@@ -27,6 +28,7 @@ struct request {
 	size_t n_missing, n_done, n_asked;
 	bool counted;
 	unsigned wants;
+	struct module_waiter waiter;
 	bool waited; /* for the file, long enough */
 	symbols_done done;
 	void *userdata;
@@ -42,7 +44,7 @@ enum state {
 struct symbolizer {
 	sd_event *event;
 	struct opener *opener;
-	struct symbol_link link;
+	struct helper_link link;
 	sd_event_source *timer;
 	enum state state;
 	bool greeted;		      /* the process has said HELLO */
@@ -141,12 +143,12 @@ static int ask(struct symbolizer *s, struct request *r, enum symbol_trust trust)
 	message = malloc(sizeof(header) + bytes);
 	if (!message)
 		return -ENOMEM;
-	if (!symbol_link_is_up(&s->link))
+	if (!helper_link_is_up(&s->link))
 		s->greeted = false;
 	memcpy(message, &header, sizeof(header));
 	memcpy(message + sizeof(header), r->missing + r->n_done, bytes);
-	error = symbol_link_send(
-		&s->link, SYMBOLIZER_REQUEST, message, sizeof(header) + bytes, r->file->fd);
+	error = helper_link_send(
+		&s->link, HELPER_REQUEST, message, sizeof(header) + bytes, &r->file->fd, 1);
 	if (error)
 		return error;
 	r->wants = 0;
@@ -170,8 +172,8 @@ static bool wait_for_file(struct symbolizer *s, struct request *r)
 	if (r->module->state != MODULE_OPENING || r->waited)
 		return false;
 	r->waited = true;
-	r->module->settled = on_settled;
-	r->module->settled_userdata = s;
+	r->waiter = (struct module_waiter){.settled = on_settled, .userdata = s};
+	module_wait(r->module, &r->waiter);
 	s->state = STATE_OPENING;
 	set_timer(s, OPENING_PATIENCE);
 	return true;
@@ -216,7 +218,7 @@ static void serve(struct symbolizer *s)
 	while (s->first && s->state == STATE_IDLE && !s->closing)
 		advance(s);
 	s->serving = false;
-	if (!s->first && symbol_link_is_up(&s->link))
+	if (!s->first && helper_link_is_up(&s->link))
 		set_timer(s, IDLE_PATIENCE);
 }
 
@@ -232,7 +234,7 @@ static void punish(struct symbolizer *s, const char *how)
 	const struct symbol_table *t = symbol_cache_find(m);
 	bool again = false;
 
-	symbol_link_stop(&s->link);
+	helper_link_stop(&s->link);
 	set_timer(s, 0);
 	opener_cancel(s->opener, s);
 	s->state = STATE_IDLE;
@@ -273,7 +275,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 		s->stats.timeouts++;
 		punish(s, "took too long");
 	} else if (s->state == STATE_OPENING) {
-		s->first->module->settled = NULL;
+		module_wait_no_more(s->first->module, &s->first->waiter);
 		s->state = STATE_IDLE;
 		serve(s);
 	} else if (s->state == STATE_IDLE) {
@@ -290,7 +292,7 @@ static void refuse(struct symbolizer *s)
 	if (s->state == STATE_ASKED || s->state == STATE_WANTED)
 		punish(s, "gave a broken answer");
 	else
-		symbol_link_stop(&s->link);
+		helper_link_stop(&s->link);
 }
 
 static void on_answer(struct symbolizer *s, const void *data, size_t size)
@@ -327,7 +329,7 @@ static void on_answer(struct symbolizer *s, const void *data, size_t size)
 /* The opener is done: the symbolizer gets the file, or hears that there is none. */
 static void send_file(struct symbolizer *s, int fd)
 {
-	int r = symbol_link_send(&s->link, SYMBOLIZER_FILE, NULL, 0, fd);
+	int r = helper_link_send(&s->link, HELPER_FILE, NULL, 0, &fd, fd >= 0);
 
 	close_fd(fd);
 	if (r) {
@@ -348,61 +350,36 @@ static void on_opened(void *userdata, int fd, int error, const char *real_path)
 		close_fd(fd);
 }
 
-/* A base name as the opener takes it. What it asks for comes from a file of a profiled process. */
-static bool is_base_name(const char *name, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		if (name[i] == '/' || (unsigned char)name[i] < ' ' || name[i] == 127)
-			return false;
-	return size && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
-}
-
-/* The folder of the file that asks; NULL if nobody knows. */
-static char *folder_of(const struct module *m)
-{
-	const char *path = m->real_path ? m->real_path : m->path;
-	const char *slash = path && *path == '/' ? strrchr(path, '/') : NULL;
-
-	return slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : NULL;
-}
-
 static void on_want(struct symbolizer *s, const void *data, size_t size)
 {
 	struct request *r = s->first;
-	_cleanup_free_ char *folder = folder_of(r->file);
-	char name[SYMBOLIZER_MAX_WANT + 1] = "";
-	struct opener_request request = {
-		.kind = OPENER_DEBUG,
-		.pid = r->file->pid > 0 ? (uint32_t)r->file->pid : 0,
-		.path = name,
-		.near = folder,
-	};
+	int error;
 
-	if (size > SYMBOLIZER_MAX_WANT || ++r->wants > MAX_WANTS) {
+	if (++r->wants > DEBUG_MAX_WANTS) {
 		refuse(s);
 		return;
 	}
-	memcpy(name, data, size);
-	if (!is_base_name(name, size)) {
+	error = debug_request(s->opener, r->file, data, size, on_opened, s);
+	if (error == -EBADMSG) {
 		refuse(s);
 		return;
 	}
 	set_timer(s, 0); /* the opener has its own */
 	s->state = STATE_WANTED;
-	if (opener_submit(s->opener, &request, on_opened, s))
+	if (error)
 		send_file(s, -1);
 }
 
 static void on_message(void *userdata, uint32_t type, const void *data, size_t size)
 {
 	struct symbolizer *s = userdata;
-	struct symbolizer_hello hello;
+	struct helper_hello hello;
 
-	if (type == SYMBOLIZER_ANSWER && s->state == STATE_ASKED) {
+	if (type == HELPER_ANSWER && s->state == STATE_ASKED) {
 		on_answer(s, data, size);
-	} else if (type == SYMBOLIZER_WANT && s->state == STATE_ASKED) {
+	} else if (type == HELPER_WANT && s->state == STATE_ASKED) {
 		on_want(s, data, size);
-	} else if (type == SYMBOLIZER_HELLO && size == sizeof(hello) && !s->greeted) {
+	} else if (type == HELPER_HELLO && size == sizeof(hello) && !s->greeted) {
 		memcpy(&hello, data, sizeof(hello));
 		s->greeted = true;
 		s->stats.seccomp = hello.seccomp == 1;
@@ -417,6 +394,14 @@ int symbolizer_new(
 	struct symbolizer **out, sd_event *event, struct opener *opener, uint64_t memory_limit)
 {
 	struct symbolizer *s = calloc(1, sizeof(*s));
+	struct helper_link_options options = {
+		.name = "symbolizer",
+		.memory_limit = memory_limit,
+		.max_message = SYMBOLIZER_MAX_ANSWER,
+		.on_message = on_message,
+		.on_gone = on_gone,
+		.userdata = s,
+	};
 	int r;
 
 	if (!s)
@@ -424,7 +409,7 @@ int symbolizer_new(
 	s->event = sd_event_ref(event);
 	s->opener = opener;
 	s->end = &s->first;
-	symbol_link_init(&s->link, event, memory_limit, on_message, on_gone, s);
+	helper_link_init(&s->link, event, &options);
 	r = sd_event_add_time(event, &s->timer, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_timer, s);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
@@ -441,10 +426,10 @@ void symbolizer_free(struct symbolizer *s)
 	if (!s)
 		return;
 	s->closing = true;
-	symbol_link_stop(&s->link);
+	helper_link_stop(&s->link);
 	opener_cancel(s->opener, s);
 	if (s->state == STATE_OPENING)
-		s->first->module->settled = NULL;
+		module_wait_no_more(s->first->module, &s->first->waiter);
 	while (s->first)
 		finish(s, -ECANCELED);
 	symbol_cache_free(&s->cache);
@@ -489,7 +474,7 @@ void symbolizer_forget_kernel(struct symbolizer *s, uint64_t address, uint64_t l
 void symbolizer_idle(struct symbolizer *s)
 {
 	if (!s->first && !s->serving)
-		symbol_link_stop(&s->link);
+		helper_link_stop(&s->link);
 }
 
 struct symbolizer_stats symbolizer_stats(const struct symbolizer *s)

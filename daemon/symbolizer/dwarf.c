@@ -14,7 +14,7 @@
 
 #include "symbolizer/dwarf_scopes.h"
 #include "symbolizer/dwarf_units.h"
-#include "symbolizer/sandbox.h"
+#include "helper/sandbox.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 #include "util/hash.h"
@@ -58,7 +58,7 @@ struct position {
 /* libdw has no other way to say that memory ran out. */
 static __attribute__((noreturn)) void out_of_memory(void)
 {
-	_exit(SYMBOLIZER_EXIT_MEMORY);
+	_exit(SANDBOX_EXIT_MEMORY);
 }
 
 static size_t heap_used(void)

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
+#include "helper/protocol.h"
+
 #define PAGE_MASK 4095ULL
 /* Program headers that are looked at: no linker makes more than a few dozen. */
 #define MAX_PROGRAM_HEADERS 256
@@ -325,7 +327,7 @@ const char *elf_file_debuglink(const struct elf_file *f, uint32_t *crc)
 	size_t length = strnlen(name, data->d_size);
 	size_t at = (length + 4) & ~(size_t)3; /* behind the NUL, aligned */
 
-	if (!length || length >= SYMBOLIZER_MAX_WANT || at + sizeof(*crc) > data->d_size ||
+	if (!length || length >= HELPER_MAX_WANT || at + sizeof(*crc) > data->d_size ||
 		strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
 		return NULL;
 	memcpy(crc, (const char *)data->d_buf + at, sizeof(*crc));

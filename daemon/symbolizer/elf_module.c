@@ -17,26 +17,14 @@ struct place {
 struct elf_module {
 	const struct elf_module_options *options;
 	struct names *answer;
-	struct elf_file file, debug, mini;
-	int debug_fd;
+	struct elf_file file, mini;
+	struct debug_file debug;
 	/* Offsets that lie in a segment, by virtual address. */
 	uint64_t *vaddrs;
 	uint32_t *asked;
 	const char **symbols;
 	size_t n;
 };
-
-static void hex_build_id(const struct elf_file *f, char out[SYMBOLIZER_BUILD_ID])
-{
-	static const char digits[] = "0123456789abcdef";
-	char *p = out;
-
-	for (size_t i = 0; i < f->build_id_size; i++) {
-		*p++ = digits[f->build_id[i] >> 4];
-		*p++ = digits[f->build_id[i] & 15];
-	}
-	*p = '\0';
-}
 
 static int compare_places(const void *a, const void *b)
 {
@@ -73,42 +61,6 @@ static int locate(struct elf_module *m, const uint64_t *offsets, size_t n)
 	return 0;
 }
 
-/* ---- the separate debug file ---------------------------------------------------------------- */
-
-/* By build-id where both have one, else by the CRC of the link (GDB's manual). */
-static bool belongs(struct elf_module *m, bool has_crc, uint32_t crc)
-{
-	uint32_t actual;
-
-	if (m->file.build_id_size && m->debug.build_id_size)
-		return m->file.build_id_size == m->debug.build_id_size &&
-		       !memcmp(m->file.build_id, m->debug.build_id, m->file.build_id_size);
-	return has_crc && !elf_file_crc(m->debug_fd, &actual) && actual == crc;
-}
-
-static bool try_debug(struct elf_module *m, const char *name, bool has_crc, uint32_t crc)
-{
-	m->debug_fd = m->options->want(m->options->userdata, name);
-	if (m->debug_fd < 0)
-		return false;
-	if (!elf_file_open(&m->debug, m->debug_fd) && belongs(m, has_crc, crc))
-		return true;
-	elf_file_close(&m->debug);
-	m->debug_fd = close_fd(m->debug_fd);
-	return false;
-}
-
-static void find_debug(struct elf_module *m)
-{
-	uint32_t crc = 0;
-	const char *link = elf_file_debuglink(&m->file, &crc);
-
-	if (*m->answer->head.build_id && try_debug(m, m->answer->head.build_id, link != NULL, crc))
-		return;
-	if (link)
-		try_debug(m, link, true, crc);
-}
-
 /* ---- names ---------------------------------------------------------------------------------- */
 
 static int find_symbols(struct elf_module *m)
@@ -121,8 +73,8 @@ static int find_symbols(struct elf_module *m)
 		r = -ENOMEM;
 	if (!r)
 		r = elf_file_symbols(&m->file, &search);
-	if (!r && m->debug.elf)
-		r = elf_file_symbols(&m->debug, &search);
+	if (!r && m->debug.file.elf)
+		r = elf_file_symbols(&m->debug.file, &search);
 	if (!r && m->mini.elf)
 		r = elf_file_symbols(&m->mini, &search);
 	if (!r)
@@ -149,18 +101,18 @@ static int resolve(struct elf_module *m, const uint64_t *offsets, size_t n)
 	bool full = !m->options->symbols_only;
 	int r = locate(m, offsets, n);
 
-	hex_build_id(&m->file, m->answer->head.build_id);
+	debug_file_build_id(&m->file, m->answer->head.build_id);
 	elf_file_segments(&m->file, m->answer);
 	if (r)
 		return r;
 	if (full && !elf_file_has_dwarf(&m->file))
-		find_debug(m);
-	if (!m->debug.elf && elf_file_open_debugdata(&m->mini, &m->file))
+		debug_file_find(&m->debug, &m->file, m->options->want, m->options->userdata);
+	if (!m->debug.file.elf && elf_file_open_debugdata(&m->mini, &m->file))
 		elf_file_close(&m->mini);
 	r = find_symbols(m);
 	if (r)
 		return r;
-	const struct elf_file *dwarf = m->debug.elf ? &m->debug : &m->file;
+	const struct elf_file *dwarf = m->debug.file.elf ? &m->debug.file : &m->file;
 
 	/* Broken DWARF leaves the symbol table's names. */
 	if (full && elf_file_has_dwarf(dwarf))
@@ -173,15 +125,14 @@ static int resolve(struct elf_module *m, const uint64_t *offsets, size_t n)
 int elf_module_resolve(struct names *answer, int fd, const uint64_t *offsets, size_t n,
 	const struct elf_module_options *options)
 {
-	struct elf_module m = {.options = options, .answer = answer, .debug_fd = -1};
+	struct elf_module m = {.options = options, .answer = answer, .debug = DEBUG_FILE_NONE};
 	int r = elf_file_open(&m.file, fd);
 
 	if (!r)
 		r = resolve(&m, offsets, n);
 	elf_file_close(&m.mini);
-	elf_file_close(&m.debug);
+	debug_file_close(&m.debug);
 	elf_file_close(&m.file);
-	close_fd(m.debug_fd);
 	free(m.vaddrs);
 	free(m.asked);
 	free(m.symbols);

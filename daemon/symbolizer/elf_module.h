@@ -8,14 +8,13 @@
 
 #include <stdbool.h>
 
+#include "symbolizer/debug_file.h"
 #include "symbolizer/names.h"
 
 struct elf_module_options {
 	bool symbols_only; /* no DWARF, no other files */
 	size_t heap_limit; /* bytes, see dwarf.h */
-	/* A descriptor of a debug file by build-id in hex or base name, or -1. The callee's then.
-	 */
-	int (*want)(void *userdata, const char *name);
+	debug_want want;
 	void *userdata;
 };
 

@@ -6,8 +6,9 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "helper/protocol.h"
+#include "helper/stream.h"
 #include "symbolizer/demangle.h"
-#include "symbolizer/stream.h"
 #include "util/grow.h"
 #include "util/hash.h"
 
@@ -170,7 +171,7 @@ void names_set(struct names *a, size_t address, const struct names_frame *frames
 
 int names_send(struct names *a, int socket)
 {
-	struct symbolizer_head head = {SYMBOLIZER_ANSWER, (uint32_t)answer_size(a)};
+	struct helper_head head = {HELPER_ANSWER, (uint32_t)answer_size(a)};
 	struct iovec parts[] = {
 		{&head, sizeof(head)},
 		{&a->head, sizeof(a->head)},

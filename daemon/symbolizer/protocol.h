@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * protocol.h - what the collector and the symbolizer say to each other over their stream socket.
+ * protocol.h - what stands in the messages (helper/protocol.h) to and from the symbolizer.
  *
- * Both are the same executable, so structs travel as they are in memory. Every message is a
- * symbolizer_head and `size` bytes. The symbolizer begins with HELLO; then, for each REQUEST (with
- * the module's descriptor on its first byte), it may ask for debug files (WANT, answered by one
- * FILE with or without a descriptor) and ends with one ANSWER. The collector believes nothing of
- * an ANSWER before symbol_answer.h has checked it.
+ * A REQUEST is a symbolizer_request and the offsets (uint64_t: sorted, unique), with the module's
+ * descriptor; an ANSWER is a symbolizer_answer and what it counts, which symbol_answer.h checks.
  */
 #ifndef PROFD_SYMBOLIZER_PROTOCOL_H
 #define PROFD_SYMBOLIZER_PROTOCOL_H
@@ -17,26 +14,8 @@
 #define SYMBOLIZER_MAX_ANSWER  (32u << 20)
 #define SYMBOLIZER_MAX_INLINES 256	   /* lines of one address */
 #define SYMBOLIZER_MAX_NAME    (64u << 10) /* bytes of a name */
-#define SYMBOLIZER_MAX_WANT    256	   /* bytes of a build-id in hex, or of a base name */
 #define SYMBOLIZER_MAX_SEGMENT 64
 #define SYMBOLIZER_BUILD_ID    65 /* 32 bytes in hex, and NUL */
-
-enum symbolizer_message {
-	SYMBOLIZER_HELLO = 1, /* symbolizer_hello */
-	SYMBOLIZER_REQUEST,   /* symbolizer_request, offsets: sorted, unique uint64_t */
-	SYMBOLIZER_WANT,      /* a build-id in lowercase hex, or a base name; no NUL */
-	SYMBOLIZER_FILE,      /* nothing; its descriptor comes along, if there is such a file */
-	SYMBOLIZER_ANSWER,    /* symbolizer_answer, and what it counts */
-};
-
-struct symbolizer_head {
-	uint32_t type; /* enum symbolizer_message */
-	uint32_t size; /* of what follows */
-};
-
-struct symbolizer_hello {
-	uint32_t seccomp; /* 1: the system call filter is in force */
-};
 
 enum symbolizer_kind {
 	SYMBOLIZER_ELF,	     /* offsets are file offsets */

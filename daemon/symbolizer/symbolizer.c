@@ -1,52 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* symbolizer.c - main() of the symbolizer: one request after the other, until the collector hangs
- * up. */
+/* symbolizer.c - main() of the symbolizer: names for the offsets of each request. */
 #include <errno.h>
-#include <libelf.h>
 #include <malloc.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "collector/helper.h"
 #include "collector/symbols.h"
+#include "helper/session.h"
+#include "helper/stream.h"
 #include "symbolizer/elf_module.h"
 #include "symbolizer/kallsyms.h"
 #include "symbolizer/perfmap.h"
 #include "symbolizer/protocol.h"
-#include "symbolizer/sandbox.h"
-#include "symbolizer/stream.h"
 #include "util/cleanup.h"
-#include "util/log.h"
-#include "util/parse.h"
-
-#define MIN_MEMORY (8u << 20)
-
-struct session {
-	uint64_t memory_limit;
-	int error; /* of the socket: it cannot go on */
-};
-
-static int send_message(uint32_t type, const void *data, size_t size)
-{
-	struct symbolizer_head head = {type, (uint32_t)size};
-	int r = stream_write(HELPER_SOCKET, &head, sizeof(head));
-
-	return r ? r : stream_write(HELPER_SOCKET, data, size);
-}
-
-static int want(void *userdata, const char *name)
-{
-	struct session *s = userdata;
-	struct symbolizer_head head;
-	int fd = -1;
-
-	s->error = send_message(SYMBOLIZER_WANT, name, strlen(name));
-	if (!s->error)
-		s->error = stream_read(HELPER_SOCKET, &head, sizeof(head), &fd);
-	if (!s->error && (head.type != SYMBOLIZER_FILE || head.size))
-		s->error = -EBADMSG;
-	return s->error ? close_fd(fd) : fd;
-}
 
 static int resolve(struct session *s, struct names *answer,
 	const struct symbolizer_request *request, int fd, const uint64_t *offsets, size_t n)
@@ -54,7 +20,7 @@ static int resolve(struct session *s, struct names *answer,
 	struct elf_module_options options = {
 		.symbols_only = request->symbols_only,
 		.heap_limit = s->memory_limit / 4,
-		.want = want,
+		.want = session_want,
 		.userdata = s,
 	};
 
@@ -85,22 +51,15 @@ static int answer_request(struct session *s, const struct symbolizer_request *re
 	return r;
 }
 
-/* Takes one request and answers it. */
-static int serve(struct session *s)
+static int read_request(struct session *s, uint32_t size, int fd)
 {
-	_cleanup_close_ int fd = -1;
 	_cleanup_free_ uint64_t *offsets = NULL;
-	struct symbolizer_head head;
 	struct symbolizer_request request;
-	size_t bytes;
-	int r = stream_read(HELPER_SOCKET, &head, sizeof(head), &fd);
+	size_t bytes = size - sizeof(request);
+	int r;
 
-	if (r)
-		return r;
-	if (head.type != SYMBOLIZER_REQUEST || head.size < sizeof(request))
-		return -EBADMSG;
-	bytes = head.size - sizeof(request);
-	if (fd < 0 || bytes % sizeof(*offsets) || bytes / sizeof(*offsets) > SYMBOLIZER_MAX_OFFSETS)
+	if (fd < 0 || size < sizeof(request) || bytes % sizeof(*offsets) ||
+		bytes / sizeof(*offsets) > SYMBOLIZER_MAX_OFFSETS)
 		return -EBADMSG;
 	offsets = malloc(bytes + 1);
 	if (!offsets)
@@ -111,26 +70,23 @@ static int serve(struct session *s)
 	return r ? r : answer_request(s, &request, fd, offsets, bytes / sizeof(*offsets));
 }
 
+static int serve(struct session *s)
+{
+	int fds[HELPER_MESSAGE_FDS];
+	uint32_t size;
+	int r = session_next(&size, fds);
+
+	if (r)
+		return r;
+	r = fds[1] < 0 ? read_request(s, size, fds[0]) : -EBADMSG;
+	close_fd(fds[0]);
+	close_fd(fds[1]);
+	return r;
+}
+
 int symbolizer_main(const char *memory_limit)
 {
-	struct session s = {0};
-	struct symbolizer_hello hello = {0};
-	const char *why;
-	bool seccomp;
-	int r;
+	struct session s = {.name = "symbolizer", .serve = serve};
 
-	if (!memory_limit || parse_u64(memory_limit, MIN_MEMORY, UINT64_MAX, &s.memory_limit)) {
-		log_error("symbolizer: bad memory limit");
-		return 2;
-	}
-	r = sandbox_enter(s.memory_limit, &seccomp, &why);
-	if (r) {
-		log_error("symbolizer: cannot %s: %s", why, strerror(-r));
-		return 1;
-	}
-	hello.seccomp = seccomp;
-	r = send_message(SYMBOLIZER_HELLO, &hello, sizeof(hello));
-	while (!r)
-		r = serve(&s);
-	return r == -ECONNRESET ? 0 : r == -ENOMEM ? SYMBOLIZER_EXIT_MEMORY : 1;
+	return session_run(&s, memory_limit, 0);
 }

@@ -81,8 +81,8 @@ static void wait_for(struct module *m)
 {
 	int calls = 0;
 	assert_int_equal(m->state, MODULE_OPENING);
-	m->settled = settled;
-	m->settled_userdata = &calls;
+	struct module_waiter waiter = {.settled = settled, .userdata = &calls};
+	module_wait(m, &waiter);
 	for (int i = 0; i < 50 && m->state == MODULE_OPENING; i++)
 		assert_true(sd_event_run(event, 100 * 1000) >= 0);
 	assert_int_not_equal(m->state, MODULE_OPENING);
@@ -211,11 +211,17 @@ static void held_modules_outlive_the_table(void **state)
 	struct module *a = modules_map(modules, &mapping);
 	struct module *jit = modules_perf_map(modules, (uint32_t)getpid());
 	assert_int_equal(jit->state, MODULE_OPENING);
-	a->settled = jit->settled = settled;
-	a->settled_userdata = jit->settled_userdata = &calls;
+	struct module_waiter on_file = {.settled = settled, .userdata = &calls}, on_jit = on_file;
+	struct module_waiter second = on_file, gone = on_file;
+	module_wait(a, &on_file);
+	module_wait(a, &gone);
+	module_wait(a, &second);
+	module_wait(jit, &on_jit);
+	module_wait_no_more(a, &gone);
+	module_wait_no_more(jit, &gone);
 	modules_free(modules);
 	modules = NULL;
-	assert_int_equal(calls, 2);
+	assert_int_equal(calls, 3);
 	assert_int_equal(a->error, -ECANCELED);
 	assert_int_equal(jit->state, MODULE_FAILED);
 	module_unref(a);

@@ -24,11 +24,13 @@
 #include <unistd.h>
 
 #include "collector/helper.h"
+#include "collector/module.h"
 #include "collector/opener.h"
 #include "collector/symbol_answer.h"
 #include "collector/symbols.h"
-#include "symbolizer/sandbox.h"
-#include "symbolizer/stream.h"
+#include "helper/protocol.h"
+#include "helper/sandbox.h"
+#include "helper/stream.h"
 #include "util/log.h"
 
 #define MEMORY (64u << 20)
@@ -286,13 +288,9 @@ static void a_file_that_opens_later_is_waited_for(void **state)
 	w->module.state = MODULE_OPENING;
 	assert_int_equal(symbolizer_resolve(w->symbolizer, &w->module, &offset, 1, answered, w), 0);
 	assert_int_equal(w->answers, 0);
-	assert_non_null(w->module.settled);
-
-	void (*settled)(void *, struct module *) = w->module.settled;
-
-	w->module.settled = NULL;
+	assert_non_null(w->module.waiters);
 	w->module.state = MODULE_OPEN;
-	settled(w->module.settled_userdata, &w->module);
+	module_settle(&w->module);
 	while (!w->answers)
 		assert_true(sd_event_run(w->event, 30 * 1000 * 1000) > 0);
 	assert_string_equal(w->name, "known_function");
@@ -448,7 +446,7 @@ static void answers_do_not_multiply(void **state)
 
 static void say(uint32_t type, const void *data, uint32_t size)
 {
-	struct symbolizer_head head = {type, size};
+	struct helper_head head = {type, size};
 
 	stream_write(HELPER_SOCKET, &head, sizeof(head));
 	stream_write(HELPER_SOCKET, data, size);
@@ -457,7 +455,7 @@ static void say(uint32_t type, const void *data, uint32_t size)
 /* Reads one request; exits when there are no more. */
 static struct symbolizer_request next_request(void)
 {
-	struct symbolizer_head head;
+	struct helper_head head;
 	struct symbolizer_request request;
 	char rest[64];
 
@@ -472,7 +470,7 @@ static struct symbolizer_request next_request(void)
 static bool symbols_only(void)
 {
 	struct {
-		struct symbolizer_head head;
+		struct helper_head head;
 		struct symbolizer_request request;
 	} peeked;
 
@@ -485,27 +483,27 @@ static bool symbols_only(void)
 static int misbehave(const char *how, const char *memory)
 {
 	static const struct symbolizer_answer nonsense = {.n_lines = 7};
-	static const struct symbolizer_hello hello;
+	static const struct helper_hello hello;
 
 	if (!strcmp(how, "crash-dwarf")) {
 		if (!symbols_only())
-			_exit(SYMBOLIZER_EXIT_MEMORY);
+			_exit(SANDBOX_EXIT_MEMORY);
 		return symbolizer_main(memory);
 	}
 	next_request();
 	if (!strcmp(how, "nonsense"))
-		say(SYMBOLIZER_ANSWER, &nonsense, sizeof(nonsense));
+		say(HELPER_ANSWER, &nonsense, sizeof(nonsense));
 	else if (!strcmp(how, "want-path"))
-		say(SYMBOLIZER_WANT, "../etc/shadow", 13);
+		say(HELPER_WANT, "../etc/shadow", 13);
 	while (!strcmp(how, "want-forever")) {
-		struct symbolizer_head head;
+		struct helper_head head;
 
-		say(SYMBOLIZER_WANT, "no-such-file", 12);
+		say(HELPER_WANT, "no-such-file", 12);
 		if (stream_read(HELPER_SOCKET, &head, sizeof(head), NULL))
 			_exit(0);
 	}
 	while (!strcmp(how, "hello-forever"))
-		say(SYMBOLIZER_HELLO, &hello, sizeof(hello));
+		say(HELPER_HELLO, &hello, sizeof(hello));
 	if (!strcmp(how, "crash"))
 		_exit(1);
 	pause();

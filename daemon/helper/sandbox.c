@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "symbolizer/sandbox.h"
+#include "helper/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,7 @@ static int limit(__rlimit_resource_t resource, rlim_t value)
 	return setrlimit(resource, &l) ? -errno : 0;
 }
 
-static int set_limits(uint64_t memory_limit)
+static int set_limits(const struct sandbox_limits *limits)
 {
 	int r = limit(RLIMIT_CORE, 0);
 
@@ -44,9 +44,9 @@ static int set_limits(uint64_t memory_limit)
 	if (!r)
 		r = limit(RLIMIT_NOFILE, MAX_FILES);
 	if (!r)
-		r = limit(RLIMIT_FSIZE, 0);
+		r = limit(RLIMIT_FSIZE, limits->file_size);
 	if (!r && !SANITIZED)
-		r = limit(RLIMIT_DATA, memory_limit);
+		r = limit(RLIMIT_DATA, limits->memory);
 	return r;
 }
 
@@ -139,13 +139,15 @@ static int allow_some_arguments(scmp_filter_ctx filter)
 }
 
 /* Any other call ends the process. */
-static bool filter_calls(void)
+static bool filter_calls(bool may_write)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int r = filter ? allow_plain(filter) : -ENOMEM;
 
 	if (!r)
 		r = allow_some_arguments(filter);
+	if (!r && may_write)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(pwrite64), 0);
 	if (!r)
 		r = refuse_paths(filter);
 	if (!r)
@@ -154,7 +156,7 @@ static bool filter_calls(void)
 	return !r;
 }
 
-int sandbox_enter(uint64_t memory_limit, bool *seccomp, const char **why)
+int sandbox_enter(const struct sandbox_limits *limits, bool *seccomp, const char **why)
 {
 	int r;
 
@@ -173,7 +175,7 @@ int sandbox_enter(uint64_t memory_limit, bool *seccomp, const char **why)
 	}
 	if (!r) {
 		*why = "limit memory";
-		r = set_limits(memory_limit);
+		r = set_limits(limits);
 	}
 	if (r)
 		return r;
@@ -186,6 +188,6 @@ int sandbox_enter(uint64_t memory_limit, bool *seccomp, const char **why)
 	/* A change of the user id has cleared it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (!SANITIZED)
-		*seccomp = filter_calls();
+		*seccomp = filter_calls(limits->file_size > 0);
 	return 0;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "symbolizer/stream.h"
+#include "helper/stream.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "helper/protocol.h"
 #include "util/cleanup.h"
 
 int stream_write(int socket, const void *data, size_t size)
@@ -25,8 +27,19 @@ int stream_write(int socket, const void *data, size_t size)
 	return 0;
 }
 
-/* Keeps the first descriptor of a message, closes all others. */
-static void take_descriptors(struct msghdr *message, int *fd)
+/* Puts it into the first free place; false: there is none. */
+static bool keep(int *fds, int fd)
+{
+	for (size_t i = 0; fds && i < HELPER_MESSAGE_FDS; i++) {
+		if (fds[i] < 0) {
+			fds[i] = fd;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void take_descriptors(struct msghdr *message, int *fds)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
@@ -35,24 +48,20 @@ static void take_descriptors(struct msghdr *message, int *fd)
 			int received;
 
 			memcpy(&received, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-			if (fd) {
-				close_fd(*fd);
-				*fd = received;
-			} else {
+			if (!keep(fds, received))
 				close_fd(received);
-			}
 		}
 	}
 }
 
-int stream_read(int socket, void *data, size_t size, int *fd)
+int stream_read(int socket, void *data, size_t size, int *fds)
 {
 	char *p = data;
 
 	while (size) {
 		union {
 			struct cmsghdr align;
-			char bytes[CMSG_SPACE(sizeof(int))];
+			char bytes[CMSG_SPACE(HELPER_MESSAGE_FDS * sizeof(int))];
 		} control;
 		struct iovec part = {p, size};
 		struct msghdr message = {
@@ -69,7 +78,7 @@ int stream_read(int socket, void *data, size_t size, int *fd)
 			return -errno;
 		if (!n)
 			return -ECONNRESET;
-		take_descriptors(&message, fd);
+		take_descriptors(&message, fds);
 		p += n;
 		size -= (size_t)n;
 	}

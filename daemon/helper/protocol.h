@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * protocol.h - what the collector and the helpers that parse files (symbolizer, unwinder) say to
+ * each other over their stream socket.
+ *
+ * Both ends are the same executable, so structs travel as they are in memory. Every message is a
+ * helper_head and `size` bytes. The helper begins with HELLO; then, for each REQUEST (with
+ * descriptors on its first byte), it may ask for debug files (WANT, answered by one FILE with or
+ * without a descriptor) and ends with one ANSWER. What stands in a REQUEST and in an ANSWER is said
+ * by the protocol.h of each helper. The collector believes nothing of an ANSWER that it has not
+ * checked.
+ */
+#ifndef PROFD_HELPER_PROTOCOL_H
+#define PROFD_HELPER_PROTOCOL_H
+
+#include <stdint.h>
+
+#define HELPER_MESSAGE_FDS 2   /* descriptors that come with one message */
+#define HELPER_MAX_WANT	   256 /* bytes of a build-id in hex, or of a base name */
+
+enum helper_message {
+	HELPER_HELLO = 1, /* helper_hello */
+	HELPER_REQUEST,
+	HELPER_WANT, /* a build-id in lowercase hex, or a base name; no NUL */
+	HELPER_FILE, /* nothing; its descriptor comes along, if there is such a file */
+	HELPER_ANSWER,
+};
+
+struct helper_head {
+	uint32_t type; /* enum helper_message */
+	uint32_t size; /* of what follows */
+};
+
+struct helper_hello {
+	uint32_t seccomp; /* 1: the system call filter is in force */
+};
+
+#endif
