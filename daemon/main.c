@@ -10,6 +10,7 @@
 #include "collector/collector.h"
 #include "collector/opener.h"
 #include "collector/symbols.h"
+#include "collector/unwinder.h"
 #include "config.h"
 #include "control.h"
 #include "notify.h"
@@ -285,6 +286,8 @@ static int run_helper(int argc, char **argv)
 		return opener_main(arg);
 	if (!strcmp(name, "symbolizer"))
 		return symbolizer_main(arg);
+	if (!strcmp(name, "unwinder"))
+		return unwinder_main(arg);
 	log_error("there is no helper '%s'", name);
 	return EXIT_USAGE;
 }

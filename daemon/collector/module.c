@@ -147,10 +147,23 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
+struct file_identity module_identity(const struct module *m)
+{
+	return (struct file_identity){
+		.device = m->device,
+		.inode = m->inode,
+		.size = (uint64_t)m->size,
+		.mtime = m->mtime.tv_sec,
+		.mtime_ns = m->mtime.tv_nsec,
+		.ctime = m->ctime.tv_sec,
+		.ctime_ns = m->ctime.tv_nsec,
+	};
+}
+
 bool module_same_identity(const struct module *a, const struct module *b)
 {
-	return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-	       same_time(&a->mtime, &b->mtime) && same_time(&a->ctime, &b->ctime);
+	struct file_identity x = module_identity(a), y = module_identity(b);
+	return file_identity_equal(&x, &y);
 }
 
 bool module_is_unchanged(const struct module *m)

@@ -20,6 +20,8 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "collector/file_identity.h"
+
 enum module_kind {
 	MODULE_FILE,	 /* an ELF file, perhaps: nobody looked inside */
 	MODULE_VDSO,	 /* fd is a memory image of the vDSO */
@@ -59,6 +61,8 @@ struct module {
 
 struct module *module_ref(struct module *m);
 void module_unref(struct module *m); /* NULL is fine */
+/* Of an open MODULE_FILE; all others have the same. */
+struct file_identity module_identity(const struct module *m);
 
 /* Who waits until a module is MODULE_OPENING no longer. Owned by who waits. */
 struct module_waiter {

@@ -53,21 +53,11 @@ void symbol_cache_free(struct symbol_cache *c)
 	}
 }
 
-static bool same_file(const struct symbol_bad_file *b, const struct module *m)
-{
-	return b->device == m->device && b->inode == m->inode && b->size == m->size &&
-	       b->mtime.tv_sec == m->mtime.tv_sec && b->mtime.tv_nsec == m->mtime.tv_nsec;
-}
-
 static enum symbol_trust trust_in(const struct symbol_cache *c, const struct module *m)
 {
-	size_t n = c->n_bad < SYMBOL_CACHE_BAD_FILES ? c->n_bad : SYMBOL_CACHE_BAD_FILES;
-	enum symbol_trust trust = SYMBOL_TRUST_FULL;
+	struct file_identity file = module_identity(m);
 
-	for (size_t i = 0; m->kind == MODULE_FILE && i < n; i++)
-		if (same_file(&c->bad[i], m) && c->bad[i].trust > trust)
-			trust = c->bad[i].trust;
-	return trust;
+	return m->kind == MODULE_FILE ? bad_files_grade(&c->bad, &file) : SYMBOL_TRUST_FULL;
 }
 
 /* The map may lie on a FUSE mount of its owner, whose server need not answer: the kernel is asked
@@ -118,16 +108,11 @@ struct symbol_table *symbol_cache_find(const struct module *m)
 
 void symbol_cache_distrust(struct symbol_cache *c, const struct module *m, enum symbol_trust trust)
 {
+	struct file_identity file = module_identity(m);
+
 	symbol_cache_find(m)->trust = trust;
-	if (m->kind != MODULE_FILE)
-		return;
-	c->bad[c->n_bad++ % SYMBOL_CACHE_BAD_FILES] = (struct symbol_bad_file){
-		.device = m->device,
-		.inode = m->inode,
-		.size = m->size,
-		.mtime = m->mtime,
-		.trust = trust,
-	};
+	if (m->kind == MODULE_FILE)
+		bad_files_set(&c->bad, &file, trust);
 }
 
 void symbol_cache_evict(struct symbol_cache *c)

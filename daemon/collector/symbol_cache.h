@@ -7,27 +7,18 @@
 #ifndef PROFD_COLLECTOR_SYMBOL_CACHE_H
 #define PROFD_COLLECTOR_SYMBOL_CACHE_H
 
+#include "collector/bad_files.h"
 #include "collector/modules.h"
 #include "collector/symbol_table.h"
 
-#define SYMBOL_CACHE_BYTES     (8u << 20)
-#define SYMBOL_CACHE_BAD_FILES 64 /* remembered at once */
-
-struct symbol_bad_file {
-	dev_t device;
-	ino_t inode;
-	off_t size;
-	struct timespec mtime;
-	enum symbol_trust trust;
-};
+#define SYMBOL_CACHE_BYTES (8u << 20)
 
 struct symbol_cache_entry;
 
 /* Zero-initialised is empty. */
 struct symbol_cache {
 	struct symbol_cache_entry *newest;
-	struct symbol_bad_file bad[SYMBOL_CACHE_BAD_FILES];
-	size_t n_bad; /* all there ever were: the next goes to n_bad % SYMBOL_CACHE_BAD_FILES */
+	struct bad_files bad; /* by enum symbol_trust */
 };
 
 /* Takes the tables off their modules and frees them. */

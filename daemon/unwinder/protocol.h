@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * protocol.h - what stands in the messages (helper/protocol.h) to and from the unwinder helper.
+ *
+ * A REQUEST is an unwinder_request, with the module's descriptor and, unless nothing is cached,
+ * that of the module's cache file. Its ANSWER is an unwinder_answer and, without an error, what was
+ * asked for: an unwinder_layout, or the words of a block (profd/unwind_abi.h). unwinder_answer.h
+ * checks it.
+ */
+#ifndef PROFD_UNWINDER_PROTOCOL_H
+#define PROFD_UNWINDER_PROTOCOL_H
+
+#include <stdint.h>
+
+#include "collector/file_identity.h"
+#include "collector/unwinder.h"
+
+enum unwinder_question {
+	UNWINDER_LAYOUT,
+	UNWINDER_PAGE,
+};
+
+struct unwinder_request {
+	uint32_t question; /* enum unwinder_question */
+	uint32_t page;	   /* PAGE: counts from the layout's first */
+	struct file_identity file;
+};
+
+/* See struct unwinder_code. */
+struct unwinder_layout {
+	uint64_t low;
+	uint32_t n_pages;
+	uint32_t has_cfi; /* 0 or 1 */
+	uint32_t n_segments;
+	uint32_t pad;
+	struct unwinder_segment segments[UNWINDER_MAX_SEGMENTS];
+};
+
+struct unwinder_answer {
+	int32_t error;	     /* 0 or -errno */
+	int32_t cache_error; /* the same, of writing the cache file */
+	uint32_t cached;     /* 1: this comes from the cache file */
+	uint32_t pad;
+};
+
+#define UNWINDER_MAX_ANSWER \
+	(sizeof(struct unwinder_answer) + UNWIND_PAGE_WORDS * (uint32_t)UNWIND_WORD)
+
+#endif

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+/* unwinder.c - main() of the unwinder helper: what a module's code is like, and the block of one of
+ * its pages, compiled or from the module's cache file. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "collector/helper.h"
+#include "helper/session.h"
+#include "helper/stream.h"
+#include "unwinder/code_modules.h"
+#include "util/cleanup.h"
+
+struct helper_state {
+	struct session session; /* first: it is what serve() gets */
+	struct code_modules modules;
+	/* The answer that is being made. */
+	struct unwinder_answer head;
+	struct unwinder_layout layout;
+	uint32_t words[UNWIND_PAGE_WORDS];
+	size_t n_words;
+};
+
+static int compile(struct helper_state *h, const struct unwinder_request *request, int *fd)
+{
+	struct code_module *m;
+	int r = code_modules_get(&h->modules, &request->file, fd, &m);
+
+	if (r)
+		return r;
+	h->layout = m->layout;
+	if (request->question == UNWINDER_LAYOUT)
+		return 0;
+	if (request->page >= m->layout.n_pages)
+		return -EINVAL;
+	r = code_modules_compile(&h->modules, m, request->page, h->words);
+	h->n_words = r < 0 ? 0 : (size_t)r;
+	return r < 0 ? r : 0;
+}
+
+static int send_answer(const struct helper_state *h, enum unwinder_question question)
+{
+	const void *body = question == UNWINDER_LAYOUT ? (const void *)&h->layout : h->words;
+	size_t size = question == UNWINDER_LAYOUT ? sizeof(h->layout) : h->n_words * UNWIND_WORD;
+	struct helper_head head = {HELPER_ANSWER, sizeof(h->head)};
+	int r;
+
+	if (h->head.error)
+		size = 0;
+	head.size += (uint32_t)size;
+	r = stream_write(HELPER_SOCKET, &head, sizeof(head));
+	if (!r)
+		r = stream_write(HELPER_SOCKET, &h->head, sizeof(h->head));
+	return r ? r : stream_write(HELPER_SOCKET, body, size);
+}
+
+static int answer_request(struct helper_state *h, uint32_t size, int *fds)
+{
+	struct unwinder_request request;
+	int r;
+
+	if (fds[0] < 0 || size != sizeof(request))
+		return -EBADMSG;
+	r = stream_read(HELPER_SOCKET, &request, sizeof(request), NULL);
+	if (r)
+		return r;
+	if (request.question != UNWINDER_LAYOUT && request.question != UNWINDER_PAGE)
+		return -EBADMSG;
+	h->head = (struct unwinder_answer){0};
+	h->head.error = compile(h, &request, &fds[0]);
+	return h->session.error ? h->session.error : send_answer(h, request.question);
+}
+
+static int serve(struct session *s)
+{
+	struct helper_state *h = (struct helper_state *)s;
+	int fds[HELPER_MESSAGE_FDS];
+	uint32_t size;
+	int r = session_next(&size, fds);
+
+	if (r)
+		return r;
+	h->modules.heap_limit = s->memory_limit / 2;
+	r = answer_request(h, size, fds);
+	for (size_t i = 0; i < HELPER_MESSAGE_FDS; i++)
+		close_fd(fds[i]);
+	return r;
+}
+
+int unwinder_main(const char *memory_limit)
+{
+	_cleanup_free_ struct helper_state *h = calloc(1, sizeof(*h));
+	int code;
+
+	if (!h)
+		return 1;
+	h->session = (struct session){.name = "unwinder", .serve = serve};
+	h->modules = (struct code_modules){.want = session_want, .userdata = &h->session};
+	code = session_run(&h->session, memory_limit, 0);
+	code_modules_close(&h->modules);
+	return code;
+}
