@@ -10,6 +10,7 @@
 #include "collector/debug_request.h"
 #include "collector/helper_link.h"
 #include "collector/opener.h"
+#include "collector/unwind_cache.h"
 #include "collector/unwinder_answer.h"
 #include "unwinder/protocol.h"
 #include "util/cleanup.h"
@@ -59,6 +60,8 @@ struct unwinder {
 	struct request *waiting; /* for their module's file */
 	struct request *queue;	 /* served in this order */
 	struct bad_files bad;
+	struct unwind_cache *cache;	 /* NULL: none */
+	struct unwind_cache_file cached; /* of the first request, while it is asked */
 	struct unwinder_stats stats;
 };
 
@@ -90,11 +93,21 @@ static void answer(struct request *r, int error, const struct unwinder_reply *re
 	free(r);
 }
 
+static void warn_of_cache(int error)
+{
+	static struct log_limit limit = {.seconds = 60};
+
+	if (log_allowed(&limit))
+		log_warning("unwind tables are not cached, and made again when profd starts: %s",
+			strerror(-error));
+}
+
 /* Ends the first request. */
 static void finish(struct unwinder *u, int error, const struct unwinder_reply *reply)
 {
 	struct request *r = u->queue;
 
+	unwind_cache_close(u->cache, &u->cached);
 	u->state = STATE_IDLE;
 	DL_DELETE(u->queue, r);
 	answer(r, error, reply);
@@ -124,15 +137,31 @@ static int check_module(const struct unwinder *u, const struct module *m)
 	return bad_files_grade(&u->bad, &identity) == BAD ? -EIO : 0;
 }
 
+/* The vDSO has no identity that outlives a boot, and is soon compiled. */
+static void open_cache(struct unwinder *u, const struct module *m)
+{
+	struct file_identity identity = module_identity(m);
+	int error;
+
+	unwind_cache_close(u->cache, &u->cached);
+	if (!u->cache || m->kind != MODULE_FILE)
+		return;
+	error = unwind_cache_open(u->cache, &identity, &u->cached);
+	if (error)
+		warn_of_cache(error);
+}
+
 static int ask(struct unwinder *u, struct request *r)
 {
 	struct unwinder_request request = {r->question, r->page, module_identity(r->file)};
-	int error;
+	int fds[] = {r->file->fd, -1}, error;
 
 	if (!helper_link_is_up(&u->link))
 		u->greeted = false;
+	open_cache(u, r->file);
+	fds[1] = u->cached.fd;
 	error = helper_link_send(
-		&u->link, HELPER_REQUEST, &request, sizeof(request), &r->file->fd, 1);
+		&u->link, HELPER_REQUEST, &request, sizeof(request), fds, fds[1] >= 0 ? 2 : 1);
 	if (error)
 		return error;
 	r->wants = 0;
@@ -250,6 +279,8 @@ static void on_answer(struct unwinder *u, const void *data, size_t size)
 		return;
 	}
 	set_timer(u, 0);
+	if (reply.cache_error)
+		warn_of_cache(reply.cache_error);
 	if (!reply.error && r->question == UNWINDER_PAGE) {
 		u->stats.cached += reply.cached;
 		u->stats.compiled += !reply.cached;
@@ -353,8 +384,15 @@ int unwinder_new(struct unwinder **out, sd_event *event, struct opener *opener, 
 		return -ENOMEM;
 	u->event = sd_event_ref(event);
 	u->opener = opener;
+	u->cached.fd = -1;
 	helper_link_init(&u->link, event, &options);
 	r = add_sources(u);
+	if (!r && cache) {
+		int error = unwind_cache_new(&u->cache, cache);
+
+		if (error)
+			warn_of_cache(error);
+	}
 	if (r) {
 		unwinder_free(u);
 		return r;
@@ -379,6 +417,7 @@ void unwinder_free(struct unwinder *u)
 	}
 	while (u->queue)
 		finish(u, -ECANCELED, NULL);
+	unwind_cache_free(u->cache);
 	sd_event_source_disable_unref(u->next);
 	sd_event_source_disable_unref(u->timer);
 	sd_event_unref(u->event);

@@ -2,23 +2,60 @@
 /* unwinder.c - main() of the unwinder helper: what a module's code is like, and the block of one of
  * its pages, compiled or from the module's cache file. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "collector/helper.h"
 #include "helper/session.h"
 #include "helper/stream.h"
+#include "unwinder/cache_file.h"
 #include "unwinder/code_modules.h"
 #include "util/cleanup.h"
 
 struct helper_state {
 	struct session session; /* first: it is what serve() gets */
 	struct code_modules modules;
-	/* The answer that is being made. */
+	/* Of the request that is being answered. */
+	struct cache_file cache;
 	struct unwinder_answer head;
 	struct unwinder_layout layout;
 	uint32_t words[UNWIND_PAGE_WORDS];
 	size_t n_words;
 };
+
+/* ---- from the cache ------------------------------------------------------------------------- */
+
+/* True if the answer is there. */
+static bool look_up(struct helper_state *h, const struct unwinder_request *request)
+{
+	if (!h->cache.good)
+		return false;
+	h->layout = h->cache.header.layout;
+	if (request->question == UNWINDER_PAGE) {
+		h->n_words = cache_file_read(&h->cache, request->page, h->words);
+		if (!h->n_words)
+			return false;
+	}
+	h->head.cached = 1;
+	return true;
+}
+
+/* Keeps what was compiled. Not a module without CFI: its debug file may come tomorrow, and there is
+ * nothing to compile anyway. */
+static void keep(struct helper_state *h, const struct unwinder_request *request)
+{
+	int r = 0;
+
+	if (h->cache.fd < 0 || !h->layout.has_cfi)
+		return;
+	if (!h->cache.good)
+		r = cache_file_begin(&h->cache, &request->file, &h->layout);
+	if (!r && request->question == UNWINDER_PAGE)
+		r = cache_file_add(&h->cache, request->page, h->words, h->n_words);
+	h->head.cache_error = r;
+}
+
+/* ---- from the module ------------------------------------------------------------------------ */
 
 static int compile(struct helper_state *h, const struct unwinder_request *request, int *fd)
 {
@@ -36,6 +73,8 @@ static int compile(struct helper_state *h, const struct unwinder_request *reques
 	h->n_words = r < 0 ? 0 : (size_t)r;
 	return r < 0 ? r : 0;
 }
+
+/* ---- requests ------------------------------------------------------------------------------- */
 
 static int send_answer(const struct helper_state *h, enum unwinder_question question)
 {
@@ -66,7 +105,12 @@ static int answer_request(struct helper_state *h, uint32_t size, int *fds)
 	if (request.question != UNWINDER_LAYOUT && request.question != UNWINDER_PAGE)
 		return -EBADMSG;
 	h->head = (struct unwinder_answer){0};
-	h->head.error = compile(h, &request, &fds[0]);
+	cache_file_load(&h->cache, fds[1], &request.file);
+	if (!look_up(h, &request)) {
+		h->head.error = compile(h, &request, &fds[0]);
+		if (!h->head.error)
+			keep(h, &request);
+	}
 	return h->session.error ? h->session.error : send_answer(h, request.question);
 }
 
@@ -95,7 +139,7 @@ int unwinder_main(const char *memory_limit)
 		return 1;
 	h->session = (struct session){.name = "unwinder", .serve = serve};
 	h->modules = (struct code_modules){.want = session_want, .userdata = &h->session};
-	code = session_run(&h->session, memory_limit, 0);
+	code = session_run(&h->session, memory_limit, CACHE_FILE_MAX);
 	code_modules_close(&h->modules);
 	return code;
 }

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "elf_fixture.h"
 #include "symbolizer/elf_file.h"
 #include "unwind/cfi_source.h"
 #include "unwind/compile.h"
@@ -131,79 +132,6 @@ static void test_vdso(void **state)
 
 /* ---- .debug_frame ------------------------------------------------------------------------- */
 
-#define CODE 0x1000ULL
-
-enum how { PLAIN, COMPRESSED, OLD };
-
-/* One function of 16 bytes, CFA = rsp + 24. The nops make it worth compressing. */
-static uint8_t frames[] = "\x10\0\0\0\xff\xff\xff\xff\3\0\1\x78\x10\x0c\7\x18\x90\1\0\0"
-			  "\x5c\0\0\0\0\0\0\0\0\x10\0\0\0\0\0\0\x10\0\0\0\0\0\0\0"
-			  "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
-			  "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
-			  "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
-static char names[] = "\0.text\0.names\0.debug_frame\0.zdebug_frame";
-static uint8_t code[16];
-
-static Elf_Scn *add_section(Elf *elf, GElf_Word name, GElf_Word type, void *bytes, size_t size)
-{
-	Elf_Scn *section = elf_newscn(elf);
-	Elf_Data *data = elf_newdata(section);
-	GElf_Shdr sh;
-
-	assert_non_null(gelf_getshdr(section, &sh));
-	sh.sh_name = name;
-	sh.sh_type = type;
-	sh.sh_addralign = 1;
-	assert_true(gelf_update_shdr(section, &sh));
-	*data = (Elf_Data){.d_buf = bytes, .d_size = size, .d_version = EV_CURRENT, .d_align = 1};
-	return section;
-}
-
-static void add_segment(Elf *elf, Elf_Scn *text)
-{
-	GElf_Phdr ph = {.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = CODE};
-	GElf_Shdr sh;
-
-	assert_non_null(gelf_newphdr(elf, 1));
-	assert_true(elf_update(elf, ELF_C_NULL) > 0);
-	assert_non_null(gelf_getshdr(text, &sh));
-	ph.p_offset = sh.sh_offset;
-	ph.p_filesz = ph.p_memsz = sizeof(code);
-	assert_true(gelf_update_phdr(elf, 0, &ph));
-}
-
-static int make_file(enum how how, bool with_code, bool with_frames)
-{
-	int fd = memfd_create("made", MFD_CLOEXEC);
-	Elf *elf = elf_begin(fd, ELF_C_WRITE, NULL);
-	Elf_Scn *text, *section;
-	GElf_Ehdr header;
-
-	assert_non_null(elf);
-	assert_non_null(gelf_newehdr(elf, ELFCLASS64));
-	assert_non_null(gelf_getehdr(elf, &header));
-	header.e_ident[EI_DATA] = ELFDATA2LSB;
-	header.e_machine = EM_X86_64;
-	header.e_type = ET_DYN;
-	header.e_shstrndx = 2;
-	assert_true(gelf_update_ehdr(elf, &header));
-	text = add_section(elf, 1, SHT_PROGBITS, code, sizeof(code));
-	add_section(elf, 7, SHT_STRTAB, names, sizeof(names));
-	if (with_frames) {
-		section = add_section(elf, how == OLD ? 27 : 14, SHT_PROGBITS, frames, 20 + 96);
-		assert_true(elf_update(elf, ELF_C_NULL) > 0);
-		if (how == COMPRESSED)
-			assert_int_equal(elf_compress(section, ELFCOMPRESS_ZLIB, ELF_CHF_FORCE), 1);
-		else if (how == OLD)
-			assert_int_equal(elf_compress_gnu(section, 1, ELF_CHF_FORCE), 1);
-	}
-	if (with_code)
-		add_segment(elf, text);
-	assert_true(elf_update(elf, ELF_C_WRITE) > 0);
-	elf_end(elf);
-	return fd;
-}
-
 static void expect_frames(const struct cfi_source *source, size_t n_frames)
 {
 	static uint32_t words[UNWIND_PAGE_WORDS];
@@ -211,9 +139,9 @@ static void expect_frames(const struct cfi_source *source, size_t n_frames)
 
 	assert_int_equal(source->n_frames, n_frames);
 	compile_first(source, words);
-	assert_int_equal(page_find(page, CODE - 1), UNWIND_ESCAPE | UNWIND_NONE);
-	assert_int_equal(page_find(page, CODE), n_frames ? 3 : UNWIND_ESCAPE | UNWIND_NONE);
-	assert_int_equal(page_find(page, CODE + 16), UNWIND_ESCAPE | UNWIND_NONE);
+	assert_int_equal(page_find(page, ELF_CODE - 1), UNWIND_ESCAPE | UNWIND_NONE);
+	assert_int_equal(page_find(page, ELF_CODE), n_frames ? 3 : UNWIND_ESCAPE | UNWIND_NONE);
+	assert_int_equal(page_find(page, ELF_CODE + 16), UNWIND_ESCAPE | UNWIND_NONE);
 }
 
 static void test_debug_frame(void **state)
@@ -221,12 +149,12 @@ static void test_debug_frame(void **state)
 	for (enum how how = PLAIN; how <= OLD; how++) {
 		struct opened file, debug;
 
-		assert_int_equal(open_source(&file, make_file(how, true, true)), 0);
+		assert_int_equal(open_source(&file, elf_fixture(how, true, true)), 0);
 		expect_frames(&file.source, 1);
 		close_source(&file);
-		assert_int_equal(open_source(&file, make_file(how, true, false)), 0);
+		assert_int_equal(open_source(&file, elf_fixture(how, true, false)), 0);
 		expect_frames(&file.source, 0);
-		assert_int_equal(open_source(&debug, make_file(how, false, true)), 0);
+		assert_int_equal(open_source(&debug, elf_fixture(how, false, true)), 0);
 		cfi_source_add_debug(&file.source, &debug.file);
 		expect_frames(&file.source, 1);
 		close_source(&debug);
@@ -240,7 +168,7 @@ static void test_inflated_size(void **state)
 	static const uint64_t sizes[] = {CFI_MAX_INFLATED + 1, UINT64_MAX, 1};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-		int fd = make_file(COMPRESSED, true, true);
+		int fd = elf_fixture(COMPRESSED, true, true);
 		struct opened file;
 		Elf64_Shdr sh;
 		Elf64_Ehdr header;
@@ -264,7 +192,7 @@ static void test_inflated_size(void **state)
 static void test_cut_files(void **state)
 {
 	struct stat st;
-	int fd = make_file(PLAIN, true, true);
+	int fd = elf_fixture(PLAIN, true, true);
 	struct elf_file file;
 	struct cfi_source source;
 
@@ -290,7 +218,7 @@ static void test_other_classes(void **state)
 	} changes[] = {{EI_CLASS, ELFCLASS32}, {EI_DATA, ELFDATA2MSB}};
 
 	for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
-		int fd = make_file(PLAIN, true, true);
+		int fd = elf_fixture(PLAIN, true, true);
 		struct opened file;
 
 		assert_int_equal(pwrite(fd, &changes[i].value, 1, changes[i].at), 1);

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+#include "collector/unwind_cache.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "unwinder/cache_file.h"
+#include "util/cleanup.h"
+#include "util/grow.h"
+
+#define FOLDER	   "unwind"
+#define NAME_CHARS 16 /* of a hash in hex */
+/* What remains after files were removed: not one must go for each that comes. */
+#define BYTES_KEPT (UNWIND_CACHE_BYTES / 4 * 3)
+/* A file that is used all the time is touched once in so many seconds. */
+#define TOUCH_SECONDS 60
+
+struct unwind_cache {
+	char *parent;
+	int folder;
+	uint64_t bytes; /* of all files */
+};
+
+/* ---- names -------------------------------------------------------------------------------- */
+
+struct name {
+	char text[NAME_CHARS + 1];
+};
+
+static struct name name_of(const struct file_identity *of)
+{
+	struct name name;
+
+	snprintf(name.text, sizeof(name.text), "%016" PRIx64,
+		XXH3_64bits_withSeed(of, sizeof(*of), CACHE_FILE_VERSION));
+	return name;
+}
+
+static bool is_ours(const char *name)
+{
+	return strlen(name) == NAME_CHARS && strspn(name, "0123456789abcdef") == NAME_CHARS;
+}
+
+/* ---- which must go ------------------------------------------------------------------------ */
+
+struct found {
+	struct name name;
+	struct timespec used;
+	uint64_t bytes;
+};
+
+struct listing {
+	struct found *files;
+	size_t n, capacity;
+	uint64_t bytes;
+};
+
+static uint64_t bytes_of(const struct stat *st)
+{
+	return (uint64_t)st->st_blocks * 512;
+}
+
+static int compare_use(const void *a, const void *b)
+{
+	const struct timespec *x = &((const struct found *)a)->used;
+	const struct timespec *y = &((const struct found *)b)->used;
+
+	if (x->tv_sec != y->tv_sec)
+		return x->tv_sec < y->tv_sec ? -1 : 1;
+	return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
+}
+
+static int add_found(struct listing *l, int folder, const char *name)
+{
+	struct found *f;
+	struct stat st;
+	int r;
+
+	if (!is_ours(name) || fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW))
+		return 0;
+	r = grow(l->files, l->n, l->capacity, 1);
+	if (r)
+		return r;
+	f = &l->files[l->n++];
+	*f = (struct found){.used = st.st_mtim, .bytes = bytes_of(&st)};
+	memcpy(f->name.text, name, NAME_CHARS);
+	l->bytes += f->bytes;
+	return 0;
+}
+
+/* The oldest first. */
+static int list(struct listing *l, int folder)
+{
+	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		r = -errno;
+		close_fd(fd);
+		return r;
+	}
+	while (!r && (entry = readdir(dir)))
+		r = add_found(l, folder, entry->d_name);
+	closedir(dir);
+	if (l->n)
+		qsort(l->files, l->n, sizeof(*l->files), compare_use);
+	return r;
+}
+
+/* Counts all files, and removes the least recently used if they are too many. */
+static void sweep(struct unwind_cache *c)
+{
+	struct listing l = {0};
+	bool remove = !list(&l, c->folder) && l.bytes > UNWIND_CACHE_BYTES;
+
+	for (size_t i = 0; remove && i < l.n && l.bytes > BYTES_KEPT; i++)
+		if (!unlinkat(c->folder, l.files[i].name.text, 0))
+			l.bytes -= l.files[i].bytes;
+	c->bytes = l.bytes;
+	free(l.files);
+}
+
+/* ---- the folder --------------------------------------------------------------------------- */
+
+static int open_folder(struct unwind_cache *c)
+{
+	_cleanup_close_ int parent = -1;
+
+	c->folder = close_fd(c->folder);
+	if (mkdir(c->parent, 0700) && errno != EEXIST)
+		return -errno;
+	parent = open(c->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (parent < 0 || (mkdirat(parent, FOLDER, 0700) && errno != EEXIST))
+		return -errno;
+	c->folder = openat(parent, FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return c->folder < 0 ? -errno : 0;
+}
+
+int unwind_cache_new(struct unwind_cache **out, const char *folder)
+{
+	struct unwind_cache *c = calloc(1, sizeof(*c));
+	int r = -ENOMEM;
+
+	if (!c)
+		return r;
+	c->folder = -1;
+	c->parent = strdup(folder);
+	if (c->parent)
+		r = open_folder(c);
+	if (r) {
+		unwind_cache_free(c);
+		return r;
+	}
+	sweep(c);
+	*out = c;
+	return 0;
+}
+
+void unwind_cache_free(struct unwind_cache *c)
+{
+	if (!c)
+		return;
+	close_fd(c->folder);
+	free(c->parent);
+	free(c);
+}
+
+/* ---- one file ----------------------------------------------------------------------------- */
+
+static int open_file(struct unwind_cache *c, const char *name)
+{
+	int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(c->folder, name, flags, 0600), r;
+
+	if (fd >= 0 || errno != ENOENT)
+		return fd < 0 ? -errno : fd;
+	/* The whole cache was deleted: anybody may do that at any time. */
+	r = open_folder(c);
+	if (r)
+		return r;
+	c->bytes = 0;
+	fd = openat(c->folder, name, flags, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+/* False: somebody else put it there, or a helper in wrong hands has filled it. */
+static bool is_usable(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_nlink == 1 && st->st_size < CACHE_FILE_MAX;
+}
+
+static void touch(int fd, const struct stat *st)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (now.tv_sec - st->st_mtim.tv_sec > TOUCH_SECONDS || now.tv_sec < st->st_mtim.tv_sec)
+		futimens(fd, NULL);
+}
+
+/* Returns the file, or -ELOOP if what has its name must go. */
+static int open_usable(struct unwind_cache *c, const char *name, struct stat *st)
+{
+	int fd = open_file(c, name);
+
+	if (fd < 0 || (!fstat(fd, st) && is_usable(st)))
+		return fd;
+	close(fd);
+	return -ELOOP;
+}
+
+int unwind_cache_open(
+	struct unwind_cache *c, const struct file_identity *of, struct unwind_cache_file *file)
+{
+	struct name name = name_of(of);
+	struct stat st;
+	int fd = open_usable(c, name.text, &st);
+
+	*file = (struct unwind_cache_file){.fd = -1, .of = *of};
+	if (fd == -ELOOP && !unlinkat(c->folder, name.text, 0))
+		fd = open_usable(c, name.text, &st);
+	if (fd < 0)
+		return fd;
+	touch(fd, &st);
+	file->fd = fd;
+	file->bytes = bytes_of(&st);
+	return 0;
+}
+
+void unwind_cache_close(struct unwind_cache *c, struct unwind_cache_file *file)
+{
+	struct stat st;
+
+	if (file->fd < 0)
+		return;
+	if (!fstat(file->fd, &st)) {
+		if (!st.st_size)
+			unlinkat(c->folder, name_of(&file->of).text, 0);
+		c->bytes += bytes_of(&st) > file->bytes ? bytes_of(&st) - file->bytes : 0;
+	}
+	file->fd = close_fd(file->fd);
+	if (c->bytes > UNWIND_CACHE_BYTES)
+		sweep(c);
+}
