@@ -22,8 +22,8 @@
 /* Private memory of the helper: the indexes of a few of the largest programs. */
 #define MEMORY_LIMIT (128u << 20)
 
-/* Grades of bad_files.h. The first death is forgiven: it may have been somebody else's fault, and
- * without libc's tables hardly a stack is whole. */
+/* Grades of bad_files.h. The first death of a helper is forgiven: without libc's tables hardly a
+ * stack is whole. */
 enum { DOUBTFUL = 1, BAD };
 
 struct request {
@@ -232,16 +232,21 @@ static void punish(struct unwinder *u, const char *how, unsigned grade)
 	serve_soon(u);
 }
 
+/* It may have been somebody else's fault. */
+static void doubt(struct unwinder *u, const char *how)
+{
+	struct file_identity identity = module_identity(u->queue->file);
+
+	punish(u, how, bad_files_grade(&u->bad, &identity) ? BAD : DOUBTFUL);
+}
+
 static void on_gone(void *userdata, const char *how)
 {
 	struct unwinder *u = userdata;
-	struct file_identity identity;
 
 	u->stats.crashes++;
-	if (u->state == STATE_IDLE)
-		return;
-	identity = module_identity(u->queue->file);
-	punish(u, how, bad_files_grade(&u->bad, &identity) ? BAD : DOUBTFUL);
+	if (u->state != STATE_IDLE)
+		doubt(u, how);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -276,6 +281,10 @@ static void on_answer(struct unwinder *u, const void *data, size_t size)
 	/* Who answers before the whole question is out has not heard it. */
 	if (u->link.out || unwinder_answer_check(&reply, r->question, data, size)) {
 		refuse(u);
+		return;
+	}
+	if (reply.error == -ENOMEM) {
+		doubt(u, "ran out of memory");
 		return;
 	}
 	set_timer(u, 0);

@@ -42,7 +42,8 @@ struct unwinder_code {
 
 /* error: 0, or -errno: this module has no tables (-ENOEXEC: no ELF file or no code; -ENOTSUP:
  * another architecture; -EIO: the helper failed at it or its answer was refused; -ENOENT: its file
- * could not be opened). The pointers are valid during the call only. */
+ * could not be opened; -EINVAL: it has no such page), or not now (others, such as -EAGAIN: no
+ * helper could be started). The pointers are valid during the call only. */
 typedef void (*unwinder_opened)(
 	void *userdata, struct module *module, int error, const struct unwinder_code *code);
 typedef void (*unwinder_compiled)(void *userdata, struct module *module, uint32_t page, int error,

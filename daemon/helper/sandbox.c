@@ -17,7 +17,7 @@
 #include "collector/helper.h"
 
 #define NOBODY	  65534
-#define MAX_FILES 32
+#define MAX_FILES 64 /* see CODE_MODULES_MAX */
 
 /* AddressSanitizer needs terabytes of address space, and calls that no filter of ours allows. */
 #if defined(__SANITIZE_ADDRESS__)

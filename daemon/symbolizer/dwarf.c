@@ -12,9 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "helper/sandbox.h"
 #include "symbolizer/dwarf_scopes.h"
 #include "symbolizer/dwarf_units.h"
-#include "helper/sandbox.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 #include "util/hash.h"

@@ -12,7 +12,7 @@
 #include "unwinder/protocol.h"
 
 /* Open at once; each has up to two descriptors. */
-#define CODE_MODULES_MAX 12
+#define CODE_MODULES_MAX 24
 
 struct code_module {
 	struct code_module *prev, *next;

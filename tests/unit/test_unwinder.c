@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The collector's side of unwind tables, with the real helper in its sandbox: helpers are this
- * program itself, started with --helper. PROFD_TEST_UNWINDER makes it misbehave. What the helper
- * says is held against the compiler in this process.
+ * Unwind tables of real and of made files, from the helper in its sandbox and from the cache.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,267 +8,19 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "collector/helper.h"
-#include "collector/module.h"
-#include "collector/opener.h"
-#include "collector/unwinder.h"
 #include "elf_fixture.h"
-#include "helper/protocol.h"
-#include "helper/stream.h"
-#include "symbolizer/elf_file.h"
-#include "unwind/compile.h"
 #include "unwind/page.h"
-#include "unwinder/cache_file.h"
-#include "unwinder/protocol.h"
-#include "util/cleanup.h"
-#include "util/log.h"
-
-#define HOW	  "PROFD_TEST_UNWINDER"
-#define MAX_PAGES 4096
-
-struct world {
-	sd_event *event;
-	struct opener *opener;
-	struct unwinder *unwinder;
-	char folder[64]; /* of the cache, and of debug files */
-	/* of the last answer */
-	unsigned answers;
-	int error;
-	uint32_t page;
-	struct unwinder_code code;
-	uint32_t words[UNWIND_PAGE_WORDS];
-	size_t n_words;
-};
-
-/* How much less of a time limit is waited for. */
-static uint64_t shortened;
-
-/* Takes the place of the library's: a limit that is counted from the past is over sooner. */
-int sd_event_now(sd_event *e, clockid_t clock, uint64_t *usec)
-{
-	int (*real)(sd_event *, clockid_t, uint64_t *) = (int (*)(
-		sd_event *, clockid_t, uint64_t *))dlsym(RTLD_NEXT, "sd_event_now");
-	int r = real(e, clock, usec);
-
-	*usec -= shortened;
-	return r;
-}
-
-/* ---- asking ------------------------------------------------------------------------------- */
-
-static void start(struct world *w, bool cached)
-{
-	assert_int_equal(
-		unwinder_new(&w->unwinder, w->event, w->opener, cached ? w->folder : NULL), 0);
-}
-
-static void restart(struct world *w)
-{
-	unwinder_free(w->unwinder);
-	start(w, true);
-}
-
-static int set_up(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	assert_non_null(w);
-	unsetenv(HOW);
-	shortened = 0;
-	snprintf(w->folder, sizeof(w->folder), "/tmp/profd-unwinder-XXXXXX");
-	assert_non_null(mkdtemp(w->folder));
-	assert_true(sd_event_new(&w->event) >= 0);
-	assert_int_equal(opener_new(&w->opener, w->event, w->folder), 0);
-	start(w, true);
-	*state = w;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct world *w = *state;
-	char command[128];
-
-	unwinder_free(w->unwinder);
-	opener_free(w->opener);
-	sd_event_unref(w->event);
-	snprintf(command, sizeof(command), "rm -rf %s", w->folder);
-	assert_int_equal(system(command), 0); // NOLINT
-	free(w);
-	return 0;
-}
-
-static void opened(
-	void *userdata, struct module *module, int error, const struct unwinder_code *code)
-{
-	struct world *w = userdata;
-
-	w->answers++;
-	w->error = error;
-	assert_true(error || code);
-	if (code)
-		w->code = *code;
-}
-
-static void compiled(void *userdata, struct module *module, uint32_t page, int error,
-	const uint32_t *words, size_t n_words)
-{
-	struct world *w = userdata;
-
-	w->answers++;
-	w->error = error;
-	w->page = page;
-	w->n_words = n_words;
-	if (!error)
-		memcpy(w->words, words, n_words * UNWIND_WORD);
-}
-
-static void wait_for(struct world *w, unsigned answers)
-{
-	for (unsigned i = 0; w->answers < answers; i++) {
-		assert_true(i < 10000);
-		assert_true(sd_event_run(w->event, 30 * 1000 * 1000) > 0);
-	}
-	assert_int_equal(w->answers, answers);
-}
-
-static int ask_code(struct world *w, struct module *m)
-{
-	unsigned before = w->answers;
-
-	assert_int_equal(unwinder_open(w->unwinder, m, opened, w), 0);
-	assert_int_equal(w->answers, before);
-	wait_for(w, before + 1);
-	return w->error;
-}
-
-static int ask_page(struct world *w, struct module *m, uint32_t page)
-{
-	unsigned before = w->answers;
-
-	assert_int_equal(unwinder_compile(w->unwinder, m, page, compiled, w), 0);
-	assert_int_equal(w->answers, before);
-	wait_for(w, before + 1);
-	assert_int_equal(w->page, page);
-	return w->error;
-}
-
-/* ---- modules ------------------------------------------------------------------------------ */
-
-static struct module *module_of(int fd)
-{
-	struct module *m = module_new(MODULE_FILE, "/nowhere/file", strlen("/nowhere/file"));
-
-	assert_non_null(m);
-	assert_true(fd >= 0);
-	assert_int_equal(module_take_file(m, fd), 0);
-	return m;
-}
-
-static int open_self(void)
-{
-	return open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-}
-
-/* Some dozen pages. */
-static int open_libc(void)
-{
-	return open("/lib/x86_64-linux-gnu/libc.so.6", O_RDONLY | O_CLOEXEC);
-}
-
-static int copy_of_self(void)
-{
-	_cleanup_close_ int self = open_self();
-	int fd = memfd_create("copy", MFD_CLOEXEC);
-	char buffer[65536];
-	ssize_t n;
-
-	while ((n = read(self, buffer, sizeof(buffer))) > 0)
-		assert_int_equal(write(fd, buffer, (size_t)n), n);
-	return fd;
-}
-
-/* ---- against the compiler here ------------------------------------------------------------ */
-
-struct reference {
-	int fd;
-	struct elf_file file;
-	struct cfi_source source;
-	struct unwind_module *compiler;
-};
-
-static void open_reference(struct reference *r, int fd)
-{
-	r->fd = fd;
-	assert_int_equal(elf_file_open(&r->file, r->fd), 0);
-	assert_int_equal(cfi_source_read(&r->source, &r->file), 0);
-	assert_int_equal(unwind_module_open(&r->compiler, &r->source), 0);
-}
-
-static void close_reference(struct reference *r)
-{
-	unwind_module_close(r->compiler);
-	elf_file_close(&r->file);
-	close(r->fd);
-}
-
-static void expect_code(const struct world *w, const struct reference *r)
-{
-	const struct cfi_code *last = &r->source.code[r->source.n_code - 1];
-
-	assert_int_equal(w->code.low, unwind_module_page(r->compiler, 0));
-	assert_true(last->end - w->code.low > (w->code.n_pages - 1ULL) * UNWIND_PAGE_SIZE);
-	assert_true(last->end - w->code.low <= (uint64_t)w->code.n_pages * UNWIND_PAGE_SIZE);
-	assert_int_equal(w->code.has_cfi, r->source.n_frames > 0);
-	assert_int_equal(w->code.n_segments, r->source.n_code);
-	for (size_t i = 0; i < w->code.n_segments; i++) {
-		const struct unwinder_segment *s = &w->code.segments[i];
-		uint8_t byte;
-
-		assert_int_equal(s->vaddr, r->source.code[i].start);
-		assert_int_equal(s->size, r->source.code[i].end - s->vaddr);
-		assert_int_equal(pread(r->fd, &byte, 1, (off_t)s->offset), 1);
-		assert_int_equal(byte, r->source.code[i].bytes[0]);
-	}
-}
-
-static void expect_page(const struct world *w, const struct reference *r)
-{
-	static uint32_t words[UNWIND_PAGE_WORDS];
-	int n = unwind_module_compile(
-		r->compiler, w->code.low + (uint64_t)w->page * UNWIND_PAGE_SIZE, words);
-
-	assert_int_equal(w->n_words, n);
-	assert_memory_equal(w->words, words, w->n_words * UNWIND_WORD);
-}
-
-/* All pages, or about `pages` of them. Returns how many they were. */
-static unsigned check_file(struct world *w, struct module *m, uint32_t pages)
-{
-	struct reference r;
-	unsigned n = 0;
-
-	open_reference(&r, dup(m->fd));
-	assert_int_equal(ask_code(w, m), 0);
-	expect_code(w, &r);
-	for (uint32_t i = 0; i < w->code.n_pages; i += w->code.n_pages / pages + 1, n++) {
-		assert_int_equal(ask_page(w, m, i), 0);
-		expect_page(w, &r);
-	}
-	close_reference(&r);
-	return n;
-}
+#include "unwinder/code_modules.h"
+#include "unwinder_fixture.h"
 
 /* Go where the shell would find it. */
 static void find_go(char *path, size_t size)
@@ -324,6 +74,45 @@ static void modules_take_turns(void **state)
 	for (size_t i = 0; i < 40; i++)
 		module_unref(modules[i]);
 	close_reference(&r);
+}
+
+static int no_debug_file(void *userdata, const char *name)
+{
+	return -1;
+}
+
+/* Their indexes count, and the least recently used is closed first. */
+static void open_modules_are_limited(void **state)
+{
+	struct code_modules modules = {.heap_limit = SIZE_MAX, .want = no_debug_file};
+	struct code_module *m;
+
+	for (uint64_t i = 0; i <= CODE_MODULES_MAX; i++) {
+		struct file_identity identity = {.inode = i};
+		int fd = open_self();
+
+		assert_int_equal(code_modules_get(&modules, &identity, &fd, &m), 0);
+		assert_int_equal(fd, -1);
+	}
+	assert_int_equal(modules.n, CODE_MODULES_MAX);
+	for (uint64_t i = CODE_MODULES_MAX + 1; i--;) {
+		struct file_identity identity = {.inode = i};
+		int fd = i ? -1 : open_self();
+
+		assert_int_equal(code_modules_get(&modules, &identity, &fd, &m), 0);
+		assert_int_equal(m->identity.inode, i);
+	}
+#if !defined(__SANITIZE_ADDRESS__) /* it knows nothing of mallinfo2() */
+	struct file_identity last = {.inode = 0};
+	int fd = -1;
+
+	modules.heap_limit = 1;
+	assert_int_equal(code_modules_get(&modules, &last, &fd, &m), 0);
+	assert_int_equal(modules.n, 1);
+#endif
+	code_modules_close(&modules);
+	assert_int_equal(modules.n, 0);
+	assert_null(modules.by_use);
 }
 
 static void the_vdso_has_tables(void **state)
@@ -489,106 +278,6 @@ static void the_filter_is_in_force(void **state)
 	module_unref(m);
 }
 
-/* ---- waiting ------------------------------------------------------------------------------ */
-
-/* Others are served meanwhile. */
-static void a_file_that_opens_later_is_waited_for(void **state)
-{
-	struct world *w = *state;
-	struct module *late = module_new(MODULE_FILE, "/late", 5), *early = module_of(open_self());
-	struct module *same = module_new(MODULE_FILE, "/same", 5);
-
-	assert_int_equal(unwinder_open(w->unwinder, late, opened, w), 0);
-	assert_int_equal(unwinder_compile(w->unwinder, late, 1, compiled, w), 0);
-	assert_int_equal(unwinder_compile(w->unwinder, same, 0, compiled, w), 0);
-	assert_int_equal(unwinder_compile(w->unwinder, early, 0, compiled, w), 0);
-	wait_for(w, 1);
-	assert_int_equal(w->page, 0);
-	assert_int_equal(module_take_file(late, copy_of_self()), 0);
-	module_settle(late);
-	wait_for(w, 3);
-	assert_int_equal(w->page, 1);
-	assert_int_equal(w->error, 0);
-
-	/* The same file under another key. */
-	same->state = MODULE_OPEN;
-	same->same = module_ref(early);
-	module_settle(same);
-	wait_for(w, 4);
-	assert_int_equal(w->page, 0);
-	assert_int_equal(w->error, 0);
-	module_unref(late);
-	module_unref(same);
-	module_unref(early);
-}
-
-static void no_file_no_tables(void **state)
-{
-	struct world *w = *state;
-	struct module *m = module_new(MODULE_FILE, "/gone", 5);
-
-	assert_int_equal(unwinder_open(w->unwinder, m, opened, w), 0);
-	module_give_up(m, -EACCES);
-	assert_int_equal(w->answers, 0);
-	wait_for(w, 1);
-	assert_int_equal(w->error, -ENOENT);
-	assert_int_equal(ask_page(w, m, 0), -ENOENT);
-	module_unref(m);
-}
-
-static void open_requests_are_cancelled(void **state)
-{
-	struct world *w = *state;
-	struct module *late = module_new(MODULE_FILE, "/late", 5), *m = module_of(open_self());
-
-	assert_int_equal(unwinder_open(w->unwinder, late, opened, w), 0);
-	assert_int_equal(unwinder_compile(w->unwinder, m, 0, compiled, w), 0);
-	assert_int_equal(unwinder_open(w->unwinder, m, opened, w), 0);
-	assert_true(sd_event_run(w->event, 0) >= 0);
-	unwinder_free(w->unwinder);
-	w->unwinder = NULL;
-	assert_int_equal(w->answers, 3);
-	assert_int_equal(w->error, -ECANCELED);
-	module_give_up(late, -ECANCELED);
-	assert_int_equal(w->answers, 3);
-	module_unref(late);
-	module_unref(m);
-}
-
-static unsigned children(void)
-{
-	char path[64], line[256] = "";
-	unsigned n = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-	f = fopen(path, "re");
-	assert_non_null(f);
-	if (fgets(line, sizeof(line), f))
-		for (const char *p = line; (p = strchr(p, ' ')); p++)
-			n++;
-	fclose(f);
-	return n;
-}
-
-static void an_idle_helper_ends(void **state)
-{
-	struct world *w = *state;
-	struct module *m = module_of(open_self());
-
-	assert_int_equal(ask_page(w, m, 0), 0);
-	assert_int_equal(children(), 1);
-	shortened = 3000000;
-	assert_int_equal(ask_code(w, m), 0);
-	for (unsigned i = 0; i < 100 && children(); i++)
-		assert_true(sd_event_run(w->event, 1000 * 1000) >= 0);
-	assert_int_equal(children(), 0);
-	shortened = 0;
-	assert_int_equal(ask_code(w, m), 0);
-	assert_int_equal(unwinder_stats(w->unwinder).crashes, 0);
-	module_unref(m);
-}
-
 /* ---- the cache ---------------------------------------------------------------------------- */
 
 static void a_restart_compiles_nothing(void **state)
@@ -674,21 +363,6 @@ static void broken_caches_are_replaced(void **state)
 	module_unref(m);
 }
 
-/* A disk that takes nothing: tables are made all the same. */
-static void a_full_disk_is_no_error(void **state)
-{
-	struct world *w = *state;
-	struct module *m = module_of(open_self());
-
-	setenv(HOW, "full", 1);
-	check_file(w, m, 5);
-	assert_int_equal(unwinder_stats(w->unwinder).crashes, 0);
-	restart(w);
-	check_file(w, m, 5);
-	assert_int_equal(unwinder_stats(w->unwinder).cached, 0);
-	module_unref(m);
-}
-
 static void a_bad_folder_is_no_error(void **state)
 {
 	struct world *w = *state;
@@ -703,174 +377,6 @@ static void a_bad_folder_is_no_error(void **state)
 	module_unref(m);
 }
 
-/* ---- trouble ------------------------------------------------------------------------------ */
-
-static void one_death_is_forgiven(void **state)
-{
-	struct world *w = *state;
-	struct module *m = module_of(open_self());
-	char path[128];
-
-	snprintf(path, sizeof(path), "once:%s/died", w->folder);
-	setenv(HOW, path, 1);
-	check_file(w, m, 3);
-	assert_int_equal(unwinder_stats(w->unwinder).crashes, 1);
-	assert_int_equal(unwinder_stats(w->unwinder).bad_modules, 0);
-	module_unref(m);
-}
-
-/* The module is skipped from then on, also when it is opened anew; others are not. */
-static void expect_given_up(struct world *w, const char *how)
-{
-	struct module *m = module_of(copy_of_self()), *other = module_of(open_self());
-	struct unwinder_stats before;
-	struct module *again;
-
-	setenv(HOW, how, 1);
-	assert_int_equal(unwinder_open(w->unwinder, m, opened, w), 0);
-	assert_int_equal(unwinder_open(w->unwinder, m, opened, w), 0);
-	wait_for(w, 2);
-	assert_int_equal(w->error, -EIO);
-	before = unwinder_stats(w->unwinder);
-	assert_int_equal(before.bad_modules, 1);
-	shortened = 0;
-	again = module_of(dup(m->fd));
-	assert_int_equal(ask_page(w, again, 0), -EIO);
-	assert_int_equal(unwinder_stats(w->unwinder).crashes, before.crashes);
-	unsetenv(HOW);
-	check_file(w, other, 2);
-	module_unref(again);
-	module_unref(m);
-	module_unref(other);
-}
-
-static void a_module_that_kills_is_given_up(void **state)
-{
-	struct world *w = *state;
-
-	expect_given_up(w, "crash");
-	assert_int_equal(unwinder_stats(w->unwinder).crashes, 2);
-}
-
-static void a_module_that_hangs_is_given_up(void **state)
-{
-	struct world *w = *state;
-
-	shortened = 10000000 - 50000;
-	expect_given_up(w, "hang");
-	assert_int_equal(unwinder_stats(w->unwinder).timeouts, 1);
-	assert_int_equal(unwinder_stats(w->unwinder).crashes, 0);
-}
-
-static void expect_refused_answer(struct world *w, const char *how)
-{
-	expect_given_up(w, how);
-	assert_int_equal(unwinder_stats(w->unwinder).refused_answers, 1);
-}
-
-static void broken_answers_are_refused(void **state)
-{
-	expect_refused_answer(*state, "nonsense");
-}
-
-static void long_answers_are_refused(void **state)
-{
-	expect_given_up(*state, "long");
-}
-
-static void wants_are_checked(void **state)
-{
-	expect_refused_answer(*state, "want-path");
-}
-
-static void endless_wants_are_refused(void **state)
-{
-	expect_refused_answer(*state, "want-forever");
-}
-
-static void endless_greetings_are_refused(void **state)
-{
-	expect_refused_answer(*state, "hello-forever");
-}
-
-/* ---- the helper ----------------------------------------------------------------------------- */
-
-static void say(uint32_t type, const void *data, uint32_t size)
-{
-	struct helper_head head = {type, size};
-
-	stream_write(HELPER_SOCKET, &head, sizeof(head));
-	stream_write(HELPER_SOCKET, data, size);
-}
-
-/* Reads one request; exits when there are no more. */
-static void next_request(void)
-{
-	struct helper_head head;
-	struct unwinder_request request;
-
-	if (stream_read(HELPER_SOCKET, &head, sizeof(head), NULL) ||
-		stream_read(HELPER_SOCKET, &request, sizeof(request), NULL))
-		_exit(0);
-}
-
-static int misbehave(const char *how)
-{
-	static const struct unwinder_answer nonsense = {.cached = 7};
-	static const struct helper_hello hello;
-	static const struct helper_head lengthy = {HELPER_ANSWER, UNWINDER_MAX_ANSWER + 1};
-
-	next_request();
-	if (!strcmp(how, "nonsense"))
-		say(HELPER_ANSWER, &nonsense, sizeof(nonsense));
-	else if (!strcmp(how, "long"))
-		stream_write(HELPER_SOCKET, &lengthy, sizeof(lengthy));
-	else if (!strcmp(how, "want-path"))
-		say(HELPER_WANT, "../etc/shadow", 13);
-	while (!strcmp(how, "want-forever")) {
-		struct helper_head head;
-
-		say(HELPER_WANT, "no-such-file", 12);
-		if (stream_read(HELPER_SOCKET, &head, sizeof(head), NULL))
-			_exit(0);
-	}
-	while (!strcmp(how, "hello-forever"))
-		say(HELPER_HELLO, &hello, sizeof(hello));
-	if (!strcmp(how, "crash"))
-		_exit(1);
-	pause();
-	return 0;
-}
-
-/* True the first time. */
-static bool first_time(const char *marker)
-{
-	int fd = open(marker, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-
-	close_fd(fd);
-	return fd >= 0;
-}
-
-static int helper(char **argv)
-{
-	const char *how = getenv(HOW);
-	struct rlimit nothing = {0, 0};
-
-	if (!strcmp(argv[2], "opener"))
-		return opener_main(argv[3]);
-	if (!how)
-		return unwinder_main(argv[3]);
-	if (!strncmp(how, "once:", 5)) {
-		if (!first_time(how + 5))
-			return unwinder_main(argv[3]);
-		how = "crash";
-	} else if (!strcmp(how, "full")) {
-		setrlimit(RLIMIT_FSIZE, &nothing);
-		return unwinder_main(argv[3]);
-	}
-	return misbehave(how);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -878,33 +384,21 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(pages_are_the_compilers),
 		TEST(modules_take_turns),
+		TEST(open_modules_are_limited),
 		TEST(the_vdso_has_tables),
 		TEST(files_without_sections),
 		TEST(sections_are_inflated),
 		TEST(debug_files_are_found),
 		TEST(other_files_have_none),
 		TEST(the_filter_is_in_force),
-		TEST(a_file_that_opens_later_is_waited_for),
-		TEST(no_file_no_tables),
-		TEST(open_requests_are_cancelled),
-		TEST(an_idle_helper_ends),
 		TEST(a_restart_compiles_nothing),
 		TEST(a_changed_file_is_compiled_anew),
 		TEST(broken_caches_are_replaced),
-		TEST(a_full_disk_is_no_error),
 		TEST(a_bad_folder_is_no_error),
-		TEST(one_death_is_forgiven),
-		TEST(a_module_that_kills_is_given_up),
-		TEST(a_module_that_hangs_is_given_up),
-		TEST(broken_answers_are_refused),
-		TEST(long_answers_are_refused),
-		TEST(wants_are_checked),
-		TEST(endless_wants_are_refused),
-		TEST(endless_greetings_are_refused),
 	};
 
 	if (argc > 2 && !strcmp(argv[1], "--helper"))
-		return helper(argv);
+		return strcmp(argv[2], "opener") ? unwinder_main(argv[3]) : opener_main(argv[3]);
 	elf_version(EV_CURRENT);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
