@@ -58,7 +58,7 @@ static const struct key keys[] = {
 	{{"paths", "socket", "PATH", "/run/profd/profd.sock", "socket that profctl talks to", true},
 		KIND_PATH, FIELD(socket), .max = SOCKET_LONGEST},
 	{{"paths", "cache", "DIR", "/var/cache/profd",
-		 "folder for what can be computed again; nothing so far", true},
+		 "folder for what can be computed again: unwind tables", true},
 		KIND_PATH, FIELD(cache), .max = PATH_LONGEST},
 	{{"retention", "max_age", "TIME", "7d", "delete files older than this; 0: never", false},
 		KIND_DURATION, FIELD(max_age), 0, UINT64_MAX},

@@ -86,6 +86,13 @@ static int open_module(struct code_modules *c, const struct file_identity *ident
 
 /* ---- all of them -------------------------------------------------------------------------- */
 
+static void drop(struct code_modules *c, struct code_module *m)
+{
+	DL_DELETE(c->by_use, m);
+	c->n--;
+	close_module(m);
+}
+
 /* Closes the least recently used one, unless that is `keep`. False: there is none. */
 static bool close_oldest(struct code_modules *c, const struct code_module *keep)
 {
@@ -93,9 +100,7 @@ static bool close_oldest(struct code_modules *c, const struct code_module *keep)
 
 	if (!oldest || oldest == keep)
 		return false;
-	DL_DELETE(c->by_use, oldest);
-	c->n--;
-	close_module(oldest);
+	drop(c, oldest);
 	return true;
 }
 
@@ -129,6 +134,10 @@ int code_modules_get(struct code_modules *c, const struct file_identity *identit
 	struct code_module *m = find(c, identity);
 	int r = 0;
 
+	if (m && m->compiled >= CODE_MODULES_PAGES) {
+		drop(c, m);
+		m = NULL;
+	}
 	if (m) {
 		DL_DELETE(c->by_use, m);
 	} else {
@@ -160,6 +169,7 @@ int code_modules_compile(struct code_modules *c, struct code_module *m, uint32_t
 		r = unwind_module_compile(
 			m->compiler, m->layout.low + (uint64_t)page * UNWIND_PAGE_SIZE, words);
 	while (r == -ENOMEM && close_oldest(c, m));
+	m->compiled++;
 	limit(c, m);
 	return r;
 }

@@ -14,6 +14,10 @@
 /* Open at once; each has up to two descriptors. */
 #define CODE_MODULES_MAX 24
 
+/* After so many compiled pages a module is opened anew, which gives back the memory that its file
+ * was mapped to: of a large library that would become all of it. */
+#define CODE_MODULES_PAGES 256
+
 struct code_module {
 	struct code_module *prev, *next;
 	struct file_identity identity;
@@ -22,6 +26,7 @@ struct code_module {
 	struct debug_file debug; /* where only that has CFI */
 	struct unwind_module *compiler;
 	struct unwinder_layout layout;
+	unsigned compiled; /* pages */
 };
 
 struct code_modules {

@@ -115,6 +115,28 @@ static void open_modules_are_limited(void **state)
 	assert_null(modules.by_use);
 }
 
+/* It gives back the memory that the file is mapped to. */
+static void large_modules_are_opened_anew(void **state)
+{
+	static uint32_t words[UNWIND_PAGE_WORDS];
+	const struct file_identity identity = {.inode = 1};
+	struct code_modules modules = {.heap_limit = SIZE_MAX, .want = no_debug_file};
+	struct code_module *m;
+	unsigned opened_anew = 0;
+
+	for (unsigned i = 0; i < 3 * CODE_MODULES_PAGES; i++) {
+		int fd = open_self();
+
+		assert_int_equal(code_modules_get(&modules, &identity, &fd, &m), 0);
+		opened_anew += fd < 0;
+		close_fd(fd);
+		assert_true(code_modules_compile(&modules, m, 0, words) > 0);
+		assert_int_equal(modules.n, 1);
+	}
+	assert_int_equal(opened_anew, 3);
+	code_modules_close(&modules);
+}
+
 static void the_vdso_has_tables(void **state)
 {
 	struct world *w = *state;
@@ -384,7 +406,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(pages_are_the_compilers),
 		TEST(modules_take_turns),
-		TEST(open_modules_are_limited),
+		cmocka_unit_test(open_modules_are_limited),
+		cmocka_unit_test(large_modules_are_opened_anew),
 		TEST(the_vdso_has_tables),
 		TEST(files_without_sections),
 		TEST(sections_are_inflated),
