@@ -151,17 +151,26 @@ static void open_cache(struct unwinder *u, const struct module *m)
 		warn_of_cache(error);
 }
 
-static int ask(struct unwinder *u, struct request *r)
+static int send_request(struct unwinder *u, const struct request *r)
 {
 	struct unwinder_request request = {r->question, r->page, module_identity(r->file)};
-	int fds[] = {r->file->fd, -1}, error;
+	int fds[] = {r->file->fd, u->cached.fd};
 
 	if (!helper_link_is_up(&u->link))
 		u->greeted = false;
-	open_cache(u, r->file);
-	fds[1] = u->cached.fd;
-	error = helper_link_send(
+	return helper_link_send(
 		&u->link, HELPER_REQUEST, &request, sizeof(request), fds, fds[1] >= 0 ? 2 : 1);
+}
+
+static int ask(struct unwinder *u, struct request *r)
+{
+	bool was_up = helper_link_is_up(&u->link);
+	int error;
+
+	open_cache(u, r->file);
+	error = send_request(u, r);
+	if (error && was_up) /* it has died since the last answer */
+		error = send_request(u, r);
 	if (error)
 		return error;
 	r->wants = 0;

@@ -4,7 +4,9 @@
  * and about files that are not open. PROFD_TEST_UNWINDER makes the helper misbehave.
  */
 #include <dlfcn.h>
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "collector/helper.h"
 #include "helper/protocol.h"
@@ -94,7 +96,8 @@ static void open_requests_are_cancelled(void **state)
 	module_unref(m);
 }
 
-static unsigned children(void)
+/* Of this process; *first is one of them. */
+static unsigned children(pid_t *first)
 {
 	char path[64], line[256] = "";
 	unsigned n = 0;
@@ -106,22 +109,45 @@ static unsigned children(void)
 	if (fgets(line, sizeof(line), f))
 		for (const char *p = line; (p = strchr(p, ' ')); p++)
 			n++;
+	*first = (pid_t)strtol(line, NULL, 10);
 	fclose(f);
 	return n;
+}
+
+/* Nothing was asked of it: no module is blamed. */
+static void an_idle_helper_may_die(void **state)
+{
+	struct world *w = *state;
+	struct module *m = module_of(open_self());
+	siginfo_t info;
+	pid_t pid;
+
+	for (int seen = 0; seen < 2; seen++) {
+		assert_int_equal(ask_page(w, m, 0), 0);
+		assert_int_equal(children(&pid), 1);
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+		while (seen && unwinder_stats(w->unwinder).crashes == 0)
+			assert_true(sd_event_run(w->event, 30 * 1000 * 1000) > 0);
+		assert_int_equal(ask_page(w, m, 0), 0);
+	}
+	assert_int_equal(unwinder_stats(w->unwinder).bad_modules, 0);
+	module_unref(m);
 }
 
 static void an_idle_helper_ends(void **state)
 {
 	struct world *w = *state;
 	struct module *m = module_of(open_self());
+	pid_t pid;
 
 	assert_int_equal(ask_page(w, m, 0), 0);
-	assert_int_equal(children(), 1);
+	assert_int_equal(children(&pid), 1);
 	shortened = 3000000;
 	assert_int_equal(ask_code(w, m), 0);
-	for (unsigned i = 0; i < 100 && children(); i++)
+	for (unsigned i = 0; i < 100 && children(&pid); i++)
 		assert_true(sd_event_run(w->event, 1000 * 1000) >= 0);
-	assert_int_equal(children(), 0);
+	assert_int_equal(children(&pid), 0);
 	shortened = 0;
 	assert_int_equal(ask_code(w, m), 0);
 	assert_int_equal(unwinder_stats(w->unwinder).crashes, 0);
@@ -338,6 +364,7 @@ int main(int argc, char **argv)
 		TEST(a_file_that_opens_later_is_waited_for),
 		TEST(no_file_no_tables),
 		TEST(open_requests_are_cancelled),
+		TEST(an_idle_helper_may_die),
 		TEST(an_idle_helper_ends),
 		TEST(a_full_disk_is_no_error),
 		TEST(one_death_is_forgiven),
