@@ -5,18 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/debug_request.h"
-#include "collector/helper_link.h"
-#include "collector/opener.h"
+#include "collector/helper_client.h"
 #include "collector/symbol_answer.h"
 #include "collector/symbol_cache.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
 #define US_PER_SECOND	 1000000ULL
-#define TIME_LIMIT	 (10 * US_PER_SECOND) /* for one answer */
-#define OPENING_PATIENCE (5 * US_PER_SECOND)  /* for a file that the opener still opens */
-#define IDLE_PATIENCE	 (3 * US_PER_SECOND)  /* then the process ends, if nobody asks */
+#define OPENING_PATIENCE (5 * US_PER_SECOND) /* for a file that the opener still opens */
 
 struct request {
 	struct request *next;
@@ -27,7 +23,6 @@ struct request {
 	uint64_t *missing; /* those that were not in the table; the first n_done are now */
 	size_t n_missing, n_done, n_asked;
 	bool counted;
-	unsigned wants;
 	struct module_waiter waiter;
 	bool waited; /* for the file, long enough */
 	symbols_done done;
@@ -38,16 +33,13 @@ enum state {
 	STATE_IDLE,    /* nothing is asked */
 	STATE_OPENING, /* the module's file is not open yet */
 	STATE_ASKED,   /* the symbolizer works for the first request */
-	STATE_WANTED,  /* it waits for a debug file from the opener */
 };
 
 struct symbolizer {
 	sd_event *event;
-	struct opener *opener;
-	struct helper_link link;
-	sd_event_source *timer;
+	struct helper_client helper;
+	sd_event_source *patience; /* with a file that is being opened */
 	enum state state;
-	bool greeted;		      /* the process has said HELLO */
 	struct request *first, **end; /* served in this order */
 	bool serving;		      /* guards against recursion through callbacks */
 	bool closing;
@@ -107,20 +99,6 @@ static int find_missing(struct symbolizer *s, struct request *r, const struct sy
 	return 0;
 }
 
-static void set_timer(struct symbolizer *s, uint64_t us)
-{
-	uint64_t now;
-
-	if (!us) {
-		sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
-		return;
-	}
-	if (sd_event_now(s->event, CLOCK_MONOTONIC, &now) < 0)
-		return;
-	sd_event_source_set_time(s->timer, now + us);
-	sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT);
-}
-
 static enum symbolizer_kind kind_of(const struct module *m)
 {
 	return m->kind == MODULE_KERNEL	    ? SYMBOLIZER_KALLSYMS
@@ -143,25 +121,19 @@ static int ask(struct symbolizer *s, struct request *r, enum symbol_trust trust)
 	message = malloc(sizeof(header) + bytes);
 	if (!message)
 		return -ENOMEM;
-	if (!helper_link_is_up(&s->link))
-		s->greeted = false;
 	memcpy(message, &header, sizeof(header));
 	memcpy(message + sizeof(header), r->missing + r->n_done, bytes);
-	error = helper_link_send(
-		&s->link, HELPER_REQUEST, message, sizeof(header) + bytes, &r->file->fd, 1);
-	if (error)
-		return error;
-	r->wants = 0;
-	s->state = STATE_ASKED;
-	set_timer(s, TIME_LIMIT);
-	return 0;
+	error = helper_client_ask(&s->helper, message, sizeof(header) + bytes, r->file, -1);
+	if (!error)
+		s->state = STATE_ASKED;
+	return error;
 }
 
 static void on_settled(void *userdata, struct module *m)
 {
 	struct symbolizer *s = userdata;
 
-	set_timer(s, 0);
+	sd_event_source_set_enabled(s->patience, SD_EVENT_OFF);
 	s->state = STATE_IDLE;
 	serve(s);
 }
@@ -169,13 +141,18 @@ static void on_settled(void *userdata, struct module *m)
 /* Waits for a file that is on its way; false when it has waited enough. */
 static bool wait_for_file(struct symbolizer *s, struct request *r)
 {
+	uint64_t now;
+
 	if (r->module->state != MODULE_OPENING || r->waited)
 		return false;
 	r->waited = true;
 	r->waiter = (struct module_waiter){.settled = on_settled, .userdata = s};
 	module_wait(r->module, &r->waiter);
 	s->state = STATE_OPENING;
-	set_timer(s, OPENING_PATIENCE);
+	if (sd_event_now(s->event, CLOCK_MONOTONIC, &now) >= 0) {
+		sd_event_source_set_time(s->patience, now + OPENING_PATIENCE);
+		sd_event_source_set_enabled(s->patience, SD_EVENT_ONESHOT);
+	}
 	return true;
 }
 
@@ -218,25 +195,34 @@ static void serve(struct symbolizer *s)
 	while (s->first && s->state == STATE_IDLE && !s->closing)
 		advance(s);
 	s->serving = false;
-	if (!s->first && helper_link_is_up(&s->link))
-		set_timer(s, IDLE_PATIENCE);
 }
 
-/* ---- trouble -------------------------------------------------------------------------------- */
+/* It has been opened for long enough: names come without it. */
+static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct symbolizer *s = userdata;
+
+	if (s->state == STATE_OPENING) {
+		module_wait_no_more(s->first->module, &s->first->waiter);
+		s->state = STATE_IDLE;
+		serve(s);
+	}
+	return 0;
+}
+
+/* ---- answers -------------------------------------------------------------------------------- */
 
 /* The symbolizer failed at the first request: what it failed at is not tried again. An ELF file
  * gets a second chance with its symbol tables only; the kernel, which is not to blame, keeps its
  * trust. */
-static void punish(struct symbolizer *s, const char *how)
+static void on_failure(void *userdata, enum helper_failure failure, const char *how)
 {
 	static struct log_limit limit = {.seconds = 10};
+	struct symbolizer *s = userdata;
 	const struct module *m = s->first->file;
 	const struct symbol_table *t = symbol_cache_find(m);
 	bool again = false;
 
-	helper_link_stop(&s->link);
-	set_timer(s, 0);
-	opener_cancel(s->opener, s);
 	s->state = STATE_IDLE;
 	if (t && m->kind != MODULE_KERNEL) {
 		s->stats.bad_modules += t->trust == SYMBOL_TRUST_FULL;
@@ -258,60 +244,18 @@ static void punish(struct symbolizer *s, const char *how)
 	serve(s);
 }
 
-static void on_gone(void *userdata, const char *how)
+static int on_answer(void *userdata, const void *data, size_t size)
 {
 	struct symbolizer *s = userdata;
-
-	s->stats.crashes++;
-	if (s->state == STATE_ASKED || s->state == STATE_WANTED)
-		punish(s, how);
-}
-
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	struct symbolizer *s = userdata;
-
-	if (s->state == STATE_ASKED) {
-		s->stats.timeouts++;
-		punish(s, "took too long");
-	} else if (s->state == STATE_OPENING) {
-		module_wait_no_more(s->first->module, &s->first->waiter);
-		s->state = STATE_IDLE;
-		serve(s);
-	} else if (s->state == STATE_IDLE) {
-		symbolizer_idle(s);
-	}
-	return 0;
-}
-
-/* ---- messages ------------------------------------------------------------------------------- */
-
-static void refuse(struct symbolizer *s)
-{
-	s->stats.refused_answers++;
-	if (s->state == STATE_ASKED || s->state == STATE_WANTED)
-		punish(s, "gave a broken answer");
-	else
-		helper_link_stop(&s->link);
-}
-
-static void on_answer(struct symbolizer *s, const void *data, size_t size)
-{
 	struct request *r = s->first;
 	struct symbol_table *t = symbol_cache_find(r->file);
 	struct symbol_answer answer;
 	int error;
 
-	/* Who answers before the whole question is out has not heard it. */
-	if (!t || s->link.out || symbol_answer_check(&answer, data, size, r->n_asked)) {
-		refuse(s);
-		return;
-	}
-	if (answer.head->error == -ENOMEM && t->trust == SYMBOL_TRUST_FULL) {
-		punish(s, "ran out of memory");
-		return;
-	}
-	set_timer(s, 0);
+	if (!t || symbol_answer_check(&answer, data, size, r->n_asked))
+		return -EBADMSG;
+	if (answer.head->error == -ENOMEM && t->trust == SYMBOL_TRUST_FULL)
+		return -ENOMEM;
 	s->state = STATE_IDLE;
 	s->serving = true;
 	error = symbol_table_add(t, &answer, r->missing + r->n_done);
@@ -324,68 +268,7 @@ static void on_answer(struct symbolizer *s, const void *data, size_t size)
 		finish(s, error);
 	s->serving = false;
 	serve(s);
-}
-
-/* The opener is done: the symbolizer gets the file, or hears that there is none. */
-static void send_file(struct symbolizer *s, int fd)
-{
-	int r = helper_link_send(&s->link, HELPER_FILE, NULL, 0, &fd, fd >= 0);
-
-	close_fd(fd);
-	if (r) {
-		punish(s, "hung up");
-		return;
-	}
-	s->state = STATE_ASKED;
-	set_timer(s, TIME_LIMIT);
-}
-
-static void on_opened(void *userdata, int fd, int error, const char *real_path)
-{
-	struct symbolizer *s = userdata;
-
-	if (s->state == STATE_WANTED)
-		send_file(s, fd);
-	else
-		close_fd(fd);
-}
-
-static void on_want(struct symbolizer *s, const void *data, size_t size)
-{
-	struct request *r = s->first;
-	int error;
-
-	if (++r->wants > DEBUG_MAX_WANTS) {
-		refuse(s);
-		return;
-	}
-	error = debug_request(s->opener, r->file, data, size, on_opened, s);
-	if (error == -EBADMSG) {
-		refuse(s);
-		return;
-	}
-	set_timer(s, 0); /* the opener has its own */
-	s->state = STATE_WANTED;
-	if (error)
-		send_file(s, -1);
-}
-
-static void on_message(void *userdata, uint32_t type, const void *data, size_t size)
-{
-	struct symbolizer *s = userdata;
-	struct helper_hello hello;
-
-	if (type == HELPER_ANSWER && s->state == STATE_ASKED) {
-		on_answer(s, data, size);
-	} else if (type == HELPER_WANT && s->state == STATE_ASKED) {
-		on_want(s, data, size);
-	} else if (type == HELPER_HELLO && size == sizeof(hello) && !s->greeted) {
-		memcpy(&hello, data, sizeof(hello));
-		s->greeted = true;
-		s->stats.seccomp = hello.seccomp == 1;
-	} else {
-		refuse(s);
-	}
+	return 0;
 }
 
 /* ---- the outside ---------------------------------------------------------------------------- */
@@ -394,12 +277,12 @@ int symbolizer_new(
 	struct symbolizer **out, sd_event *event, struct opener *opener, uint64_t memory_limit)
 {
 	struct symbolizer *s = calloc(1, sizeof(*s));
-	struct helper_link_options options = {
+	struct helper_client_options options = {
 		.name = "symbolizer",
 		.memory_limit = memory_limit,
-		.max_message = SYMBOLIZER_MAX_ANSWER,
-		.on_message = on_message,
-		.on_gone = on_gone,
+		.max_answer = SYMBOLIZER_MAX_ANSWER,
+		.on_answer = on_answer,
+		.on_failure = on_failure,
 		.userdata = s,
 	};
 	int r;
@@ -407,12 +290,13 @@ int symbolizer_new(
 	if (!s)
 		return -ENOMEM;
 	s->event = sd_event_ref(event);
-	s->opener = opener;
 	s->end = &s->first;
-	helper_link_init(&s->link, event, &options);
-	r = sd_event_add_time(event, &s->timer, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_timer, s);
+	r = helper_client_init(&s->helper, event, opener, &options);
 	if (r >= 0)
-		r = sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
+		r = sd_event_add_time(
+			event, &s->patience, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_patience, s);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(s->patience, SD_EVENT_OFF);
 	if (r < 0) {
 		symbolizer_free(s);
 		return r;
@@ -426,14 +310,13 @@ void symbolizer_free(struct symbolizer *s)
 	if (!s)
 		return;
 	s->closing = true;
-	helper_link_stop(&s->link);
-	opener_cancel(s->opener, s);
+	helper_client_close(&s->helper);
 	if (s->state == STATE_OPENING)
 		module_wait_no_more(s->first->module, &s->first->waiter);
 	while (s->first)
 		finish(s, -ECANCELED);
 	symbol_cache_free(&s->cache);
-	sd_event_source_disable_unref(s->timer);
+	sd_event_source_disable_unref(s->patience);
 	sd_event_unref(s->event);
 	free(s);
 }
@@ -474,13 +357,17 @@ void symbolizer_forget_kernel(struct symbolizer *s, uint64_t address, uint64_t l
 void symbolizer_idle(struct symbolizer *s)
 {
 	if (!s->first && !s->serving)
-		helper_link_stop(&s->link);
+		helper_client_idle(&s->helper);
 }
 
 struct symbolizer_stats symbolizer_stats(const struct symbolizer *s)
 {
 	struct symbolizer_stats stats = s->stats;
 
+	stats.crashes = s->helper.stats.crashes;
+	stats.timeouts = s->helper.stats.timeouts;
+	stats.refused_answers = s->helper.stats.refused_answers;
+	stats.seccomp = s->helper.stats.seccomp;
 	stats.cache_bytes = symbol_cache_bytes(&s->cache);
 	return stats;
 }

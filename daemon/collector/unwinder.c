@@ -7,18 +7,12 @@
 #include <utlist.h>
 
 #include "collector/bad_files.h"
-#include "collector/debug_request.h"
-#include "collector/helper_link.h"
-#include "collector/opener.h"
+#include "collector/helper_client.h"
 #include "collector/unwind_cache.h"
 #include "collector/unwinder_answer.h"
 #include "unwinder/protocol.h"
-#include "util/cleanup.h"
 #include "util/log.h"
 
-#define US_PER_SECOND 1000000ULL
-#define TIME_LIMIT    (10 * US_PER_SECOND) /* for one answer */
-#define IDLE_PATIENCE (3 * US_PER_SECOND)  /* then the process ends, if nobody asks */
 /* Private memory of the helper: the indexes of a few of the largest programs. */
 #define MEMORY_LIMIT (128u << 20)
 
@@ -39,23 +33,12 @@ struct request {
 		unwinder_compiled compiled;
 	} done;
 	void *userdata;
-	unsigned wants; /* debug files */
-};
-
-enum state {
-	STATE_IDLE,
-	STATE_ASKED,  /* the helper works for the first request */
-	STATE_WANTED, /* it waits for a debug file from the opener */
 };
 
 struct unwinder {
-	sd_event *event;
-	struct opener *opener;
-	struct helper_link link;
-	sd_event_source *timer;
+	struct helper_client helper;
 	sd_event_source *next; /* serves the first request in the next turn of the loop */
-	enum state state;
-	bool greeted; /* the process has said HELLO */
+	bool asked;	       /* the helper works for the first request */
 	bool closing;
 	struct request *waiting; /* for their module's file */
 	struct request *queue;	 /* served in this order */
@@ -66,20 +49,6 @@ struct unwinder {
 };
 
 /* ---- requests ------------------------------------------------------------------------------- */
-
-static void set_timer(struct unwinder *u, uint64_t us)
-{
-	uint64_t now;
-
-	if (!us) {
-		sd_event_source_set_enabled(u->timer, SD_EVENT_OFF);
-		return;
-	}
-	if (sd_event_now(u->event, CLOCK_MONOTONIC, &now) < 0)
-		return;
-	sd_event_source_set_time(u->timer, now + us);
-	sd_event_source_set_enabled(u->timer, SD_EVENT_ONESHOT);
-}
 
 /* Answers one that is in no list any more, and forgets it. */
 static void answer(struct request *r, int error, const struct unwinder_reply *reply)
@@ -108,7 +77,7 @@ static void finish(struct unwinder *u, int error, const struct unwinder_reply *r
 	struct request *r = u->queue;
 
 	unwind_cache_close(u->cache, &u->cached);
-	u->state = STATE_IDLE;
+	u->asked = false;
 	DL_DELETE(u->queue, r);
 	answer(r, error, reply);
 }
@@ -117,12 +86,8 @@ static void finish(struct unwinder *u, int error, const struct unwinder_reply *r
  * of the loop have its turn. */
 static void serve_soon(struct unwinder *u)
 {
-	if (u->closing)
-		return;
-	if (u->queue)
+	if (u->queue && !u->asked && !u->closing)
 		sd_event_source_set_enabled(u->next, SD_EVENT_ONESHOT);
-	else if (helper_link_is_up(&u->link))
-		set_timer(u, IDLE_PATIENCE);
 }
 
 /* Whether tables can be made of a module at all. */
@@ -151,32 +116,15 @@ static void open_cache(struct unwinder *u, const struct module *m)
 		warn_of_cache(error);
 }
 
-static int send_request(struct unwinder *u, const struct request *r)
-{
-	struct unwinder_request request = {r->question, r->page, module_identity(r->file)};
-	int fds[] = {r->file->fd, u->cached.fd};
-
-	if (!helper_link_is_up(&u->link))
-		u->greeted = false;
-	return helper_link_send(
-		&u->link, HELPER_REQUEST, &request, sizeof(request), fds, fds[1] >= 0 ? 2 : 1);
-}
-
 static int ask(struct unwinder *u, struct request *r)
 {
-	bool was_up = helper_link_is_up(&u->link);
+	struct unwinder_request request = {r->question, r->page, module_identity(r->file)};
 	int error;
 
 	open_cache(u, r->file);
-	error = send_request(u, r);
-	if (error && was_up) /* it has died since the last answer */
-		error = send_request(u, r);
-	if (error)
-		return error;
-	r->wants = 0;
-	u->state = STATE_ASKED;
-	set_timer(u, TIME_LIMIT);
-	return 0;
+	error = helper_client_ask(&u->helper, &request, sizeof(request), r->file, u->cached.fd);
+	u->asked = !error;
+	return error;
 }
 
 static int on_next(sd_event_source *source, void *userdata)
@@ -185,7 +133,7 @@ static int on_next(sd_event_source *source, void *userdata)
 	struct request *r = u->queue;
 	int error;
 
-	if (!r || u->state != STATE_IDLE)
+	if (!r || u->asked)
 		return 0;
 	r->file = r->module->same ? r->module->same : r->module;
 	error = check_module(u, r->file);
@@ -201,8 +149,7 @@ static int on_next(sd_event_source *source, void *userdata)
 static void enqueue(struct unwinder *u, struct request *r)
 {
 	DL_APPEND(u->queue, r);
-	if (u->state == STATE_IDLE)
-		serve_soon(u);
+	serve_soon(u);
 }
 
 static void on_settled(void *userdata, struct module *m)
@@ -213,208 +160,93 @@ static void on_settled(void *userdata, struct module *m)
 	enqueue(r->unwinder, r);
 }
 
-/* ---- trouble -------------------------------------------------------------------------------- */
+/* ---- answers -------------------------------------------------------------------------------- */
 
-static const char *name_of(const struct module *m)
-{
-	return m->path ? m->path : "a module";
-}
-
-/* The helper failed at the first request. */
-static void punish(struct unwinder *u, const char *how, unsigned grade)
+/* The helper failed at the first request: once more, if it may have been somebody else's fault. */
+static void on_failure(void *userdata, enum helper_failure failure, const char *how)
 {
 	static struct log_limit limit = {.seconds = 10};
+	struct unwinder *u = userdata;
 	const struct module *m = u->queue->file;
 	struct file_identity identity = module_identity(m);
+	bool again = (failure == HELPER_DIED || failure == HELPER_LACKED_MEMORY) &&
+		     !bad_files_grade(&u->bad, &identity);
 
-	helper_link_stop(&u->link);
-	set_timer(u, 0);
-	opener_cancel(u->opener, u);
-	u->state = STATE_IDLE;
-	bad_files_set(&u->bad, &identity, grade);
-	u->stats.bad_modules += grade == BAD;
+	u->asked = false;
+	bad_files_set(&u->bad, &identity, again ? DOUBTFUL : BAD);
 	if (log_allowed(&limit))
-		log_warning("unwinder %s at %s: %s", how, name_of(m),
-			grade == BAD ? "it gets no unwind tables" : "it is tried once more");
-	if (grade == BAD)
+		log_warning("unwinder %s at %s: %s", how, m->path ? m->path : "a module",
+			again ? "it is tried once more" : "it gets no unwind tables");
+	if (!again) {
+		u->stats.bad_modules++;
 		finish(u, -EIO, NULL);
+	}
 	serve_soon(u);
 }
 
-/* It may have been somebody else's fault. */
-static void doubt(struct unwinder *u, const char *how)
-{
-	struct file_identity identity = module_identity(u->queue->file);
-
-	punish(u, how, bad_files_grade(&u->bad, &identity) ? BAD : DOUBTFUL);
-}
-
-static void on_gone(void *userdata, const char *how)
+static int on_answer(void *userdata, const void *data, size_t size)
 {
 	struct unwinder *u = userdata;
-
-	u->stats.crashes++;
-	if (u->state != STATE_IDLE)
-		doubt(u, how);
-}
-
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	struct unwinder *u = userdata;
-
-	if (u->state == STATE_ASKED) {
-		u->stats.timeouts++;
-		punish(u, "took too long", BAD);
-	} else if (u->state == STATE_IDLE && !u->queue) {
-		helper_link_stop(&u->link);
-	}
-	return 0;
-}
-
-static void refuse(struct unwinder *u)
-{
-	u->stats.refused_answers++;
-	if (u->state == STATE_IDLE)
-		helper_link_stop(&u->link);
-	else
-		punish(u, "gave a broken answer", BAD);
-}
-
-/* ---- messages ------------------------------------------------------------------------------- */
-
-static void on_answer(struct unwinder *u, const void *data, size_t size)
-{
-	struct request *r = u->queue;
 	struct unwinder_reply reply;
+	int r = unwinder_answer_check(&reply, u->queue->question, data, size);
 
-	/* Who answers before the whole question is out has not heard it. */
-	if (u->link.out || unwinder_answer_check(&reply, r->question, data, size)) {
-		refuse(u);
-		return;
-	}
-	if (reply.error == -ENOMEM) {
-		doubt(u, "ran out of memory");
-		return;
-	}
-	set_timer(u, 0);
+	if (r || reply.error == -ENOMEM)
+		return r ? r : reply.error;
 	if (reply.cache_error)
 		warn_of_cache(reply.cache_error);
-	if (!reply.error && r->question == UNWINDER_PAGE) {
+	if (!reply.error && u->queue->question == UNWINDER_PAGE) {
 		u->stats.cached += reply.cached;
 		u->stats.compiled += !reply.cached;
 	}
 	finish(u, reply.error, &reply);
 	serve_soon(u);
-}
-
-/* The opener is done: the helper gets the file, or hears that there is none. */
-static void send_file(struct unwinder *u, int fd)
-{
-	int r = helper_link_send(&u->link, HELPER_FILE, NULL, 0, &fd, fd >= 0);
-
-	close_fd(fd);
-	if (r) {
-		on_gone(u, "hung up");
-		return;
-	}
-	u->state = STATE_ASKED;
-	set_timer(u, TIME_LIMIT);
-}
-
-static void on_opened(void *userdata, int fd, int error, const char *real_path)
-{
-	struct unwinder *u = userdata;
-
-	if (u->state == STATE_WANTED)
-		send_file(u, fd);
-	else
-		close_fd(fd);
-}
-
-static void on_want(struct unwinder *u, const void *data, size_t size)
-{
-	struct request *r = u->queue;
-	int error;
-
-	if (++r->wants > DEBUG_MAX_WANTS) {
-		refuse(u);
-		return;
-	}
-	error = debug_request(u->opener, r->file, data, size, on_opened, u);
-	if (error == -EBADMSG) {
-		refuse(u);
-		return;
-	}
-	set_timer(u, 0); /* the opener has its own */
-	u->state = STATE_WANTED;
-	if (error)
-		send_file(u, -1);
-}
-
-static void on_message(void *userdata, uint32_t type, const void *data, size_t size)
-{
-	struct unwinder *u = userdata;
-	struct helper_hello hello;
-
-	if (type == HELPER_ANSWER && u->state == STATE_ASKED) {
-		on_answer(u, data, size);
-	} else if (type == HELPER_WANT && u->state == STATE_ASKED) {
-		on_want(u, data, size);
-	} else if (type == HELPER_HELLO && size == sizeof(hello) && !u->greeted) {
-		memcpy(&hello, data, sizeof(hello));
-		u->greeted = true;
-		u->stats.seccomp = hello.seccomp == 1;
-	} else {
-		refuse(u);
-	}
+	return 0;
 }
 
 /* ---- the outside ---------------------------------------------------------------------------- */
 
-static int add_sources(struct unwinder *u)
+static int add_next(struct unwinder *u, sd_event *event)
 {
-	int r = sd_event_add_time(
-		u->event, &u->timer, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_timer, u);
+	int r = sd_event_add_defer(event, &u->next, on_next, u);
 
-	if (r >= 0)
-		r = sd_event_source_set_enabled(u->timer, SD_EVENT_OFF);
-	if (r >= 0)
-		r = sd_event_add_defer(u->event, &u->next, on_next, u);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(u->next, SD_EVENT_OFF);
 	return r < 0 ? r : 0;
 }
 
+static void use_cache(struct unwinder *u, const char *folder)
+{
+	int error = unwind_cache_new(&u->cache, folder);
+
+	if (error)
+		warn_of_cache(error);
+}
+
 int unwinder_new(struct unwinder **out, sd_event *event, struct opener *opener, const char *cache)
 {
 	struct unwinder *u = calloc(1, sizeof(*u));
-	struct helper_link_options options = {
+	struct helper_client_options options = {
 		.name = "unwinder",
 		.memory_limit = MEMORY_LIMIT,
-		.max_message = UNWINDER_MAX_ANSWER,
-		.on_message = on_message,
-		.on_gone = on_gone,
+		.max_answer = UNWINDER_MAX_ANSWER,
+		.on_answer = on_answer,
+		.on_failure = on_failure,
 		.userdata = u,
 	};
 	int r;
 
 	if (!u)
 		return -ENOMEM;
-	u->event = sd_event_ref(event);
-	u->opener = opener;
 	u->cached.fd = -1;
-	helper_link_init(&u->link, event, &options);
-	r = add_sources(u);
-	if (!r && cache) {
-		int error = unwind_cache_new(&u->cache, cache);
-
-		if (error)
-			warn_of_cache(error);
-	}
+	r = helper_client_init(&u->helper, event, opener, &options);
+	if (!r)
+		r = add_next(u, event);
 	if (r) {
 		unwinder_free(u);
 		return r;
 	}
+	if (cache)
+		use_cache(u, cache);
 	*out = u;
 	return 0;
 }
@@ -424,8 +256,7 @@ void unwinder_free(struct unwinder *u)
 	if (!u)
 		return;
 	u->closing = true;
-	helper_link_stop(&u->link);
-	opener_cancel(u->opener, u);
+	helper_client_close(&u->helper);
 	while (u->waiting) {
 		struct request *r = u->waiting;
 
@@ -437,8 +268,6 @@ void unwinder_free(struct unwinder *u)
 		finish(u, -ECANCELED, NULL);
 	unwind_cache_free(u->cache);
 	sd_event_source_disable_unref(u->next);
-	sd_event_source_disable_unref(u->timer);
-	sd_event_unref(u->event);
 	free(u);
 }
 
@@ -487,5 +316,11 @@ int unwinder_compile(struct unwinder *u, struct module *module, uint32_t page,
 
 struct unwinder_stats unwinder_stats(const struct unwinder *u)
 {
-	return u->stats;
+	struct unwinder_stats stats = u->stats;
+
+	stats.crashes = u->helper.stats.crashes;
+	stats.timeouts = u->helper.stats.timeouts;
+	stats.refused_answers = u->helper.stats.refused_answers;
+	stats.seccomp = u->helper.stats.seccomp;
+	return stats;
 }
