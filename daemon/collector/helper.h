@@ -12,8 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define HELPER_SOCKET \
-	3 /* a SOCK_STREAM (symbolizer, unwinder) or SOCK_SEQPACKET (opener) unix socket */
+#define HELPER_SOCKET	 3 /* a unix socket: SOCK_STREAM, of the opener SOCK_SEQPACKET */
 #define HELPER_MAX_FDS	 8 /* descriptors in one message */
 #define HELPER_MAX_STUCK 4 /* killed ones that may hang in the kernel at once */
 
