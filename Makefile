@@ -137,6 +137,13 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libdaemon.a $(B)/libcli.a $(B)/libprof
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lcmocka
 
+# A library that test_unwind_x86_64 loads, to be bound while it runs.
+$(B)/unit/test_unwind_x86_64: | $(B)/unit/lazy.so
+$(B)/unit/lazy.so: tests/unit/lazy.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -O2 $(WARN) -shared -fPIC -Wl,-z,lazy -o $@ $<
+
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/bpf/*.d)
 
 -include install.mk

@@ -15,6 +15,12 @@ struct unwind_stub {
 	struct unwind_rule rule;
 };
 
+/* A call whose target the instruction says. */
+struct unwind_call {
+	size_t offset, size; /* of the instruction */
+	uint64_t target;     /* address */
+};
+
 struct unwind_arch {
 	uint16_t machine; /* EM_* */
 	/* Turns the state of all registers into a rule. UNWIND_KINDS: *rule is it; else the kind
@@ -28,6 +34,18 @@ struct unwind_arch {
 	/* Finds the next stub at or behind stub->offset in code that has no CFI. */
 	bool (*find_stub)(
 		const uint8_t *code, size_t size, uint64_t address, struct unwind_stub *stub);
+	/* Finds the next direct call at or behind call->offset. Any byte may begin one: who
+	 * believes it asks whether a function is at its target. */
+	bool (*find_call)(
+		const uint8_t *code, size_t size, uint64_t address, struct unwind_call *call);
+	/* Can there be a call of any kind? */
+	bool (*may_call)(const uint8_t *code, size_t size);
+	/* Does the rule count the CFA, and nothing else, from a register that functions preserve,
+	 * but that is not followed from frame to frame? */
+	bool (*needs_saved)(const struct unwind_rule *rule);
+	/* Makes such a rule one for a return address, where that register was saved at an offset
+	 * from the stack pointer. False: that cannot be said. */
+	bool (*use_saved)(struct unwind_rule *rule, int64_t slot);
 };
 
 extern const struct unwind_arch unwind_arch_x86_64;

@@ -161,6 +161,57 @@ static bool pack(const struct unwind_rule *rule, uint16_t *packed)
 	return true;
 }
 
+/* ---- calls --------------------------------------------------------------------------------- */
+
+#define CALL	  0xe8
+#define CALL_SIZE 5
+#define INDIRECT  0xff
+
+static bool find_call(const uint8_t *code, size_t size, uint64_t address, struct unwind_call *call)
+{
+	const uint8_t *at;
+	int32_t distance;
+
+	if (size < CALL_SIZE || call->offset > size - CALL_SIZE)
+		return false;
+	at = memchr(code + call->offset, CALL, size - CALL_SIZE + 1 - call->offset);
+	if (!at)
+		return false;
+	memcpy(&distance, at + 1, sizeof(distance));
+	call->offset = (size_t)(at - code);
+	call->size = CALL_SIZE;
+	call->target = address + call->offset + CALL_SIZE + (uint64_t)(int64_t)distance;
+	return true;
+}
+
+/* call *x is ff /2. */
+static bool may_call(const uint8_t *code, size_t size)
+{
+	if (memchr(code, CALL, size))
+		return true;
+	for (size_t i = 0; i < size; i++)
+		if (code[i] == INDIRECT && (i + 1 == size || (code[i + 1] >> 3 & 7) == 2))
+			return true;
+	return false;
+}
+
+static bool needs_saved(const struct unwind_rule *rule)
+{
+	return (rule->base == RBX || (rule->base >= R12 && rule->base <= R15)) &&
+	       !(rule->flags & ~(UNWIND_RULE_FP_SAVED | UNWIND_RULE_FP_OWN | UNWIND_RULE_FP_LOST));
+}
+
+static bool use_saved(struct unwind_rule *rule, int64_t slot)
+{
+	if (!fits16(rule->cfa_offset) || !fits32(slot))
+		return false;
+	rule->flags |= UNWIND_RULE_DEREF;
+	rule->base = RSP;
+	rule->cfa_add = (int16_t)rule->cfa_offset;
+	rule->cfa_offset = (int32_t)slot;
+	return true;
+}
+
 /* ---- padding ------------------------------------------------------------------------------ */
 
 #define OPERAND_SIZE 0x66
@@ -215,4 +266,8 @@ const struct unwind_arch unwind_arch_x86_64 = {
 	.pack = pack,
 	.is_padding = is_padding,
 	.find_stub = x86_64_find_stub,
+	.find_call = find_call,
+	.may_call = may_call,
+	.needs_saved = needs_saved,
+	.use_saved = use_saved,
 };

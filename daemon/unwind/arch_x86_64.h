@@ -6,8 +6,11 @@
 #include "unwind/arch.h"
 
 /* DWARF numbers (System V ABI, AMD64 supplement, figure 3.36). */
+#define RBX 3
 #define RBP 6
 #define RSP 7
+#define R12 12
+#define R15 15
 #define RIP 16
 
 #define WORD 8 /* bytes of a register and of a stack slot */

@@ -4,23 +4,20 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "unwind/cfi_index.h"
+#include "unwind/calls.h"
 #include "unwind/page.h"
 
 /* Longer gaps than an alignment makes are not looked at for padding. */
 #define MAX_PADDING 64
+/* Bytes of the longest call. */
+#define MAX_CALL 8
 
 struct unwind_module {
 	struct cfi_source source;
 	const struct unwind_arch *arch;
 	struct cfi_index index[CFI_MAX_FRAMES]; /* of source.frames */
-	/* The CIE that the machine is set to: FDEs in a row share one. */
-	const struct cfi_section *cie_section;
-	uint64_t cie_offset;
-	int cie_error;	 /* of reading it */
-	int state_error; /* of running its program */
-	struct cfi_cie cie;
-	struct cfa_machine machine;
+	struct fde_runner runner;
+	struct fde_runner callee; /* of what the runner's function calls */
 	struct page_builder page;
 };
 
@@ -61,63 +58,86 @@ static void add_gap(struct unwind_module *m, const struct range *gap)
 
 /* ---- code with CFI ------------------------------------------------------------------------ */
 
-static int set_cie(struct unwind_module *m, const struct cfi_section *section, uint64_t offset)
+static uint64_t least(uint64_t a, uint64_t b)
 {
-	if (m->cie_section == section && m->cie_offset == offset && m->state_error != -E2BIG)
-		return m->cie_error;
-	m->cie_section = section;
-	m->cie_offset = offset;
-	m->cie_error = cfi_cie_at(section, offset, &m->cie);
-	if (!m->cie_error)
-		m->state_error = cfa_set_cie(&m->machine, section, &m->cie);
-	return m->cie_error;
+	return a < b ? a : b;
 }
 
-/* Reads the FDE that an entry of the index leads to, and sets its CIE. */
-static int read_fde(
-	struct unwind_module *m, const struct cfi_index *index, size_t i, struct cfi_fde *fde)
+static uint64_t greatest(uint64_t a, uint64_t b)
 {
-	struct cfi_entry entry;
-	int r = cfi_entry_at(index->section, cfi_index_offset(index, i), &entry);
-
-	if (r || entry.kind != CFI_FDE)
-		return -EBADMSG;
-	r = set_cie(m, index->section, entry.cie);
-	if (!r)
-		r = cfi_fde_read(index->section, &entry, &m->cie, fde);
-	return r || fde->start != cfi_index_start(index, i) ? -EBADMSG : 0;
+	return a > b ? a : b;
 }
 
-static void add_state(struct unwind_module *m, uint64_t address)
+static bool rule_at_call(struct unwind_module *m, const struct cfi_code *code, uint64_t target,
+	const struct unwind_rule *rule, struct unwind_rule *at_call)
 {
+	int64_t slot;
+	bool found;
+
+	m->callee.machine.budget = m->runner.machine.budget;
+	found = calls_find_slot(
+		&m->callee, m->arch, m->index, m->source.n_frames, code, target, rule->base, &slot);
+	m->runner.machine.budget = m->callee.machine.budget;
+	*at_call = *rule;
+	return found && m->arch->use_saved(at_call, slot);
+}
+
+/* The rules of calls in [start, end), where another one is in force. They are for the bytes behind
+ * a call's first one: only a return address is looked up there. A call may begin before the range.
+ */
+static void add_calls(struct unwind_module *m, uint64_t start, uint64_t end,
+	const struct range *range, const struct unwind_rule *rule)
+{
+	const struct cfi_code *code = range->code;
+	struct unwind_call call = {0};
+	struct unwind_rule at_call;
+
+	start = greatest(start, code->start);
+	if (start < range->start && range->start - start > MAX_CALL)
+		start = range->start - MAX_CALL;
+	end = least(end, least(range->end + MAX_CALL, code->end));
+	for (; m->arch->find_call(code->bytes + (start - code->start), end - start, start, &call);
+		call.offset++) {
+		uint64_t first = greatest(start + call.offset + 1, range->start);
+		uint64_t behind = least(start + call.offset + call.size, range->end);
+
+		if (first >= behind || !rule_at_call(m, code, call.target, rule, &at_call))
+			continue;
+		page_add_rule(&m->page, first, &at_call);
+		if (behind < range->end)
+			page_add_rule(&m->page, behind, rule);
+		call.offset += call.size - 1;
+	}
+}
+
+/* Adds the machine's state, in force in [start, end), within a range. */
+static void add_state(
+	struct unwind_module *m, uint64_t start, uint64_t end, const struct range *range)
+{
+	uint64_t address = greatest(start, range->start);
 	struct unwind_rule rule;
-	enum unwind_kind kind = m->arch->describe(&m->machine.state, &m->cie, &rule);
+	enum unwind_kind kind = m->arch->describe(&m->runner.machine.state, &m->runner.cie, &rule);
 
-	if (kind == UNWIND_KINDS)
-		page_add_rule(&m->page, address, &rule);
-	else
+	if (kind != UNWIND_KINDS) {
 		page_add_kind(&m->page, address, kind);
+		return;
+	}
+	page_add_rule(&m->page, address, &rule);
+	if (range->code->bytes && m->arch->needs_saved(&rule))
+		add_calls(m, start, end, range, &rule);
 }
 
 /* Adds an FDE's rows within a range. */
 static void add_fde(struct unwind_module *m, const struct cfi_fde *fde, const struct range *range)
 {
-	uint64_t start, end;
-	int r = m->state_error;
+	uint64_t start = fde->start, end;
+	int r = fde_runner_start(&m->runner, fde);
 
-	cfa_start(&m->machine, fde);
-	start = fde->start;
-	while (r >= 0 && (r = cfa_next(&m->machine, &start, &end)) > 0 && start < range->end)
+	while (r >= 0 && (r = cfa_next(&m->runner.machine, &start, &end)) > 0 && start < range->end)
 		if (end > range->start)
-			add_state(m, start > range->start ? start : range->start);
+			add_state(m, start, end, range);
 	if (r < 0 && start < range->end)
-		page_add_kind(
-			&m->page, start > range->start ? start : range->start, UNWIND_UNKNOWN);
-}
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
+		page_add_kind(&m->page, greatest(start, range->start), UNWIND_UNKNOWN);
 }
 
 /* Adds what the section `level` and those behind it know of a range. -EAGAIN: the linker's table
@@ -140,13 +160,13 @@ static int add_range(struct unwind_module *m, size_t level, const struct range *
 
 		if (next <= rest.start)
 			continue;
-		if (read_fde(m, index, i, &fde)) {
+		if (fde_runner_read(&m->runner, index, i, &fde)) {
 			if (index->scanned)
 				continue;
 			r = cfi_index_scan(index);
 			return r ? r : -EAGAIN;
 		}
-		covered.start = fde.start > rest.start ? fde.start : rest.start;
+		covered.start = greatest(fde.start, rest.start);
 		covered.end = least(range->end, least(fde.end, next));
 		if (covered.start >= covered.end)
 			continue;
@@ -154,7 +174,7 @@ static int add_range(struct unwind_module *m, size_t level, const struct range *
 		if (gap.start < gap.end)
 			r = add_range(m, level + 1, &gap);
 		/* Setting the gap's CIE may have been the last thing that the machine did. */
-		if (!r && !read_fde(m, index, i, &fde))
+		if (!r && !fde_runner_read(&m->runner, index, i, &fde))
 			add_fde(m, &fde, &covered);
 		rest.start = covered.end;
 	}
@@ -166,7 +186,7 @@ static int add_page(struct unwind_module *m, uint64_t page)
 	int r = 0;
 
 	page_begin(&m->page, m->arch, page);
-	m->machine.budget = COMPILE_BUDGET;
+	m->runner.machine.budget = COMPILE_BUDGET;
 	for (size_t i = 0; !r && i < m->source.n_code; i++) {
 		const struct cfi_code *code = &m->source.code[i];
 		struct range range = {page, page + UNWIND_PAGE_SIZE, code};

@@ -63,6 +63,10 @@ struct caller {
 	enum outcome outcome;
 	bool signal, fp_lost;
 	bool fp_from_rbp; /* libdw's: where rbp points */
+	Dwarf_Word base;  /* libdw's: the register that the CFA counts from, and what is added */
+	Dwarf_Word add;
+	bool at_call; /* ours: the rule is one of a call's return address */
+	int64_t slot; /* and reads that register there, from the stack pointer */
 	uint64_t cfa, pc, fp;
 };
 
@@ -153,6 +157,10 @@ static struct caller by_libdw(Dwarf_CFI *cfi, uint64_t pc, uint64_t *end)
 	else if (!dwarf_frame_cfa(frame, &ops, &n) && evaluate(ops, n, pc, 0, &caller.cfa) &&
 		 caller_register(frame, RIP, pc, caller.cfa, &caller.pc, &unused))
 		caller.outcome = CALLER;
+	if (caller.outcome == CALLER && n == 1 && ops->atom == DW_OP_bregx) {
+		caller.base = ops->number;
+		caller.add = ops->number2;
+	}
 	caller.fp_lost = !caller_register(
 		frame, RBP, pc, caller.cfa, &caller.fp, &caller.fp_from_rbp);
 	free(frame);
@@ -181,6 +189,9 @@ static struct caller by_long_rule(const struct unwind_rule *rule, uint64_t pc)
 		caller.fp = memory(fp_from + (uint64_t)(int64_t)rule->fp_offset);
 	caller.fp_lost = rule->flags & UNWIND_RULE_FP_LOST;
 	caller.signal = rule->flags & UNWIND_RULE_SIGNAL;
+	caller.at_call = rule->flags & UNWIND_RULE_DEREF && rule->base == RSP &&
+			 rule->cfa_offset < 0;
+	caller.slot = rule->cfa_offset;
 	return caller;
 }
 
@@ -211,8 +222,9 @@ struct tally {
 	Dwarf_CFI *cfi;
 	uint64_t covered; /* the end of the last range that libdw knew */
 	size_t pages, rows, words, compared, mistakes;
-	size_t unknown, fp_lost, fp_popped, padding, plt;
+	size_t unknown, fp_lost, fp_popped, padding, plt, calls;
 	Elf *elf;
+	const struct cfi_code *code; /* that is being compared */
 };
 
 /* Linkers other than GNU's write no CFI for a PLT, but its code is known. */
@@ -250,6 +262,53 @@ static bool same_frame_pointer(
 	return false;
 }
 
+/* The target of the call that covers an address, not with its first byte; 0: there is none. */
+static uint64_t call_around(const struct tally *t, uint64_t pc)
+{
+	for (uint64_t at = pc - 4; at < pc; at++) {
+		const uint8_t *call = t->code->bytes + (at - t->code->start);
+		int32_t distance;
+
+		if (at < t->code->start || *call != 0xe8)
+			continue;
+		memcpy(&distance, call + 1, sizeof(distance));
+		return at + 5 + (uint64_t)(int64_t)distance;
+	}
+	return 0;
+}
+
+/* By libdw the function saves the register at a place once it has begun. */
+static bool saves_at(const struct tally *t, uint64_t function, int number, int64_t slot)
+{
+	Dwarf_Op memory_for_ops[3], *ops;
+	Dwarf_Frame *frame;
+	uint64_t start, end = function;
+	bool saved = false;
+	size_t n;
+
+	while (!saved && !dwarf_cfi_addrframe(t->cfi, end, &frame)) {
+		dwarf_frame_info(frame, &start, &end, NULL);
+		assert_int_equal(dwarf_frame_register(frame, number, memory_for_ops, &ops, &n), 0);
+		saved = n == 2 && ops[0].atom == DW_OP_call_frame_cfa &&
+			ops[1].atom == DW_OP_plus_uconst && (int64_t)ops[1].number == slot;
+		free(frame);
+	}
+	return saved;
+}
+
+/* Where a call returns to, our rule finds in the callee's frame the register that libdw's counts
+ * from, where libdw has its value from unwinding that frame. */
+static bool same_by_call(
+	struct tally *t, uint64_t pc, const struct caller *ours, const struct caller *theirs)
+{
+	uint64_t function = call_around(t, pc);
+
+	t->calls++;
+	return function && saves_at(t, function, (int)theirs->base, ours->slot) &&
+	       ours->cfa == memory(register_value(RSP, pc) + (uint64_t)ours->slot) + theirs->add &&
+	       ours->pc == memory(ours->cfa - 8);
+}
+
 static bool same(
 	struct tally *t, uint64_t pc, const struct caller *ours, const struct caller *theirs)
 {
@@ -265,6 +324,8 @@ static bool same(
 	}
 	if (ours->outcome != theirs->outcome || ours->outcome != CALLER)
 		return ours->outcome == theirs->outcome;
+	if (ours->at_call && ours->cfa != theirs->cfa)
+		return same_by_call(t, pc, ours, theirs);
 	return ours->cfa == theirs->cfa && ours->pc == theirs->pc &&
 	       ours->signal == theirs->signal && same_frame_pointer(t, ours, theirs);
 }
@@ -321,6 +382,7 @@ static void compare_code(struct tally *t, struct unwind_module *m, const struct 
 	uint64_t first = unwind_module_page(m, code->start), pages, step;
 	const char *wanted = getenv("PROFD_CFI_PAGES");
 
+	t->code = code;
 	pages = (code->end - first + UNWIND_PAGE_SIZE - 1) / UNWIND_PAGE_SIZE;
 	step = pages / (wanted ? strtoul(wanted, NULL, 10) + 1 : PAGES) + 1;
 	for (uint64_t i = 0; i < pages; i += step) {
@@ -352,10 +414,11 @@ static void compare_file(const char *path)
 	assert_non_null(t.cfi);
 	for (size_t i = 0; i < source.n_code; i++)
 		compare_code(&t, m, &source.code[i]);
-	print_message("%s: %zu pages, %zu rows, %zu words; %zu addresses, %zu wrong, %zu unknown, "
-		      "%zu frame pointers lost, %zu popped, %zu in padding, %zu in PLTs\n",
+	print_message(
+		"%s: %zu pages, %zu rows, %zu words; %zu addresses, %zu wrong, %zu unknown, "
+		"%zu frame pointers lost, %zu popped, %zu in padding, %zu in PLTs, %zu by calls\n",
 		path, t.pages, t.rows, t.words, t.compared, t.mistakes, t.unknown, t.fp_lost,
-		t.fp_popped, t.padding, t.plt);
+		t.fp_popped, t.padding, t.plt, t.calls);
 	dwarf_cfi_end(t.cfi);
 	unwind_module_close(m);
 	elf_file_close(&file);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Whole stacks by compiled rows, with the step that BPF programs take: this program unwinds itself,
- * through libc, a signal handler on its own stack, realigned stacks and a thread's start, and must
- * find the return addresses that libgcc's unwinder finds.
+ * through libc, a signal handler on its own stack, realigned stacks, lazy binding and a thread's
+ * start, and must find the return addresses that libgcc's unwinder finds.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,8 +11,10 @@
 
 #include <alloca.h>
 #include <cmocka.h>
+#include <dlfcn.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <link.h>
 #include <pthread.h>
 #include <signal.h>
@@ -203,6 +205,61 @@ static __attribute__((noinline)) void realigned(int levels)
 	__asm__ volatile("" ::: "memory");
 }
 
+/* Functions of assembly that count their CFA from a register as glibc's lazy resolver does, and a
+ * function between that saves it. */
+#define ON_REGISTER(name, reg, target)                     \
+	__asm__(".type " #name ", @function\n" #name ":\n" \
+		".cfi_startproc\n"                         \
+		"push %" #reg "\n"                         \
+		".cfi_adjust_cfa_offset 8\n"               \
+		".cfi_rel_offset " #reg ", 0\n"            \
+		"mov %rsp, %" #reg "\n"                    \
+		".cfi_def_cfa_register " #reg "\n"         \
+		"and $-64, %rsp\n"                         \
+		"call " #target "\n"                       \
+		"mov %" #reg ", %rsp\n"                    \
+		".cfi_def_cfa_register rsp\n"              \
+		"pop %" #reg "\n"                          \
+		".cfi_adjust_cfa_offset -8\n"              \
+		"ret\n"                                    \
+		".cfi_endproc\n"                           \
+		".size " #name ", . - " #name "\n");       \
+	void name(void)
+
+#define SAVES_REGISTERS(name, target)                      \
+	__asm__(".type " #name ", @function\n" #name ":\n" \
+		".cfi_startproc\n"                         \
+		"push %r14\n"                              \
+		".cfi_adjust_cfa_offset 8\n"               \
+		".cfi_rel_offset r14, 0\n"                 \
+		"push %rbx\n"                              \
+		".cfi_adjust_cfa_offset 8\n"               \
+		".cfi_rel_offset rbx, 0\n"                 \
+		"sub $24, %rsp\n"                          \
+		".cfi_adjust_cfa_offset 24\n"              \
+		"xor %ebx, %ebx\n"                         \
+		"xor %r14d, %r14d\n"                       \
+		"call " #target "\n"                       \
+		"add $24, %rsp\n"                          \
+		".cfi_adjust_cfa_offset -24\n"             \
+		"pop %rbx\n"                               \
+		".cfi_adjust_cfa_offset -8\n"              \
+		"pop %r14\n"                               \
+		".cfi_adjust_cfa_offset -8\n"              \
+		"ret\n"                                    \
+		".cfi_endproc\n"                           \
+		".size " #name ", . - " #name "\n")
+
+static __attribute__((used, noinline)) void recurse_thrice(void)
+{
+	recurse(3);
+}
+
+SAVES_REGISTERS(saves_inner, recurse_thrice);
+ON_REGISTER(on_r14, r14, saves_inner);
+SAVES_REGISTERS(saves_outer, on_r14);
+ON_REGISTER(on_rbx, rbx, saves_outer);
+
 static void on_signal(int number)
 {
 	recurse(4);
@@ -257,6 +314,39 @@ static void test_signal(void **state)
 	sigaltstack(&none, NULL);
 }
 
+static void test_cfa_by_saved_register(void **state)
+{
+	depth = 0;
+	on_rbx();
+	assert_true(depth > 11);
+}
+
+/* A resolver of an ifunc is called while the function is bound: see lazy.c. */
+static void test_lazy_binding(void **state)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof("lazy.so"));
+	void (**in_resolver)(void);
+	int (*call_chosen)(void);
+	void *library;
+
+	assert_true(n > 0);
+	path[n] = 0;
+	strcpy(strrchr(path, '/') + 1, "lazy.so");
+	library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
+	assert_non_null(library);
+	in_resolver = (void (**)(void))dlsym(library, "in_resolver");
+	*(void **)&call_chosen = dlsym(library, "call_chosen");
+	assert_non_null(in_resolver);
+	assert_non_null(call_chosen);
+	depth = 0;
+	*in_resolver = recurse_thrice;
+	assert_int_equal(call_chosen(), 42);
+	assert_true(depth > 11);
+	*in_resolver = NULL;
+	dlclose(library);
+}
+
 static void test_thread(void **state)
 {
 	pthread_t thread;
@@ -274,6 +364,8 @@ int main(void)
 		cmocka_unit_test(test_through_libc),
 		cmocka_unit_test(test_realigned_stack),
 		cmocka_unit_test(test_signal),
+		cmocka_unit_test(test_cfa_by_saved_register),
+		cmocka_unit_test(test_lazy_binding),
 		cmocka_unit_test(test_thread),
 	};
 
