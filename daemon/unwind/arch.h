@@ -10,9 +10,16 @@
 #include "unwind/cfa.h"
 
 /* Code that is recognized by its bytes. */
+#define UNWIND_STUB_ROWS 5
+#define UNWIND_MAX_STUB	 256 /* bytes; it may be on two pages */
+struct unwind_stub_row {
+	size_t at; /* from the stub's first byte */
+	struct unwind_rule rule;
+};
 struct unwind_stub {
 	size_t offset, size;
-	struct unwind_rule rule;
+	struct unwind_stub_row rows[UNWIND_STUB_ROWS]; /* the first is at 0 */
+	size_t n_rows;
 };
 
 /* A call whose target the instruction says. */

@@ -15,6 +15,24 @@
 
 #define WORD 8 /* bytes of a register and of a stack slot */
 
+/* Patterns of code: a byte, or ANY. */
+#define ANY   -1
+#define FOUR  ANY, ANY, ANY, ANY
+#define ENDBR 0xf3, 0x0f, 0x1e, 0xfa
+
+static inline bool x86_64_matches(
+	const int16_t *pattern, size_t n, const uint8_t *code, size_t size)
+{
+	if (size < n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (pattern[i] != ANY && pattern[i] != code[i])
+			return false;
+	return true;
+}
+
+/* Is it code of the start files? Sets the stub's size and rows. size: at least 1. */
+bool x86_64_is_crt(const uint8_t *code, size_t size, uint64_t address, struct unwind_stub *stub);
 /* See struct unwind_arch. */
 bool x86_64_find_stub(const uint8_t *code, size_t size, uint64_t address, struct unwind_stub *stub);
 

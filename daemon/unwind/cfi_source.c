@@ -219,6 +219,7 @@ int cfi_source_read(struct cfi_source *source, const struct elf_file *file)
 	if (image.n_headers > MAX_PROGRAM_HEADERS)
 		image.n_headers = MAX_PROGRAM_HEADERS;
 	source->machine = header.e_machine;
+	source->entry = header.e_entry;
 	find_code(source, &image);
 	if (find_by_header(source, &image, file) || find_by_section(source, file))
 		source->n_frames = 1;

@@ -25,6 +25,7 @@ struct cfi_code {
 
 struct cfi_source {
 	uint16_t machine;		    /* EM_* */
+	uint64_t entry;			    /* address where the program begins; 0: nowhere */
 	struct cfi_code code[CFI_MAX_CODE]; /* by address, without overlap */
 	size_t n_code;
 	struct cfi_section frames[CFI_MAX_FRAMES]; /* an earlier one prevails */

@@ -9,6 +9,8 @@
 
 /* Longer gaps than an alignment makes are not looked at for padding. */
 #define MAX_PADDING 64
+/* Bytes at the entry point that are its function's, if nothing else says where that ends. */
+#define MAX_ENTRY 64
 /* Bytes of the longest call. */
 #define MAX_CALL 8
 
@@ -16,6 +18,7 @@ struct unwind_module {
 	struct cfi_source source;
 	const struct unwind_arch *arch;
 	struct cfi_index index[CFI_MAX_FRAMES]; /* of source.frames */
+	uint64_t entry, entry_end; /* code there that is the outermost frame, if it has no CFI */
 	struct fde_runner runner;
 	struct fde_runner callee; /* of what the runner's function calls */
 	struct page_builder page;
@@ -27,37 +30,6 @@ struct range {
 	const struct cfi_code *code; /* that it lies in */
 };
 
-/* ---- code without CFI --------------------------------------------------------------------- */
-
-static void add_stubs(struct unwind_module *m, const uint8_t *code, const struct range *gap)
-{
-	struct unwind_stub stub = {0};
-	size_t size = gap->end - gap->start;
-
-	while (m->arch->find_stub(code, size, gap->start, &stub)) {
-		page_add_rule(&m->page, gap->start + stub.offset, &stub.rule);
-		stub.offset += stub.size;
-		if (stub.offset < size)
-			page_add_kind(&m->page, gap->start + stub.offset, UNWIND_NONE);
-	}
-}
-
-static void add_gap(struct unwind_module *m, const struct range *gap)
-{
-	const uint8_t *code = gap->code->bytes;
-	size_t size = gap->end - gap->start;
-
-	if (code)
-		code += gap->start - gap->code->start;
-	if (code && size <= MAX_PADDING && m->arch->is_padding(code, size))
-		return;
-	page_add_kind(&m->page, gap->start, UNWIND_NONE);
-	if (code)
-		add_stubs(m, code, gap);
-}
-
-/* ---- code with CFI ------------------------------------------------------------------------ */
-
 static uint64_t least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -67,6 +39,81 @@ static uint64_t greatest(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
 }
+
+/* ---- code without CFI --------------------------------------------------------------------- */
+
+static bool is_padding(
+	const struct unwind_module *m, const struct cfi_code *code, uint64_t start, uint64_t end)
+{
+	return end - start <= MAX_PADDING &&
+	       m->arch->is_padding(code->bytes + (start - code->start), end - start);
+}
+
+/* Code that is not known at all; at the entry point it is the outermost frame. */
+static void add_unknown(
+	struct unwind_module *m, const struct range *gap, uint64_t start, uint64_t end)
+{
+	uint64_t entry = greatest(start, m->entry), behind = least(end, m->entry_end);
+
+	if (is_padding(m, gap->code, start, end))
+		return;
+	if (entry >= behind || entry > start)
+		page_add_kind(&m->page, start, UNWIND_NONE);
+	if (entry >= behind)
+		return;
+	page_add_kind(&m->page, entry, UNWIND_END);
+	if (behind < end)
+		page_add_kind(&m->page, behind, UNWIND_NONE);
+}
+
+/* Adds what lies in the gap of a stub that begins at an address. */
+static void add_stub(struct unwind_module *m, const struct range *gap, uint64_t address,
+	const struct unwind_stub *stub)
+{
+	for (size_t i = 0; i < stub->n_rows; i++) {
+		uint64_t start = address + stub->rows[i].at;
+		uint64_t end = address + (i + 1 < stub->n_rows ? stub->rows[i + 1].at : stub->size);
+
+		if (greatest(start, gap->start) < least(end, gap->end))
+			page_add_rule(&m->page, greatest(start, gap->start), &stub->rows[i].rule);
+	}
+}
+
+static void add_gap(struct unwind_module *m, const struct range *gap)
+{
+	const struct cfi_code *code = gap->code;
+	struct unwind_stub stub = {0};
+	uint64_t from = gap->start, to = gap->end, done = gap->start;
+
+	if (!code->bytes) {
+		page_add_kind(&m->page, gap->start, UNWIND_NONE);
+		return;
+	}
+	if (is_padding(m, code, from, to))
+		return;
+	/* At the page's borders a stub may be cut. */
+	if (from == m->page.page)
+		from -= least(from - code->start, UNWIND_MAX_STUB);
+	if (to - m->page.page == UNWIND_PAGE_SIZE)
+		to += least(code->end - to, UNWIND_MAX_STUB);
+	while (m->arch->find_stub(code->bytes + (from - code->start), to - from, from, &stub)) {
+		uint64_t start = from + stub.offset, end = start + stub.size;
+
+		if (start >= gap->end)
+			break;
+		stub.offset += stub.size;
+		if (end <= done)
+			continue;
+		if (start > done)
+			add_unknown(m, gap, done, start);
+		add_stub(m, gap, start, &stub);
+		done = least(end, gap->end);
+	}
+	if (done < gap->end)
+		add_unknown(m, gap, done, gap->end);
+}
+
+/* ---- code with CFI ------------------------------------------------------------------------ */
 
 static bool rule_at_call(struct unwind_module *m, const struct cfi_code *code, uint64_t target,
 	const struct unwind_rule *rule, struct unwind_rule *at_call)
@@ -221,6 +268,30 @@ static int open_indexes(struct unwind_module *m)
 	return r;
 }
 
+/* The entry point's function ends where another one begins. Where it has CFI it is none of a gap.
+ */
+static void find_entry(struct unwind_module *m, uint64_t entry)
+{
+	uint64_t end = entry + MAX_ENTRY;
+
+	if (!entry || end < entry)
+		return;
+	for (size_t level = 0; level < m->source.n_frames; level++) {
+		const struct cfi_index *index = &m->index[level];
+		size_t i = cfi_index_seek(index, entry);
+		struct cfi_fde fde;
+
+		if (cfi_index_start(index, i) <= entry) {
+			if (!fde_runner_read(&m->runner, index, i, &fde) && fde.end > entry)
+				return;
+			i++;
+		}
+		end = least(end, cfi_index_start(index, i));
+	}
+	m->entry = entry;
+	m->entry_end = end;
+}
+
 int unwind_module_open(struct unwind_module **module, const struct cfi_source *source)
 {
 	const struct unwind_arch *arch = unwind_arch_of(source->machine);
@@ -243,6 +314,7 @@ int unwind_module_open(struct unwind_module **module, const struct cfi_source *s
 		unwind_module_close(m);
 		return r;
 	}
+	find_entry(m, source->entry);
 	*module = m;
 	return 0;
 }

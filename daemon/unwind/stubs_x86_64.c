@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * stubs_x86_64.c - code that has no CFI, but always the same bytes: PLTs of linkers that write no
- * CFI for them, and what a signal handler returns to.
+ * CFI for them, what a signal handler returns to, and (crt_x86_64.c) the start files.
  *
  * Sources: binutils bfd/elf64-x86-64.c, lld ELF/Arch/X86_64.cpp, mold arch-x86-64.cc (PLTs); musl
  * src/signal/x86_64/restore.s, Go runtime/sys_linux_amd64.s (handlers' return); Linux
@@ -9,9 +9,6 @@
  */
 #include "unwind/arch_x86_64.h"
 
-#define ANY	 -1
-#define ENDBR	 0xf3, 0x0f, 0x1e, 0xfa
-#define FOUR	 ANY, ANY, ANY, ANY
 #define JMP_SLOT 0xff, 0x25, FOUR /* jmp *x(%rip) */
 #define PUSH_GOT 0xff, 0x35, FOUR /* push x(%rip) */
 #define PUSH_N	 0x68, FOUR	  /* push $n */
@@ -70,19 +67,24 @@ static const struct form forms[] = {
 
 static bool matches(const struct form *form, const uint8_t *code, size_t size, uint64_t address)
 {
-	if (form->bytes[0] != *code || address & (form->align - 1U) || size < form->length ||
-		size < form->covers)
-		return false;
-	for (size_t i = 1; i < form->length; i++)
-		if (form->bytes[i] != ANY && form->bytes[i] != code[i])
-			return false;
-	return true;
+	return form->bytes[0] == *code && !(address & (form->align - 1U)) && size >= form->covers &&
+	       x86_64_matches(form->bytes, form->length, code, size);
 }
+
+/* The first bytes of all that is recognized: nearly all others are passed by. */
+static const bool begins[256] = {
+	[0x48] = true,
+	[0x50] = true,
+	[0x55] = true,
+	[0x80] = true,
+	[0xb8] = true,
+	[0xbe] = true,
+	[0xf3] = true,
+	[0xff] = true,
+};
 
 static const struct form *form_at(const uint8_t *code, size_t size, uint64_t address)
 {
-	if (*code != 0xff && *code != 0xf3 && *code != 0x48 && *code != 0xb8)
-		return NULL;
 	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++)
 		if (matches(&forms[i], code, size, address))
 			return &forms[i];
@@ -92,16 +94,22 @@ static const struct form *form_at(const uint8_t *code, size_t size, uint64_t add
 bool x86_64_find_stub(const uint8_t *code, size_t size, uint64_t address, struct unwind_stub *stub)
 {
 	for (size_t i = stub->offset; i < size; i++) {
-		const struct form *form = form_at(code + i, size - i, address + i);
+		const struct form *form;
 		bool early;
 
-		if (!form)
+		if (!begins[code[i]])
+			continue;
+		form = form_at(code + i, size - i, address + i);
+		if (!form && !x86_64_is_crt(code + i, size - i, address + i, stub))
 			continue;
 		/* It is the return address of the handler, and so looked up a byte earlier. */
-		early = form->rule.flags & UNWIND_RULE_SIGNAL && i > stub->offset;
+		early = form && form->rule.flags & UNWIND_RULE_SIGNAL && i > stub->offset;
 		stub->offset = i - early;
-		stub->size = form->covers + (size_t)early;
-		stub->rule = form->rule;
+		if (form) {
+			stub->size = form->covers + (size_t)early;
+			stub->rows[0] = (struct unwind_stub_row){0, form->rule};
+			stub->n_rows = 1;
+		}
 		return true;
 	}
 	return false;
