@@ -16,9 +16,10 @@
 #define WORD 8 /* bytes of a register and of a stack slot */
 
 /* Patterns of code: a byte, or ANY. */
-#define ANY   -1
-#define FOUR  ANY, ANY, ANY, ANY
-#define ENDBR 0xf3, 0x0f, 0x1e, 0xfa
+#define ANY    -1
+#define FOUR   ANY, ANY, ANY, ANY
+#define ENDBR  0xf3, 0x0f, 0x1e, 0xfa
+#define NOPL_5 0x0f, 0x1f, 0x44, 0x00, 0x00
 
 static inline bool x86_64_matches(
 	const int16_t *pattern, size_t n, const uint8_t *code, size_t size)

@@ -72,11 +72,11 @@ static const struct form forms[] = {
 		JMP_RAX, 0x66, 0x90, RET)},
 	{BYTES(LEA_RDI, PUSH_RBP, LEA_RAX, 0x48, 0x39, 0xf8, RSP_TO_RBP, JUMP_IF(0x74), LOAD_RAX,
 		 TEST_RAX, JUMP_IF(0x74), POP_RBP, JMP_RAX, NOPW_10, POP_RBP, RET),
-		.changes = {{0}, {8, RBP_ONLY}, {36, NOTHING}, {38, RBP_ONLY}, {49, NOTHING}}},
+		.changes = {{0}, {8, RBP_ONLY}, {36, NOTHING}, {48, RBP_ONLY}, {49, NOTHING}}},
 	{BYTES(LEA_RDI, LEA_RAX, PUSH_RBP, 0x48, 0x29, 0xf8, RSP_TO_RBP, 0x48, 0x83, 0xf8, 0x0e,
 		 JUMP_IF(0x76), LOAD_RAX, TEST_RAX, JUMP_IF(0x74), POP_RBP, JMP_RAX, NOPW_6,
 		 POP_RBP, RET),
-		.changes = {{0}, {15, RBP_ONLY}, {40, NOTHING}, {42, RBP_ONLY}, {49, NOTHING}}},
+		.changes = {{0}, {15, RBP_ONLY}, {40, NOTHING}, {48, RBP_ONLY}, {49, NOTHING}}},
 	/* register_tm_clones */
 	{BYTES(LEA_RDI, LEA_RSI, RSI_IS_RDI, EIGHTH, HALVE_RSI, JUMP_IF(0x74), LOAD_RAX, TEST_RAX,
 		JUMP_IF(0x74), JMP_RAX, NOPW_6, RET)},
@@ -87,7 +87,7 @@ static const struct form forms[] = {
 	{BYTES(LEA_RDI, LEA_RSI, PUSH_RBP, RSI_IS_RDI, RSP_TO_RBP, EIGHTH_OLD, HALVE_RSI,
 		 JUMP_IF(0x74), LOAD_RAX, TEST_RAX, JUMP_IF(0x74), POP_RBP, JMP_RAX, NOPW_9,
 		 POP_RBP, RET),
-		.changes = {{0}, {15, RBP_ONLY}, {53, NOTHING}, {55, RBP_ONLY}, {65, NOTHING}}},
+		.changes = {{0}, {15, RBP_ONLY}, {53, NOTHING}, {64, RBP_ONLY}, {65, NOTHING}}},
 	/* __do_global_dtors_aux and frame_dummy */
 	{BYTES(ENDBR, DONE_IS_0, JUMP_IF(0x75), PUSH_RBP, WEAK_IS_0, RSP_TO_RBP, JUMP_IF(0x74),
 		 LOAD_RDI, CALL_IT, CALL_IT, SET_DONE, POP_RBP, RET, NOPL_3, RET, NOPL_7, ENDBR,
@@ -107,7 +107,7 @@ static const struct form forms[] = {
 		.changes = {{0}, {18, RBP_ONLY}, {41, NOTHING}}},
 	/* the same where libgcc_eh registers frames, and of old, frame_dummy on its own */
 	{BYTES(ENDBR, DONE_IS_0, JUMP_IF(0x75), PUSH_RBP, RSP_TO_RBP, CALL_IT, SET_EAX, TEST_RAX,
-		 JUMP_IF(0x74), SET_EDI, CALL_IT, SET_DONE, POP_RBP, RET),
+		 JUMP_IF(0x74), SET_EDI, CALL_IT, SET_DONE, POP_RBP, RET, NOPL_5, RET),
 		.changes = {{0}, {14, RBP_ONLY}, {50, NOTHING}}},
 	{BYTES(ENDBR, SET_EAX, TEST_RAX, JUMP_IF(0x74), PUSH_RBP, SET_ESI, SET_EDI, RSP_TO_RBP,
 		 CALL_IT, POP_RBP, JMP_IT, NOPW_9, JMP_IT),

@@ -13,7 +13,6 @@
 #define PUSH_GOT 0xff, 0x35, FOUR /* push x(%rip) */
 #define PUSH_N	 0x68, FOUR	  /* push $n */
 #define JMP_HEAD 0xe9, FOUR	  /* jmp, to the PLT's head */
-#define NOPL_5	 0x0f, 0x1f, 0x44, 0x00, 0x00
 #define NOPL_6	 0x66, NOPL_5
 #define LONGEST	 18
 

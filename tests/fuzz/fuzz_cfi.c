@@ -114,6 +114,7 @@ static void compile_sections(const uint8_t *data, size_t size)
 		part[i] = take(&r, &n[i]);
 	struct cfi_source source = {
 		.machine = EM_X86_64,
+		.entry = CODE + n[3] / 2,
 		.code = {{CODE, CODE + n[3], part[3]}},
 		.n_code = n[3] ? 1 : 0,
 		.frames = {{part[0], n[0], FRAMES, true}, {part[2], n[2], 0, false}},

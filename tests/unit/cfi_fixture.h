@@ -142,7 +142,7 @@ static inline size_t put_fde(struct bytes *b, const struct form *f, size_t cie, 
 struct fixture {
 	struct bytes frames, more; /* more: .debug_frame behind an .eh_frame */
 	uint8_t *code;
-	uint64_t code_size;
+	uint64_t code_size, entry;
 	struct cfi_section header;
 	union {
 		uint32_t words[UNWIND_PAGE_WORDS];
@@ -171,6 +171,7 @@ static inline void compile_page(struct fixture *f, bool debug_frame, uint64_t pa
 {
 	struct cfi_source source = {
 		.machine = EM_X86_64,
+		.entry = f->entry,
 		.code = {{CODE, CODE + f->code_size, f->code}},
 		.n_code = 1,
 		.frames = {{f->frames.data, f->frames.n, debug_frame ? 0 : FRAMES, !debug_frame},

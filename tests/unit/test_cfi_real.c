@@ -259,6 +259,13 @@ static bool in_start_file(const struct cfi_code *code, uint64_t pc)
 	return memmem(code->bytes + (first - code->start), end - first, "\x48\xd1\xfe\x74", 4);
 }
 
+static bool is_known_code(const struct tally *t, uint64_t pc, const struct caller *ours)
+{
+	if (ours->outcome == OUTERMOST)
+		return pc - t->entry < LONGEST_GAP;
+	return in_known_section(t->elf, pc) || in_start_file(t->code, pc);
+}
+
 static bool same_frame_pointer(
 	struct tally *t, const struct caller *ours, const struct caller *theirs)
 {
@@ -328,10 +335,13 @@ static bool same(
 {
 	if (theirs->outcome == NO_CFI && ours->outcome != NO_CFI) {
 		bool near = pc - t->covered < LONGEST_GAP;
+		bool known = !near && is_known_code(t, pc, ours);
 
-		*(near ? &t->padding : &t->known) += 1;
-		return near || in_known_section(t->elf, pc) || in_start_file(t->code, pc) ||
-		       (ours->outcome == OUTERMOST && pc - t->entry < LONGEST_GAP);
+		t->padding += near;
+		t->known += known;
+		if (known)
+			t->covered = pc + 1;
+		return near || known;
 	}
 	if (ours->outcome == CANNOT) {
 		t->unknown++;

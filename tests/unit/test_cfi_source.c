@@ -105,6 +105,7 @@ static void test_own_address(void **state)
 	assert_int_equal(first->p_type, PT_PHDR);
 	address -= base - first->p_vaddr;
 	assert_int_equal(open_source(&self, open("/proc/self/exe", O_RDONLY | O_CLOEXEC)), 0);
+	assert_int_equal(self.source.entry, getauxval(AT_ENTRY) - (base - first->p_vaddr));
 	assert_int_equal(unwind_module_open(&m, &self.source), 0);
 	assert_true(unwind_module_compile(m, address & ~0xffffULL, words) > 0);
 	/* CFA = rsp + 8 */

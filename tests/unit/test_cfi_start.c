@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: MIT
+/* Code without CFI where programs and libraries begin: the start files, as they are in files that
+ * Debian 12 has, and the entry point. */
+#include "cfi_fixture.h"
+
+#define CODE_OF(bytes) (const uint8_t *)(bytes), sizeof(bytes) - 1
+#define MOST_CHANGES   16
+
+enum { RETURN_ADDRESS = SP(8, 0), SAVED_RBP = SP(16, 1), A_WORD = SP(16, 0) };
+
+struct sample {
+	const uint8_t *code;
+	size_t size;
+	struct {
+		uint16_t at, rule;
+	} changes[MOST_CHANGES];
+};
+
+static const struct sample crtstuff[] = {
+	/* PIC, as GCC 8 and later make it for CET */
+	{CODE_OF("\x48\x8d\x3d\x69\xec\x00\x00\x48\x8d\x05\x62\xec\x00\x00\x48\x39\xf8\x74\x15\x48"
+		 "\x8b\x05\xf6\xe9\x00\x00\x48\x85\xc0\x74\x09\xff\xe0\x0f\x1f\x80\x00\x00\x00\x00"
+		 "\xc3\x0f\x1f\x80\x00\x00\x00\x00\x48\x8d\x3d\x39\xec\x00\x00\x48\x8d\x35\x32\xec"
+		 "\x00\x00\x48\x29\xfe\x48\x89\xf0\x48\xc1\xee\x3f\x48\xc1\xf8\x03\x48\x01\xc6\x48"
+		 "\xd1\xfe\x74\x14\x48\x8b\x05\xc5\xe9\x00\x00\x48\x85\xc0\x74\x08\xff\xe0\x66\x0f"
+		 "\x1f\x44\x00\x00\xc3\x0f\x1f\x80\x00\x00\x00\x00\xf3\x0f\x1e\xfa\x80\x3d\x1d\xec"
+		 "\x00\x00\x00\x75\x2b\x55\x48\x83\x3d\xa2\xe9\x00\x00\x00\x48\x89\xe5\x74\x0c\x48"
+		 "\x8b\x3d\x66\xeb\x00\x00\xe8\x09\xfd\xff\xff\xe8\x64\xff\xff\xff\xc6\x05\xf5\xeb"
+		 "\x00\x00\x01\x5d\xc3\x0f\x1f\x00\xc3\x0f\x1f\x80\x00\x00\x00\x00\xf3\x0f\x1e\xfa"
+		 "\xe9\x77\xff\xff\xff"),
+		{{0x0, RETURN_ADDRESS}, {0x7e, SAVED_RBP}, {0xa4, RETURN_ADDRESS}}},
+	/* PIC without CET */
+	{CODE_OF("\x48\x8d\x3d\x59\x2c\x00\x00\x48\x8d\x05\x52\x2c\x00\x00\x48\x39\xf8\x74\x15\x48"
+		 "\x8b\x05\x6e\x2b\x00\x00\x48\x85\xc0\x74\x09\xff\xe0\x0f\x1f\x80\x00\x00\x00\x00"
+		 "\xc3\x0f\x1f\x80\x00\x00\x00\x00\x48\x8d\x3d\x29\x2c\x00\x00\x48\x8d\x35\x22\x2c"
+		 "\x00\x00\x48\x29\xfe\x48\x89\xf0\x48\xc1\xee\x3f\x48\xc1\xf8\x03\x48\x01\xc6\x48"
+		 "\xd1\xfe\x74\x14\x48\x8b\x05\x45\x2b\x00\x00\x48\x85\xc0\x74\x08\xff\xe0\x66\x0f"
+		 "\x1f\x44\x00\x00\xc3\x0f\x1f\x80\x00\x00\x00\x00\x80\x3d\x21\x2c\x00\x00\x00\x75"
+		 "\x2f\x55\x48\x83\x3d\x26\x2b\x00\x00\x00\x48\x89\xe5\x74\x0c\x48\x8b\x3d\xca\x2b"
+		 "\x00\x00\xe8\x5d\xfc\xff\xff\xe8\x68\xff\xff\xff\xc6\x05\xf9\x2b\x00\x00\x01\x5d"
+		 "\xc3\x0f\x1f\x80\x00\x00\x00\x00\xc3\x0f\x1f\x80\x00\x00\x00\x00\xe9\x7b\xff\xff"
+		 "\xff"),
+		{{0x0, RETURN_ADDRESS}, {0x7a, SAVED_RBP}, {0xa0, RETURN_ADDRESS}}},
+	/* not PIC */
+	{CODE_OF("\xb8\x40\xb7\xa5\x00\x48\x3d\x40\xb7\xa5\x00\x74\x13\xb8\x00\x00\x00\x00\x48\x85"
+		 "\xc0\x74\x09\xbf\x40\xb7\xa5\x00\xff\xe0\x66\x90\xc3\x66\x66\x2e\x0f\x1f\x84\x00"
+		 "\x00\x00\x00\x00\x0f\x1f\x40\x00\xbe\x40\xb7\xa5\x00\x48\x81\xee\x40\xb7\xa5\x00"
+		 "\x48\x89\xf0\x48\xc1\xee\x3f\x48\xc1\xf8\x03\x48\x01\xc6\x48\xd1\xfe\x74\x11\xb8"
+		 "\x00\x00\x00\x00\x48\x85\xc0\x74\x07\xbf\x40\xb7\xa5\x00\xff\xe0\xc3\x66\x66\x2e"
+		 "\x0f\x1f\x84\x00\x00\x00\x00\x00\x0f\x1f\x40\x00\xf3\x0f\x1e\xfa\x80\x3d\x45\xc6"
+		 "\x45\x00\x00\x75\x13\x55\x48\x89\xe5\xe8\x7a\xff\xff\xff\xc6\x05\x33\xc6\x45\x00"
+		 "\x01\x5d\xc3\x90\xc3\x66\x66\x2e\x0f\x1f\x84\x00\x00\x00\x00\x00\x0f\x1f\x40\x00"
+		 "\xf3\x0f\x1e\xfa\xeb\x8a"),
+		{{0x0, RETURN_ADDRESS}, {0x7e, SAVED_RBP}, {0x8e, RETURN_ADDRESS}}},
+	/* static */
+	{CODE_OF("\xb8\x80\x3d\x5e\x00\x48\x3d\x80\x3d\x5e\x00\x74\x13\xb8\x00\x00\x00\x00\x48\x85"
+		 "\xc0\x74\x09\xbf\x80\x3d\x5e\x00\xff\xe0\x66\x90\xc3\x66\x66\x2e\x0f\x1f\x84\x00"
+		 "\x00\x00\x00\x00\x0f\x1f\x40\x00\xbe\x80\x3d\x5e\x00\x48\x81\xee\x80\x3d\x5e\x00"
+		 "\x48\x89\xf0\x48\xc1\xee\x3f\x48\xc1\xf8\x03\x48\x01\xc6\x48\xd1\xfe\x74\x11\xb8"
+		 "\x00\x00\x00\x00\x48\x85\xc0\x74\x07\xbf\x80\x3d\x5e\x00\xff\xe0\xc3\x66\x66\x2e"
+		 "\x0f\x1f\x84\x00\x00\x00\x00\x00\x0f\x1f\x40\x00\xf3\x0f\x1e\xfa\x80\x3d\x75\x5a"
+		 "\x1d\x00\x00\x75\x2b\x55\x48\x89\xe5\xe8\x7a\xff\xff\xff\xb8\x80\xb1\x4e\x00\x48"
+		 "\x85\xc0\x74\x0a\xbf\xd4\x9c\x5d\x00\xe8\xb6\xc4\x0d\x00\xc6\x05\x4f\x5a\x1d\x00"
+		 "\x01\x5d\xc3\x0f\x1f\x44\x00\x00\xc3\x0f\x1f\x80\x00\x00\x00\x00\xf3\x0f\x1e\xfa"
+		 "\xb8\xa0\xad\x4e\x00\x48\x85\xc0\x74\x22\x55\xbe\x40\x47\x5e\x00\xbf\xd4\x9c\x5d"
+		 "\x00\x48\x89\xe5\xe8\x9f\xc0\x0d\x00\x5d\xe9\x59\xff\xff\xff\x66\x0f\x1f\x84\x00"
+		 "\x00\x00\x00\x00\xe9\x4b\xff\xff\xff"),
+		{{0x0, RETURN_ADDRESS}, {0x7e, SAVED_RBP}, {0xa2, RETURN_ADDRESS},
+			{0xbf, SAVED_RBP}, {0xd2, RETURN_ADDRESS}}},
+	/* GCC 6 and 7 */
+	{CODE_OF("\x48\x8d\x3d\x09\x07\x20\x00\x55\x48\x8d\x05\x01\x07\x20\x00\x48\x39\xf8\x48\x89"
+		 "\xe5\x74\x19\x48\x8b\x05\x62\x06\x20\x00\x48\x85\xc0\x74\x0d\x5d\xff\xe0\x66\x2e"
+		 "\x0f\x1f\x84\x00\x00\x00\x00\x00\x5d\xc3\x0f\x1f\x40\x00\x66\x2e\x0f\x1f\x84\x00"
+		 "\x00\x00\x00\x00\x48\x8d\x3d\xc9\x06\x20\x00\x48\x8d\x35\xc2\x06\x20\x00\x55\x48"
+		 "\x29\xfe\x48\x89\xe5\x48\xc1\xfe\x03\x48\x89\xf0\x48\xc1\xe8\x3f\x48\x01\xc6\x48"
+		 "\xd1\xfe\x74\x18\x48\x8b\x05\x21\x06\x20\x00\x48\x85\xc0\x74\x0c\x5d\xff\xe0\x66"
+		 "\x0f\x1f\x84\x00\x00\x00\x00\x00\x5d\xc3\x0f\x1f\x40\x00\x66\x2e\x0f\x1f\x84\x00"
+		 "\x00\x00\x00\x00\x80\x3d\x79\x06\x20\x00\x00\x75\x2f\x48\x83\x3d\xf7\x05\x20\x00"
+		 "\x00\x55\x48\x89\xe5\x74\x0c\x48\x8b\x3d\x5a\x06\x20\x00\xe8\x3d\xff\xff\xff\xe8"
+		 "\x48\xff\xff\xff\xc6\x05\x51\x06\x20\x00\x01\x5d\xc3\x0f\x1f\x80\x00\x00\x00\x00"
+		 "\xf3\xc3\x66\x0f\x1f\x44\x00\x00\x55\x48\x89\xe5\x5d\xe9\x66\xff\xff\xff"),
+		{{0x0, RETURN_ADDRESS}, {0x8, SAVED_RBP}, {0x24, RETURN_ADDRESS}, {0x30, SAVED_RBP},
+			{0x31, RETURN_ADDRESS}, {0x4f, SAVED_RBP}, {0x75, RETURN_ADDRESS},
+			{0x80, SAVED_RBP}, {0x81, RETURN_ADDRESS}, {0xa2, SAVED_RBP},
+			{0xc0, RETURN_ADDRESS}, {0xd1, SAVED_RBP}, {0xd5, RETURN_ADDRESS}}},
+	/* GCC 5 */
+	{CODE_OF("\x48\x8d\x3d\xa1\x3d\x20\x00\x48\x8d\x05\xa1\x3d\x20\x00\x55\x48\x29\xf8\x48\x89"
+		 "\xe5\x48\x83\xf8\x0e\x76\x15\x48\x8b\x05\x76\x3c\x20\x00\x48\x85\xc0\x74\x09\x5d"
+		 "\xff\xe0\x66\x0f\x1f\x44\x00\x00\x5d\xc3\x0f\x1f\x40\x00\x66\x2e\x0f\x1f\x84\x00"
+		 "\x00\x00\x00\x00\x48\x8d\x3d\x61\x3d\x20\x00\x48\x8d\x35\x5a\x3d\x20\x00\x55\x48"
+		 "\x29\xfe\x48\x89\xe5\x48\xc1\xfe\x03\x48\x89\xf0\x48\xc1\xe8\x3f\x48\x01\xc6\x48"
+		 "\xd1\xfe\x74\x18\x48\x8b\x05\x41\x3c\x20\x00\x48\x85\xc0\x74\x0c\x5d\xff\xe0\x66"
+		 "\x0f\x1f\x84\x00\x00\x00\x00\x00\x5d\xc3\x0f\x1f\x40\x00\x66\x2e\x0f\x1f\x84\x00"
+		 "\x00\x00\x00\x00\x80\x3d\x11\x3d\x20\x00\x00\x75\x27\x48\x83\x3d\x17\x3c\x20\x00"
+		 "\x00\x55\x48\x89\xe5\x74\x0c\x48\x8b\x3d\xf2\x3c\x20\x00\xe8\x3d\xff\xff\xff\xe8"
+		 "\x48\xff\xff\xff\x5d\xc6\x05\xe8\x3c\x20\x00\x01\xf3\xc3\x0f\x1f\x40\x00\x66\x2e"
+		 "\x0f\x1f\x84\x00\x00\x00\x00\x00\x48\x8d\x3d\xd9\x39\x20\x00\x48\x83\x3f\x00\x75"
+		 "\x0b\xe9\x5e\xff\xff\xff\x66\x0f\x1f\x44\x00\x00\x48\x8b\x05\xb9\x3b\x20\x00\x48"
+		 "\x85\xc0\x74\xe9\x55\x48\x89\xe5\xff\xd0\x5d\xe9\x40\xff\xff\xff"),
+		{{0x0, RETURN_ADDRESS}, {0xf, SAVED_RBP}, {0x28, RETURN_ADDRESS}, {0x30, SAVED_RBP},
+			{0x31, RETURN_ADDRESS}, {0x4f, SAVED_RBP}, {0x75, RETURN_ADDRESS},
+			{0x80, SAVED_RBP}, {0x81, RETURN_ADDRESS}, {0xa2, SAVED_RBP},
+			{0xb9, RETURN_ADDRESS}, {0xf5, SAVED_RBP}, {0xfb, RETURN_ADDRESS}}},
+	/* register_tm_clones, of another GCC 7 */
+	{CODE_OF("\x48\x8d\x3d\xa9\x92\x11\x00\x48\x8d\x35\xa2\x92\x11\x00\x48\x29\xfe\x48\xc1\xfe"
+		 "\x03\x48\x89\xf0\x48\xc1\xe8\x3f\x48\x01\xc6\x48\xd1\xfe\x74\x14\x48\x8b\x05\x35"
+		 "\x8a\x11\x00\x48\x85\xc0\x74\x08\xff\xe0\x66\x0f\x1f\x44\x00\x00\xc3"),
+		{{0x0, RETURN_ADDRESS}}},
+};
+
+static const struct sample init[] = {
+	/* glibc, with and without CET, static, older */
+	{CODE_OF("\x48\x83\xec\x08\x48\x8b\x05\xc5\x2f\x00\x00\x48\x85\xc0\x74\x02\xff\xd0"
+		 "\x48\x83\xc4\x08\xc3"),
+		{{0, RETURN_ADDRESS}, {4, A_WORD}, {22, RETURN_ADDRESS}}},
+	{CODE_OF("\xf3\x0f\x1e\xfa\x48\x83\xec\x08\x48\x8b\x05\xc5\x2f\x00\x00\x48\x85\xc0"
+		 "\x74\x02\xff\xd0\x48\x83\xc4\x08\xc3"),
+		{{0, RETURN_ADDRESS}, {8, A_WORD}, {26, RETURN_ADDRESS}}},
+	{CODE_OF("\x48\x83\xec\x08\x48\xc7\xc0\x00\x00\x00\x00\x48\x85\xc0\x74\x02\xff\xd0"
+		 "\x48\x83\xc4\x08\xc3"),
+		{{0, RETURN_ADDRESS}, {4, A_WORD}, {22, RETURN_ADDRESS}}},
+	{CODE_OF("\x48\x83\xec\x08\x48\x8b\x05\x9d\x4f\x01\x00\x48\x85\xc0\x74\x02\xff\xd0"
+		 "\xe8\x69\x0d\x00\x00\xe8\x64\xe3\x00\x00\x48\x83\xc4\x08\xc3"),
+		{{0, RETURN_ADDRESS}, {4, A_WORD}, {32, RETURN_ADDRESS}}},
+	{CODE_OF("\x48\x83\xec\x08\x48\x83\xc4\x08\xc3"),
+		{{0, RETURN_ADDRESS}, {4, A_WORD}, {8, RETURN_ADDRESS}}},
+	/* musl */
+	{CODE_OF("\x50\x58\xc3"), {{0, RETURN_ADDRESS}, {1, A_WORD}, {2, RETURN_ADDRESS}}},
+};
+
+#define LENGTH(array) (sizeof(array) / sizeof(*(array)))
+
+static uint8_t code[2 * UNWIND_PAGE_SIZE];
+
+static int clear(void **state)
+{
+	memset(code, 0x90, sizeof(code));
+	if (setup(state))
+		return -1;
+	((struct fixture *)*state)->code = code;
+	((struct fixture *)*state)->code_size = sizeof(code);
+	return 0;
+}
+
+/* At an offset from CODE, as far as it lies in the page that was compiled. */
+static void expect_sample(
+	const struct fixture *f, const struct sample *sample, uint64_t offset, uint64_t page)
+{
+	uint16_t rule = 0;
+
+	for (size_t i = 0, change = 0; i < sample->size; i++) {
+		if (change < MOST_CHANGES && i == sample->changes[change].at)
+			rule = sample->changes[change++].rule;
+		if ((offset + i) / UNWIND_PAGE_SIZE == page)
+			assert_int_equal(AT(f, offset + i), rule);
+	}
+}
+
+static void expect_samples_at(
+	struct fixture *f, const struct sample *samples, size_t n, uint64_t offset)
+{
+	for (size_t i = 0; i < n; i++) {
+		memset(code, 0x90, sizeof(code));
+		memcpy(code + offset, samples[i].code, samples[i].size);
+		for (uint64_t page = 0; page < 2; page++) {
+			compile_page(f, false, CODE + page * UNWIND_PAGE_SIZE);
+			expect_sample(f, &samples[i], offset, page);
+		}
+	}
+}
+
+static void test_crtstuff(void **state)
+{
+	expect_samples_at(*state, crtstuff, LENGTH(crtstuff), 0);
+	/* On two pages. */
+	for (uint64_t before = 0; before < 0x140; before += 16)
+		expect_samples_at(*state, crtstuff, LENGTH(crtstuff), UNWIND_PAGE_SIZE - before);
+}
+
+static void test_init(void **state)
+{
+	expect_samples_at(*state, init, LENGTH(init), 0);
+	for (uint64_t before = 0; before < 40; before += 4)
+		expect_samples_at(*state, init, LENGTH(init), UNWIND_PAGE_SIZE - before);
+}
+
+/* One wrong byte, and the function that it is in is not known, nor taken for another. */
+static void test_changed_bytes(void **state)
+{
+	const struct sample *sample = &crtstuff[0];
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sample->size; i++) {
+		memset(code, 0x90, sizeof(code));
+		memcpy(code + 0x100, sample->code, sample->size);
+		code[0x100 + i] ^= 0x24;
+		compile(f);
+		for (size_t j = 0; j < sample->size; j++) {
+			bool pushed = j >= sample->changes[1].at && j < sample->changes[2].at;
+			uint16_t rule = AT(f, 0x100 + j);
+
+			assert_true(rule == KIND(UNWIND_NONE) ||
+				    rule == (pushed ? SAVED_RBP : RETURN_ADDRESS));
+		}
+	}
+}
+
+/* What has CFI is what that says. */
+static void test_covered(void **state)
+{
+	static const uint8_t program[] = {DW_CFA_def_cfa_offset, 32};
+	struct fixture *f = *state;
+
+	memcpy(code + 0x100, crtstuff[0].code, crtstuff[0].size);
+	put_fde(&f->frames, &plain, put_cie(&f->frames, &plain), CODE + 0x130, 0x30, program,
+		sizeof(program));
+	compile(f);
+	assert_int_equal(AT(f, 0x128), RETURN_ADDRESS); /* deregister_tm_clones' ret */
+	assert_int_equal(AT(f, 0x130), SP(32, 0));
+	assert_int_equal(AT(f, 0x15f), SP(32, 0));
+	assert_int_equal(AT(f, 0x17e), SAVED_RBP);
+}
+
+/* ---- the entry point ---------------------------------------------------------------------- */
+
+static void put_function(struct fixture *f, uint64_t start, uint64_t size)
+{
+	f->frames.n = 0;
+	put_fde(&f->frames, &plain, put_cie(&f->frames, &plain), start, size, "", 0);
+}
+
+static void expect_end(const struct fixture *f, uint64_t start, uint64_t end)
+{
+	assert_int_not_equal(AT(f, start - 1), KIND(UNWIND_END));
+	assert_int_equal(AT(f, start), KIND(UNWIND_END));
+	assert_int_equal(AT(f, end - 1), KIND(UNWIND_END));
+	assert_int_not_equal(AT(f, end), KIND(UNWIND_END));
+}
+
+static void test_entry(void **state)
+{
+	struct fixture *f = *state;
+
+	memset(code, 0x31, sizeof(code)); /* no padding */
+	f->entry = CODE + 0x104;
+	compile(f);
+	expect_end(f, 0x104, 0x144);
+	put_function(f, CODE + 0x120, 0x10); /* up to the next function */
+	compile(f);
+	expect_end(f, 0x104, 0x120);
+	assert_int_equal(AT(f, 0x130), KIND(UNWIND_NONE));
+	put_function(f, CODE + 0x80, 0x84); /* just behind one */
+	compile(f);
+	expect_end(f, 0x104, 0x144);
+	put_function(f, CODE + 0x80, 0x85); /* it has CFI: that counts */
+	compile(f);
+	assert_int_equal(AT(f, 0x104), SP(8, 0));
+	assert_int_equal(AT(f, 0x105), KIND(UNWIND_NONE));
+	f->entry = 0; /* a library */
+	f->frames.n = 0;
+	compile(f);
+	assert_int_equal(f->page.first[UNWIND_CELLS], 0);
+	f->entry = UINT64_MAX - 8;
+	compile(f);
+	assert_int_equal(f->page.first[UNWIND_CELLS], 0);
+}
+
+/* Old linkers set the entry point of libraries to where .text begins. */
+static void test_entry_at_stub(void **state)
+{
+	struct fixture *f = *state;
+
+	memset(code, 0x31, sizeof(code));
+	f->entry = CODE + 0x100;
+	memcpy(code + 0x100, crtstuff[0].code, crtstuff[0].size);
+	compile(f);
+	expect_sample(f, &crtstuff[0], 0x100, 0);
+	memset(code, 0x31, sizeof(code));
+	memcpy(code + 0x120, crtstuff[0].code, crtstuff[0].size);
+	compile(f);
+	expect_end(f, 0x100, 0x120);
+	expect_sample(f, &crtstuff[0], 0x120, 0);
+}
+
+static void test_entry_on_two_pages(void **state)
+{
+	struct fixture *f = *state;
+
+	memset(code, 0x31, sizeof(code));
+	f->entry = CODE + UNWIND_PAGE_SIZE - 0x10;
+	compile(f);
+	assert_int_equal(AT(f, 0xffef), KIND(UNWIND_NONE));
+	assert_int_equal(AT(f, 0xfff0), KIND(UNWIND_END));
+	assert_int_equal(AT(f, 0xffff), KIND(UNWIND_END));
+	compile_page(f, false, CODE + UNWIND_PAGE_SIZE);
+	assert_int_equal(AT(f, 0), KIND(UNWIND_END));
+	assert_int_equal(AT(f, 0x2f), KIND(UNWIND_END));
+	assert_int_equal(AT(f, 0x30), KIND(UNWIND_NONE));
+}
+
+#define START(name) cmocka_unit_test_setup_teardown(name, clear, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		START(test_crtstuff),
+		START(test_init),
+		START(test_changed_bytes),
+		START(test_covered),
+		START(test_entry),
+		START(test_entry_at_stub),
+		START(test_entry_on_two_pages),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
