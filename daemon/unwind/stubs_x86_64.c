@@ -4,7 +4,8 @@
  * CFI for them, what a signal handler returns to, and (crt_x86_64.c) the start files.
  *
  * Sources: binutils bfd/elf64-x86-64.c, lld ELF/Arch/X86_64.cpp, mold arch-x86-64.cc (PLTs); musl
- * src/signal/x86_64/restore.s, Go runtime/sys_linux_amd64.s (handlers' return); Linux
+ * src/signal/x86_64/restore.s, Go runtime/sys_linux_amd64.s (handlers' return); glibc
+ * sysdeps/unix/sysv/linux/x86_64/clone.S, clone3.S; Linux
  * arch/x86/include/uapi/asm/sigcontext.h (what a signal frame holds).
  */
 #include "unwind/arch_x86_64.h"
@@ -46,7 +47,11 @@ struct form {
 	}
 
 /* rt_sigreturn is system call 15: mov $15, %rax (or %eax); syscall. The head of mold's PLT pushes
- * twice; its last jump is left out. */
+ * twice; its last jump is left out.
+ *
+ * Last, where clone() and clone3() of glibc are while the kernel makes a thread: syscall; test
+ * %rax, %rax; jl; je; ret. They have no CFI just there because the child comes out on another
+ * stack; its three instructions up to where it has CFI again are given up. */
 static const struct form forms[] = {
 	{{JMP_SLOT, PUSH_N, JMP_HEAD}, 16, 16, 16, PUSHES(1, 11)},
 	{{ENDBR, PUSH_N, JMP_HEAD}, 14, 16, 16, PUSHES(1, 9)},
@@ -62,6 +67,7 @@ static const struct form forms[] = {
 	{{JMP_SLOT, 0xcc, 0xcc}, 8, 8, 8, JUMPS},
 	{{0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05}, 9, 9, 1, RETURNS},
 	{{0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05}, 7, 7, 1, RETURNS},
+	{{0x0f, 0x05, 0x48, 0x85, 0xc0, 0x7c, ANY, 0x74, ANY, 0xc3}, 10, 10, 1, JUMPS},
 };
 
 static bool matches(const struct form *form, const uint8_t *code, size_t size, uint64_t address)
@@ -72,6 +78,7 @@ static bool matches(const struct form *form, const uint8_t *code, size_t size, u
 
 /* The first bytes of all that is recognized: nearly all others are passed by. */
 static const bool begins[256] = {
+	[0x0f] = true,
 	[0x48] = true,
 	[0x50] = true,
 	[0x55] = true,

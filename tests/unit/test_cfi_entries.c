@@ -312,10 +312,12 @@ static void test_stubs(void **state)
 	static const uint8_t mold[] = {
 		0xf3, 0x0f, 0x1e, 0xfa, 0x41, 0xbb, 0, 0, 0, 0, 0xff, 0x25, 1, 2, 3, 4};
 	static const uint8_t musl[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	static const uint8_t clone[] = {0x0f, 0x05, 0x48, 0x85, 0xc0, 0x7c, 0x13, 0x74, 0x01, 0xc3};
 	static uint8_t code[UNWIND_PAGE_SIZE];
 	struct fixture *f = *state;
 
 	memset(code, 0x90, sizeof(code));
+	memcpy(code + 0x185, clone, sizeof(clone));
 	memcpy(code + 0x20, lld, sizeof(lld));
 	memcpy(code + 0x30, lld, sizeof(lld));
 	memcpy(code + 0x40, mold, sizeof(mold));
@@ -334,6 +336,10 @@ static void test_stubs(void **state)
 	assert_int_equal(long_rule(f, 0x70).flags & UNWIND_RULE_SIGNAL, UNWIND_RULE_SIGNAL);
 	assert_int_equal(long_rule(f, 0x79).ra_offset, 168);
 	assert_int_equal(AT(f, 0x7a), KIND(UNWIND_NONE));
+	assert_int_equal(AT(f, 0x184), KIND(UNWIND_NONE));
+	assert_int_equal(AT(f, 0x185), SP(8, 0));
+	assert_int_equal(AT(f, 0x18e), SP(8, 0));
+	assert_int_equal(AT(f, 0x18f), KIND(UNWIND_NONE));
 	assert_int_equal(long_rule(f, 0xffff).cfa_add, 11);
 }
 
