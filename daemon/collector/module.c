@@ -34,6 +34,8 @@ void module_unref(struct module *m)
 		return;
 	if (m->names_free)
 		m->names_free(m->names);
+	if (m->tables_free)
+		m->tables_free(m->tables);
 	if (m->fd >= 0)
 		n_open_files--;
 	close_fd(m->fd);

@@ -57,6 +57,8 @@ struct module {
 	struct module_waiter *waiters;
 	void *names; /* symbol cache of symbols.h, freed through names_free */
 	void (*names_free)(void *names);
+	void *tables; /* of tables.h, freed through tables_free */
+	void (*tables_free)(void *tables);
 };
 
 struct module *module_ref(struct module *m);

@@ -51,6 +51,21 @@ uint32_t process_pid(const struct process *process)
 	return process->identity.pid;
 }
 
+const struct profd_identity *process_identity(const struct process *process)
+{
+	return &process->identity;
+}
+
+bool process_is_dead(const struct process *process)
+{
+	return process->dead;
+}
+
+struct mappings *process_mappings(struct process *process)
+{
+	return process->mappings;
+}
+
 const char *process_exe(const struct process *process)
 {
 	if (process->exe)

@@ -23,8 +23,9 @@
 #define SECOND	   1000000000ULL
 #define BUCKETS	   4096
 #define MAX_IMAGES 65536
-/* How long after its end an image can still be found by a sample that comes late. */
-#define KEEP_DEAD_NS (2 * SECOND)
+/* How long after its end an image can still be found by a sample that comes late, or whose stack
+ * waits to be finished. */
+#define KEEP_DEAD_NS (6 * SECOND)
 /* Reading /proc/PID/maps takes about 0.1 ms: not more than 1 % of a CPU. */
 #define RESCANS_PER_SECOND 100
 #define RESCANS_BURST	   200
@@ -481,6 +482,13 @@ static struct process *adopt(struct processes *p, const struct profd_identity *i
 	return process;
 }
 
+struct process *processes_known(struct processes *p, const struct profd_identity *identity)
+{
+	struct process *process = identity->pid ? exact_image(p, identity) : NULL;
+
+	return process && !process->dead && !is_stale(p, process) ? process : NULL;
+}
+
 struct process *processes_find(struct processes *p, const struct profd_identity *identity)
 {
 	if (!identity->pid)
@@ -563,6 +571,11 @@ static const struct memory_map *find_after_rescan(
 	else if (process->rescan_seconds < MAX_RESCAN_SECONDS)
 		process->rescan_seconds *= 2;
 	return map;
+}
+
+bool process_refresh(struct processes *p, struct process *process, uint64_t address)
+{
+	return find_after_rescan(p, process, address);
 }
 
 void process_resolve(

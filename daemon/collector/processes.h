@@ -15,6 +15,7 @@
 #include "collector/record.h"
 
 struct bpf_host;
+struct mappings;
 struct opener;
 struct processes;
 struct process;
@@ -53,6 +54,9 @@ void processes_preview(struct processes *p, const struct record *record);
  * /proc now, if the process still is what the identity says. NULL if it can not be known. */
 struct process *processes_find(struct processes *p, const struct profd_identity *identity);
 
+/* The same without looking further than the table. */
+struct process *processes_known(struct processes *p, const struct profd_identity *identity);
+
 /* Sweep: forget dead processes whose exit was lost, close modules that nothing refers to.
  * Cheap; call it about once a minute. */
 void processes_sweep(struct processes *p);
@@ -65,6 +69,14 @@ struct module *processes_kernel_module(struct processes *p);
 struct process *process_ref(struct process *process);
 void process_unref(struct process *process); /* NULL is fine */
 uint32_t process_pid(const struct process *process);
+const struct profd_identity *process_identity(const struct process *process);
+/* It exited, or an exec replaced it. */
+bool process_is_dead(const struct process *process);
+/* What is mapped now. Borrowed; who takes a reference has an array that never changes. */
+struct mappings *process_mappings(struct process *process);
+/* Whether an address is mapped, after reading the mappings again, unless that was done a moment ago
+ * or for too many processes. */
+bool process_refresh(struct processes *p, struct process *process, uint64_t address);
 /* Strings stay valid while the image is referenced; "" where unknown. exe is the path of the
  * executable as the target sees it; cgroup its path in the hierarchy; container an id or name
  * found in the cgroup's path. */

@@ -306,12 +306,12 @@ static void samples_after_the_exit_are_found_for_a_while(void **state)
 	fork_record(identity(PID, 5, 3), 1);
 	exec_records(id, "/bin/prog");
 	process_record(RECORD_EXIT, id, 0, "new");
-	pass(1500);
+	pass(5500);
 	struct process *process = find(id);
 	assert_non_null(process);
 	expect_at(process, 0x400000, "/bin/prog", 0x1000);
 	process_ref(process);
-	pass(3000);
+	pass(7000);
 	assert_null(find(id));
 	assert_int_equal(processes_stats(p).images, 0);
 	/* A window's reference keeps its labels. */
@@ -520,7 +520,7 @@ static void sweeping_forgets_the_gone(void **state)
 	assert_int_equal(processes_stats(p).processes, 2);
 	processes_sweep(p);
 	assert_int_equal(processes_stats(p).processes, 1);
-	pass(3000);
+	pass(7000);
 	assert_null(find(id));
 	assert_non_null(find(me));
 }
