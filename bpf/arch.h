@@ -5,9 +5,13 @@
  *
  *     struct arch_regs         the registers as BPF sees them in a perf_event's context
  *     arch_regs_user(r)        were they taken in user mode?
+ *     arch_regs_stepping(r)    is it executed in single steps?
  *     arch_regs_narrow(r)      does the program run with 32-bit pointers?
  *     arch_regs_ip/sp/fp(r)
+ *     arch_registers(to, r)    copies PROFD_REGISTERS registers in the order of DWARF numbers
+ *     ARCH_DWARF_FP, _SP       those of frame and stack pointer
  *     arch_saved_regs(stack)   where on a task's kernel stack its user registers are kept
+ *     ARCH_LONGEST             bytes of an instruction
  *     ARCH_USER_END            user addresses are below it
  *
  * and about code, which is read in pieces of ARCH_CODE bytes:

@@ -12,11 +12,38 @@ struct arch_regs {
 
 /* Selectors: requested privilege level in the low two bits (3 is user); 0x23 is the flat 32-bit
  * code segment (__USER32_CS). Bits above 16 hold other things with FRED. */
-#define arch_regs_user(r)   (((r)->cs & 3) == 3)
-#define arch_regs_narrow(r) (((r)->cs & 0xffff) == 0x23)
-#define arch_regs_ip(r)	    ((r)->ip)
-#define arch_regs_sp(r)	    ((r)->sp)
-#define arch_regs_fp(r)	    ((r)->bp)
+#define arch_regs_user(r)     (((r)->cs & 3) == 3)
+#define arch_regs_narrow(r)   (((r)->cs & 0xffff) == 0x23)
+#define arch_regs_stepping(r) ((r)->flags & 0x100) /* the trap flag */
+#define arch_regs_ip(r)	      ((r)->ip)
+#define arch_regs_sp(r)	      ((r)->sp)
+#define arch_regs_fp(r)	      ((r)->bp)
+
+#define ARCH_DWARF_FP 6
+#define ARCH_DWARF_SP 7
+
+/* By DWARF number (System V ABI, AMD64 supplement, figure 3.36). */
+static __always_inline void arch_registers(__u64 *to, const struct arch_regs *r)
+{
+	to[0] = r->ax;
+	to[1] = r->dx;
+	to[2] = r->cx;
+	to[3] = r->bx;
+	to[4] = r->si;
+	to[5] = r->di;
+	to[6] = r->bp;
+	to[7] = r->sp;
+	to[8] = r->r8;
+	to[9] = r->r9;
+	to[10] = r->r10;
+	to[11] = r->r11;
+	to[12] = r->r12;
+	to[13] = r->r13;
+	to[14] = r->r14;
+	to[15] = r->r15;
+}
+
+#define ARCH_LONGEST 15
 
 /* With 5-level page tables; with 4 levels 47 bits are in use. */
 #define ARCH_USER_END (1ULL << 56)

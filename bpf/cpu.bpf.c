@@ -28,20 +28,37 @@ static __always_inline __u32 kernel_frames(struct clock_context *ctx, __u64 *fra
 
 /* Walks both stacks and returns the size of the sample. */
 static __always_inline __u32 take_stacks(struct clock_context *ctx, struct scratch *scratch,
-	__u32 key, const struct profd_session *session, struct task_struct *task)
+	__u32 key, const struct profd_session *session, struct task_struct *task, __u32 cpu,
+	struct cpu_state *state)
 {
 	struct profd_sample *sample = (void *)scratch->sample;
-	__u32 n_kernel = 0, n_user = 0;
+	struct unwind *u = &scratch->unwind;
+	__u32 n_kernel = 0, miss = 0;
+	__u8 flags = 0;
 
 	if (!arch_regs_user(&ctx->regs) && !(session->flags & PROFD_SESSION_NO_KERNEL))
 		n_kernel = kernel_frames(ctx, scratch->frames);
-	scratch->unwind.first = n_kernel;
-	if (unwind_begin(&scratch->unwind, &ctx->regs, task))
-		n_user = (__u32)unwind_user(key);
+	u->first = n_kernel;
+	if (unwind_begin(u, &ctx->regs, task))
+		unwind_user(key);
+	if (u->walk.missing && (profd_capture || miss_allowed(cpu, state, sample->head.time)))
+		flags = PROFD_SAMPLE_MISSED;
+	if ((flags && u->walk.missing == PROFD_MISSING_TRUST) || (profd_capture && u->n)) {
+		flags |= PROFD_SAMPLE_CAPTURED;
+		u->walk.frame = u->innermost;
+	}
+	if (flags) {
+		miss = (__u32)unwind_miss(key);
+		miss_registers(scratch, &ctx->regs, task);
+	}
 	sample->n_kernel = (__u16)n_kernel;
-	sample->n_user = (__u16)n_user;
-	sample->user_end = scratch->unwind.end;
-	return sizeof(*sample) + ((n_kernel + n_user) & FRAMES_MASK) * sizeof(__u64);
+	sample->n_user = (__u16)u->n;
+	sample->user_end = u->end;
+	sample->way = u->way;
+	sample->flags = flags;
+	sample->mappings = u->mappings;
+	sample->miss_size = miss;
+	return sizeof(*sample) + ((n_kernel + u->n) & FRAMES_MASK) * sizeof(__u64) + miss;
 }
 
 static __always_inline bool emit_sample(__u32 cpu, struct cpu_state *state,
@@ -50,11 +67,11 @@ static __always_inline bool emit_sample(__u32 cpu, struct cpu_state *state,
 	sample->head.size = size;
 	sample->head.kind = PROFD_RECORD_SAMPLE;
 	sample->head.cpu = (__u16)cpu;
-	if (!ring_output(cpu, state, sample, size, false))
+	bool missed = sample->flags & PROFD_SAMPLE_MISSED;
+	if (size > MAX_RECORD || !ring_output(cpu, state, sample, size, missed))
 		return false;
-	__u32 end = sample->user_end;
-	if (end < PROFD_END_COUNT)
-		counters->end[end]++;
+	if (missed)
+		counters->missed++;
 	return true;
 }
 
@@ -93,16 +110,18 @@ int profd_clock(struct clock_context *ctx)
 		return 0;
 	}
 	struct profd_sample *sample = (void *)scratch->sample;
-	sample->head.time = bpf_ktime_get_ns();
+	__u64 begin = bpf_ktime_get_ns();
+	sample->head.time = begin;
 	sample->tid = tid;
 	sample->session = session->id;
 	task_identity(&sample->process, pid, leader);
-	__u32 size = take_stacks(ctx, scratch, scratch_key, session, task);
+	__u32 size = take_stacks(ctx, scratch, scratch_key, session, task, cpu, state);
 	if (emit_sample(cpu, state, sample, counters, size))
 		counters->emitted++;
 	else
 		counters->lost_ring++;
 	scratch_release(state, scratch_key);
+	counters->spent += bpf_ktime_get_ns() - begin;
 	return 0;
 }
 

@@ -85,10 +85,19 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
-struct mm_struct;
+struct mm_struct {
+	unsigned long start_code;  /* 0 while an exec builds it */
+	unsigned long start_stack; /* where the main thread's began; arguments are above */
+};
+
+struct uprobe_task {
+	unsigned long xol_vaddr; /* where the thread executes a probed instruction out of line */
+	unsigned long vaddr;	 /* of that instruction */
+};
 
 struct task_struct {
 	void *stack;
+	struct uprobe_task *utask;
 	unsigned int flags;
 	int pid, tgid;
 	struct task_struct *real_parent;
@@ -126,6 +135,7 @@ enum cgroup_subsys_id { memory_cgrp_id };
 enum {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PROG_ARRAY = 3,
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 };
 

@@ -17,6 +17,8 @@
 #include <bpf/bpf_tracing.h>
 
 #include "profd/abi.h"
+#include "profd/tables.h"
+#include "unwind_state.h"
 
 /* Where CPUs are counted, the collector sets max_entries to the number of possible CPUs. */
 
@@ -44,11 +46,63 @@ struct {
 	__type(value, __u32);
 } profd_targets __weak SEC(".maps");
 
+/* ---- unwind tables (profd/tables.h) ------------------------------------------------------ */
+
+/* Chunks of blocks. Inner maps have one element; the collector adds them by need. */
+struct profd_chunk_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32)); /* no types: an inner map has no BTF */
+	__uint(value_size, TABLES_CHUNK_BYTES);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, TABLES_MAX_CHUNKS);
+	__type(key, __u32);
+	__array(values, struct profd_chunk_map);
+} profd_tables __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TABLES_DIRECTORY);
+	__type(key, __u32);
+	__type(value, struct tables_entry);
+} profd_directory __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TABLES_MAPS);
+	__type(key, __u32);
+	__type(value, struct tables_map);
+} profd_maps __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TABLES_SPACES);
+	__type(key, __u32);
+	__type(value, struct tables_space);
+} profd_spaces __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MEMO_THREADS);
+	__type(key, __u32);
+	__type(value, struct memo);
+} profd_memos __weak SEC(".maps");
+
+/* ---- the programs' own ------------------------------------------------------------------- */
+
 #define CACHE_LINE 64
 
 /* All that a CPU keeps between runs, in one cache line. */
 struct cpu_state {
 	__u64 last_wakeup;  /* when the collector was last woken from here */
+	__u64 missed;	    /* when the next miss may carry its stack, at the earliest */
 	__u32 wake_pending; /* an exec waits to be told */
 	__u32 busy[PROFD_SCRATCHES];
 } __attribute__((aligned(CACHE_LINE)));
@@ -70,9 +124,14 @@ __u64 profd_targets_full __weak;
 __u32 profd_self __weak;
 __u32 profd_pidns_level __weak;
 
+/* enum profd_unwind_mode; may change at any time. */
+__u32 profd_unwind_mode __weak;
+
 /* Set before loading. */
-const volatile __u32 profd_pidns_inum __weak = 0;   /* 0: the initial namespace */
-const volatile __u32 profd_ring_quarter __weak = 0; /* bytes */
+const volatile bool profd_capture __weak = false;    /* every sample carries its stack */
+const volatile __u64 profd_miss_interval __weak = 0; /* ns between misses of a CPU, on average */
+const volatile __u32 profd_pidns_inum __weak = 0;    /* 0: the initial namespace */
+const volatile __u32 profd_ring_quarter __weak = 0;  /* bytes */
 const volatile bool profd_have_task_pt_regs __weak = false;
 
 #endif

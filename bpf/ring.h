@@ -5,6 +5,14 @@
 
 #include "maps.h"
 
+/* Bytes that wait in the ring of a CPU. */
+static __always_inline __u64 ring_fill(__u32 cpu)
+{
+	void *ring = bpf_map_lookup_elem(&profd_rings, &cpu);
+
+	return ring ? bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) : 0;
+}
+
 #define WAKE_INTERVAL_NS (20 * 1000 * 1000ULL)
 
 /* The collector is woken when a quarter of the ring is full (else it comes once a second), or for

@@ -6,12 +6,14 @@
  * counter on top of a timer interrupt), so each claims an entry of its own; an empty pool is a
  * counted loss. Interrupts nest, so whoever comes in between has released its entry again
  * before the claim below goes on: a plain flag is exact for them. Programs that can be
- * preempted by their like must not draw from this pool.
+ * preempted by their like have another pool, in the same map: see unwind_probe.h.
  */
 #ifndef PROFD_BPF_SCRATCH_H
 #define PROFD_BPF_SCRATCH_H
 
+#include "arch.h"
 #include "maps.h"
+#include "unwind_state.h"
 
 /* Room for kernel and user frames, rounded up to a power of two so that one mask proves every
  * index. */
@@ -21,25 +23,41 @@ _Static_assert(PROFD_MAX_KERNEL_FRAMES + PROFD_MAX_USER_FRAMES <= MAX_FRAMES, "f
 
 /* See unwind.h. */
 struct unwind {
-	__u64 ip, sp, fp;
-	__u32 first; /* frames that are there already */
-	bool narrow; /* 32-bit pointers */
-	__u8 end;    /* enum profd_unwind_end */
+	struct walk walk;
+	struct memo_walk memo;
+	struct table_frame innermost; /* where the walk began */
+	__u32 first;		      /* frames that are there already */
+	__u32 n;		      /* and those that were found */
+	__u32 tid;
+	__u32 mappings;	  /* version of the array that is walked with */
+	bool narrow;	  /* 32-bit pointers */
+	bool preemptible; /* by programs like this one: see unwind_probe.h */
+	__u8 end;	  /* enum profd_unwind_end */
+	__u8 way;	  /* enum profd_unwind_way */
+	__u32 users;	  /* preemptible programs that have this entry, or want it */
 };
 
+/* What one sample touches lies together: few pages, few misses of the TLB. */
 struct scratch {
 	struct unwind unwind;
+	/* Frames that were walked by rows, mostly few, and their numbers (unwind_memo.h). */
+	__u8 slow_numbers[PROFD_MAX_USER_FRAMES];
+	struct memo_entry slow[PROFD_MAX_USER_FRAMES];
 	/* sample.frames[] is frames[]: a flexible array may not stand in the middle. */
 	__u8 sample[sizeof(struct profd_sample)];
 	__u64 frames[MAX_FRAMES];
-};
+	/* A miss lies behind the frames that there are: all this is its room. */
+	__u8 miss[sizeof(struct profd_miss) + PROFD_MISS_STACK];
+} __attribute__((aligned(4096)));
+#define MAX_RECORD (sizeof(struct scratch) - __builtin_offsetof(struct scratch, sample))
 _Static_assert(__builtin_offsetof(struct scratch, frames) ==
 		       __builtin_offsetof(struct scratch, sample) + sizeof(struct profd_sample),
 	"frames must follow the sample");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* possible CPUs * PROFD_SCRATCHES */
+	__uint(map_flags, BPF_F_MMAPABLE); /* which begin at a page */
+	__uint(max_entries, 1);		   /* possible CPUs * PROFD_SCRATCHES */
 	__type(key, __u32);
 	__type(value, struct scratch);
 } profd_scratch __weak SEC(".maps");

@@ -20,9 +20,9 @@
 #define FP_GO_ON (-1)
 
 /* One step outwards: FP_GO_ON, then u->ip is the return address, or why there is none. */
-static __always_inline int fp_step(struct unwind *u)
+static __always_inline int fp_step(struct table_frame *u, bool narrow)
 {
-	__u64 size = u->narrow ? 4 : 8;
+	__u64 size = narrow ? 4 : 8;
 	__u64 pair[2] = {};
 
 	/* sp is the lower bound: below it nothing is alive. */
@@ -30,7 +30,7 @@ static __always_inline int fp_step(struct unwind *u)
 		return PROFD_END_FRAME_POINTER;
 	if (bpf_probe_read_user(pair, 2 * size, (void *)u->fp))
 		return PROFD_END_UNREADABLE;
-	if (u->narrow) {
+	if (narrow) {
 		pair[1] = pair[0] >> 32;
 		pair[0] = (__u32)pair[0];
 	}
@@ -66,7 +66,7 @@ static __always_inline __u64 fp_target(const __u8 code[ARCH_CODE], __u64 address
  * before it leads to that function, or if the next instruction is one of those without a frame.
  * It can also be what an earlier call left in a variable not yet written; but then the frame
  * pointer has a return address whose call leads at least as close to where we are. */
-static __always_inline bool fp_is_frameless(const struct unwind *u, __u64 address)
+static __always_inline bool fp_is_frameless(const struct table_frame *u, __u64 address)
 {
 	__u8 code[ARCH_CODE] = {};
 	__u64 framed = 0;
@@ -87,12 +87,12 @@ static __always_inline bool fp_is_frameless(const struct unwind *u, __u64 addres
 /* Where a function has no frame, or not yet, or no more, the frame pointer is its caller's, and
  * following it would leave the caller out. Ticks often hit just there, since an interrupt that
  * is due comes in after a call or a return. True: u is in the caller now. */
-static __always_inline bool fp_leave_frameless(struct unwind *u)
+static __always_inline bool fp_leave_frameless(struct table_frame *u)
 {
 	__u8 code[ARCH_CODE] = {};
 	__u64 top[2] = {};
 
-	if (u->narrow || bpf_probe_read_user(top, sizeof(top), (void *)u->sp))
+	if (bpf_probe_read_user(top, sizeof(top), (void *)u->sp))
 		return false;
 	if (u->fp && top[0] == u->fp) {
 		/* It was saved just now, and still is the caller's. */
@@ -109,41 +109,37 @@ static __always_inline bool fp_leave_frameless(struct unwind *u)
 	return true;
 }
 
-static __always_inline __u32 fp_walk(struct unwind *u, __u64 *frames)
+/* Walks the stack of `unwind`, behind unwind.first frames that are there; returns how many frames
+ * it found and leaves why it ended. */
+static __always_inline __u32 fp_walk(struct unwind *unwind, __u64 *frames)
 {
-	__u32 first = u->first, n = 1;
+	struct table_frame *u = &unwind->walk.frame;
+	__u32 first = unwind->first, n = 1;
 
 	frames[first & FRAMES_MASK] = u->ip;
-	if (fp_leave_frameless(u)) {
+	if (!unwind->narrow && fp_leave_frameless(u)) {
 		frames[(first + 1) & FRAMES_MASK] = u->ip;
 		n = 2;
 	}
 	/* A leaf's register of zero says nothing about its callers. */
-	u->end = PROFD_END_FRAME_POINTER;
+	unwind->end = PROFD_END_FRAME_POINTER;
 	if (!u->fp)
 		return n;
-	u->end = PROFD_END_LIMIT;
+	unwind->end = PROFD_END_LIMIT;
 #pragma clang loop unroll(disable)
 	for (; n < PROFD_MAX_USER_FRAMES; n++) {
-		int end = fp_step(u);
+		int end = fp_step(u, unwind->narrow);
 		if (end != FP_GO_ON) {
-			u->end = (__u8)end;
+			unwind->end = (__u8)end;
 			return n;
 		}
 		frames[(first + n) & FRAMES_MASK] = u->ip;
 		if (!u->fp) { /* the ABI marks the outermost frame with zero */
-			u->end = PROFD_END_COMPLETE;
+			unwind->end = PROFD_END_COMPLETE;
 			return n + 1;
 		}
 	}
 	return PROFD_MAX_USER_FRAMES;
-}
-
-__weak __noinline int unwind_user(__u32 key)
-{
-	struct scratch *scratch = bpf_map_lookup_elem(&profd_scratch, &key);
-
-	return scratch ? (int)fp_walk(&scratch->unwind, scratch->frames) : 0;
 }
 
 #endif

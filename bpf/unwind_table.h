@@ -5,8 +5,8 @@
  * The same code runs in BPF and, behind a thin shim, in ordinary programs: to finish stacks in
  * user space, and below sanitizers. Who includes it first defines
  *
- *     TABLE_WORD(i)               word i of the memory that holds the blocks, safe for any i
- *     TABLE_READ(to, n, address)  reads n bytes of the unwound process; not 0: cannot
+ *     TABLE_WORD(words, i)        words[i] of the memory that holds the block, safe for any i
+ *     TABLE_READ(f, to, n, address)  reads n bytes of the unwound process; not 0: cannot
  *     TABLE_REGISTER(f, number)   a register of the innermost frame by its DWARF number
  *     TABLE_SP, TABLE_FP          the numbers of stack and frame pointer
  *     TABLE_USER_END              user addresses are below it
@@ -18,7 +18,7 @@
 #ifndef PROFD_BPF_UNWIND_TABLE_H
 #define PROFD_BPF_UNWIND_TABLE_H
 
-#include "profd/unwind_abi.h"
+#include "unwind_state.h"
 
 enum table_result {
 	TABLE_CALLER = 0,  /* the frame is the caller's now */
@@ -26,15 +26,9 @@ enum table_result {
 	TABLE_NONE,	   /* no CFI here */
 	TABLE_UNKNOWN,	   /* CFI that rows cannot say */
 	TABLE_NO_REGISTER, /* the rule needs a register whose value is not known */
+	TABLE_REGISTERS,   /* it needs one of the innermost frame, and TABLE_REGISTER has none */
 	TABLE_UNREADABLE,  /* a stack page that is not in memory */
 	TABLE_IMPLAUSIBLE, /* the stack does not fall, or no code can be where it returns to */
-};
-
-struct table_frame {
-	__u64 ip, sp, fp;
-	__u8 innermost; /* TABLE_REGISTER works */
-	__u8 exact;	/* ip is where the frame was interrupted, not a return address */
-	__u8 fp_lost;
 };
 
 /* No code lies in the first page (vm.mmap_min_addr). */
@@ -42,27 +36,59 @@ struct table_frame {
 
 #define TABLE_ROWS (sizeof(struct unwind_page) / UNWIND_WORD)
 
+/* What holds at an address, copied out of a block: its memory may be used anew meanwhile, so the
+ * caller asks whether the block was still there before he follows it. */
+struct table_rule {
+	__u32 row;	       /* the 16 bits */
+	__u32 head, more, cfa; /* of a long rule */
+};
+
 /* Entry i of a block's index: two lie in a word, the first in the low half. */
-static __always_inline __u32 table_first(__u32 block, __u32 i)
+static __always_inline __u32 table_first(const __u32 *words, __u32 block, __u32 i)
 {
-	return TABLE_WORD(block + i / 2) >> (i & 1) * 16 & 0xffff;
+	return TABLE_WORD(words, block + i / 2) >> (i & 1) * 16 & 0xffff;
 }
 
 /* The 16-bit rule for an address, which counts from the page. block: its first word. */
-static __always_inline __u32 table_find(__u32 block, __u32 address)
+static __always_inline __u32 table_find(const __u32 *words, __u32 block, __u32 address)
 {
 	__u32 cell = address >> UNWIND_CELL_SHIFT & (UNWIND_CELLS - 1);
-	__u32 low = table_first(block, cell), high = table_first(block, cell + 1);
+	__u32 low = table_first(words, block, cell), high = table_first(words, block, cell + 1);
 
 	for (int i = 0; i < UNWIND_CELL_STEPS && low < high; i++) {
 		__u32 middle = low + (high - low + 1) / 2;
 
-		if ((TABLE_WORD(block + TABLE_ROWS + middle) & 0xffff) <= address)
+		if ((TABLE_WORD(words, block + TABLE_ROWS + middle) & 0xffff) <= address)
 			low = middle;
 		else
 			high = middle - 1;
 	}
-	return TABLE_WORD(block + TABLE_ROWS + low) >> 16;
+	return TABLE_WORD(words, block + TABLE_ROWS + low) >> 16;
+}
+
+static __always_inline __u32 table_row_is_short(__u32 row)
+{
+	return !(row & UNWIND_ESCAPE) || (row & (UNWIND_ESCAPE - 1)) < UNWIND_KINDS;
+}
+
+/* Copies the long rule that rule->row leads to. */
+static __always_inline void table_long_rule(
+	struct table_rule *rule, const __u32 *words, __u32 block)
+{
+	__u32 number = rule->row & (UNWIND_ESCAPE - 1);
+
+	rule->head = TABLE_WORD(words, block + number);
+	rule->more = TABLE_WORD(words, block + number + 1);
+	rule->cfa = TABLE_WORD(words, block + number + 2);
+}
+
+/* block: the first word of the page that the address lies in; address: from the page. */
+static __always_inline void table_rule(
+	struct table_rule *rule, const __u32 *words, __u32 block, __u32 address)
+{
+	rule->row = table_find(words, block, address);
+	if (!table_row_is_short(rule->row))
+		table_long_rule(rule, words, block);
 }
 
 /* Makes the frame its caller's; flags are a long rule's. An address of zero is where hand-made
@@ -98,10 +124,10 @@ static __always_inline int table_short(struct table_frame *f, __u32 rule)
 	if (rule & UNWIND_BASE_FP && f->fp_lost)
 		return TABLE_NO_REGISTER;
 	if (slot == 1) {
-		if (TABLE_READ(pair, sizeof(pair), cfa - sizeof(pair)))
+		if (TABLE_READ(f, pair, sizeof(pair), cfa - sizeof(pair)))
 			return TABLE_UNREADABLE;
-	} else if (TABLE_READ(&pair[1], 8, cfa - 8) ||
-		   (slot && TABLE_READ(&pair[0], 8, cfa - 8 * (slot + 1)))) {
+	} else if (TABLE_READ(f, &pair[1], 8, cfa - 8) ||
+		   (slot && TABLE_READ(f, &pair[0], 8, cfa - 8 * (slot + 1)))) {
 		return TABLE_UNREADABLE;
 	}
 	return table_leave(f, cfa, pair[1], pair[0], slot ? UNWIND_RULE_FP_SAVED : 0);
@@ -114,10 +140,12 @@ static __always_inline int table_base(const struct table_frame *f, __u32 number,
 		*value = f->sp;
 	else if (number == TABLE_FP && !f->fp_lost)
 		*value = f->fp;
-	else if (number != TABLE_FP && f->innermost)
-		*value = TABLE_REGISTER(f, number);
-	else
+	else if (number == TABLE_FP || !f->innermost)
 		return TABLE_NO_REGISTER;
+	else if (!f->registers)
+		return TABLE_REGISTERS;
+	else
+		*value = TABLE_REGISTER(f, number);
 	return TABLE_CALLER;
 }
 
@@ -127,24 +155,25 @@ static __always_inline __u64 table_signed(__u32 half)
 	return (__u64)(__s64)(__s16)half;
 }
 
-static __always_inline int table_long(struct table_frame *f, __u32 rule)
+static __always_inline int table_long(struct table_frame *f, const struct table_rule *rule)
 {
-	__u32 head = TABLE_WORD(rule), flags = head >> 8 & 0xff, more = TABLE_WORD(rule + 1);
-	__u64 ra_offset = table_signed(head >> 16), fp_offset = table_signed(more);
-	__u64 add = table_signed(more >> 16);
-	__u64 base, cfa, ip, fp = f->fp;
+	__u32 head = rule->head, flags = head >> 8 & 0xff;
+	__u64 ra_offset = table_signed(head >> 16), fp_offset = table_signed(rule->more);
+	__u64 add = table_signed(rule->more >> 16);
+	__u64 base = 0, cfa, ip, fp = f->fp;
+	int r = table_base(f, head & 0xff, &base);
 
-	if (table_base(f, head & 0xff, &base))
-		return TABLE_NO_REGISTER;
-	cfa = base + (__u64)(__s64)(__s32)TABLE_WORD(rule + 2);
+	if (r)
+		return r;
+	cfa = base + (__u64)(__s64)(__s32)rule->cfa;
 	if (flags & UNWIND_RULE_PLT)
 		cfa += (f->ip & 15) >= add ? 8 : 0;
 	if (flags & UNWIND_RULE_DEREF) {
-		if (TABLE_READ(&cfa, 8, cfa))
+		if (TABLE_READ(f, &cfa, 8, cfa))
 			return TABLE_UNREADABLE;
 		cfa += add;
 	}
-	if (TABLE_READ(&ip, 8, (flags & UNWIND_RULE_RA_BASE ? base : cfa) + ra_offset))
+	if (TABLE_READ(f, &ip, 8, (flags & UNWIND_RULE_RA_BASE ? base : cfa) + ra_offset))
 		return TABLE_UNREADABLE;
 	if (flags & UNWIND_RULE_FP_SAVED) {
 		__u64 from = flags & UNWIND_RULE_FP_BASE ? base : cfa;
@@ -154,26 +183,25 @@ static __always_inline int table_long(struct table_frame *f, __u32 rule)
 				return TABLE_NO_REGISTER;
 			from = f->fp;
 		}
-		if (TABLE_READ(&fp, 8, from + fp_offset))
+		if (TABLE_READ(f, &fp, 8, from + fp_offset))
 			return TABLE_UNREADABLE;
 	}
 	return table_leave(f, cfa, ip, fp, flags);
 }
 
-/* Goes from a frame to its caller. block: the page that its ip is looked up in (one byte earlier
- * unless it is exact); address: that ip, from the page. An enum table_result; the frame is changed
- * only by TABLE_CALLER. */
-static __always_inline int table_step(struct table_frame *f, __u32 block, __u32 address)
+/* Goes from a frame to its caller by the rule that holds at its ip (one byte earlier unless that is
+ * exact). An enum table_result; the frame is changed only by TABLE_CALLER. */
+static __always_inline int table_step(struct table_frame *f, const struct table_rule *rule)
 {
-	__u32 rule = table_find(block, address), number = rule & (UNWIND_ESCAPE - 1);
+	__u32 number = rule->row & (UNWIND_ESCAPE - 1);
 
-	if (!(rule & UNWIND_ESCAPE))
-		return table_short(f, rule);
+	if (!(rule->row & UNWIND_ESCAPE))
+		return table_short(f, rule->row);
 	if (number < UNWIND_KINDS)
 		return number == UNWIND_NONE  ? TABLE_NONE
 		       : number == UNWIND_END ? TABLE_END
 					      : TABLE_UNKNOWN;
-	return table_long(f, block + number);
+	return table_long(f, rule);
 }
 
 #endif

@@ -48,6 +48,8 @@ static const struct {
 	{"private", "bytes"},
 	{"bpf_maps", "bytes"},
 	{"memory_limit", "bytes"},
+	{"budget", "bytes"},
+	{"used", "bytes"},
 	{"frequency", "Hz"},
 	{NULL, NULL},
 };
@@ -65,10 +67,10 @@ static void print_number(const char *key, double value)
 			unit = UNITS[i].unit;
 	if (!strcmp(unit, "bytes")) {
 		format_value(text, sizeof(text), (int64_t)value, "bytes", "auto");
-		printf("%s\n", text);
+		fputs(text, stdout);
 	} else {
-		printf("%.*f%s%s\n", value == (double)(int64_t)value ? 0 : 1, value,
-			*unit ? " " : "", unit);
+		printf("%.*f%s%s", value == (double)(int64_t)value ? 0 : 1, value, *unit ? " " : "",
+			unit);
 	}
 }
 
@@ -84,9 +86,10 @@ static void print_key(const char *key, int depth)
 
 static void print_value(const cJSON *item)
 {
-	if (cJSON_IsNumber(item))
+	if (cJSON_IsNumber(item)) {
 		print_number(item->string ? item->string : "", item->valuedouble);
-	else if (cJSON_IsBool(item))
+		putchar('\n');
+	} else if (cJSON_IsBool(item))
 		puts(cJSON_IsTrue(item) ? "yes" : "no");
 	else if (cJSON_IsString(item))
 		puts(*item->valuestring ? item->valuestring : "-");
@@ -102,7 +105,8 @@ static void print_counts(const cJSON *object)
 
 	cJSON_ArrayForEach (item, object) {
 		if (cJSON_IsNumber(item) && item->valuedouble > 0) {
-			printf("%s%s %.0f", separator, item->string, item->valuedouble);
+			printf("%s%s ", separator, item->string);
+			print_number(item->string, item->valuedouble);
 			separator = ", ";
 		}
 	}
@@ -127,6 +131,11 @@ static void print_members(const cJSON *object, int depth)
 	const cJSON *item;
 
 	cJSON_ArrayForEach (item, object) {
+		if (cJSON_IsObject(item->child)) {
+			printf("%*s%s\n", 2 * depth, "", item->string);
+			print_members(item, depth + 1);
+			continue;
+		}
 		print_key(item->string, depth);
 		if (cJSON_IsObject(item))
 			print_counts(item);

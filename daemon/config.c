@@ -36,6 +36,8 @@ struct key {
 
 static const char *const clocks[] = {"auto", "cpu-clock", "cycles", NULL};
 
+static const char *const unwinds[] = {"auto", "table", "frame-pointer", NULL};
+
 #define PATH_LONGEST   1024
 #define SOCKET_LONGEST (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 #define FIELD(name)    .offset = offsetof(struct config, name)
@@ -51,6 +53,9 @@ static const struct key keys[] = {
 		KIND_UNSIGNED, FIELD(window), 10, 3600},
 	{{"profile", "clock", "CLOCK", "auto", "what ticks: auto, cpu-clock or cycles", false},
 		KIND_CHOICE, FIELD(clock), .choices = clocks},
+	{{"profile", "unwind", "WAY", "auto",
+		 "how user stacks are walked: auto, table or frame-pointer", false},
+		KIND_CHOICE, FIELD(unwind), .choices = unwinds},
 	{{"profile", "exclude_self", "BOOL", "no", "leave out profd's own samples", false},
 		KIND_BOOL, FIELD(exclude_self)},
 	{{"paths", "store", "DIR", "/var/lib/profd", "folder of the profiles", true}, KIND_PATH,
@@ -65,6 +70,9 @@ static const struct key keys[] = {
 	{{"retention", "max_size", "SIZE", "1G", "delete oldest files beyond this sum; 0: never",
 		 false},
 		KIND_SIZE, FIELD(max_size), 0, UINT64_MAX},
+	{{"limits", "tables", "SIZE", "32M", "memory of unwind tables in the kernel, 1M to 1G",
+		 false},
+		KIND_SIZE, FIELD(tables), MIB, 1024 * MIB},
 	{{"limits", "symbolizer", "SIZE", "64M", "memory of the symbolizer, 16M to 16G", false},
 		KIND_SIZE, FIELD(symbolizer), 16 * MIB, 16384 * MIB},
 	{{"symbols", "debug_dirs", "DIRS", "", "more folders with debug files, colons between",
@@ -339,6 +347,7 @@ void config_free(struct config *c)
 	free(c->socket);
 	free(c->cache);
 	free(c->debug_dirs);
+	free(c->capture);
 	*c = (struct config){0};
 }
 

@@ -14,12 +14,15 @@
 
 enum config_clock { CONFIG_CLOCK_AUTO, CONFIG_CLOCK_CPU, CONFIG_CLOCK_CYCLES };
 
+enum config_unwind { CONFIG_UNWIND_AUTO, CONFIG_UNWIND_TABLE, CONFIG_UNWIND_FRAME_POINTER };
+
 struct config {
 	/* [profile] */
 	bool cpu;	    /* types= contains cpu; types= (empty) profiles nothing continuously */
 	unsigned frequency; /* Hz, 1..1000 */
 	unsigned window;    /* s, 10..3600 */
 	enum config_clock clock;
+	enum config_unwind unwind;
 	bool exclude_self;
 	/* [paths] */
 	char *store, *socket, *cache;
@@ -27,9 +30,12 @@ struct config {
 	uint64_t max_age;  /* s */
 	uint64_t max_size; /* bytes */
 	/* [limits] */
+	uint64_t tables;     /* bytes of unwind tables in the kernel */
 	uint64_t symbolizer; /* bytes of private memory */
 	/* [symbols] */
 	char *debug_dirs; /* colon-separated */
+	/* No key, a flag only. */
+	char *capture; /* file, or NULL */
 };
 
 #define CONFIG_PATH "/etc/profd/profd.conf"

@@ -12,7 +12,15 @@
 
 #define FLAG_BYTES 32
 
-enum { FLAG_CONFIG = 256, FLAG_FOREGROUND, FLAG_CHECK, FLAG_HELP, FLAG_VERSION, FLAG_KEY };
+enum {
+	FLAG_CONFIG = 256,
+	FLAG_FOREGROUND,
+	FLAG_CAPTURE,
+	FLAG_CHECK,
+	FLAG_HELP,
+	FLAG_VERSION,
+	FLAG_KEY
+};
 
 /* "max_age" becomes "max-age". */
 static void flag_name(const char *key, char name[FLAG_BYTES])
@@ -35,6 +43,7 @@ static void make_table(struct flag_table *t)
 	static const struct option own[] = {
 		{"config", required_argument, NULL, FLAG_CONFIG},
 		{"foreground", no_argument, NULL, FLAG_FOREGROUND},
+		{"capture", required_argument, NULL, FLAG_CAPTURE},
 		{"check-config", no_argument, NULL, FLAG_CHECK},
 		{"help", no_argument, NULL, FLAG_HELP},
 		{"version", no_argument, NULL, FLAG_VERSION},
@@ -147,6 +156,9 @@ static int parse_flags(struct options *o, int argc, char **argv, struct config *
 			break;
 		case FLAG_FOREGROUND:
 			o->foreground = true;
+			break;
+		case FLAG_CAPTURE:
+			o->capture_path = optarg;
 			break;
 		case FLAG_CHECK:
 			o->check_config = true;
@@ -282,6 +294,11 @@ int options_config(const struct options *o, struct config *c, FILE *errors)
 			mistakes++;
 		}
 	}
+	c->capture = o->capture_path ? strdup(o->capture_path) : NULL;
+	if (o->capture_path && !c->capture) {
+		fprintf(errors, "%s\n", strerror(ENOMEM));
+		return -ENOMEM;
+	}
 	bool private = has_flag(o, "store") || environment("PROFD_STORE");
 	if (private && !has_flag(o, "cache") && private_cache(c)) {
 		fprintf(errors, "%s\n", strerror(ENOMEM));
@@ -303,6 +320,7 @@ void options_help(FILE *out)
 	      "  --config FILE        settings (" CONFIG_PATH ", unless --store is given)\n"
 	      "  --check-config       report the mistakes in the settings and exit\n"
 	      "  --foreground         plain log lines on standard error, also in a service\n"
+	      "  --capture FILE       also write every sample's registers and stack (much data)\n"
 	      "  --help, --version\n",
 		out);
 	for (size_t i = 0; config_key(i); i++) {

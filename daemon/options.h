@@ -15,7 +15,8 @@
 
 struct options {
 	bool help, version, check_config, foreground;
-	const char *config_path; /* --config, or NULL */
+	const char *config_path;  /* --config, or NULL */
+	const char *capture_path; /* --capture, or NULL */
 	/* Flags that are keys of the configuration, in order. Borrowed from argv. */
 	struct {
 		const char *key, *value;

@@ -12,6 +12,7 @@
 #include "profd/abi.h"
 
 struct bpf_host;
+struct table_memory;
 
 /* What this kernel can and cannot do, found by trying (DESIGN 9). */
 struct bpf_features {
@@ -22,9 +23,11 @@ struct bpf_features {
 };
 
 /* Loads and attaches everything but the clocks, with a ring of `ring_bytes` (rounded up to a
- * power of two) for each CPU. On failure returns -errno and writes one line
- * that says what failed, why and what to do next into `why` (always NUL-terminated). */
-int bpf_host_open(struct bpf_host **out, size_t ring_bytes, char *why, size_t why_size);
+ * power of two) for each CPU. capture: every sample is to carry its stack. On failure returns
+ * -errno and writes one line that says what failed, why and what to do next into `why` (always
+ * NUL-terminated). */
+int bpf_host_open(
+	struct bpf_host **out, size_t ring_bytes, bool capture, char *why, size_t why_size);
 void bpf_host_close(struct bpf_host *b);
 
 const struct bpf_features *bpf_host_features(const struct bpf_host *b);
@@ -35,6 +38,9 @@ int bpf_host_clock_program(const struct bpf_host *b);
 struct profd_session *bpf_host_sessions(struct bpf_host *b);
 /* Sum of a slot's counters over all CPUs. No system call. */
 void bpf_host_counters(const struct bpf_host *b, unsigned slot, struct profd_counters *sum);
+/* The memory of unwind tables and mappings; the host's. */
+struct table_memory *bpf_host_tables(struct bpf_host *b);
+void bpf_host_set_unwind(struct bpf_host *b, enum profd_unwind_mode mode);
 /* Process records that no ring took, since start: the process table has to be read again. */
 uint64_t bpf_host_process_lost(const struct bpf_host *b);
 /* Forks of targets that were not followed because the map `targets` was full, since start. */

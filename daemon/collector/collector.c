@@ -13,9 +13,11 @@
 #include <utlist.h>
 
 #include "collector/collector_impl.h"
+#include "collector/samples.h"
 #include "util/log.h"
 
 #define RING_BYTES     (1u << 20)
+#define CAPTURE_BYTES  (16u << 20) /* of a ring, where every sample carries its stack */
 #define SIDEBAND_PAGES 64
 #define TICK_USEC      1000000ULL
 /* Longer than PROFD_SETTLE_NS, so that the horizon has passed what was waited for. */
@@ -46,82 +48,13 @@ struct timespec realtime_at(uint64_t monotonic)
 
 /* ---- records -------------------------------------------------------------------------------- */
 
-/* Frames hold references: a later one can make the table read the process's maps again, and what
- * the earlier ones lead to may be mapped no more. */
-static size_t resolve_frames(struct collector *c, struct process *process,
-	const struct profd_sample *s, struct frame *frames)
-{
-	struct module *kernel = processes_kernel_module(c->processes);
-	size_t n = 0;
-
-	/* All but the first of each part are return addresses: the call is before them. */
-	for (size_t i = 0; i < s->n_kernel; i++)
-		frames[n++] = (struct frame){module_ref(kernel), s->frames[i] - (i > 0)};
-	for (size_t i = 0; i < s->n_user; i++, n++) {
-		uint64_t address = s->frames[s->n_kernel + i] - (i > 0);
-
-		if (process)
-			process_resolve(c->processes, process, address, &frames[n]);
-		else
-			frames[n] = (struct frame){NULL, address};
-		if (frames[n].module)
-			module_ref(frames[n].module);
-	}
-	return n;
-}
-
-static void release_frames(const struct frame *frames, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		module_unref(frames[i].module);
-}
-
-static struct stream *stream_of(struct collector *c, uint32_t session)
-{
-	struct stream *s;
-
-	for (s = c->streams; s; s = stream_next(s))
-		if (session_id(stream_session(s)) == session)
-			return s;
-	return NULL;
-}
-
-static void handle_sample(struct collector *c, uint64_t time, const struct profd_sample *s)
-{
-	struct frame frames[PROFD_MAX_KERNEL_FRAMES + PROFD_MAX_USER_FRAMES];
-	struct stream *stream = stream_of(c, s->session);
-	struct process *process;
-	size_t n;
-
-	if (!stream)
-		return;
-	session_count_read(stream_session(stream));
-	process = processes_find(c->processes, &s->process);
-	n = resolve_frames(c, process, s, frames);
-	/* Reading maps can settle a module that a publication waits for, and with that an ended
-	 * stream can go. */
-	stream = stream_of(c, s->session);
-	if (stream)
-		stream_add(stream, &(struct window_sample){
-					   .process = process,
-					   .pid = s->process.pid,
-					   .tid = s->tid,
-					   .comm = process ? process_comm(process, s->tid) : "",
-					   .frames = frames,
-					   .n_frames = n,
-					   .end = s->user_end,
-					   .time = time,
-				   });
-	release_frames(frames, n);
-}
-
 static void handle_record(void *userdata, const struct record *record)
 {
 	struct collector *c = userdata;
 
 	switch (record->kind) {
 	case RECORD_SAMPLE:
-		handle_sample(c, record->time, record->sample);
+		samples_handle(c, record->sample);
 		break;
 	case RECORD_KSYMBOL:
 		symbolizer_forget_kernel(
@@ -138,11 +71,17 @@ static void handle_record(void *userdata, const struct record *record)
 	}
 }
 
-static void preview_mapping(void *userdata, const struct record *record)
+static void preview(void *userdata, const struct record *record)
 {
 	struct collector *c = userdata;
 
+	if (record->kind == RECORD_SAMPLE) {
+		samples_preview(c, record->sample);
+		return;
+	}
 	processes_preview(c->processes, record);
+	spaces_hide(
+		c->spaces, record->mmap.pid, record->mmap.start, record->mmap.length, record->time);
 }
 
 /* ---- the loop ------------------------------------------------------------------------------- */
@@ -156,7 +95,11 @@ static void drain(struct collector *c)
 
 	if (r && log_allowed(&limit))
 		log_error("the rings cannot be read: %s", strerror(-r));
+	samples_after_drain(c);
+	/* A stack that is not finished yet holds its window open. */
 	horizon = timeline_horizon(c->timeline);
+	if (finisher_oldest(c->finisher) < horizon)
+		horizon = finisher_oldest(c->finisher);
 	for (s = c->streams; s; s = next) {
 		next = stream_next(s);
 		stream_advance(s, horizon);
@@ -165,7 +108,23 @@ static void drain(struct collector *c)
 
 static int on_ring(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
-	drain(userdata);
+	struct collector *c = userdata;
+
+	drain(c);
+	if (timeline_urgent(c->timeline))
+		collector_drain_soon(c);
+	return 0;
+}
+
+/* Every record of a mapping wakes, and there are many when programs start: once in a while is
+ * enough. The tick that comes soon listens again. */
+static int on_sideband(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct collector *c = userdata;
+
+	drain(c);
+	sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	collector_drain_soon(c);
 	return 0;
 }
 
@@ -174,6 +133,8 @@ static bool waiting(const struct collector *c)
 {
 	uint64_t now = monotonic_now();
 
+	if (timeline_urgent(c->timeline))
+		return true;
 	for (const struct stream *s = c->streams; s; s = stream_next(s))
 		if (stream_due(s, now))
 			return true;
@@ -220,6 +181,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 		once_a_second(c, now);
 	}
 	drain(c);
+	sd_event_source_set_enabled(c->sideband_source, SD_EVENT_ON);
 	if (!c->freeing)
 		sd_event_source_set_time_relative(source, waiting(c) ? SOON_USEC : TICK_USEC);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -237,7 +199,7 @@ static int add_sources(struct collector *c)
 
 	if (r >= 0)
 		r = sd_event_add_io(c->event, &c->sideband_source, sideband_fd(c->sideband),
-			EPOLLIN, on_ring, c);
+			EPOLLIN, on_sideband, c);
 	if (r >= 0)
 		r = sd_event_add_time_relative(
 			c->event, &c->tick, CLOCK_MONOTONIC, TICK_USEC, 10000, on_tick, c);
@@ -252,9 +214,17 @@ static int fail(int r, const char *what, char *why, size_t why_size)
 	return r;
 }
 
+static enum profd_unwind_mode unwind_mode(const struct config *config)
+{
+	return config->unwind == CONFIG_UNWIND_FRAME_POINTER ? PROFD_UNWIND_FRAME_POINTER
+							     : PROFD_UNWIND_TABLE;
+}
+
 static int open_sources(struct collector *c, char *why, size_t why_size)
 {
-	int r = bpf_host_open(&c->bpf, RING_BYTES, why, why_size);
+	bool capture = c->config->capture;
+	int r = bpf_host_open(
+		&c->bpf, capture ? CAPTURE_BYTES : RING_BYTES, capture, why, why_size);
 
 	if (r)
 		return r;
@@ -273,7 +243,11 @@ static int open_sources(struct collector *c, char *why, size_t why_size)
 	r = processes_new(&c->processes, c->opener);
 	if (r)
 		return fail(r, "process table", why, why_size);
-	timeline_set_preview(c->timeline, preview_mapping, c);
+	r = samples_open(c, why, why_size);
+	if (r)
+		return r;
+	bpf_host_set_unwind(c->bpf, unwind_mode(c->config));
+	timeline_set_preview(c->timeline, preview, c);
 	r = processes_scan(c->processes, c->bpf);
 	if (r < 0)
 		return fail(r, "/proc cannot be read", why, why_size);
@@ -335,6 +309,7 @@ void collector_free(struct collector *c)
 		stream_free(c->streams);
 	recordings_free(c);
 	sessions_free(c->sessions);
+	samples_close(c);
 	processes_free(c->processes);
 	opener_free(c->opener);
 	timeline_free(c->timeline);
@@ -405,10 +380,11 @@ int collector_reload(struct collector *c, const struct config *config)
 
 	if (!same_text(old->store, config->store) || !same_text(old->socket, config->socket) ||
 		!same_text(old->cache, config->cache) || old->symbolizer != config->symbolizer ||
-		!same_text(old->debug_dirs, config->debug_dirs))
+		old->tables != config->tables || !same_text(old->debug_dirs, config->debug_dirs))
 		log_warning("paths, limits and symbols are kept as they were: they change with a "
 			    "restart only");
 	c->config = config;
+	bpf_host_set_unwind(c->bpf, unwind_mode(config));
 	if (c->shutting_down)
 		return 0;
 	if (c->continuous && config->cpu && old->frequency == config->frequency &&

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * collector_impl.h - the collector's own context, for the files that together are the collector:
- * collector.c (life and loop), stream.c, continuous.c, recording.c, status.c.
+ * collector.c (life and loop), samples.c, stream.c, continuous.c, recording.c, status.c.
  */
 #ifndef PROFD_COLLECTOR_IMPL_H
 #define PROFD_COLLECTOR_IMPL_H
 
 #include "collector/bpf_host.h"
 #include "collector/collector.h"
+#include "collector/finisher.h"
 #include "collector/opener.h"
 #include "collector/processes.h"
 #include "collector/sideband.h"
+#include "collector/spaces.h"
 #include "collector/stream.h"
 #include "collector/symbols.h"
+#include "collector/tables.h"
 #include "collector/timeline.h"
+#include "collector/unwinder.h"
 #include "store/store.h"
 
 #define NS_PER_SECOND 1000000000ULL
@@ -29,6 +33,11 @@ struct collector {
 	struct processes *processes;
 	struct sessions *sessions;
 	struct symbolizer *symbolizer;
+	struct unwinder *unwinder;
+	struct tables *tables;
+	struct spaces *spaces;
+	struct finisher *finisher;
+	struct capture *capture; /* NULL: nothing is captured */
 	sd_event_source *tick, *bpf_source, *sideband_source;
 
 	struct stream *streams;	   /* all; each is freed when its last file is written */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "collector/ledger.h"
 
+#include <string.h>
+
 const char *session_lost_name(enum session_lost reason)
 {
 	static const char *const names[LOST_COUNT] = {
@@ -24,10 +26,12 @@ void ledger_add(struct ledger *a, const struct ledger *b)
 	a->written += b->written;
 	a->pending += b->pending;
 	a->invisible += b->invisible;
+	a->spent += b->spent;
 	for (int i = 0; i < LOST_COUNT; i++)
 		a->lost[i] += b->lost[i];
-	for (int i = 0; i < PROFD_END_COUNT; i++)
-		a->end[i] += b->end[i];
+	for (int way = 0; way < PROFD_WAY_COUNT; way++)
+		for (int end = 0; end < PROFD_END_COUNT; end++)
+			a->stacks[way][end] += b->stacks[way][end];
 }
 
 void ledger_balance(struct ledger *out, const struct ledger_source *in)
@@ -35,8 +39,10 @@ void ledger_balance(struct ledger *out, const struct ledger_source *in)
 	const struct profd_counters *p = &in->programs;
 	uint64_t runs = p->filtered + p->taken;
 
-	*out = (struct ledger){
-		.filtered = p->filtered, .invisible = p->invisible, .written = in->written};
+	*out = (struct ledger){.filtered = p->filtered,
+		.invisible = p->invisible,
+		.spent = p->spent,
+		.written = in->written};
 	/* A run that came between reading the counts and reading the counters, or a timer that runs
 	 * by another clock's rate than the count: what ran, ticked. */
 	out->ticks = in->ticks > runs ? in->ticks : runs;
@@ -49,8 +55,7 @@ void ledger_balance(struct ledger *out, const struct ledger_source *in)
 	out->lost[LOST_CLOCK] += missing - out->idle;
 	out->lost[LOST_SCRATCH] += p->lost_scratch;
 	out->lost[LOST_RING] += p->lost_ring;
-	for (int i = 0; i < PROFD_END_COUNT; i++)
-		out->end[i] = p->end[i];
+	memcpy(out->stacks, in->stacks, sizeof(out->stacks));
 
 	uint64_t settled = out->written;
 	for (int i = 0; i < LOST_COUNT; i++)

@@ -12,6 +12,7 @@ struct ledger_source {
 	uint64_t idle;	/* idle time divided by the period: not exact */
 	struct profd_counters programs;
 	uint64_t written, lost[LOST_COUNT]; /* by whoever handles records after the ring */
+	uint64_t stacks[PROFD_WAY_COUNT][PROFD_END_COUNT];
 };
 
 /* Both equations hold exactly in *out. Required: written and lost[] name no more samples than

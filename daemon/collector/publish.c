@@ -151,6 +151,16 @@ static const char *end_name(enum profd_unwind_end end)
 		return "[unfinished: no frame pointer]";
 	case PROFD_END_LIMIT:
 		return "[unfinished: too many frames]";
+	case PROFD_END_UNMAPPED:
+		return "[unfinished: no code where the stack leads]";
+	case PROFD_END_RULE:
+		return "[unfinished: unwind rule not supported]";
+	case PROFD_END_IMPLAUSIBLE:
+		return "[unfinished: stack does not fall]";
+	case PROFD_END_NOT_LOADED:
+		return "[unfinished: unwind tables not loaded]";
+	case PROFD_END_CHANGED:
+		return "[unfinished: code was replaced]";
 	case PROFD_END_COMPLETE:
 	case PROFD_END_NO_USER:
 	case PROFD_END_COUNT:

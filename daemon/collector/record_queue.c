@@ -124,11 +124,23 @@ static int put(struct record_queue *q, const struct record *record, const void *
 	return 0;
 }
 
+static bool miss_is_sane(const struct profd_sample *s)
+{
+	const struct profd_miss *miss = profd_sample_miss(s);
+
+	if (!s->miss_size)
+		return !s->flags;
+	return s->n_user && s->miss_size >= sizeof(*miss) && miss->stack_size <= PROFD_MISS_STACK &&
+	       miss->missing < PROFD_MISSING_COUNT &&
+	       s->miss_size == sizeof(*miss) + miss->stack_size;
+}
+
 static bool sample_is_sane(const struct profd_sample *s, size_t size)
 {
 	return size >= sizeof(*s) && s->n_kernel <= PROFD_MAX_KERNEL_FRAMES &&
 	       s->n_user <= PROFD_MAX_USER_FRAMES && s->user_end < PROFD_END_COUNT &&
-	       size == sizeof(*s) + ((size_t)s->n_kernel + s->n_user) * sizeof(s->frames[0]);
+	       s->way < PROFD_WAY_COUNT && size == profd_sample_bytes(s) + (size_t)s->miss_size &&
+	       miss_is_sane(s);
 }
 
 static int put_sample(struct record_queue *q, const struct profd_sample *sample, size_t size)

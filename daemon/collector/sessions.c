@@ -391,6 +391,12 @@ void session_count_read(struct session *session)
 	session->read++;
 }
 
+void session_count_stack(
+	struct session *session, enum profd_unwind_way way, enum profd_unwind_end end)
+{
+	session->books.stacks[way][end]++;
+}
+
 void session_count_lost(struct session *session, enum session_lost reason, uint64_t n)
 {
 	session->books.lost[reason] += n;

@@ -38,8 +38,9 @@ const char *session_lost_name(enum session_lost reason);
 struct ledger {
 	uint64_t ticks, idle, filtered, taken, written, pending;
 	uint64_t lost[LOST_COUNT];
-	uint64_t invisible;	       /* part of filtered: outside our pid namespace */
-	uint64_t end[PROFD_END_COUNT]; /* user stacks by how they ended */
+	uint64_t invisible; /* part of filtered: outside our pid namespace */
+	uint64_t spent;	    /* ns that the programs took for what they took */
+	uint64_t stacks[PROFD_WAY_COUNT][PROFD_END_COUNT]; /* user stacks, once they are whole */
 };
 /* a += b, for the totals over sessions. */
 void ledger_add(struct ledger *a, const struct ledger *b);
@@ -101,6 +102,8 @@ const char *session_filter_text(const struct session *session);
 
 /* The books, called by whoever handles a sample after the ring. */
 void session_count_read(struct session *session); /* read from a ring */
+void session_count_stack(
+	struct session *session, enum profd_unwind_way way, enum profd_unwind_end end);
 void session_count_lost(struct session *session, enum session_lost reason, uint64_t n);
 void session_count_written(struct session *session, uint64_t n);
 

@@ -38,7 +38,7 @@ typedef void (*record_handler)(void *userdata, const struct record *record);
 
 /* ---- rings -------------------------------------------------------------------------------- */
 
-static int open_event(size_t ring_bytes, unsigned cpu)
+static int open_event(unsigned cpu)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE,
@@ -52,8 +52,9 @@ static int open_event(size_t ring_bytes, unsigned cpu)
 		.ksymbol = 1,
 		.use_clockid = 1,
 		.clockid = CLOCK_MONOTONIC,
+		/* Each record: until new mappings are known, stacks are walked by the old ones. */
 		.watermark = 1,
-		.wakeup_watermark = (uint32_t)(ring_bytes / 4),
+		.wakeup_watermark = 1,
 	};
 
 	return cpus_open_event(&attr, cpu);
@@ -71,7 +72,7 @@ static int ring_try(struct ring *ring, size_t pages, size_t page_size)
 {
 	ring->data_size = pages * page_size;
 	ring->map_size = ring->data_size + page_size;
-	ring->fd = open_event(ring->data_size, ring->cpu);
+	ring->fd = open_event(ring->cpu);
 	if (ring->fd < 0)
 		return ring->fd;
 	void *p = mmap(NULL, ring->map_size, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);

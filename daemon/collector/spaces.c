@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+/* Without memory an entry is not added: its hh.tbl stays NULL. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 #include <utlist.h>
 
@@ -106,6 +108,11 @@ static struct array *array_of(struct spaces *s, struct mappings *mappings)
 	for (uint32_t i = 0; i < mappings->count; i++)
 		describe(s, a, i);
 	HASH_ADD_PTR(s->arrays, mappings, a);
+	if (!a->hh.tbl) {
+		extents_give(&s->room, a->first, mappings->count);
+		free_array(a);
+		return NULL;
+	}
 	s->stats.arrays++;
 	s->stats.maps += mappings->count;
 	return a;

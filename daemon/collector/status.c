@@ -14,16 +14,38 @@ static void add_u64(cJSON *object, const char *name, uint64_t value)
 	cJSON_AddNumberToObject(object, name, (double)value);
 }
 
-static void add_samples(cJSON *object, const struct ledger *l)
+static void add_stacks(cJSON *samples, const struct ledger *l)
 {
+	static const char *const ways[PROFD_WAY_COUNT] = {
+		[PROFD_WAY_FRAME_POINTER] = "frame_pointer",
+		[PROFD_WAY_TABLE] = "tables",
+		[PROFD_WAY_FINISHED] = "finished",
+	};
 	static const char *const ends[PROFD_END_COUNT] = {
 		[PROFD_END_COMPLETE] = "complete",
 		[PROFD_END_NO_USER] = "no_user_stack",
 		[PROFD_END_UNREADABLE] = "stack_not_readable",
 		[PROFD_END_FRAME_POINTER] = "no_frame_pointer",
 		[PROFD_END_LIMIT] = "too_many_frames",
+		[PROFD_END_UNMAPPED] = "no_code",
+		[PROFD_END_RULE] = "rule_not_supported",
+		[PROFD_END_IMPLAUSIBLE] = "stack_does_not_fall",
+		[PROFD_END_NOT_LOADED] = "tables_not_loaded",
+		[PROFD_END_CHANGED] = "code_replaced",
 	};
-	cJSON *samples = cJSON_AddObjectToObject(object, "samples"), *lost, *stacks;
+	cJSON *stacks = cJSON_AddObjectToObject(samples, "user_stacks");
+
+	for (size_t way = 0; way < PROFD_WAY_COUNT; way++) {
+		cJSON *object = cJSON_AddObjectToObject(stacks, ways[way]);
+
+		for (size_t end = 0; end < PROFD_END_COUNT; end++)
+			add_u64(object, ends[end], l->stacks[way][end]);
+	}
+}
+
+static void add_samples(cJSON *object, const struct ledger *l)
+{
+	cJSON *samples = cJSON_AddObjectToObject(object, "samples"), *lost;
 
 	add_u64(samples, "ticks", l->ticks);
 	add_u64(samples, "idle", l->idle);
@@ -35,9 +57,8 @@ static void add_samples(cJSON *object, const struct ledger *l)
 	for (size_t i = 0; i < LOST_COUNT; i++)
 		add_u64(lost, session_lost_name((enum session_lost)i), l->lost[i]);
 	add_u64(samples, "outside_pid_namespace", l->invisible);
-	stacks = cJSON_AddObjectToObject(samples, "user_stacks");
-	for (size_t i = 0; i < PROFD_END_COUNT; i++)
-		add_u64(stacks, ends[i], l->end[i]);
+	add_u64(samples, "bpf_nanoseconds", l->spent);
+	add_stacks(samples, l);
 }
 
 static void add_sessions(cJSON *status, struct collector *c)
@@ -103,6 +124,62 @@ static void add_symbolizer(cJSON *status, struct collector *c)
 	add_u64(object, "answers_refused", s.refused_answers);
 	cJSON_AddBoolToObject(object, "seccomp", s.seccomp);
 	add_u64(object, "memory_limit", c->config->symbolizer);
+}
+
+static void add_tables(cJSON *unwinder, struct collector *c)
+{
+	struct tables_stats t = tables_stats(c->tables);
+	struct spaces_stats s = spaces_stats(c->spaces);
+	cJSON *object = cJSON_AddObjectToObject(unwinder, "tables");
+
+	add_u64(object, "bytes", t.bytes);
+	add_u64(object, "budget", t.budget);
+	add_u64(object, "used", t.used);
+	add_u64(object, "modules", t.modules);
+	add_u64(object, "pages", t.pages);
+	add_u64(object, "loads", t.loads);
+	add_u64(object, "evictions", t.evictions);
+	add_u64(object, "refused", t.refused);
+	add_u64(object, "failures", t.failures);
+	object = cJSON_AddObjectToObject(unwinder, "mappings");
+	add_u64(object, "processes", s.processes);
+	add_u64(object, "arrays", s.arrays);
+	add_u64(object, "maps", s.maps);
+	add_u64(object, "published", s.published);
+	add_u64(object, "refused", s.refused);
+}
+
+static void add_unwinder(cJSON *status, struct collector *c)
+{
+	static const char *const missing[PROFD_MISSING_COUNT] = {
+		[PROFD_MISSING_PROCESS] = "process",
+		[PROFD_MISSING_MAPPING] = "mapping",
+		[PROFD_MISSING_MODULE] = "module",
+		[PROFD_MISSING_PAGE] = "page",
+		[PROFD_MISSING_REGISTER] = "register",
+		[PROFD_MISSING_TRUST] = "trust",
+	};
+	struct finisher_stats f = finisher_stats(c->finisher);
+	struct unwinder_stats u = unwinder_stats(c->unwinder);
+	cJSON *unwinder = cJSON_AddObjectToObject(status, "unwinder"), *object;
+
+	cJSON_AddStringToObject(unwinder, "way",
+		c->config->unwind == CONFIG_UNWIND_FRAME_POINTER ? "frame-pointer" : "table");
+	add_tables(unwinder, c);
+	object = cJSON_AddObjectToObject(unwinder, "misses");
+	for (size_t i = 1; i < PROFD_MISSING_COUNT; i++)
+		add_u64(object, missing[i], f.misses[i]);
+	add_u64(object, "waiting", f.waiting);
+	add_u64(object, "overdue", f.overdue);
+	add_u64(object, "refused", f.refused);
+	object = cJSON_AddObjectToObject(unwinder, "helper");
+	add_u64(object, "compiled", u.compiled);
+	add_u64(object, "cached", u.cached);
+	add_u64(object, "crashes", u.crashes);
+	add_u64(object, "timeouts", u.timeouts);
+	add_u64(object, "answers_refused", u.refused_answers);
+	add_u64(object, "modules_skipped", u.bad_modules);
+	cJSON_AddBoolToObject(object, "seccomp", u.seccomp);
 }
 
 static void add_store(cJSON *status, struct collector *c)
@@ -177,6 +254,7 @@ cJSON *collector_status(struct collector *c)
 	add_samples(status, &total);
 	add_sessions(status, c);
 	add_processes(status, c);
+	add_unwinder(status, c);
 	add_symbolizer(status, c);
 	add_store(status, c);
 	add_host(status, c);

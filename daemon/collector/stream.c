@@ -248,8 +248,12 @@ void stream_stop(struct stream *s)
 
 void stream_add(struct stream *s, const struct window_sample *sample)
 {
-	if (!s->stopped && sample->time >= s->window_ends)
-		flush_window(s, s->window_ends, false);
+	if (!s->stopped && sample->time >= s->window_ends) {
+		/* Those that belong to the window before cannot wait any more. */
+		finisher_flush(s->c->finisher, session_id(s->session));
+		if (sample->time >= s->window_ends)
+			flush_window(s, s->window_ends, false);
+	}
 	if (!s->window || window_add(s->window, sample))
 		session_count_lost(s->session, LOST_WINDOW, 1);
 }

@@ -20,6 +20,7 @@ struct timeline {
 	struct timeline_stats stats;
 	uint64_t horizon;
 	uint64_t newest;       /* time of the newest record that was handed on */
+	uint64_t urgent;       /* time of the newest record that is */
 	uint64_t process_lost; /* of bpf_host_process_lost, already told */
 	timeline_handler preview;
 	void *preview_userdata;
@@ -98,8 +99,15 @@ static void account(struct timeline *t, int r)
 static void on_bpf_record(void *userdata, const struct profd_record_head *head, size_t size)
 {
 	struct timeline *t = userdata;
+	int r = record_queue_put_bpf(t->queue, head, size);
+	struct record sample = {.kind = RECORD_SAMPLE, .sample = (const void *)head};
 
-	account(t, record_queue_put_bpf(t->queue, head, size));
+	if (!r && head->kind == PROFD_RECORD_SAMPLE && sample.sample->flags & PROFD_SAMPLE_MISSED) {
+		sample.time = t->urgent = head->time;
+		if (t->preview)
+			t->preview(t->preview_userdata, &sample);
+	}
+	account(t, r);
 }
 
 static void on_sideband_record(void *userdata, const struct record *record)
@@ -108,8 +116,11 @@ static void on_sideband_record(void *userdata, const struct record *record)
 
 	if (record->kind == RECORD_LOST)
 		t->stats.lost += record->lost.count;
-	if (record->kind == RECORD_MMAP && t->preview)
-		t->preview(t->preview_userdata, record);
+	if (record->kind == RECORD_MMAP) {
+		t->urgent = record->time;
+		if (t->preview)
+			t->preview(t->preview_userdata, record);
+	}
 	account(t, record_queue_put(t->queue, record));
 }
 
@@ -145,6 +156,11 @@ void timeline_set_preview(struct timeline *t, timeline_handler handler, void *us
 {
 	t->preview = handler;
 	t->preview_userdata = userdata;
+}
+
+bool timeline_urgent(const struct timeline *t)
+{
+	return t->urgent >= t->horizon;
 }
 
 uint64_t timeline_horizon(const struct timeline *t)

@@ -38,9 +38,14 @@ void timeline_free(struct timeline *t);
 /* Reads all rings and hands on, in order, every record older than the horizon. 0 or -errno. */
 int timeline_drain(struct timeline *t, timeline_handler handler, void *userdata);
 
-/* From now on `handler` gets a first look at mapping records when they are read, before their
- * turn comes: by then a short-lived program and its file may be gone. */
+/* From now on `handler` gets a first look at mapping records and at samples whose stack is to be
+ * finished when they are read, before their turn comes: by then a short-lived program and its file
+ * may be gone, and many more stacks were walked by what is true no more. */
 void timeline_set_preview(struct timeline *t, timeline_handler handler, void *userdata);
+
+/* Something waits for the horizon that should not wait for long: mappings that the unwinder needs,
+ * or a stack to be finished. */
+bool timeline_urgent(const struct timeline *t);
 
 /* Every record with a time below this was handed on (late ones excepted). */
 uint64_t timeline_horizon(const struct timeline *t);

@@ -25,6 +25,7 @@
 #define PROFD_MAX_KERNEL_FRAMES 127 /* sysctl kernel.perf_event_max_stack by default */
 #define PROFD_MAX_USER_FRAMES	256
 #define PROFD_SCRATCHES		2 /* samples that can be built at once on a CPU */
+#define PROFD_PROBE_SCRATCHES	2 /* and stacks of uprobes: for each CPU, but not on it alone */
 
 /* ---- records ---------------------------------------------------------------------------- */
 
@@ -55,14 +56,41 @@ enum profd_unwind_end {
 	PROFD_END_COMPLETE = 0,	 /* the root was reached */
 	PROFD_END_NO_USER,	 /* kernel thread, or an address space that is gone */
 	PROFD_END_UNREADABLE,	 /* a stack page that is not in memory */
-	PROFD_END_FRAME_POINTER, /* the frame pointer led nowhere */
+	PROFD_END_FRAME_POINTER, /* no unwind information, and the frame pointer led nowhere */
 	PROFD_END_LIMIT,	 /* more frames than PROFD_MAX_USER_FRAMES */
+	PROFD_END_UNMAPPED,	 /* no code is mapped where the stack leads */
+	PROFD_END_RULE,		 /* unwind information that tables cannot express */
+	PROFD_END_IMPLAUSIBLE,	 /* by its rule the stack does not fall: a coroutine, or broken */
+	PROFD_END_NOT_LOADED,	 /* the tables were not there, nor came in time */
+	PROFD_END_CHANGED,	 /* other code was mapped there meanwhile */
 	PROFD_END_COUNT,
 };
 
+/* How user stacks are to be walked. */
+enum profd_unwind_mode {
+	PROFD_UNWIND_TABLE = 0, /* by tables; by frame pointer where there are none */
+	PROFD_UNWIND_FRAME_POINTER,
+};
+
+/* How a user stack was walked. */
+enum profd_unwind_way {
+	PROFD_WAY_FRAME_POINTER = 0,
+	PROFD_WAY_TABLE,
+	PROFD_WAY_FINISHED, /* by tables, begun in the kernel and finished in user space */
+	PROFD_WAY_COUNT,
+};
+
 /* frames[]: first n_kernel kernel addresses, then n_user user addresses, innermost first. The
- * first of each part is where the program counter was (exact); all others are return addresses.
- * The record is exactly as long as its frames. */
+ * first of each part is where the program counter was (exact); of all others bit 63 says so
+ * (PROFD_FRAME_EXACT): they were interrupted by a signal; the rest are return addresses.
+ * The record is exactly as long as its frames, and a struct profd_miss with its stack where
+ * miss_size is not 0. */
+enum profd_sample_flags {
+	PROFD_SAMPLE_MISSED = 1 << 0, /* the walk is to be finished in user space, from the miss */
+	/* The miss is where the walk began, not where it stopped. */
+	PROFD_SAMPLE_CAPTURED = 1 << 1,
+};
+
 struct profd_sample {
 	struct profd_record_head head;
 	struct profd_identity process;
@@ -71,8 +99,50 @@ struct profd_sample {
 	__u16 n_kernel;
 	__u16 n_user;
 	__u8 user_end; /* enum profd_unwind_end */
-	__u8 pad[3];
+	__u8 way;      /* enum profd_unwind_way */
+	__u8 flags;    /* enum profd_sample_flags */
+	__u8 pad;
+	__u32 mappings;	 /* version of the mapping array that was used (profd/tables.h), 0: none */
+	__u32 miss_size; /* bytes behind frames[] */
 	__u64 frames[];
+};
+
+/* No user address has it (ARCH_USER_END). */
+#define PROFD_FRAME_EXACT (1ULL << 63)
+
+/* Integer registers of x86-64 and their DWARF numbers, without the program counter. */
+#define PROFD_REGISTERS 16
+/* Of a stack, this much at most travels with a miss: pages that are in memory, out of a window. A
+ * large frame can have many in its middle that were never touched. */
+#define PROFD_MISS_STACK      65536
+#define PROFD_MISS_PAGE_SHIFT 12
+#define PROFD_MISS_WINDOW     64 /* pages; the first has the word at sp - PROFD_RED_ZONE */
+/* Below the stack pointer are still used: rbp's slot, for one, when it was just taken off the
+ * stack, and by the CFI still is there. */
+#define PROFD_RED_ZONE 128
+
+/* What a walk misses. */
+enum profd_missing {
+	PROFD_MISSING_NOTHING = 0,
+	PROFD_MISSING_PROCESS,
+	PROFD_MISSING_MAPPING,	/* what is mapped at the frame's address */
+	PROFD_MISSING_MODULE,	/* whether the module there has tables */
+	PROFD_MISSING_PAGE,	/* the page's block */
+	PROFD_MISSING_REGISTER, /* a register of the innermost frame */
+	PROFD_MISSING_TRUST,	/* the stack broke off: by mappings that are true no more? */
+	PROFD_MISSING_COUNT,
+};
+
+/* Where the walk stopped: frames[] ends with that frame's address. */
+struct profd_miss {
+	__u64 ip, sp, fp;
+	__u64 leaf_ip, leaf_sp; /* innermost frame: its caller, if it has no frame itself; else 0 */
+	__u64 registers[PROFD_REGISTERS]; /* of the innermost frame */
+	__u8 innermost, exact, fp_lost;
+	__u8 missing;	  /* enum profd_missing */
+	__u32 stack_size; /* bytes of stack that follow: pages, the first one in part */
+	__u32 pad2;
+	__u64 present; /* bit i: the window's page i is among them */
 };
 
 /* FORK, EXEC, EXIT. cgroup ids are kernfs node ids (the inode number of the cgroup's folder):
@@ -86,6 +156,17 @@ struct profd_process_record {
 	__u64 cgroup_v1;
 	char comm[PROFD_COMM_LEN];
 };
+
+/* Bytes of a sample with its frames, and what lies behind them. */
+static inline __u32 profd_sample_bytes(const struct profd_sample *s)
+{
+	return (__u32)(sizeof(*s) + ((__u32)s->n_kernel + s->n_user) * sizeof(s->frames[0]));
+}
+
+static inline const struct profd_miss *profd_sample_miss(const struct profd_sample *s)
+{
+	return (const struct profd_miss *)((const char *)s + profd_sample_bytes(s));
+}
 
 /* ---- sessions --------------------------------------------------------------------------- */
 
@@ -136,8 +217,8 @@ struct profd_counters {
 	__u64 emitted;	 /* records that reached a ring */
 	__u64 lost_scratch;
 	__u64 lost_ring;
-	__u64 end[PROFD_END_COUNT]; /* emitted samples by enum profd_unwind_end */
-	__u64 pad[5];
+	__u64 missed; /* emitted samples whose stack is to be finished in user space */
+	__u64 spent;  /* ns in the runs that were taken */
 };
 
 #endif

@@ -27,12 +27,12 @@ static int read_stack(void *to, size_t n, uint64_t address)
 	return 0;
 }
 
-#define TABLE_WORD(i)		   tables[(i) & (TABLE_SIZE - 1)]
-#define TABLE_READ(to, n, address) read_stack(to, n, address)
-#define TABLE_REGISTER(f, number)  (STACK + (number))
-#define TABLE_SP		   7
-#define TABLE_FP		   6
-#define TABLE_USER_END		   (1ULL << 56)
+#define TABLE_WORD(words, i)	      (words)[(i) & (TABLE_SIZE - 1)]
+#define TABLE_READ(f, to, n, address) read_stack(to, n, address)
+#define TABLE_REGISTER(f, number)     (STACK + (number))
+#define TABLE_SP		      7
+#define TABLE_FP		      6
+#define TABLE_USER_END		      (1ULL << 56)
 #include "../../bpf/unwind_table.h"
 
 static void require(bool good)
@@ -45,9 +45,21 @@ static void walk(struct table_frame *f)
 {
 	for (int i = 0; i < MAX_STEPS; i++) {
 		struct table_frame before = *f;
-		int r = table_step(f, (uint32_t)(f->ip >> 16), (uint16_t)f->ip);
+<<<<<<< HEAD
+		struct table_rule rule = {0};
+		int r;
+=======
+		struct table_rule rule;
+		int r;
 
-		require(r >= TABLE_CALLER && r <= TABLE_IMPLAUSIBLE);
+		table_rule(&rule, tables, (uint32_t)(f->ip >> 16), (uint16_t)f->ip);
+		r = table_step(f, &rule);
+>>>>>>> rules
+
+		table_rule(&rule, tables, (uint32_t)(f->ip >> 16), (uint16_t)f->ip);
+		r = table_step(f, &rule);
+
+		require(r >= TABLE_CALLER && r <= TABLE_IMPLAUSIBLE /* the last */);
 		if (r != TABLE_CALLER) {
 			require(!memcmp(&before, f, sizeof(before)));
 			return;

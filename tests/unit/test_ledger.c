@@ -36,8 +36,9 @@ static void test_everything_has_its_place(void **state)
 			.taken = 590,
 			.emitted = 580,
 			.lost_scratch = 3,
-			.lost_ring = 7,
-			.end = {[PROFD_END_COMPLETE] = 500, [PROFD_END_LIMIT] = 80}},
+			.lost_ring = 7},
+		.stacks =
+			{[PROFD_WAY_TABLE] = {[PROFD_END_COMPLETE] = 500, [PROFD_END_LIMIT] = 80}},
 		.written = 400,
 		.lost = {[LOST_WINDOW] = 5, [LOST_STORE] = 60},
 	};
@@ -56,7 +57,7 @@ static void test_everything_has_its_place(void **state)
 	assert_int_equal(l.lost[LOST_WINDOW], 5);
 	assert_int_equal(l.lost[LOST_STORE], 60);
 	assert_int_equal(l.pending, 580 - 400 - 65);
-	assert_int_equal(l.end[PROFD_END_LIMIT], 80);
+	assert_int_equal(l.stacks[PROFD_WAY_TABLE][PROFD_END_LIMIT], 80);
 
 	in.written += l.pending;
 	ledger_balance(&l, &in);

@@ -26,10 +26,10 @@
 #include "unwind/cfi_source.h"
 #include "unwind/compile.h"
 
-static uint32_t words[UNWIND_PAGE_WORDS];
+static uint32_t page_words[UNWIND_PAGE_WORDS];
 static size_t n_words;
 
-static uint32_t word(uint32_t i)
+static uint32_t word(const uint32_t *words, uint32_t i)
 {
 	assert_true(i < n_words);
 	return words[i];
@@ -47,12 +47,12 @@ static uint64_t no_register(uint32_t number)
 	return 0;
 }
 
-#define TABLE_WORD(i)		   word((uint32_t)(i))
-#define TABLE_READ(to, n, address) read_memory(to, n, address)
-#define TABLE_REGISTER(f, number)  no_register(number)
-#define TABLE_SP		   7
-#define TABLE_FP		   6
-#define TABLE_USER_END		   (1ULL << 56)
+#define TABLE_WORD(words, i)	      word(words, (uint32_t)(i))
+#define TABLE_READ(f, to, n, address) read_memory(to, n, address)
+#define TABLE_REGISTER(f, number)     no_register(number)
+#define TABLE_SP		      7
+#define TABLE_FP		      6
+#define TABLE_USER_END		      (1ULL << 56)
 #include "../../bpf/unwind_table.h"
 
 /* ---- the modules of this process ---------------------------------------------------------- */
@@ -140,12 +140,14 @@ static void walk(struct table_frame *f, struct stack *stack)
 		uint64_t at = f->ip - !f->exact;
 		struct module *m = module_at(at);
 		int n = unwind_module_compile(
-			m->tables, (at - m->base) & ~(uint64_t)(UNWIND_PAGE_SIZE - 1), words);
+			m->tables, (at - m->base) & ~(uint64_t)(UNWIND_PAGE_SIZE - 1), page_words);
+		struct table_rule rule;
 
 		assert_true(n > 0);
 		n_words = (size_t)n;
 		stack->frames[stack->n++] = f->ip;
-		stack->end = table_step(f, 0, (uint16_t)(at - m->base));
+		table_rule(&rule, page_words, 0, (uint16_t)(at - m->base));
+		stack->end = table_step(f, &rule);
 		if (stack->end != TABLE_CALLER)
 			return;
 		stack->interrupted += f->exact;
