@@ -2,7 +2,9 @@
 # How profd is tested. The targets that a user types install what they lack by themselves.
 
 include tests/programs/programs.mk
+include tests/bpf/bpf.mk
 include tests/fuzz/fuzz.mk
+include tests/truth/truth.mk
 
 # For each fuzz target; hours of it find more.
 FUZZ_SECONDS ?= 15
@@ -35,10 +37,21 @@ check-unit: deps ## unit tests only, plain and with sanitizers
 check-integration: deps ## integration tests only
 	@$(PYTHON) tests/run --build $(B) build integration
 
+.PHONY: check-truth
+check-truth: ## compare the stacks of real programs with libdw's, frame by frame (minutes)
+	@scripts/deps truth
+	@$(MAKE) --no-print-directory all truth
+	@tests/truth/run --build $(B)
+
 .PHONY: bench
 bench: deps ## measure what profiling costs, beside its peers
-	@$(MAKE) --no-print-directory all programs
+	@$(MAKE) --no-print-directory all programs $(B)/bench/compile_tables
 	@$(PYTHON) tests/bench/bench --build $(B)
+
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/libdaemon.a $(B)/libprofd.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 
 .PHONY: demo
 demo: deps-build ## build, profile this host for some seconds, show what was found
@@ -46,7 +59,8 @@ demo: deps-build ## build, profile this host for some seconds, show what was fou
 	@tests/demo $(B)
 
 LINT_C := $(filter-out %/kernel_types.h,$(wildcard lib/*/*.[ch] daemon/*.[ch] daemon/*/*.[ch] \
-	cli/*.[ch] bpf/*.[ch] include/profd/*.h tests/unit/*.[ch] tests/fuzz/*.c tests/programs/*.[ch]))
+	cli/*.[ch] bpf/*.[ch] include/profd/*.h tests/unit/*.[ch] tests/fuzz/*.c tests/programs/*.[ch] \
+	tests/programs/*/*.[ch] tests/truth/*.[ch] tests/bpf/*.[ch]))
 LINT_SH := scripts/deps .ci/run tests/demo tests/fuzz/run tests/vm/systemd tests/vm/systemd-inside \
 	tests/vm/init
 

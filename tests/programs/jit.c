@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * jit SECONDS [hostile] - writes a function into anonymous memory, names it in /tmp/perf-PID.map
- * as a JIT compiler does, and burns in it. hostile: the file is full of lines that are no entries.
+ * jit SECONDS [hostile|callback] - writes functions into anonymous memory, names them in
+ * /tmp/perf-PID.map as a JIT compiler does, and burns in one. hostile: the file is full of lines
+ * that are no entries. callback: it burns in a function that is called from generated code.
  */
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -12,6 +14,16 @@
 /* push %rbp; mov %rsp,%rbp; mov %rdi,%rcx; 1: dec %rcx; jnz 1b; pop %rbp; ret */
 static const unsigned char code[] = {
 	0x55, 0x48, 0x89, 0xe5, 0x48, 0x89, 0xf9, 0x48, 0xff, 0xc9, 0x75, 0xfb, 0x5d, 0xc3};
+
+/* push %rbp; mov %rsp,%rbp; sub $32,%rsp; call *%rsi; leave; ret */
+static const unsigned char calls[] = {
+	0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xec, 0x20, 0xff, 0xd6, 0xc9, 0xc3};
+
+NOINLINE void called_back(uint64_t steps)
+{
+	for (uint64_t i = 0; i < steps; i++)
+		__asm__ volatile("" : "+r"(i));
+}
 
 static void write_hostile(FILE *map)
 {
@@ -31,6 +43,7 @@ int main(int argc, char **argv)
 	if (memory == MAP_FAILED)
 		return 1;
 	memcpy(memory + 256, code, sizeof(code));
+	memcpy(memory + 512, calls, sizeof(calls));
 	snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)getpid());
 	FILE *map = fopen(path, "we");
 	if (!map)
@@ -38,12 +51,16 @@ int main(int argc, char **argv)
 	if (argc > 2 && !strcmp(argv[2], "hostile"))
 		write_hostile(map);
 	fprintf(map, "%lx %zx jitted_loop(int)\n", (unsigned long)(memory + 256), sizeof(code));
+	fprintf(map, "%lx %zx jitted_caller(int)\n", (unsigned long)(memory + 512), sizeof(calls));
 	fclose(map);
 
-	void (*loop)(uint64_t) = (void (*)(uint64_t))(uintptr_t)(memory + 256);
+	typedef void generated(uint64_t steps, void (*callback)(uint64_t));
+	bool back = argc > 2 && !strcmp(argv[2], "callback");
+	generated *run = (generated *)(uintptr_t)(memory + (back ? 512 : 256));
+
 	ready();
 	while (wall_ns() < end)
-		loop(1000000);
+		run(1000000, called_back);
 	print_cpu();
 	return 0;
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The programs that the tests profile: what each of them does, and how much, is known.
-# They are built with frame pointers, into $(B)/programs/.
+# They are built with frame pointers, into $(B)/programs/; those in unwind/ without.
 
 PROGRAM_DIR    := $(B)/programs
 PROGRAM_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -fno-omit-frame-pointer -Wall -Wextra
@@ -12,6 +12,8 @@ PROGRAM_BURN3 := burn3-o1 burn3-static burn3-gz burn3-symtab burn3-stripped burn
 	burn3-buildid burn3-minidebug
 PROGRAMS := $(addprefix $(PROGRAM_DIR)/,$(PROGRAM_PLAIN) $(PROGRAM_BURN3) plugin_a.so plugin_b.so \
 	names-cc $(if $(shell command -v rustc),names-rs))
+
+include tests/programs/unwind/unwind.mk
 
 .PHONY: programs
 programs: $(PROGRAMS) ## build the programs that the tests profile

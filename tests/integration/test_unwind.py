@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: MIT
+"""Programs without frame pointers: each stack is the one that is known, down to the root."""
+
+import contextlib
+import os
+import re
+
+import pytest
+
+import pprof
+from profd import PROGRAMS, Program
+from stacks import Step, Tally, Truth, in_callee, in_library, named, user_frames
+
+UNWIND = PROGRAMS / "unwind"
+FREQUENCY = 997
+
+
+def begins(text):
+    """A name that goes on with something else than a letter: arguments, [clone .cold]."""
+    return re.compile(re.escape(text) + r"([^\w].*)?", re.DOTALL)
+
+
+# From main() outwards. What the C library has between it and _start is its own affair.
+START = named("__libc_start.*")
+ROOT = [Step(lambda frame: in_library(frame) or START(frame), many=True), "_start"]
+
+
+def rooted(*chains):
+    return [[*chain, "main", *ROOT] for chain in chains]
+
+
+def deep(n, root=ROOT):
+    forms = ["light", "saver", "roomy"]
+    return ["bottom", *(forms[i % 3] for i in reversed(range(n))), "main", *root]
+
+
+# musl has no CFI at all: of what is outside main(), at most its own functions can be known.
+MUSL = [Step(lambda f: in_library(f) or named("(__libc_|libc_)?start.*|_start.*")(f), True, True)]
+
+LEAF = ["leaf", "caller_of_leaf"]
+# What a handler returns to, however it is called; nothing calls it, so its name is often another's.
+RETURNS = Step(lambda frame: frame.name not in (*LEAF, "main", "on_signal", "handler_burn"))
+HANDLER = ["handler_burn", "on_signal", RETURNS, *LEAF]
+SIGNALS = Truth(*rooted(LEAF, HANDLER))
+MUSL_SIGNALS = Truth(open=[[*LEAF, "main", *MUSL], [*HANDLER, "main", *MUSL]])
+
+# Linked statically, what a function of the C library or the C++ runtime calls is in no library.
+RUNTIME = named(r"_*(Unwind_|uw_|cxa_|gxx_|cxxabiv1::|str|mem|search_|operator |malloc|free|dl_|read_|base_|execute_).*")
+
+SORTS = Step(lambda frame: in_library(frame) or "sort" in frame.name, many=True)
+CALLBACK = Truth(
+    *rooted(["compare", SORTS, "sort_all"]), called=lambda f: in_callee(f) or RUNTIME(f)
+)
+
+# On the way to another library: in the PLT, there already, or in the loader, which looks for the
+# function anew at each call if LD_BIND_NOT is set. The function through which the PLT enters the
+# loader keeps its frame address in rbx: whose value in outer frames nobody has to know.
+HOT = ["hot_calls", "before_hot"]
+STUB = Step(lambda f: re.search(r"/(plt|libticks)[^/]*$", f.mapping) and f.name not in HOT)
+LOADER = Step(lambda frame: "/ld-" in frame.mapping)
+LOADERS = Step(LOADER.test, many=True)
+PLT = Truth(
+    *rooted(HOT, [STUB, *HOT], [LOADERS, *HOT]),
+    open=[[LOADER, LOADERS]],
+    called=lambda frame: False,
+)
+
+
+def thrown(kind):
+    raises = begins(f"outer::Thrower<{kind}>::raise")
+    attempt = re.compile(rf"(void )?outer::attempt<{kind}>.*")
+    return [
+        [begins(f"outer::Thrower<{kind}>::raise_here"), *[raises] * 4, attempt],
+        *([begins("outer::Guard::~Guard"), *[raises] * n, attempt] for n in (1, 2, 3, 4)),
+        [re.compile(rf"(void )?outer::handle<{kind}>.*"), attempt],
+    ]
+
+
+EXCEPTIONS = Truth(
+    *rooted(*thrown("int"), *thrown("double")), called=lambda f: in_callee(f) or RUNTIME(f)
+)
+
+VARIABLE = Truth(
+    *rooted(
+        ["variable_bottom", *["with_array", "with_alloca"] * 4],
+        ["aligned_bottom", "aligned_variable", "aligned_by_force", "with_vectors"],
+    )
+)
+FRAMELESS = Truth(
+    *rooted(["counts_in_rbp", "lies_in_rbp", "above_the_lie"], ["lies_in_rbp", "above_the_lie"])
+)
+ASSEMBLY = Truth(
+    *rooted(
+        ["leaf_with_cfi", "every_hand"],
+        ["leaf_without_cfi", "every_hand"],
+        ["called_back", "saves_rbp", "calls_with_cfi", "every_hand"],
+        ["called_back", "calls_without_cfi", "every_hand"],
+        ["called_back", "saves_rbp", "calls_without_cfi", "every_hand"],
+        ["bare", "into_bare", "every_hand"],
+    ),
+    # Neither CFI nor the frame pointer say where it was called.
+    open=[["bare"]],
+)
+COROUTINES = Truth(
+    *rooted(["visitor_burn", "visitor", "on_stack", "visit"]),
+    # Their first function has no caller; that of makecontext() returns into the C library.
+    open=[
+        ["context_burn", "context_body", Step(in_library, optional=True)],
+        ["coroutine_burn", "coroutine_body"],
+    ],
+)
+ROOTS = Truth(
+    ["thread_burn", "thread_body", Step(in_library), Step(in_library)],
+    ["task_burn", "task_body", Step(in_library)],
+)
+SWAP = Truth(
+    *rooted(
+        ["first_burn", "first_middle", "enter", "use"],
+        ["second_burn", "second_middle", "enter", "use"],
+    ),
+    # In the moment before profd hears of the other library, and more of them where CPUs are scarce.
+    doubtful=0.1,
+)
+RUST = Truth(
+    *rooted(
+        [
+            re.compile(r".*Burner as rust::Step>::step"),
+            "rust::dispatch",
+            "rust::generic",
+            "rust::main",
+            Step(lambda frame: "std::" in frame.name or "core::" in frame.name, many=True),
+        ]
+    )
+)
+# Go's runtime interrupts what runs for long by a signal, and has threads of its own.
+GO = Truth(
+    ["main.burn", *["main.descend"] * 10, "main.worker", begins("runtime.goexit")],
+    called=named(r"runtime\..*|\[gostack\+.*"),
+    ours=lambda frames: any(frame.name.startswith("main.") for frame in frames),
+)
+
+# What is tested: a program of tests/programs/unwind with its arguments, and its truth.
+CASES = {
+    "deep 60 20": Truth(deep(20)),
+    "deep 60 100": Truth(deep(100)),
+    "deep 60 250": Truth(deep(250)),
+    "deep-musl 60 20": Truth(open=[deep(20, MUSL)]),
+    "deep-musl-static 60 20": Truth(open=[deep(20, MUSL)]),
+    "altstack": SIGNALS,
+    "altstack-static": SIGNALS,
+    "altstack-musl": MUSL_SIGNALS,
+    "altstack-musl-static": MUSL_SIGNALS,
+    "exceptions": EXCEPTIONS,
+    "exceptions-static": EXCEPTIONS,
+    "variable": VARIABLE,
+    "tailcalls": Truth(*rooted(["landed", "keeper"])),
+    "frameless": FRAMELESS,
+    "lastcall": Truth(*rooted(["no_way_back", "calls_last", "ends_in_a_call"])),
+    "vforks": Truth(*rooted(["child_burn", "one_turn"], ["parent_burn", "one_turn"])),
+    "coroutines": COROUTINES,
+    "assembly": ASSEMBLY,
+    "roots": ROOTS,
+    "jit 60 callback": Truth(*rooted(["called_back", "jitted_caller(int)"])),
+    "rust": RUST,
+    "gostack": GO,
+    f"swap 60 {UNWIND}/swap_a.so {UNWIND}/swap_b.so": SWAP,
+    # Two processes that share a library.
+    "sharer_a": Truth(*rooted(["one_visit", *["walk"] * 5])),
+    "sharer_b": Truth(*rooted(["other_visit", *["walk"] * 9])),
+    "callback": CALLBACK,
+    "callback-static": CALLBACK,
+    "callback-static-pie": CALLBACK,
+    "callback-no-pie": CALLBACK,
+    "callback-cet": CALLBACK,
+    "callback-lld": CALLBACK,
+    "callback-gold": CALLBACK,
+    "callback-mold": CALLBACK,
+    "plt": PLT,
+    "plt-now": PLT,
+    "plt-cet": PLT,
+    "plt-lld": PLT,
+    "plt-gold": PLT,
+    "plt-mold": PLT,
+    "LD_BIND_NOT=1 plt": PLT,
+    "LD_BIND_NOT=1 plt-cet": PLT,
+    "LD_BIND_NOT=1 plt-lld": PLT,
+    "LD_BIND_NOT=1 plt-gold": PLT,
+    "LD_BIND_NOT=1 plt-mold": PLT,
+}
+TWO_STACKS = {"coroutines", *(case for case in CASES if case.startswith("altstack"))}
+TOGETHER = 7  # programs in one recording
+GROUPS = [list(CASES)[i : i + TOGETHER] for i in range(0, len(CASES), TOGETHER)]
+
+
+def start(case):
+    words = case.split()
+    environment = dict(os.environ)
+    while "=" in words[0]:
+        key, value = words.pop(0).split("=")
+        environment[key] = value
+    return Program(UNWIND / words[0], *words[1:], env=environment)
+
+
+@pytest.mark.parametrize("cases", GROUPS, ids=lambda cases: cases[0].replace(" ", "-"))
+def test_stacks(quiet_daemon, cases):
+    tallies = {case: Tally() for case in cases}
+    with contextlib.ExitStack() as stack:
+        programs = {case: stack.enter_context(start(case)) for case in cases}
+        pids = [word for program in programs.values() for word in ("--pid", program.pid)]
+        # What a sample of an unknown process brings along is the stack that it is on, and no other
+        # from which that one was entered.
+        if TWO_STACKS & set(cases):
+            quiet_daemon.record(*pids, "--seconds", 1, "--frequency", FREQUENCY)
+        # More than once where others want the CPUs.
+        for _ in range(8):
+            profile = quiet_daemon.record(
+                *pids, "--children", "--seconds", 2, "--frequency", FREQUENCY
+            )
+            for case, program in programs.items():
+                mine = {"pid": program.pid}
+                if case == "vforks":
+                    mine = {"exe": str(UNWIND / "vforks")}
+                tallies[case].add(CASES[case], profile.select(**mine))
+            if min(tally.total for tally in tallies.values()) >= 150:
+                break
+    found = {case: tally.complaint(100, CASES[case].doubtful) for case, tally in tallies.items()}
+    assert not any(found.values()), "\n".join(f"{c}: {why}" for c, why in found.items() if why)
+
+
+def burning(name):
+    """The chain of a program that is a copy of storm."""
+    return rooted([f"{name}_burn", f"{name}_inner", f"{name}_outer"])
+
+
+STORM = Truth(
+    *burning("ping"),
+    *burning("pong"),
+    ours=lambda frames: any(frame.name.endswith("_burn") for frame in frames),
+)
+
+
+@pytest.mark.parametrize("how", ["fork", "exec"])
+def test_storm_of_short_processes(quiet_daemon, how):
+    """Processes of 25 ms, in which each stack is whole: also the first, before anything is known
+    about a process, and those of the loader before main()."""
+    command = [UNWIND / "ping", 3, 20, 25, *([UNWIND / "pong"] if how == "exec" else [])]
+    process, out = quiet_daemon.start_record("--frequency", FREQUENCY, "--", *command)
+    process.communicate()
+    assert process.returncode == 0
+    profile = pprof.read(out)
+    tally = Tally()
+    tally.add(STORM, profile.samples)
+    assert not tally.complaint(400), tally.complaint(400)
+    stacks = [(sample, user_frames(sample)) for sample in profile.samples]
+    stacks = [(sample, frames) for sample, frames in stacks if frames]
+    cut = [frames for _, frames in stacks if frames[-1].name.startswith("[unfinished: ")]
+    first = " < ".join(frame.name for frame in cut[0]) if cut else ""
+    assert len(cut) <= 0.01 * len(stacks), (len(cut), len(stacks), first)
+    burnt = {s.labels["pid"] for s, frames in stacks if STORM.ours(frames)}
+    assert len(burnt) >= 50
+    if how == "exec":
+        names = profile.cumulative()
+        assert min(names["ping_burn"], names["pong_burn"]) > 0.3 * tally.total
