@@ -7,7 +7,7 @@
  *
  *     TABLE_WORD(words, i)        words[i] of the memory that holds the block, safe for any i
  *     TABLE_READ(f, to, n, address)  reads n bytes of the unwound process; not 0: cannot
- *     TABLE_REGISTER(f, number)   a register of the innermost frame by its DWARF number
+ *     TABLE_REGISTER(f, number)   a register of the innermost frame by its DWARF number, any number
  *     TABLE_SP, TABLE_FP          the numbers of stack and frame pointer
  *     TABLE_USER_END              user addresses are below it
  *
@@ -91,17 +91,27 @@ static __always_inline void table_rule(
 		table_long_rule(rule, words, block);
 }
 
+/* Those of a long rule's flags that are pairs, or might be. */
+static __always_inline __u32 table_pair(__u32 flags)
+{
+	return flags & (UNWIND_RULE_PLT | UNWIND_RULE_DEREF | UNWIND_RULE_RA_BASE);
+}
+
 /* Makes the frame its caller's; flags are a long rule's. An address of zero is where hand-made
  * stacks begin. */
 static __always_inline int table_leave(
 	struct table_frame *f, __u64 cfa, __u64 ip, __u64 fp, __u32 flags)
 {
 	int signal = flags & UNWIND_RULE_SIGNAL;
+	/* The innermost frame alone may have nothing on the stack. */
+	int empty = f->innermost && table_pair(flags) == UNWIND_RULE_RA_REGISTER;
 
 	if (!ip)
 		return TABLE_END;
 	/* An interrupted stack may be another one: sigaltstack(2). */
-	if ((cfa <= f->sp && !signal) || ip < TABLE_MIN_ADDRESS || ip >= TABLE_USER_END)
+	if ((cfa < f->sp || (cfa == f->sp && !empty)) && !signal)
+		return TABLE_IMPLAUSIBLE;
+	if (ip < TABLE_MIN_ADDRESS || ip >= TABLE_USER_END)
 		return TABLE_IMPLAUSIBLE;
 	f->ip = ip;
 	f->sp = cfa;
@@ -157,23 +167,26 @@ static __always_inline __u64 table_signed(__u32 half)
 
 static __always_inline int table_long(struct table_frame *f, const struct table_rule *rule)
 {
-	__u32 head = rule->head, flags = head >> 8 & 0xff;
+	__u32 head = rule->head, flags = head >> 8 & 0xff, pair = table_pair(flags);
 	__u64 ra_offset = table_signed(head >> 16), fp_offset = table_signed(rule->more);
 	__u64 add = table_signed(rule->more >> 16);
-	__u64 base = 0, cfa, ip, fp = f->fp;
+	__u64 base = 0, cfa, ip = 0, fp = f->fp;
 	int r = table_base(f, head & 0xff, &base);
 
+	if (!r && pair == UNWIND_RULE_RA_REGISTER)
+		r = table_base(f, head >> 16, &ip);
 	if (r)
 		return r;
 	cfa = base + (__u64)(__s64)(__s32)rule->cfa;
-	if (flags & UNWIND_RULE_PLT)
+	if (pair == UNWIND_RULE_PLT)
 		cfa += (f->ip & 15) >= add ? 8 : 0;
 	if (flags & UNWIND_RULE_DEREF) {
 		if (TABLE_READ(f, &cfa, 8, cfa))
 			return TABLE_UNREADABLE;
 		cfa += add;
 	}
-	if (TABLE_READ(f, &ip, 8, (flags & UNWIND_RULE_RA_BASE ? base : cfa) + ra_offset))
+	if (pair != UNWIND_RULE_RA_REGISTER &&
+		TABLE_READ(f, &ip, 8, (flags & UNWIND_RULE_RA_BASE ? base : cfa) + ra_offset))
 		return TABLE_UNREADABLE;
 	if (flags & UNWIND_RULE_FP_SAVED) {
 		__u64 from = flags & UNWIND_RULE_FP_BASE ? base : cfa;

@@ -47,10 +47,33 @@ static bool index_is_good(const struct unwind_page *page, size_t n_rows)
 	return page->first[UNWIND_CELLS] == n_rows - 1;
 }
 
+static bool is_register(int number)
+{
+	return number >= 0 && number < CFA_REGISTERS;
+}
+
+/* Its registers exist, and of the flags that contradict each other there is at most a pair. */
+static bool rule_is_good(const struct unwind_rule *rule)
+{
+	const int pair = UNWIND_RULE_PLT | UNWIND_RULE_DEREF | UNWIND_RULE_RA_BASE;
+
+	if (!is_register(rule->base))
+		return false;
+	switch (rule->flags & pair) {
+	case pair:
+	case UNWIND_RULE_PLT | UNWIND_RULE_DEREF: /* has no meaning */
+		return false;
+	case UNWIND_RULE_RA_REGISTER:
+		return is_register(rule->ra_offset);
+	default:
+		return true;
+	}
+}
+
 static bool rules_are_good(const struct unwind_rule *rules, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (rules[i].base >= CFA_REGISTERS)
+		if (!rule_is_good(&rules[i]))
 			return false;
 	return true;
 }

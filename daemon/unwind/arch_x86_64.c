@@ -83,6 +83,11 @@ static bool describe_ra(const struct cfa_rule *ra, struct unwind_rule *rule)
 {
 	int base;
 
+	if (ra->how == CFA_IN_REGISTER && ra->number < RIP && !rule->flags) {
+		rule->flags = UNWIND_RULE_RA_REGISTER;
+		rule->ra_offset = (int16_t)ra->number;
+		return true;
+	}
 	if (!saved_at(ra, &rule->ra_offset, &base) || (base >= 0 && base != rule->base))
 		return false;
 	rule->flags |= base >= 0 ? UNWIND_RULE_RA_BASE : 0;

@@ -92,6 +92,15 @@ enum unwind_rule_flags {
 	UNWIND_RULE_RA_BASE = 1 << 5,
 	/* The caller was interrupted here: its program counter is exact. */
 	UNWIND_RULE_SIGNAL = 1 << 6,
+
+	/* All eight bits are taken. Pairs that contradict each other as such have a meaning of
+	 * their own, and then neither of the two flags has its usual one. */
+
+	/* The return address is in the register whose number stands in ra_offset, as in vfork(): a
+	 * word on the stack would be the child's to overwrite. Nothing may lie on the stack then,
+	 * so the CFA may be where the stack pointer is. Only the innermost frame's registers are
+	 * known, here as for base. */
+	UNWIND_RULE_RA_REGISTER = UNWIND_RULE_PLT | UNWIND_RULE_RA_BASE,
 };
 
 struct unwind_rule {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The step of the table-driven unwinder on tables and stacks that are anything: it must read within
- * both, end, leave a frame that it cannot leave as it was, and never fall but out of a signal.
+ * both, end, leave a frame that it cannot leave as it was, and never fall but out of a signal, nor
+ * stay but in the innermost frame.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +65,7 @@ static void walk(struct table_frame *f)
 			require(!memcmp(&before, f, sizeof(before)));
 			return;
 		}
-		require(f->sp > before.sp || f->exact);
+		require(f->sp > before.sp || f->exact || (f->sp == before.sp && before.innermost));
 		require(f->ip >= TABLE_MIN_ADDRESS && f->ip < TABLE_USER_END && !f->innermost);
 	}
 }

@@ -23,6 +23,7 @@
 #define CODE	  0x10000ULL /* one page of it */
 #define FRAMES	  0x800000ULL
 #define RBX	  3
+#define RDI	  5
 #define RBP	  6
 #define RSP	  7
 #define R10	  10

@@ -211,13 +211,27 @@ static void test_return_address(void **state)
 	struct fixture *f = *state;
 	static const struct unwind_rule elsewhere = {
 		.base = RSP, .flags = 0, .ra_offset = 56, .cfa_offset = 8};
+	static const struct unwind_rule vfork = {
+		.base = RSP, .flags = UNWIND_RULE_RA_REGISTER, .ra_offset = RDI, .cfa_offset = 0};
 
 	PROGRAM(f, DW_CFA_undefined, RIP);
 	assert_int_equal(AT(f, 0), KIND(UNWIND_END));
 	PROGRAM(f, DW_CFA_offset_extended_sf, RIP, 0x79);
 	expect_rule(f, 0, &elsewhere);
-	PROGRAM(f, DW_CFA_register, RIP, RBX);
+	/* In a register: pop %rdi; syscall; push %rdi. */
+	PROGRAM(f, DW_CFA_advance_loc | 1, DW_CFA_def_cfa_offset, 0, DW_CFA_register, RIP, RDI,
+		DW_CFA_advance_loc | 8, DW_CFA_def_cfa_offset, 8);
+	assert_int_equal(AT(f, 0), SP(8, 0));
+	expect_rule(f, 1, &vfork);
+	expect_rule(f, 8, &vfork);
+	assert_int_equal(long_rule(f, 9).flags, UNWIND_RULE_RA_REGISTER);
+	assert_int_equal(long_rule(f, 9).cfa_offset, 8);
+	PROGRAM(f, DW_CFA_register, RIP, RIP, DW_CFA_advance_loc | 1, DW_CFA_register, RIP, 70,
+		DW_CFA_advance_loc | 1, DW_CFA_register, RIP, RBX, DW_CFA_def_cfa_expression, 3,
+		DW_OP_breg0 + RSP, 0, DW_OP_deref);
 	assert_int_equal(AT(f, 0), KIND(UNWIND_UNKNOWN));
+	assert_int_equal(AT(f, 1), KIND(UNWIND_UNKNOWN));
+	assert_int_equal(AT(f, 2), KIND(UNWIND_UNKNOWN));
 	/* A stack pointer that is not the CFA. */
 	PROGRAM(f, DW_CFA_val_offset, RSP, 0, DW_CFA_advance_loc | 1, DW_CFA_val_offset, RSP, 1);
 	assert_int_equal(AT(f, 0), SP(8, 0));

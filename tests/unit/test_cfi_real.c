@@ -117,7 +117,7 @@ static bool evaluate(const Dwarf_Op *ops, size_t n, uint64_t pc, uint64_t cfa, u
 	return top >= 2;
 }
 
-/* 1: *value is the caller's; 0: undefined, or elsewhere than in memory. */
+/* 1: *value is the caller's; 0: undefined, or computed. */
 static int caller_register(
 	Dwarf_Frame *frame, int number, uint64_t pc, uint64_t cfa, uint64_t *value, bool *from_rbp)
 {
@@ -128,7 +128,11 @@ static int caller_register(
 	assert_int_equal(dwarf_frame_register(frame, number, memory_for_ops, &ops, &n), 0);
 	*value = register_value((uint64_t)number, pc);
 	if (!n)
-		return ops == NULL; /* the same, else undefined */
+		return ops == NULL;		 /* the same, else undefined */
+	if (n == 1 && ops->atom == DW_OP_regx) { /* in another one, as vfork's return address */
+		*value = register_value(ops->number, pc);
+		return 1;
+	}
 	is_value = ops[n - 1].atom == DW_OP_stack_value;
 	/* The CFA lies on the stack when a register's formula begins. */
 	*from_rbp = n == 2 && ops[1].atom == DW_OP_breg0 + RBP;
@@ -172,17 +176,21 @@ static struct caller by_libdw(Dwarf_CFI *cfi, uint64_t pc, uint64_t *end)
 
 static struct caller by_long_rule(const struct unwind_rule *rule, uint64_t pc)
 {
+	const int pair = rule->flags & (UNWIND_RULE_PLT | UNWIND_RULE_DEREF | UNWIND_RULE_RA_BASE);
 	uint64_t base = register_value(rule->base, pc);
 	struct caller caller = {.outcome = CALLER, .fp = register_value(RBP, pc)};
 	uint64_t fp_from;
 
 	caller.cfa = base + (uint64_t)(int64_t)rule->cfa_offset;
-	if (rule->flags & UNWIND_RULE_PLT)
+	if (pair == UNWIND_RULE_PLT)
 		caller.cfa += (pc & 15) >= (uint64_t)rule->cfa_add ? 8 : 0;
-	if (rule->flags & UNWIND_RULE_DEREF)
+	if (pair & UNWIND_RULE_DEREF)
 		caller.cfa = memory(caller.cfa) + (uint64_t)(int64_t)rule->cfa_add;
-	caller.pc = memory((rule->flags & UNWIND_RULE_RA_BASE ? base : caller.cfa) +
-			   (uint64_t)(int64_t)rule->ra_offset);
+	if (pair == UNWIND_RULE_RA_REGISTER)
+		caller.pc = register_value((uint64_t)rule->ra_offset, pc);
+	else
+		caller.pc = memory((pair & UNWIND_RULE_RA_BASE ? base : caller.cfa) +
+				   (uint64_t)(int64_t)rule->ra_offset);
 	fp_from = rule->flags & UNWIND_RULE_FP_BASE  ? base
 		  : rule->flags & UNWIND_RULE_FP_OWN ? caller.fp
 						     : caller.cfa;

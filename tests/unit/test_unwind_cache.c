@@ -93,6 +93,9 @@ static void blocks_are_checked(void **state)
 	REFUSED(page->rows[1].rule = UNWIND_ESCAPE | (HEAD_WORDS + 8)); /* behind them */
 	REFUSED(page->rows[1].rule = UINT16_MAX);
 	REFUSED(rule->base = 32);
+	REFUSED(rule->flags = UNWIND_RULE_RA_REGISTER | UNWIND_RULE_DEREF);
+	REFUSED((rule->flags = UNWIND_RULE_RA_REGISTER, rule->ra_offset = 32));
+	REFUSED((rule->flags = UNWIND_RULE_RA_REGISTER, rule->ra_offset = -1));
 #undef REFUSED
 }
 

@@ -248,6 +248,39 @@ static void registers_of_the_innermost_frame(void **state)
 	assert_int_equal(go(), PROFD_END_RULE);
 }
 
+/* vfork() takes its return address off the stack before it enters the kernel. */
+static void a_return_address_in_a_register(void **state)
+{
+	static const struct unwind_rule in_rdi = {
+		.base = RSP, .flags = UNWIND_RULE_RA_REGISTER, .ra_offset = 5};
+	unsigned vfork;
+
+	begin();
+	vfork = p->n_functions++;
+	page_add_rule(&p->builder, vfork * FUNCTION_BYTES, &in_rdi);
+	map_code(p);
+	call(p, 1, 3);
+	top(p)->ip = CODE + vfork * FUNCTION_BYTES + 8;
+	top(p)->sp = p->calls[1].sp;	       /* there is nothing of it on the stack */
+	poke(p, p->calls[1].sp - WORD, 0xbad); /* what the child left there */
+	take_miss(p);
+	p->miss.registers[5] = p->calls[1].ip;
+	assert_int_equal(go(), PROFD_END_COMPLETE);
+	assert_int_equal(n_frames, 3);
+	assert_int_equal(frames[1], p->calls[1].ip);
+	p->miss.registers[5] = 0x111;
+	assert_int_equal(go(), PROFD_END_IMPLAUSIBLE);
+	/* Where registers are not at hand they are missing, ... */
+	native_walk_begin(&walk, &p->miss);
+	walk.walk.frame.registers = 0;
+	n_frames = 1;
+	assert_int_equal(native_walk_run(&walk, frames, &n_frames, 256), WALK_MISS);
+	assert_int_equal(walk.walk.missing, PROFD_MISSING_REGISTER);
+	/* ... and those of a frame further out are lost, as the one of a handler's. */
+	p->miss.innermost = 0;
+	assert_int_equal(go(), PROFD_END_RULE);
+}
+
 static void a_leaf_without_rows(void **state)
 {
 	begin_with(NO_ROWS, 4, 0);
@@ -625,6 +658,7 @@ int main(void)
 		TEST(a_signal_stack_may_lie_below_or_above),
 		TEST(a_plt_entry_pushes_in_its_middle),
 		TEST(registers_of_the_innermost_frame),
+		TEST(a_return_address_in_a_register),
 		TEST(a_leaf_without_rows),
 		TEST(ends_at_a_frame_pointer_that_leads_nowhere),
 		TEST(frame_pointers_cannot_go_round),

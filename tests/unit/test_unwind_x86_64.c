@@ -2,7 +2,8 @@
 /*
  * Whole stacks by compiled rows, with the step that BPF programs take: this program unwinds itself,
  * through libc, a signal handler on its own stack, realigned stacks, lazy binding and a thread's
- * start, and must find the return addresses that libgcc's unwinder finds.
+ * start, and must find the return addresses that libgcc's unwinder finds. It also unwinds a child
+ * of its own in each instruction of vfork().
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +21,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "symbolizer/elf_file.h"
@@ -35,21 +40,30 @@ static uint32_t word(const uint32_t *words, uint32_t i)
 	return words[i];
 }
 
+/* Whose stack is walked: a stopped process that is like this one, or (0) this very thread's. */
+static pid_t traced;
+static struct user_regs_struct traced_registers;
+
 static int read_memory(void *to, size_t size, uint64_t address)
 {
+	struct iovec local = {to, size}, remote = {(void *)(uintptr_t)address, size};
+
+	if (traced)
+		return process_vm_readv(traced, &local, 1, &remote, 1, 0) != (ssize_t)size;
 	memcpy(to, (const void *)(uintptr_t)address, size);
 	return 0;
 }
 
-static uint64_t no_register(uint32_t number)
+static uint64_t register_of_traced(uint32_t number)
 {
-	fail_msg("register %u", number);
-	return 0;
+	if (!traced || number != 5 /* rdi */)
+		fail_msg("register %u", number);
+	return traced_registers.rdi;
 }
 
 #define TABLE_WORD(words, i)	      word(words, (uint32_t)(i))
 #define TABLE_READ(f, to, n, address) read_memory(to, n, address)
-#define TABLE_REGISTER(f, number)     no_register(number)
+#define TABLE_REGISTER(f, number)     register_of_traced(number)
 #define TABLE_SP		      7
 #define TABLE_FP		      6
 #define TABLE_USER_END		      (1ULL << 56)
@@ -359,6 +373,118 @@ static void test_thread(void **state)
 	assert_true(depth >= 8);
 }
 
+/* ---- vfork -------------------------------------------------------------------------------- */
+
+#define VFORK_BYTES 34 /* at most; it is all one function */
+
+static bool in_vfork(void)
+{
+	return traced_registers.rip - (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "vfork") <
+	       VFORK_BYTES;
+}
+
+/* Who was waited for is traced from now on. */
+static void stop_at(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, __WALL), pid);
+	assert_true(WIFSTOPPED(status));
+	traced = pid;
+	assert_int_equal(ptrace(PTRACE_GETREGS, pid, NULL, &traced_registers), 0);
+}
+
+/* The stack of who is stopped in vfork() is `stack`, apart from vfork's own frame. */
+static void expect_stack(const struct stack *stack)
+{
+	struct table_frame f = {
+		.ip = traced_registers.rip,
+		.sp = traced_registers.rsp,
+		.fp = traced_registers.rbp,
+		.innermost = 1,
+		.registers = 1,
+		.exact = 1,
+	};
+	struct stack now;
+
+	walk(&f, &now);
+	assert_int_equal(now.end, TABLE_END);
+	assert_int_equal(now.n, stack->n);
+	assert_memory_equal(
+		now.frames + 1, stack->frames + 1, (stack->n - 1) * sizeof(*stack->frames));
+}
+
+/* The child that vfork() makes, between its system call and the push behind it, and after that. */
+static void expect_child(pid_t parent, const struct stack *stack)
+{
+	unsigned long child;
+
+	assert_int_equal(ptrace(PTRACE_GETEVENTMSG, parent, NULL, &child), 0);
+	stop_at((pid_t)child);
+	for (; in_vfork(); stop_at((pid_t)child)) {
+		expect_stack(stack);
+		assert_int_equal(ptrace(PTRACE_SINGLESTEP, (pid_t)child, NULL, NULL), 0);
+	}
+	assert_int_equal(ptrace(PTRACE_DETACH, (pid_t)child, NULL, NULL), 0);
+}
+
+static void calls_vfork(void)
+{
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+		_exit(1);
+	raise(SIGSTOP);
+	if (vfork() == 0)
+		_exit(0);
+	_exit(0);
+}
+
+static void test_vfork(void **state)
+{
+	pid_t pid = fork();
+	size_t stops = 0;
+	struct stack stack;
+	int status;
+
+	assert_true(pid >= 0);
+	if (!pid)
+		calls_vfork();
+	stop_at(pid);
+	assert_int_equal(
+		ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACEVFORK | PTRACE_O_EXITKILL), 0);
+	do {
+		assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
+		stop_at(pid);
+	} while (!in_vfork());
+	/* On its first instruction there is nothing special yet. */
+	walk(&(struct table_frame){.ip = traced_registers.rip,
+		     .sp = traced_registers.rsp,
+		     .fp = traced_registers.rbp,
+		     .innermost = 1,
+		     .exact = 1},
+		&stack);
+	assert_true(stack.n > 4);
+	for (; in_vfork(); stops++) {
+		expect_stack(&stack);
+		assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
+		assert_int_equal(waitpid(pid, &status, __WALL), pid);
+		if (status >> 8 == (SIGTRAP | PTRACE_EVENT_VFORK << 8)) {
+			expect_child(pid, &stack);
+			assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
+			stop_at(pid);
+		} else {
+			assert_true(WIFSTOPPED(status));
+			traced = pid;
+			assert_int_equal(ptrace(PTRACE_GETREGS, pid, NULL, &traced_registers), 0);
+		}
+	}
+	assert_int_equal(traced_registers.rip, stack.frames[1]);
+	assert_true(stops > 5);
+	assert_int_equal(ptrace(PTRACE_DETACH, pid, NULL, NULL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	traced = 0;
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -369,6 +495,7 @@ int main(void)
 		cmocka_unit_test(test_cfa_by_saved_register),
 		cmocka_unit_test(test_lazy_binding),
 		cmocka_unit_test(test_thread),
+		cmocka_unit_test(test_vfork),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, close_modules);
