@@ -170,21 +170,26 @@ static __always_inline int table_long(struct table_frame *f, const struct table_
 	__u32 head = rule->head, flags = head >> 8 & 0xff, pair = table_pair(flags);
 	__u64 ra_offset = table_signed(head >> 16), fp_offset = table_signed(rule->more);
 	__u64 add = table_signed(rule->more >> 16);
-	__u64 base = 0, cfa, ip = 0, fp = f->fp;
+	__u64 base = 0, named = 0, cfa, ip, fp = f->fp;
 	int r = table_base(f, head & 0xff, &base);
 
-	if (!r && pair == UNWIND_RULE_RA_REGISTER)
-		r = table_base(f, head >> 16, &ip);
+	if (!r && (pair == UNWIND_RULE_RA_REGISTER || pair == UNWIND_RULE_INDEXED))
+		r = table_base(f, head >> 16, &named);
 	if (r)
 		return r;
 	cfa = base + (__u64)(__s64)(__s32)rule->cfa;
 	if (pair == UNWIND_RULE_PLT)
 		cfa += (f->ip & 15) >= add ? 8 : 0;
+	if (pair == UNWIND_RULE_INDEXED) {
+		cfa += 8 * named;
+		ra_offset = -8ULL;
+	}
 	if (flags & UNWIND_RULE_DEREF) {
 		if (TABLE_READ(f, &cfa, 8, cfa))
 			return TABLE_UNREADABLE;
 		cfa += add;
 	}
+	ip = named;
 	if (pair != UNWIND_RULE_RA_REGISTER &&
 		TABLE_READ(f, &ip, 8, (flags & UNWIND_RULE_RA_BASE ? base : cfa) + ra_offset))
 		return TABLE_UNREADABLE;

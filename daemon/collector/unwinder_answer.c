@@ -61,9 +61,9 @@ static bool rule_is_good(const struct unwind_rule *rule)
 		return false;
 	switch (rule->flags & pair) {
 	case pair:
-	case UNWIND_RULE_PLT | UNWIND_RULE_DEREF: /* has no meaning */
 		return false;
 	case UNWIND_RULE_RA_REGISTER:
+	case UNWIND_RULE_INDEXED:
 		return is_register(rule->ra_offset);
 	default:
 		return true;

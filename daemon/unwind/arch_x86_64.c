@@ -56,12 +56,18 @@ static bool describe_cfa(const struct cfa_rule *cfa, struct unwind_rule *rule)
 		return true;
 	else if (!cfa_formula(cfa, &f))
 		return false;
-	if (f.base >= RIP || !fits32(f.offset) || !fits16(f.add))
+	if (f.base >= RIP || f.index >= RIP || (f.indexed && !f.deref) || !fits32(f.offset) ||
+		!fits16(f.add))
 		return false;
 	rule->base = f.base;
 	rule->cfa_offset = (int32_t)f.offset;
 	rule->cfa_add = (int16_t)f.add;
-	rule->flags |= f.deref ? UNWIND_RULE_DEREF : 0;
+	if (f.indexed) {
+		rule->flags |= UNWIND_RULE_INDEXED;
+		rule->ra_offset = f.index;
+	} else if (f.deref) {
+		rule->flags |= UNWIND_RULE_DEREF;
+	}
 	return true;
 }
 
@@ -71,7 +77,7 @@ static bool saved_at(const struct cfa_rule *saved, int16_t *offset, int *base)
 	struct cfa_formula f = {.offset = saved->number};
 
 	*base = -1;
-	if (saved->how == CFA_SAVED_AT_FORMULA && cfa_formula(saved, &f) && !f.deref)
+	if (saved->how == CFA_SAVED_AT_FORMULA && cfa_formula(saved, &f) && !f.deref && !f.indexed)
 		*base = f.base;
 	else if (saved->how != CFA_SAVED_AT)
 		return false;
@@ -79,10 +85,17 @@ static bool saved_at(const struct cfa_rule *saved, int16_t *offset, int *base)
 	return fits16(f.offset);
 }
 
+static bool is_indexed(const struct unwind_rule *rule)
+{
+	return (rule->flags & UNWIND_RULE_INDEXED) == UNWIND_RULE_INDEXED;
+}
+
 static bool describe_ra(const struct cfa_rule *ra, struct unwind_rule *rule)
 {
 	int base;
 
+	if (is_indexed(rule))
+		return ra->how == CFA_SAVED_AT && ra->number == -WORD;
 	if (ra->how == CFA_IN_REGISTER && ra->number < RIP && !rule->flags) {
 		rule->flags = UNWIND_RULE_RA_REGISTER;
 		rule->ra_offset = (int16_t)ra->number;
@@ -104,9 +117,9 @@ static bool sp_is_cfa(const struct cfa_rule *sp, const struct unwind_rule *rule)
 		return true;
 	if (sp->how == CFA_EQUALS)
 		return sp->number == 0;
-	return sp->how == CFA_SAVED_AT_FORMULA && cfa_formula(sp, &f) && !f.deref &&
-	       rule->flags & UNWIND_RULE_DEREF && !rule->cfa_add && f.base == rule->base &&
-	       f.offset == rule->cfa_offset;
+	return sp->how == CFA_SAVED_AT_FORMULA && cfa_formula(sp, &f) && !f.deref && !f.indexed &&
+	       rule->flags & UNWIND_RULE_DEREF && !is_indexed(rule) && !rule->cfa_add &&
+	       f.base == rule->base && f.offset == rule->cfa_offset;
 }
 
 /* Without a place for it the stack can still be followed as long as no caller's CFA needs it. */

@@ -304,20 +304,33 @@ int cfa_next(struct cfa_machine *m, uint64_t *start, uint64_t *end)
 
 /* ---- formulas ----------------------------------------------------------------------------- */
 
-static bool read_base(struct reader *r, struct cfa_formula *f)
+/* The rest of DW_OP_breg*, which was read. */
+static bool read_register(struct reader *r, uint8_t op, uint8_t *number, int64_t *offset)
 {
-	uint8_t op = read_byte(r);
-	uint64_t base = op - DW_OP_breg0;
+	uint64_t n = op - DW_OP_breg0;
 
 	if (op == DW_OP_bregx)
-		base = read_uleb(r);
+		n = read_uleb(r);
 	else if (op < DW_OP_breg0 || op > DW_OP_breg31)
 		return false;
-	if (base >= CFA_REGISTERS)
+	*number = (uint8_t)n;
+	*offset = read_sleb(r);
+	return n < CFA_REGISTERS;
+}
+
+/* + 8 * a register, whose DW_OP_breg* was read. */
+static bool read_index(struct reader *r, uint8_t op, struct cfa_formula *f)
+{
+	static const uint8_t times_8[] = {DW_OP_lit8, DW_OP_mul, DW_OP_plus};
+	const uint8_t *rest;
+	int64_t offset;
+
+	if (f->indexed || f->deref || !read_register(r, op, &f->index, &offset))
 		return false;
-	f->base = (uint8_t)base;
-	f->offset = read_sleb(r);
-	return true;
+	rest = read_bytes(r, sizeof(times_8));
+	f->indexed = true;
+	f->offset = (int64_t)((uint64_t)f->offset + 8 * (uint64_t)offset);
+	return rest && !memcmp(rest, times_8, sizeof(times_8));
 }
 
 bool cfa_formula(const struct cfa_rule *rule, struct cfa_formula *formula)
@@ -325,7 +338,7 @@ bool cfa_formula(const struct cfa_rule *rule, struct cfa_formula *formula)
 	struct reader r = reader_of(rule->formula, rule->size);
 
 	*formula = (struct cfa_formula){0};
-	if (!read_base(&r, formula))
+	if (!read_register(&r, read_byte(&r), &formula->base, &formula->offset))
 		return false;
 	while (reader_left(&r)) {
 		uint8_t op = read_byte(&r);
@@ -336,7 +349,7 @@ bool cfa_formula(const struct cfa_rule *rule, struct cfa_formula *formula)
 			int64_t *sum = formula->deref ? &formula->add : &formula->offset;
 
 			*sum = (int64_t)((uint64_t)*sum + read_uleb(&r));
-		} else {
+		} else if (!read_index(&r, op, formula)) {
 			return false;
 		}
 	}

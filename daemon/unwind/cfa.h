@@ -64,10 +64,11 @@ void cfa_start(struct cfa_machine *m, const struct cfi_fde *fde);
  * end was reached. -EBADMSG, -E2BIG: from m->location on, nothing is known. */
 int cfa_next(struct cfa_machine *m, uint64_t *start, uint64_t *end);
 
-/* The few formulas that are in use: register + offset, and what lies there plus something. */
+/* The few formulas that are in use: register + offset, perhaps + an eight times larger register,
+ * and what lies there plus something. */
 struct cfa_formula {
-	uint8_t base;
-	bool deref;
+	uint8_t base, index;
+	bool indexed, deref;
 	int64_t offset, add;
 };
 bool cfa_formula(const struct cfa_rule *rule, struct cfa_formula *formula);

@@ -101,6 +101,10 @@ enum unwind_rule_flags {
 	 * so the CFA may be where the stack pointer is. Only the innermost frame's registers are
 	 * known, here as for base. */
 	UNWIND_RULE_RA_REGISTER = UNWIND_RULE_PLT | UNWIND_RULE_RA_BASE,
+	/* CFA = *(base + cfa_offset + 8 * register ra_offset) + cfa_add: the old stack pointer lies
+	 * behind an array on the stack, as in OpenSSL's multiplication of large numbers. The return
+	 * address was saved at -8 from the CFA. */
+	UNWIND_RULE_INDEXED = UNWIND_RULE_PLT | UNWIND_RULE_DEREF,
 };
 
 struct unwind_rule {

@@ -26,6 +26,7 @@
 #define RDI	  5
 #define RBP	  6
 #define RSP	  7
+#define R9	  9
 #define R10	  10
 #define RIP	  16
 #define MAX_BYTES 65536

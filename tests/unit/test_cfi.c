@@ -155,6 +155,9 @@ static void test_remember(void **state)
 	assert_int_equal(AT(f, 0), KIND(UNWIND_UNKNOWN));
 }
 
+/* + 8 * a register */
+#define INDEX(number) DW_OP_breg0 + (number), 0, DW_OP_lit8, DW_OP_mul, DW_OP_plus
+
 static void test_formulas(void **state)
 {
 	struct fixture *f = *state;
@@ -171,6 +174,12 @@ static void test_formulas(void **state)
 		.flags = UNWIND_RULE_FP_SAVED | UNWIND_RULE_FP_OWN,
 		.ra_offset = -8,
 		.cfa_offset = 0};
+	static const struct unwind_rule indexed = {.base = RSP,
+		.flags = UNWIND_RULE_INDEXED | UNWIND_RULE_FP_SAVED,
+		.ra_offset = R9,
+		.fp_offset = -24,
+		.cfa_offset = 8,
+		.cfa_add = 8};
 	static const struct unwind_rule plt = {.base = RSP,
 		.flags = UNWIND_RULE_PLT,
 		.ra_offset = -8,
@@ -192,7 +201,34 @@ static void test_formulas(void **state)
 	PROGRAM(f, DW_CFA_def_cfa_expression, 11, DW_OP_breg0 + RSP, 8, DW_OP_breg0 + RIP, 0,
 		DW_OP_lit15, DW_OP_and, DW_OP_lit11, DW_OP_ge, DW_OP_lit3, DW_OP_shl, DW_OP_plus);
 	expect_rule(f, 0, &plt);
-	/* What rules cannot say. */
+	/* As in OpenSSL's bn_mul_mont: behind an array of r9 words. */
+	PROGRAM(f, DW_CFA_offset | RBP, 3, DW_CFA_def_cfa_expression, 10, DW_OP_breg0 + RSP, 8,
+		INDEX(R9), DW_OP_deref, DW_OP_plus_uconst, 8);
+	expect_rule(f, 0, &indexed);
+	PROGRAM(f, DW_CFA_def_cfa_expression, 11, DW_OP_breg0 + RSP, 8, DW_OP_bregx, R9, 2,
+		DW_OP_lit8, DW_OP_mul, DW_OP_plus, DW_OP_deref, DW_CFA_nop);
+	assert_int_equal(AT(f, 0), KIND(UNWIND_UNKNOWN)); /* cut off: the size is one too much */
+	PROGRAM(f, DW_CFA_def_cfa_expression, 9, DW_OP_breg0 + RSP, 8, DW_OP_bregx, R9, 2,
+		DW_OP_lit8, DW_OP_mul, DW_OP_plus, DW_OP_deref, DW_CFA_nop);
+	assert_int_equal(long_rule(f, 0).cfa_offset, 24);
+	assert_int_equal(long_rule(f, 0).cfa_add, 0);
+	/* What rules cannot say: no word is read, or it is indexed; twice; by more; by what is no
+	 * register; the return address is elsewhere. */
+	PROGRAM(f, DW_CFA_def_cfa_expression, 7, DW_OP_breg0 + RSP, 8, INDEX(R9));
+	assert_int_equal(AT(f, 0), KIND(UNWIND_UNKNOWN));
+	PROGRAM(f, DW_CFA_def_cfa_expression, 8, DW_OP_breg0 + RSP, 8, DW_OP_deref, INDEX(R9));
+	assert_int_equal(AT(f, 0), KIND(UNWIND_UNKNOWN));
+	PROGRAM(f, DW_CFA_def_cfa_expression, 13, DW_OP_breg0 + RSP, 8, INDEX(R9), INDEX(R10),
+		DW_OP_deref);
+	assert_int_equal(AT(f, 0), KIND(UNWIND_UNKNOWN));
+	PROGRAM(f, DW_CFA_def_cfa_expression, 8, DW_OP_breg0 + RSP, 8, DW_OP_breg0 + R9, 0,
+		DW_OP_lit4, DW_OP_mul, DW_OP_plus, DW_OP_deref);
+	assert_int_equal(AT(f, 0), KIND(UNWIND_UNKNOWN));
+	PROGRAM(f, DW_CFA_def_cfa_expression, 8, DW_OP_breg0 + RSP, 8, INDEX(RIP), DW_OP_deref);
+	assert_int_equal(AT(f, 0), KIND(UNWIND_UNKNOWN));
+	PROGRAM(f, DW_CFA_def_cfa_expression, 8, DW_OP_breg0 + RSP, 8, INDEX(R9), DW_OP_deref,
+		DW_CFA_offset | RIP, 2);
+	assert_int_equal(AT(f, 0), KIND(UNWIND_UNKNOWN));
 	PROGRAM(f, DW_CFA_def_cfa_expression, 3, DW_OP_breg0 + RSP, 8, DW_OP_dup);
 	assert_int_equal(AT(f, 0), KIND(UNWIND_UNKNOWN));
 	PROGRAM(f, DW_CFA_def_cfa_expression, 1, DW_OP_breg0 + RSP);

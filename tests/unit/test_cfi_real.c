@@ -184,10 +184,14 @@ static struct caller by_long_rule(const struct unwind_rule *rule, uint64_t pc)
 	caller.cfa = base + (uint64_t)(int64_t)rule->cfa_offset;
 	if (pair == UNWIND_RULE_PLT)
 		caller.cfa += (pc & 15) >= (uint64_t)rule->cfa_add ? 8 : 0;
+	if (pair == UNWIND_RULE_INDEXED)
+		caller.cfa += 8 * register_value((uint64_t)rule->ra_offset, pc);
 	if (pair & UNWIND_RULE_DEREF)
 		caller.cfa = memory(caller.cfa) + (uint64_t)(int64_t)rule->cfa_add;
 	if (pair == UNWIND_RULE_RA_REGISTER)
 		caller.pc = register_value((uint64_t)rule->ra_offset, pc);
+	else if (pair == UNWIND_RULE_INDEXED)
+		caller.pc = memory(caller.cfa - 8);
 	else
 		caller.pc = memory((pair & UNWIND_RULE_RA_BASE ? base : caller.cfa) +
 				   (uint64_t)(int64_t)rule->ra_offset);

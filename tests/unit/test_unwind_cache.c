@@ -96,6 +96,7 @@ static void blocks_are_checked(void **state)
 	REFUSED(rule->flags = UNWIND_RULE_RA_REGISTER | UNWIND_RULE_DEREF);
 	REFUSED((rule->flags = UNWIND_RULE_RA_REGISTER, rule->ra_offset = 32));
 	REFUSED((rule->flags = UNWIND_RULE_RA_REGISTER, rule->ra_offset = -1));
+	REFUSED((rule->flags = UNWIND_RULE_INDEXED, rule->ra_offset = 32));
 #undef REFUSED
 }
 

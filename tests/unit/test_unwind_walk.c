@@ -281,6 +281,41 @@ static void a_return_address_in_a_register(void **state)
 	assert_int_equal(go(), PROFD_END_RULE);
 }
 
+/* bn_mul_mont() of OpenSSL keeps its old stack pointer behind an array of r9 words. */
+static void a_frame_behind_an_array(void **state)
+{
+	static const struct unwind_rule behind_r9 = {.base = RSP,
+		.flags = UNWIND_RULE_INDEXED | UNWIND_RULE_FP_SAVED,
+		.ra_offset = 9,
+		.fp_offset = -3 * WORD,
+		.cfa_offset = 8,
+		.cfa_add = 8};
+	unsigned f;
+
+	begin();
+	f = p->n_functions++;
+	page_add_rule(&p->builder, f * FUNCTION_BYTES, &behind_r9);
+	map_code(p);
+	call(p, 1, 3);
+	top(p)->ip = CODE + f * FUNCTION_BYTES + 8;
+	for (uint64_t words = 0; words < 40; words += 13) {
+		uint64_t cfa = p->calls[1].sp;
+
+		top(p)->sp = cfa - 64 * WORD;
+		poke(p, cfa - WORD, p->calls[1].ip);
+		poke(p, top(p)->sp + WORD + words * WORD, cfa - 8);
+		take_miss(p);
+		p->miss.registers[9] = words;
+		assert_int_equal(go(), PROFD_END_COMPLETE);
+		assert_int_equal(n_frames, 3);
+		assert_int_equal(frames[1], p->calls[1].ip);
+	}
+	p->miss.registers[9] = UINT64_MAX / 3;
+	assert_int_equal(go(), PROFD_END_UNREADABLE);
+	p->miss.innermost = 0;
+	assert_int_equal(go(), PROFD_END_RULE);
+}
+
 static void a_leaf_without_rows(void **state)
 {
 	begin_with(NO_ROWS, 4, 0);
@@ -659,6 +694,7 @@ int main(void)
 		TEST(a_plt_entry_pushes_in_its_middle),
 		TEST(registers_of_the_innermost_frame),
 		TEST(a_return_address_in_a_register),
+		TEST(a_frame_behind_an_array),
 		TEST(a_leaf_without_rows),
 		TEST(ends_at_a_frame_pointer_that_leads_nowhere),
 		TEST(frame_pointers_cannot_go_round),
