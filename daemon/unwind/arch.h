@@ -19,7 +19,7 @@ struct unwind_stub_row {
 struct unwind_stub {
 	size_t offset, size;
 	struct unwind_stub_row rows[UNWIND_STUB_ROWS]; /* the first is at 0 */
-	size_t n_rows;
+	size_t n_rows;				       /* 0: it is the outermost frame */
 };
 
 /* A call whose target the instruction says. */
@@ -41,6 +41,9 @@ struct unwind_arch {
 	/* Finds the next stub at or behind stub->offset in code that has no CFI. */
 	bool (*find_stub)(
 		const uint8_t *code, size_t size, uint64_t address, struct unwind_stub *stub);
+	/* Finds the next code at or behind stub->offset that is known so well that its bytes count
+	 * more than its CFI. */
+	bool (*find_sure)(const uint8_t *code, size_t size, struct unwind_stub *stub);
 	/* Finds the next direct call at or behind call->offset. Any byte may begin one: who
 	 * believes it asks whether a function is at its target. */
 	bool (*find_call)(

@@ -284,6 +284,7 @@ const struct unwind_arch unwind_arch_x86_64 = {
 	.pack = pack,
 	.is_padding = is_padding,
 	.find_stub = x86_64_find_stub,
+	.find_sure = x86_64_find_sure,
 	.find_call = find_call,
 	.may_call = may_call,
 	.needs_saved = needs_saved,

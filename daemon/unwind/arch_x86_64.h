@@ -6,6 +6,7 @@
 #include "unwind/arch.h"
 
 /* DWARF numbers (System V ABI, AMD64 supplement, figure 3.36). */
+#define RDX 1
 #define RBX 3
 #define RBP 6
 #define RSP 7
@@ -36,5 +37,6 @@ static inline bool x86_64_matches(
 bool x86_64_is_crt(const uint8_t *code, size_t size, uint64_t address, struct unwind_stub *stub);
 /* See struct unwind_arch. */
 bool x86_64_find_stub(const uint8_t *code, size_t size, uint64_t address, struct unwind_stub *stub);
+bool x86_64_find_sure(const uint8_t *code, size_t size, struct unwind_stub *stub);
 
 #endif

@@ -66,37 +66,48 @@ static void add_unknown(
 		page_add_kind(&m->page, behind, UNWIND_NONE);
 }
 
-/* Adds what lies in the gap of a stub that begins at an address. */
-static void add_stub(struct unwind_module *m, const struct range *gap, uint64_t address,
+/* Adds what lies in a range of a stub that begins at an address. */
+static void add_stub(struct unwind_module *m, const struct range *range, uint64_t address,
 	const struct unwind_stub *stub)
 {
+	if (!stub->n_rows)
+		page_add_kind(&m->page, greatest(address, range->start), UNWIND_END);
 	for (size_t i = 0; i < stub->n_rows; i++) {
 		uint64_t start = address + stub->rows[i].at;
 		uint64_t end = address + (i + 1 < stub->n_rows ? stub->rows[i + 1].at : stub->size);
 
-		if (greatest(start, gap->start) < least(end, gap->end))
-			page_add_rule(&m->page, greatest(start, gap->start), &stub->rows[i].rule);
+		if (greatest(start, range->start) < least(end, range->end))
+			page_add_rule(&m->page, greatest(start, range->start), &stub->rows[i].rule);
 	}
+}
+
+/* Where to look for stubs of a range: at the page's borders one may be cut. */
+static struct range with_cut_stubs(const struct unwind_module *m, const struct range *range)
+{
+	struct range wide = *range;
+
+	if (wide.start == m->page.page)
+		wide.start -= least(wide.start - wide.code->start, UNWIND_MAX_STUB);
+	if (wide.end - m->page.page == UNWIND_PAGE_SIZE)
+		wide.end += least(wide.code->end - wide.end, UNWIND_MAX_STUB);
+	return wide;
 }
 
 static void add_gap(struct unwind_module *m, const struct range *gap)
 {
+	const struct range wide = with_cut_stubs(m, gap);
 	const struct cfi_code *code = gap->code;
 	struct unwind_stub stub = {0};
-	uint64_t from = gap->start, to = gap->end, done = gap->start;
+	uint64_t from = wide.start, done = gap->start;
 
 	if (!code->bytes) {
 		page_add_kind(&m->page, gap->start, UNWIND_NONE);
 		return;
 	}
-	if (is_padding(m, code, from, to))
+	if (is_padding(m, code, gap->start, gap->end))
 		return;
-	/* At the page's borders a stub may be cut. */
-	if (from == m->page.page)
-		from -= least(from - code->start, UNWIND_MAX_STUB);
-	if (to - m->page.page == UNWIND_PAGE_SIZE)
-		to += least(code->end - to, UNWIND_MAX_STUB);
-	while (m->arch->find_stub(code->bytes + (from - code->start), to - from, from, &stub)) {
+	while (m->arch->find_stub(
+		code->bytes + (from - code->start), wide.end - from, from, &stub)) {
 		uint64_t start = from + stub.offset, end = start + stub.size;
 
 		if (start >= gap->end)
@@ -228,6 +239,35 @@ static int add_range(struct unwind_module *m, size_t level, const struct range *
 	return r || rest.start == rest.end ? r : add_range(m, level + 1, &rest);
 }
 
+/* Adds a range of code: what is sure by its bytes, and what CFI says of the rest. */
+static int add_code(struct unwind_module *m, const struct range *range)
+{
+	const struct range wide = with_cut_stubs(m, range);
+	const uint8_t *bytes = range->code->bytes;
+	struct range rest = *range;
+	struct unwind_stub stub = {0};
+	int r = 0;
+
+	while (!r && bytes &&
+		m->arch->find_sure(
+			bytes + (wide.start - range->code->start), wide.end - wide.start, &stub)) {
+		uint64_t start = wide.start + stub.offset, end = start + stub.size;
+		struct range before = rest;
+
+		if (start >= rest.end)
+			break;
+		stub.offset += stub.size;
+		if (end <= rest.start)
+			continue;
+		before.end = start;
+		if (before.start < before.end)
+			r = add_range(m, 0, &before);
+		add_stub(m, &rest, start, &stub);
+		rest.start = least(end, rest.end);
+	}
+	return r || rest.start == rest.end ? r : add_range(m, 0, &rest);
+}
+
 static int add_page(struct unwind_module *m, uint64_t page)
 {
 	int r = 0;
@@ -245,7 +285,7 @@ static int add_page(struct unwind_module *m, uint64_t page)
 			range.start = code->start;
 		if (code->end - page < UNWIND_PAGE_SIZE)
 			range.end = code->end;
-		r = add_range(m, 0, &range);
+		r = add_code(m, &range);
 		if (range.end == code->end && code->end - page < UNWIND_PAGE_SIZE)
 			page_add_kind(&m->page, range.end, UNWIND_NONE);
 	}

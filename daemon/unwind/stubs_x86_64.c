@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * stubs_x86_64.c - code that has no CFI, but always the same bytes: PLTs of linkers that write no
- * CFI for them, what a signal handler returns to, and (crt_x86_64.c) the start files.
+ * CFI for them, and (crt_x86_64.c) the start files. Where there is CFI, it counts.
  *
- * Sources: binutils bfd/elf64-x86-64.c, lld ELF/Arch/X86_64.cpp, mold arch-x86-64.cc (PLTs); musl
- * src/signal/x86_64/restore.s, Go runtime/sys_linux_amd64.s (handlers' return); glibc
- * sysdeps/unix/sysv/linux/x86_64/clone.S, clone3.S; Linux
- * arch/x86/include/uapi/asm/sigcontext.h (what a signal frame holds).
+ * Sources: binutils bfd/elf64-x86-64.c, lld ELF/Arch/X86_64.cpp, mold arch-x86-64.cc (PLTs); glibc
+ * sysdeps/unix/sysv/linux/x86_64/clone.S, clone3.S.
  */
 #include "unwind/arch_x86_64.h"
 
@@ -36,18 +34,7 @@ struct form {
 	{                                                           \
 		.base = RSP, .cfa_offset = WORD, .ra_offset = -WORD \
 	}
-/* The stack pointer is at a struct ucontext, whose general registers begin at 40: r8 to r15, rdi,
- * rsi, rbp, rbx, rdx, rax, rcx, rsp, rip. */
-#define RETURNS                                                                           \
-	{                                                                                 \
-		.base = RSP,                                                              \
-		.flags = UNWIND_RULE_DEREF | UNWIND_RULE_FP_SAVED | UNWIND_RULE_FP_BASE | \
-			 UNWIND_RULE_RA_BASE | UNWIND_RULE_SIGNAL,                        \
-		.cfa_offset = 160, .fp_offset = 120, .ra_offset = 168                     \
-	}
-
-/* rt_sigreturn is system call 15: mov $15, %rax (or %eax); syscall. The head of mold's PLT pushes
- * twice; its last jump is left out.
+/* The head of mold's PLT pushes twice; its last jump is left out.
  *
  * Last, where clone() and clone3() of glibc are while the kernel makes a thread: syscall; test
  * %rax, %rax; jl; je; ret. They have no CFI just there because the child comes out on another
@@ -65,8 +52,6 @@ static const struct form forms[] = {
 	{{ENDBR, JMP_SLOT, 0xcc, 0xcc}, 12, 16, 16, JUMPS},
 	{{JMP_SLOT, 0x66, 0x90}, 8, 8, 8, JUMPS},
 	{{JMP_SLOT, 0xcc, 0xcc}, 8, 8, 8, JUMPS},
-	{{0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05}, 9, 9, 1, RETURNS},
-	{{0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05}, 7, 7, 1, RETURNS},
 	{{0x0f, 0x05, 0x48, 0x85, 0xc0, 0x7c, ANY, 0x74, ANY, 0xc3}, 10, 10, 1, JUMPS},
 };
 
@@ -101,18 +86,15 @@ bool x86_64_find_stub(const uint8_t *code, size_t size, uint64_t address, struct
 {
 	for (size_t i = stub->offset; i < size; i++) {
 		const struct form *form;
-		bool early;
 
 		if (!begins[code[i]])
 			continue;
 		form = form_at(code + i, size - i, address + i);
 		if (!form && !x86_64_is_crt(code + i, size - i, address + i, stub))
 			continue;
-		/* It is the return address of the handler, and so looked up a byte earlier. */
-		early = form && form->rule.flags & UNWIND_RULE_SIGNAL && i > stub->offset;
-		stub->offset = i - early;
+		stub->offset = i;
 		if (form) {
-			stub->size = form->covers + (size_t)early;
+			stub->size = form->covers;
 			stub->rows[0] = (struct unwind_stub_row){0, form->rule};
 			stub->n_rows = 1;
 		}
