@@ -17,7 +17,6 @@
  * within some more, unless the host is very busy. */
 #define PATIENCE_NS (4 * 1000 * 1000 * 1000ULL)
 #define MAX_WAITING 4096
-#define MAX_BYTES   (8u << 20)
 /* Things that may be missing in one stack: a page for each frame, and more. */
 #define MAX_ATTEMPTS 1024
 
@@ -42,6 +41,7 @@ struct finisher {
 	struct processes *processes;
 	finisher_done done;
 	void *userdata;
+	size_t max_bytes;
 	struct stack *waiting; /* in the order of arrival */
 	uint64_t pass;	       /* through `waiting` */
 	struct finisher_stats stats;
@@ -242,7 +242,7 @@ static void go_on(struct finisher *f, struct stack *s)
 void finisher_add(struct finisher *f, const struct profd_sample *sample, struct process *process,
 	uint64_t now)
 {
-	bool room = f->stats.waiting < MAX_WAITING && f->stats.waiting_bytes < MAX_BYTES;
+	bool room = f->stats.waiting < MAX_WAITING && f->stats.waiting_bytes < f->max_bytes;
 	struct stack *s = room ? stack_new(sample, process) : NULL;
 
 	f->stats.misses[profd_sample_miss(sample)->missing]++;
@@ -329,7 +329,8 @@ uint64_t finisher_oldest(const struct finisher *f)
 /* ------------------------------------------------------------------------------------------- */
 
 int finisher_new(struct finisher **out, struct table_memory *memory, struct tables *tables,
-	struct spaces *spaces, struct processes *processes, finisher_done done, void *userdata)
+	struct spaces *spaces, struct processes *processes, size_t max_bytes, finisher_done done,
+	void *userdata)
 {
 	struct finisher *f = calloc(1, sizeof(*f));
 
@@ -341,6 +342,7 @@ int finisher_new(struct finisher **out, struct table_memory *memory, struct tabl
 	f->processes = processes;
 	f->done = done;
 	f->userdata = userdata;
+	f->max_bytes = max_bytes;
 	*out = f;
 	return 0;
 }

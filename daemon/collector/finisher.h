@@ -33,9 +33,11 @@ struct finisher_stats {
 	uint64_t refused;		      /* too many waited */
 };
 
-/* Borrows all. 0 or -errno. */
+/* Borrows all. max_bytes: of all stacks that wait; what comes then is handed on unfinished. 0 or
+ * -errno. */
 int finisher_new(struct finisher **out, struct table_memory *memory, struct tables *tables,
-	struct spaces *spaces, struct processes *processes, finisher_done done, void *userdata);
+	struct spaces *spaces, struct processes *processes, size_t max_bytes, finisher_done done,
+	void *userdata);
 /* What waits is dropped: see finisher_flush. NULL is fine. */
 void finisher_free(struct finisher *f);
 

@@ -187,6 +187,11 @@ void samples_handle(struct collector *c, const struct profd_sample *s)
 		deliver(c, s, s->miss_size ? profd_sample_miss(s) : NULL, process);
 }
 
+/* Of stacks that wait to be finished: about 700 of the usual size. Where every sample carries its
+ * stack, and nobody wants to miss one, more. */
+#define WAITING_BYTES	      (8u << 20)
+#define WAITING_CAPTURE_BYTES (256u << 20)
+
 /* ---- life --------------------------------------------------------------------------------- */
 
 static void on_tables_changed(void *userdata, const struct module *module, uint32_t entry)
@@ -215,7 +220,8 @@ int samples_open(struct collector *c, char *why, size_t why_size)
 	r = spaces_new(&c->spaces, memory, c->tables);
 	if (r)
 		return fail(r, "mappings for the unwinder", why, why_size);
-	r = finisher_new(&c->finisher, memory, c->tables, c->spaces, c->processes, deliver, c);
+	r = finisher_new(&c->finisher, memory, c->tables, c->spaces, c->processes,
+		c->config->capture ? WAITING_CAPTURE_BYTES : WAITING_BYTES, deliver, c);
 	if (r)
 		return fail(r, "finisher of stacks", why, why_size);
 	if (c->config->capture)

@@ -87,7 +87,7 @@ static inline int own_open(void **state)
 	assert_int_equal(tables_new(&own.tables, own.memory, NULL, 16 << 20, own_changed, NULL), 0);
 	assert_int_equal(spaces_new(&own.spaces, own.memory, own.tables), 0);
 	return finisher_new(
-		&own.finisher, own.memory, own.tables, own.spaces, NULL, own_done, NULL);
+		&own.finisher, own.memory, own.tables, own.spaces, NULL, 8u << 20, own_done, NULL);
 }
 
 static inline int own_close(void **state)

@@ -121,7 +121,8 @@ static int setup(void **state)
 	assert_int_equal(
 		tables_new(&tables, memory, NULL, TABLES_CHUNK_BYTES, on_changed, NULL), 0);
 	assert_int_equal(spaces_new(&spaces, memory, tables), 0);
-	assert_int_equal(finisher_new(&finisher, memory, tables, spaces, NULL, on_done, NULL), 0);
+	assert_int_equal(
+		finisher_new(&finisher, memory, tables, spaces, NULL, 8u << 20, on_done, NULL), 0);
 	n_done = refreshes = fake_asked = 0;
 	refreshed = NULL;
 	when_done = NULL;
