@@ -21,7 +21,13 @@ static const char *end_name(unsigned end, char *buffer, size_t size)
 		[PROFD_END_UNREADABLE] = "stack not readable",
 		[PROFD_END_FRAME_POINTER] = "frame pointer",
 		[PROFD_END_LIMIT] = "too many frames",
+		[PROFD_END_UNMAPPED] = "no code there",
+		[PROFD_END_RULE] = "rule not supported",
+		[PROFD_END_IMPLAUSIBLE] = "stack does not fall",
+		[PROFD_END_NOT_LOADED] = "tables not loaded",
+		[PROFD_END_CHANGED] = "code replaced",
 	};
+	_Static_assert(sizeof(names) / sizeof(*names) == PROFD_END_COUNT, "each has a name");
 
 	if (end < sizeof(names) / sizeof(*names))
 		return names[end];
@@ -203,10 +209,16 @@ void report_table(const struct report *report, FILE *out)
 			if (p->ends[e])
 				fprintf(out, " %s %" PRIu64 ",",
 					end_name(e, buffer, sizeof(buffer)), p->ends[e]);
+		static const char *const ways[PROFD_WAY_COUNT] = {
+			[PROFD_WAY_FRAME_POINTER] = "frame pointer",
+			[PROFD_WAY_TABLE] = "tables",
+			[PROFD_WAY_FINISHED] = "finished",
+		};
+
 		fputs(" ways:", out);
-		for (unsigned w = 0; w < REPORT_ENDS; w++)
+		for (unsigned w = 0; w < PROFD_WAY_COUNT; w++)
 			if (p->ways[w])
-				fprintf(out, " %u: %" PRIu64, w, p->ways[w]);
+				fprintf(out, " %s %" PRIu64, ways[w], p->ways[w]);
 		fputs("\n", out);
 	}
 }
