@@ -15,7 +15,7 @@
 
 #define SYSCALL	    0x0f, 0x05
 #define RET	    0xc3
-#define LONGEST	    23
+#define LONGEST	    20
 #define MOST_RULES  3
 #define LENGTH(...) (sizeof((int16_t[]){__VA_ARGS__}) / sizeof(int16_t))
 #define BYTES(...)  .bytes = {__VA_ARGS__}, .length = LENGTH(__VA_ARGS__)
@@ -42,12 +42,12 @@ static const struct unwind_rule returns = {
 	}
 
 struct form {
-	int16_t bytes[LONGEST]; /* a byte, or ANY */
-	uint8_t length;
-	uint8_t syscall;			 /* where in it that is */
-	bool restorer;				 /* its rule is `returns` */
 	struct unwind_stub_row rows[MOST_RULES]; /* none: it is the outermost frame */
+	int16_t bytes[LONGEST];			 /* a byte, or ANY */
 	uint8_t n_rows;
+	uint8_t length;
+	uint8_t syscall; /* where in it that is */
+	bool restorer;	 /* its rule is `returns` */
 };
 
 static const struct form forms[] = {
