@@ -22,6 +22,16 @@ struct unwind_stub {
 	size_t n_rows;				       /* 0: it is the outermost frame */
 };
 
+/* What a function's code says of its frame, from an offset on. That, too, counts more than CFI. */
+struct unwind_own {
+	size_t from;
+	bool outermost; /* it is the outermost frame; or else: */
+	/* The rule that holds where CFI counts the CFA from this register, by at least so much. */
+	struct unwind_rule rule;
+	uint8_t instead_of;
+	int32_t least;
+};
+
 /* A call whose target the instruction says. */
 struct unwind_call {
 	size_t offset, size; /* of the instruction */
@@ -44,6 +54,10 @@ struct unwind_arch {
 	/* Finds the next code at or behind stub->offset that is known so well that its bytes count
 	 * more than its CFI. */
 	bool (*find_sure)(const uint8_t *code, size_t size, struct unwind_stub *stub);
+	/* Says the code of a whole function what its CFI has wrong? */
+	bool (*find_own)(const uint8_t *code, size_t size, struct unwind_own *own);
+	/* Where code that begins with a direct jump goes; 0: it does not. */
+	uint64_t (*jump_target)(const uint8_t *code, size_t size, uint64_t address);
 	/* Finds the next direct call at or behind call->offset. Any byte may begin one: who
 	 * believes it asks whether a function is at its target. */
 	bool (*find_call)(

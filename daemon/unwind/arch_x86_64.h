@@ -38,5 +38,7 @@ bool x86_64_is_crt(const uint8_t *code, size_t size, uint64_t address, struct un
 /* See struct unwind_arch. */
 bool x86_64_find_stub(const uint8_t *code, size_t size, uint64_t address, struct unwind_stub *stub);
 bool x86_64_find_sure(const uint8_t *code, size_t size, struct unwind_stub *stub);
+bool x86_64_find_own(const uint8_t *code, size_t size, struct unwind_own *own);
+uint64_t x86_64_jump_target(const uint8_t *code, size_t size, uint64_t address);
 
 #endif

@@ -21,6 +21,8 @@ struct unwind_module {
 	uint64_t entry, entry_end; /* code there that is the outermost frame, if it has no CFI */
 	struct fde_runner runner;
 	struct fde_runner callee; /* of what the runner's function calls */
+	struct unwind_own own;	  /* of the runner's function */
+	uint64_t own_from;	  /* the address; UINT64_MAX: it says nothing of its own */
 	struct page_builder page;
 };
 
@@ -183,10 +185,38 @@ static void add_state(
 	page_add_rule(&m->page, address, &rule);
 	if (range->code->bytes && m->arch->needs_saved(&rule))
 		add_calls(m, start, end, range, &rule);
+	if (m->own_from < least(end, range->end) && !rule.flags && rule.base == m->own.instead_of &&
+		rule.cfa_offset >= m->own.least)
+		page_add_rule(&m->page, greatest(address, m->own_from), &m->own.rule);
 }
 
-/* Adds an FDE's rows within a range. */
-static void add_fde(struct unwind_module *m, const struct cfi_fde *fde, const struct range *range)
+/* Says the function in [start, end) something of itself? */
+static bool find_own(const struct unwind_module *m, const struct cfi_code *code, uint64_t start,
+	uint64_t end, struct unwind_own *own)
+{
+	return code->bytes && start >= code->start && start < code->end &&
+	       m->arch->find_own(
+		       code->bytes + (start - code->start), least(end, code->end) - start, own);
+}
+
+/* A program may begin with a jump to what is a root, as Go's do. */
+static bool jumps_to_root(
+	const struct unwind_module *m, const struct cfi_fde *fde, const struct cfi_code *code)
+{
+	struct unwind_own own;
+	uint64_t target;
+
+	if (fde->start != m->source.entry || !code->bytes || fde->start < code->start ||
+		fde->start >= code->end)
+		return false;
+	target = m->arch->jump_target(
+		code->bytes + (fde->start - code->start), code->end - fde->start, fde->start);
+	return find_own(m, code, target, target + MAX_ENTRY, &own) && own.outermost && !own.from;
+}
+
+/* Adds an FDE's rows within a range, as its program has them. */
+static void add_program(
+	struct unwind_module *m, const struct cfi_fde *fde, const struct range *range)
 {
 	uint64_t start = fde->start, end;
 	int r = fde_runner_start(&m->runner, fde);
@@ -196,6 +226,25 @@ static void add_fde(struct unwind_module *m, const struct cfi_fde *fde, const st
 			add_state(m, start, end, range);
 	if (r < 0 && start < range->end)
 		page_add_kind(&m->page, greatest(start, range->start), UNWIND_UNKNOWN);
+}
+
+/* Adds an FDE's rows within a range. */
+static void add_fde(struct unwind_module *m, const struct cfi_fde *fde, const struct range *range)
+{
+	struct range by_program = *range;
+
+	m->own_from = UINT64_MAX;
+	if (jumps_to_root(m, fde, range->code)) {
+		by_program.end = range->start;
+	} else if (find_own(m, range->code, fde->start, fde->end, &m->own)) {
+		m->own_from = fde->start + m->own.from;
+		if (m->own.outermost)
+			by_program.end = least(range->end, greatest(m->own_from, range->start));
+	}
+	if (by_program.start < by_program.end)
+		add_program(m, fde, &by_program);
+	if (by_program.end < range->end)
+		page_add_kind(&m->page, by_program.end, UNWIND_END);
 }
 
 /* Adds what the section `level` and those behind it know of a range. -EAGAIN: the linker's table

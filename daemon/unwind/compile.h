@@ -7,7 +7,7 @@
  * Where several sections have CFI, an earlier one of the source prevails and the others fill its
  * gaps. Gaps in all of them are UNWIND_NONE, save padding between functions, which is never run
  * and takes no row, code that is known by its bytes (PLTs, the start files), and the entry point.
- * Of some code, the bytes even count more than its CFI (unwind/sure_x86_64.c).
+ * Of some code, the bytes even count more than its CFI (unwind/sure_x86_64.c, go_x86_64.c).
  */
 #ifndef PROFD_UNWIND_COMPILE_H
 #define PROFD_UNWIND_COMPILE_H
