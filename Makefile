@@ -94,6 +94,9 @@ $(B)/obj/%.o: %.c $(B)/flags | $(B)/requirements generated
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# What pictures carry with them is taken in by the assembler.
+$(B)/obj/lib/report/assets.o: $(wildcard lib/report/*.js lib/report/*.css lib/report/*.html)
+
 # ---- generated: BPF skeleton, protobuf ----------------------------------------------------------
 
 .PHONY: generated

@@ -10,6 +10,7 @@
 #include "profile/fold.h"
 #include "profile/pprof.h"
 #include "query.h"
+#include "report/picture.h"
 #include "util/cleanup.h"
 
 struct export
@@ -20,7 +21,7 @@ struct export
 
 static const struct option OUTPUT_OPTIONS[] = {
 	{"format", 0, "FORMAT", OPTION_TEXT, offsetof(struct export, format), 0, 0,
-		"pprof or folded (pprof)"},
+		"pprof, folded, svg or html (pprof)"},
 	{"output", 'o', "FILE", OPTION_TEXT, offsetof(struct export, output), 0, 0,
 		"write FILE, whole or not at all (standard output)"},
 	{0},
@@ -34,34 +35,59 @@ static const struct option_group GROUPS[] = {
 	{0},
 };
 
-static int write_pprof(const struct profile *p, size_t index, int fd)
+/* What is written: a profile, and which of its values. */
+struct content {
+	const struct profile *p;
+	size_t index;
+	bool chosen; /* by --sample_index */
+};
+
+static int write_folded(const struct content *c, FILE *out)
 {
-	return pprof_write(p, fd);
+	return fold_write(c->p, &(struct fold_options){.sample_type = c->index}, out);
 }
 
-static int write_folded(const struct profile *p, size_t index, int fd)
+static int write_flame(const struct content *c, FILE *out,
+	int (*write)(struct flame *f, const struct picture *picture, FILE *out))
 {
-	int copy = dup(fd);
-	FILE *out = copy < 0 ? NULL : fdopen(copy, "w");
+	struct picture picture;
+	struct flame f;
+	size_t index = c->index;
+	int64_t each;
 
-	if (!out) {
-		int err = -errno;
-		close_fd(copy);
-		return err;
-	}
-	int err = fold_write(p, &(struct fold_options){.sample_type = index}, out);
-	if (fclose(out) && !err)
-		err = -errno;
+	flame_sample_type(c->p, c->chosen, &index, &each);
+	picture_init(&picture, c->p, index, each);
+	int err = flame_init(&f);
+	if (!err)
+		err = flame_add(&f, c->p, index, 1, false);
+	if (!err)
+		err = flame_arrange(&f);
+	if (f.differential)
+		picture.palette = PALETTE_DIFF;
+	if (!err)
+		err = write(&f, &picture, out);
+	flame_free(&f);
 	return err;
+}
+
+static int write_svg(const struct content *c, FILE *out)
+{
+	return write_flame(c, out, flame_svg_write);
+}
+
+static int write_html(const struct content *c, FILE *out)
+{
+	return write_flame(c, out, flame_page_write);
 }
 
 static const struct format {
 	const char *name;
-	bool binary;
-	int (*write)(const struct profile *p, size_t index, int fd);
+	int (*write)(const struct content *c, FILE *out); /* NULL: pprof, which is binary */
 } FORMATS[] = {
-	{"pprof", true, write_pprof},
-	{"folded", false, write_folded},
+	{"pprof", NULL},
+	{"folded", write_folded},
+	{"svg", write_svg},
+	{"html", write_html},
 	{0},
 };
 
@@ -81,27 +107,36 @@ static const struct format *find_format(const char *name)
 
 struct job {
 	const struct format *format;
-	const struct profile *p;
-	size_t index;
+	struct content content;
 };
 
 static int write_job(void *what, int fd)
 {
 	const struct job *job = what;
-	return job->format->write(job->p, job->index, fd);
+
+	if (!job->format->write)
+		return pprof_write(job->content.p, fd);
+	FILE *out = output_stream(fd);
+	if (!out)
+		return -errno;
+	int err = job->format->write(&job->content, out);
+	if (fclose(out) && !err)
+		err = -errno;
+	return err;
 }
 
 static int write_output(const struct export *e, const struct format *format, struct profile *p)
 {
-	struct job job = {.format = format, .p = p};
+	struct job job = {
+		.format = format, .content = {.p = p, .chosen = e->query.sample_index != NULL}};
 
-	int err = query_sample_index(&COMMAND_EXPORT, &e->query, p, &job.index);
+	int err = query_sample_index(&COMMAND_EXPORT, &e->query, p, &job.content.index);
 	if (err)
 		return err;
 	/* pprof holds all values: the one that was asked for is the one to be shown first. */
 	if (e->query.sample_index)
-		p->default_sample_type = p->sample_types[job.index].type;
-	return output_write(e->output, format->binary, write_job, &job);
+		p->default_sample_type = p->sample_types[job.content.index].type;
+	return output_write(e->output, !format->write, write_job, &job);
 }
 
 static int run(int argc, char **argv)

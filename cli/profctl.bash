@@ -16,7 +16,9 @@ _profctl_options()
 _profctl_values()
 {
 	case $1 in
-	--format) echo 'pprof folded' ;;
+	--format) echo 'pprof folded svg html' ;;
+	--colors) echo 'hot mem io module kind' ;;
+	--title | --width | --minwidth) echo '' ;;
 	--type) echo 'cpu' ;;
 	--pid) ps -eo pid= ;;
 	--tid) ps -eLo tid= ;;

@@ -132,7 +132,8 @@ static int write_sorted(const struct folder *f, FILE *out)
 
 int fold_write(const struct profile *p, const struct fold_options *options, FILE *out)
 {
-	struct folder f = {.p = p, .options = options, .texts = strings_new(), .names = strings_new()};
+	struct folder f = {
+		.p = p, .options = options, .texts = strings_new(), .names = strings_new()};
 	int r = f.texts && f.names ? frame_table_init(&f.frames, p, f.names) : -ENOMEM;
 	if (options->sample_type >= p->n_sample_types)
 		r = -EINVAL;

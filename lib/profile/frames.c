@@ -14,8 +14,7 @@
 
 /* ---- labels ------------------------------------------------------------------------------- */
 
-const struct label *sample_label(
-	const struct profile *p, const struct sample *s, const char *key)
+const struct label *sample_label(const struct profile *p, const struct sample *s, const char *key)
 {
 	for (size_t i = 0; i < s->n_labels; i++) {
 		const struct label *l = &p->labels[s->first_label + i];

@@ -41,8 +41,7 @@ struct frame_table {
 
 /* Finds the frames of all locations; their texts go to `texts`, which may be shared by several
  * tables. 0, -ENOMEM, -E2BIG. frame_table_free() also after a failure. */
-int frame_table_init(
-	struct frame_table *t, const struct profile *p, struct string_table *texts);
+int frame_table_init(struct frame_table *t, const struct profile *p, struct string_table *texts);
 void frame_table_free(struct frame_table *t);
 /* Ids of a sample's frames, root first, in t->stack and t->stack_n until the next call. 0 or
  * -ENOMEM, -E2BIG. */
@@ -52,8 +51,7 @@ int frame_table_stack(struct frame_table *t, const struct sample *s);
 enum frame_kind frame_kind_of_file(const char *file);
 
 /* The label of that name, or NULL. */
-const struct label *sample_label(
-	const struct profile *p, const struct sample *s, const char *key);
+const struct label *sample_label(const struct profile *p, const struct sample *s, const char *key);
 /* The label's number, or `otherwise` if it has none. */
 int64_t sample_number(
 	const struct profile *p, const struct sample *s, const char *key, int64_t otherwise);
