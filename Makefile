@@ -34,6 +34,7 @@ DAEMON_LIBS = $(shell pkg-config --libs $(MODULES) 2>/dev/null) -liberty -lm
 CLI_LIBS    = $(LIB_LIBS)
 
 LIB_SRC    := $(wildcard lib/*/*.c)
+PROTO      := $(basename $(notdir $(wildcard lib/*/*.proto)))
 DAEMON_SRC := $(wildcard daemon/*.c daemon/*/*.c)
 CLI_SRC    := $(wildcard cli/*.c)
 BPF_SRC    := $(wildcard bpf/*.bpf.c)
@@ -44,7 +45,7 @@ Q   := $(if $(V),,@)
 say  = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
-LIB_OBJ    := $(call obj,$(LIB_SRC)) $(B)/obj/gen/profile.pb-c.o
+LIB_OBJ    := $(call obj,$(LIB_SRC)) $(PROTO:%=$(B)/obj/gen/%.pb-c.o)
 DAEMON_OBJ := $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)))
 CLI_OBJ    := $(call obj,$(filter-out cli/main.c,$(CLI_SRC)))
 UNIT_BIN   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
@@ -100,7 +101,7 @@ $(B)/obj/lib/report/assets.o: $(wildcard lib/report/*.js lib/report/*.css lib/re
 # ---- generated: BPF skeleton, protobuf ----------------------------------------------------------
 
 .PHONY: generated
-generated: $(if $(BPF_SRC),$(B)/gen/profd.skel.h) $(B)/gen/profile.pb-c.h
+generated: $(if $(BPF_SRC),$(B)/gen/profd.skel.h) $(PROTO:%=$(B)/gen/%.pb-c.h)
 
 BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -D__bpf__ -Wall -Wextra \
 	-Wno-unused-parameter -Wno-missing-declarations -Iinclude -Ibpf
@@ -120,12 +121,13 @@ $(B)/gen/profd.skel.h: $(B)/bpf/profd.o
 	$(call say,GEN,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name profd_bpf > $@
 
-$(B)/gen/profile.pb-c.c $(B)/gen/profile.pb-c.h &: lib/profile/profile.proto
+vpath %.proto lib/profile lib/report
+$(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h: %.proto
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
-	$(Q)protoc-c --proto_path=lib/profile --c_out=$(B)/gen $<
+	$(Q)protoc-c --proto_path=$(<D) --c_out=$(B)/gen $<
 
-$(B)/obj/gen/profile.pb-c.o: $(B)/gen/profile.pb-c.c $(B)/flags
+$(B)/obj/gen/%.pb-c.o: $(B)/gen/%.pb-c.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Wno-conversion -c -o $@ $<

@@ -10,6 +10,7 @@
 #include "profile/fold.h"
 #include "profile/pprof.h"
 #include "query.h"
+#include "report/export.h"
 #include "report/picture.h"
 #include "util/cleanup.h"
 
@@ -21,7 +22,8 @@ struct export
 
 static const struct option OUTPUT_OPTIONS[] = {
 	{"format", 0, "FORMAT", OPTION_TEXT, offsetof(struct export, format), 0, 0,
-		"pprof, folded, svg or html (pprof)"},
+		"pprof, folded, svg, html, speedscope, firefox, perfetto or "
+		"json (pprof)"},
 	{"output", 'o', "FILE", OPTION_TEXT, offsetof(struct export, output), 0, 0,
 		"write FILE, whole or not at all (standard output)"},
 	{0},
@@ -80,14 +82,39 @@ static int write_html(const struct content *c, FILE *out)
 	return write_flame(c, out, flame_page_write);
 }
 
+static int write_speedscope(const struct content *c, FILE *out)
+{
+	return speedscope_write(c->p, c->index, out);
+}
+
+static int write_firefox(const struct content *c, FILE *out)
+{
+	return firefox_write(c->p, c->index, out);
+}
+
+static int write_perfetto(const struct content *c, FILE *out)
+{
+	return perfetto_write(c->p, c->index, out);
+}
+
+static int write_json(const struct content *c, FILE *out)
+{
+	return json_profile_write(c->p, c->index, out);
+}
+
 static const struct format {
 	const char *name;
-	int (*write)(const struct content *c, FILE *out); /* NULL: pprof, which is binary */
+	bool binary;
+	int (*write)(const struct content *c, FILE *out); /* NULL: pprof */
 } FORMATS[] = {
-	{"pprof", NULL},
-	{"folded", write_folded},
-	{"svg", write_svg},
-	{"html", write_html},
+	{"pprof", true, NULL},
+	{"folded", false, write_folded},
+	{"svg", false, write_svg},
+	{"html", false, write_html},
+	{"speedscope", false, write_speedscope},
+	{"firefox", false, write_firefox},
+	{"perfetto", true, write_perfetto},
+	{"json", false, write_json},
 	{0},
 };
 
@@ -136,7 +163,7 @@ static int write_output(const struct export *e, const struct format *format, str
 	/* pprof holds all values: the one that was asked for is the one to be shown first. */
 	if (e->query.sample_index)
 		p->default_sample_type = p->sample_types[job.content.index].type;
-	return output_write(e->output, !format->write, write_job, &job);
+	return output_write(e->output, format->binary, write_job, &job);
 }
 
 static int run(int argc, char **argv)

@@ -16,7 +16,7 @@ _profctl_options()
 _profctl_values()
 {
 	case $1 in
-	--format) echo 'pprof folded svg html' ;;
+	--format) echo 'pprof folded svg html speedscope firefox perfetto json' ;;
 	--colors) echo 'hot mem io module kind' ;;
 	--title | --width | --minwidth) echo '' ;;
 	--type) echo 'cpu' ;;

@@ -197,7 +197,7 @@ static void sum_up(struct flame *f)
 /* Children lie side by side from the left end of their parent. Parents must precede children. */
 static int place(struct flame *f)
 {
-	_cleanup_free_ double *next = calloc(f->n, sizeof(*next));
+	_cleanup_free_ double *next = calloc(f->n + 1, sizeof(*next));
 
 	if (!next)
 		return -ENOMEM;
@@ -251,10 +251,10 @@ static size_t walk(const struct flame *f, const uint32_t *order, const uint32_t 
 
 int flame_arrange(struct flame *f)
 {
-	_cleanup_free_ uint32_t *order = calloc(f->n, sizeof(*order));
+	_cleanup_free_ uint32_t *order = calloc(f->n + 1, sizeof(*order));
 	_cleanup_free_ uint32_t *first = calloc(f->n + 1, sizeof(*first));
-	_cleanup_free_ uint32_t *stack = calloc(f->n, sizeof(*stack));
-	struct flame_node *out = calloc(f->n, sizeof(*out));
+	_cleanup_free_ uint32_t *stack = calloc(f->n + 1, sizeof(*stack));
+	struct flame_node *out = calloc(f->n + 1, sizeof(*out));
 
 	if (!order || !first || !stack || !out) {
 		free(out);
@@ -307,8 +307,8 @@ static void choose(const struct flame *f, const uint32_t *order, double min_widt
 int flame_cut(struct flame *f, double min_width, size_t max_bytes,
 	size_t (*bytes)(const void *userdata, const struct flame_node *node), const void *userdata)
 {
-	_cleanup_free_ uint32_t *order = calloc(f->n, sizeof(*order));
-	_cleanup_free_ bool *keep = calloc(f->n, sizeof(*keep));
+	_cleanup_free_ uint32_t *order = calloc(f->n + 1, sizeof(*order));
+	_cleanup_free_ bool *keep = calloc(f->n + 1, sizeof(*keep));
 	size_t n = 0;
 
 	if (!order || !keep)

@@ -60,6 +60,12 @@ void json_bool(struct json_writer *j, const char *key, bool value)
 	fputs(value ? "true" : "false", j->out);
 }
 
+void json_literal(struct json_writer *j, const char *value)
+{
+	begin(j, NULL);
+	fputs(value, j->out);
+}
+
 void json_null(struct json_writer *j, const char *key)
 {
 	begin(j, key);

@@ -26,6 +26,8 @@ void json_int(struct json_writer *j, const char *key, int64_t value);
 /* With all digits that matter. */
 void json_real(struct json_writer *j, const char *key, double value);
 void json_bool(struct json_writer *j, const char *key, bool value);
+/* A value as it is to be written, in an array. */
+void json_literal(struct json_writer *j, const char *value);
 void json_null(struct json_writer *j, const char *key);
 
 #endif

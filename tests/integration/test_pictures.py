@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Flame graphs as people use them: opened in a browser, clicked, searched, and looked through."""
 
-import gzip
 import json
 import random
 import re
@@ -13,49 +12,10 @@ import pytest
 import pprof
 from browser import Browser
 from profd import PROFCTL
+from stacks import HARD_NAMES, STACKS, write_profile
 
 SVG = "{http://www.w3.org/2000/svg}"
-HARD_NAMES = [
-    "operator<<",
-    "a;b",
-    '"x" & \'y\'',
-    "emoji 🔥",
-    "</script><!-- ]]> -->",
-    "std::map<" + "std::pair<int, char>, " * 200 + ">::operator[]",
-    "tab\tand\nline",
-]
 CONTROL = "bell\x07and\x7f"
-
-
-def varint(number):
-    out = b""
-    while number > 127:
-        out, number = out + bytes([number & 127 | 128]), number >> 7
-    return out + bytes([number])
-
-
-def field(number, value):
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
-
-
-def write_profile(path, stacks):
-    """A profile of {(root, …, leaf): count}."""
-    strings = ["", "samples", "count"]
-    names = sorted({name for stack in stacks for name in stack})
-    ids = {name: i + 1 for i, name in enumerate(names)}
-    out = bytearray(field(1, field(1, 1) + field(2, 2)))
-    for name, i in ids.items():
-        strings.append(name)
-        out += field(5, field(1, i) + field(2, len(strings) - 1))
-        out += field(4, field(1, i) + field(3, i) + field(4, field(1, i)))
-    for stack, count in stacks.items():
-        locations = b"".join(varint(ids[name]) for name in reversed(stack))
-        out += field(2, field(1, locations) + field(2, varint(count)))
-    out += b"".join(field(6, text.encode()) for text in strings)
-    path.write_bytes(gzip.compress(bytes(out), 1))
-    return path
 
 
 def flame(*arguments, check=True):
@@ -64,16 +24,6 @@ def flame(*arguments, check=True):
     if check:
         assert result.returncode == 0, result.stderr
     return result
-
-
-STACKS = {
-    ("main", "parse"): 30,
-    ("main", "parse", "read_file"): 10,
-    ("main", "draw"): 20,
-    ("main", "draw", "paint", "draw"): 15,
-    ("main", "wait"): 5,
-    ("helper", "read_file"): 20,
-}
 
 
 @pytest.fixture(scope="module")
