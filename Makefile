@@ -17,7 +17,7 @@ PYTHON ?= /usr/bin/python3
 MODULES := libbpf libelf libdw liblzma libprotobuf-c zlib libsystemd libseccomp libcap inih libxxhash libcjson
 # What Debian 12 has is the floor.
 REQUIRE := 'libbpf >= 1.1' 'libelf >= 0.188' 'libdw >= 0.188' 'liblzma >= 5.4' 'libprotobuf-c >= 1.4' 'zlib >= 1.2.11' \
-	'libsystemd >= 252' 'libseccomp >= 2.5' 'libcap >= 2.44' 'inih >= 55' 'libxxhash >= 0.8' 'libcjson >= 1.7.15'
+	'libsystemd >= 252' 'libseccomp >= 2.5' 'libcap >= 2.44' 'inih >= 55' 'libxxhash >= 0.8' 'libcjson >= 1.7.15' 'libcurl >= 7.88'
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion \
 	-Wno-unused-parameter $(if $(WERROR),-Werror)
@@ -31,7 +31,8 @@ ALL_LDFLAGS = -Wl,-z,relro,-z,now $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANIT
 PKG_CFLAGS = $(shell pkg-config --cflags $(MODULES) 2>/dev/null)
 LIB_LIBS    = $(shell pkg-config --libs libprotobuf-c zlib libxxhash libcjson 2>/dev/null) -lm
 DAEMON_LIBS = $(shell pkg-config --libs $(MODULES) 2>/dev/null) -liberty -lm
-CLI_LIBS    = $(LIB_LIBS)
+# HTTP is for the tool only: the daemon is not linked with it.
+CLI_LIBS    = $(LIB_LIBS) $(shell pkg-config --libs libcurl 2>/dev/null)
 
 LIB_SRC    := $(wildcard lib/*/*.c)
 PROTO      := $(basename $(notdir $(wildcard lib/*/*.proto)))
@@ -140,7 +141,7 @@ unit: $(UNIT_BIN) ## build the unit tests into build/unit/
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libdaemon.a $(B)/libcli.a $(B)/libprofd.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lcmocka
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) $(CLI_LIBS) -lcmocka
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/bpf/*.d)
 

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "fetch.h"
 #include "output.h"
+#include "profile/fold.h"
 #include "query.h"
 #include "report/format.h"
 #include "report/picture.h"
@@ -27,6 +29,11 @@ struct flame_command {
 	bool inverted, no_process;
 	const char *diff_base;
 	bool normalize;
+	/* go-torch's */
+	const char *url, *suffix;
+	uint32_t seconds;
+	bool print, raw;
+	bool inuse_space, inuse_objects, alloc_space, alloc_objects;
 };
 
 static const struct option PICTURE_OPTIONS[] = {
@@ -55,8 +62,33 @@ static const struct option PICTURE_OPTIONS[] = {
 	{0},
 };
 
+static const struct option TORCH_OPTIONS[] = {
+	{"url", 'u', "URL", OPTION_TEXT, offsetof(struct flame_command, url), 0, 0,
+		"fetch from this server; also URLs in place of FILEs are fetched"},
+	{"suffix", 's', "PATH", OPTION_TEXT, offsetof(struct flame_command, suffix), 0, 0,
+		"of the profile there (/debug/pprof/profile; for memory /debug/pprof/heap)"},
+	{"seconds", 't', "N", OPTION_NUMBER, offsetof(struct flame_command, seconds), 1, 86400,
+		"let servers collect for so long (a CPU profile: 30)"},
+	{"file", 'f', "FILE", OPTION_TEXT, offsetof(struct flame_command, output), 0, 0,
+		"the same as --output"},
+	{"print", 'p', NULL, OPTION_FLAG, offsetof(struct flame_command, print), 0, 0,
+		"write to standard output, also where that is a terminal"},
+	{"raw", 'r', NULL, OPTION_FLAG, offsetof(struct flame_command, raw), 0, 0,
+		"write folded stacks instead of a picture"},
+	{"inuse_space", 0, NULL, OPTION_FLAG, offsetof(struct flame_command, inuse_space), 0, 0,
+		"of a heap profile: bytes in use"},
+	{"inuse_objects", 0, NULL, OPTION_FLAG, offsetof(struct flame_command, inuse_objects), 0, 0,
+		"objects in use"},
+	{"alloc_space", 0, NULL, OPTION_FLAG, offsetof(struct flame_command, alloc_space), 0, 0,
+		"bytes allocated so far"},
+	{"alloc_objects", 0, NULL, OPTION_FLAG, offsetof(struct flame_command, alloc_objects), 0, 0,
+		"objects allocated so far"},
+	{0},
+};
+
 static const struct option_group GROUPS[] = {
 	{"Picture", PICTURE_OPTIONS, 0},
+	{"As go-torch has them", TORCH_OPTIONS, 0},
 	{"Which samples", QUERY_SAMPLE_OPTIONS, offsetof(struct flame_command, query)},
 	{"Which profiles of the store", QUERY_STORE_OPTIONS, offsetof(struct flame_command, query)},
 	{"Places", PLACE_OPTIONS, offsetof(struct flame_command, query.place)},
@@ -122,23 +154,122 @@ static int choose_palette(const struct flame_command *c, bool differential, stru
 	return -EINVAL;
 }
 
+/* -inuse_space and its kin are --sample_index in short. */
+static int choose_sample_index(struct flame_command *c, bool *memory)
+{
+	const struct {
+		bool set;
+		const char *name;
+	} SHORT[] = {{c->inuse_space, "inuse_space"}, {c->inuse_objects, "inuse_objects"},
+		{c->alloc_space, "alloc_space"}, {c->alloc_objects, "alloc_objects"}};
+
+	*memory = false;
+	for (size_t i = 0; i < sizeof(SHORT) / sizeof(SHORT[0]); i++) {
+		if (!SHORT[i].set)
+			continue;
+		if (c->query.sample_index) {
+			command_usage(&COMMAND_FLAME, "--%s does not go with --sample_index %s",
+				SHORT[i].name, c->query.sample_index);
+			return -EINVAL;
+		}
+		c->query.sample_index = SHORT[i].name;
+		*memory = true;
+	}
+	return 0;
+}
+
+/* ---- where from --------------------------------------------------------------------------- */
+
+/* What is read: the operands, with --seconds in those that are URLs, and --url. */
+struct inputs {
+	struct operands operands;
+	char **made; /* URLs, to free */
+};
+
+static void inputs_free(struct inputs *in)
+{
+	for (size_t i = 0; in->made && in->made[i]; i++)
+		free(in->made[i]);
+	free(in->made);
+	free(in->operands.items);
+}
+
+static int check_inputs(const struct flame_command *c, const struct operands *files)
+{
+	bool urls = c->url;
+	const char *wrong = NULL;
+
+	for (size_t i = 0; i < files->n; i++)
+		urls |= fetch_is_url(files->items[i]);
+	if (c->suffix && !c->url)
+		wrong = "--suffix goes with --url";
+	else if (c->suffix && c->suffix[0] != '/')
+		wrong = "--suffix is a path: it begins with /";
+	else if (c->seconds && !urls)
+		wrong = "--seconds goes with a URL; 'profctl record' records";
+	else if (c->print && c->output)
+		wrong = "--print does not go with a file";
+	if (!wrong)
+		return 0;
+	command_usage(&COMMAND_FLAME, "%s", wrong);
+	return -EINVAL;
+}
+
+static int make_inputs(
+	const struct flame_command *c, const struct operands *files, bool memory, struct inputs *in)
+{
+	const char *path = c->suffix ? c->suffix : memory ? "/debug/pprof/heap" : NULL;
+	size_t n = 0;
+
+	*in = (struct inputs){
+		.operands = {.items = calloc(files->n + 2, sizeof(char *))},
+		.made = calloc(files->n + 2, sizeof(char *)),
+	};
+	if (!in->operands.items || !in->made)
+		return -ENOMEM;
+	for (size_t i = 0; i < files->n; i++) {
+		char *item = files->items[i];
+		if (fetch_is_url(item))
+			item = in->made[n] = fetch_make_url(item, NULL, c->seconds);
+		if (!item)
+			return -EINVAL;
+		n += item != files->items[i];
+		in->operands.items[in->operands.n++] = item;
+	}
+	if (c->url) {
+		uint32_t seconds = c->seconds ? c->seconds : path ? 0 : 30;
+		in->made[n] = fetch_make_url(c->url, path, seconds);
+		if (!in->made[n])
+			return -EINVAL;
+		in->operands.items[in->operands.n++] = in->made[n];
+	}
+	return 0;
+}
+
 /* ---- drawing ------------------------------------------------------------------------------ */
 
 struct drawing {
 	struct flame flame;
 	struct picture picture;
-	bool page;
+	bool page, folded;
+	const struct profile *p; /* borrowed: for folded */
+	size_t sample_type;
 };
 
 static int draw(void *what, int fd)
 {
 	struct drawing *d = what;
 	FILE *out = output_stream(fd);
+	int err;
 
 	if (!out)
 		return -errno;
-	int err = d->page ? flame_page_write(&d->flame, &d->picture, out)
-			  : flame_svg_write(&d->flame, &d->picture, out);
+	if (d->folded)
+		err = fold_write(d->p, &(struct fold_options){.sample_type = d->sample_type}, out);
+	else if (d->page)
+		err = flame_page_write(&d->flame, &d->picture, out);
+	else
+		err = flame_svg_write(&d->flame, &d->picture, out);
 	if (fclose(out) && !err)
 		err = -errno;
 	return err;
@@ -182,6 +313,9 @@ static int make_drawing(const struct flame_command *c, const struct profile *p,
 	if (err)
 		return err;
 	flame_sample_type(p, c->query.sample_index, &sample_type, &each);
+	d->p = p;
+	d->sample_type = sample_type;
+	d->folded = c->raw;
 	picture_init(&d->picture, p, sample_type, each);
 	d->picture.inverted = c->inverted;
 	d->picture.title = c->title ? c->title : d->picture.title;
@@ -205,7 +339,7 @@ static int make_drawing(const struct flame_command *c, const struct profile *p,
 
 static int write_picture(const struct flame_command *c, struct drawing *d)
 {
-	bool terminal = !c->output && isatty(STDOUT_FILENO);
+	bool terminal = !c->output && !c->print && !c->raw && isatty(STDOUT_FILENO);
 
 	int err = output_write(terminal ? ON_TERMINAL : c->output, false, draw, d);
 	if (!err && terminal)
@@ -229,25 +363,42 @@ static int load_base(const struct flame_command *c, struct profile **base, size_
 	return err;
 }
 
-static int flame(const struct flame_command *c, const struct operands *files)
+static int check_options(
+	struct flame_command *c, const struct operands *files, bool *page, bool *memory)
 {
-	struct profile *p = NULL, *base = NULL;
-	struct drawing d = {0};
-	size_t skipped = 0;
+	int err = choose_format(c, page);
 
-	int err = choose_format(c, &d.page);
+	if (!err)
+		err = choose_sample_index(c, memory);
+	if (!err)
+		err = check_inputs(c, files);
 	if (!err && c->normalize && !c->diff_base) {
 		command_usage(&COMMAND_FLAME, "--normalize goes with --diff_base");
 		err = -EINVAL;
 	}
+	return err;
+}
+
+static int flame(struct flame_command *c, const struct operands *files)
+{
+	struct profile *p = NULL, *base = NULL;
+	struct drawing d = {0};
+	struct inputs in = {0};
+	size_t skipped = 0;
+	bool memory = false;
+
+	int err = check_options(c, files, &d.page, &memory);
 	if (!err)
-		err = query_load(&COMMAND_FLAME, &c->query, files, &p, &skipped);
+		err = make_inputs(c, files, memory, &in);
+	if (!err)
+		err = query_load(&COMMAND_FLAME, &c->query, &in.operands, &p, &skipped);
 	if (!err)
 		err = load_base(c, &base, &skipped);
 	if (!err)
 		err = make_drawing(c, p, base, &d);
 	if (!err)
 		err = write_picture(c, &d);
+	inputs_free(&in);
 	flame_free(&d.flame);
 	profile_free(base);
 	profile_free(p);
@@ -269,7 +420,7 @@ static int run(int argc, char **argv)
 
 const struct command COMMAND_FLAME = {
 	.name = "flame",
-	.synopsis = "[-o FILE] [OPTION...] [FILE...]",
+	.synopsis = "[-o FILE] [OPTION...] [FILE|URL...]",
 	.summary = "Draw a flame graph to zoom and search in, as an SVG or a page",
 	.details = "Reads the FILEs, of profd or any other producer of pprof. Without them: your "
 		   "newest\n"

@@ -18,7 +18,8 @@ _profctl_values()
 	case $1 in
 	--format) echo 'pprof folded svg html speedscope firefox perfetto json' ;;
 	--colors) echo 'hot mem io module kind' ;;
-	--title | --width | --minwidth) echo '' ;;
+	--suffix) echo '/debug/pprof/profile /debug/pprof/heap /debug/pprof/allocs /debug/pprof/block /debug/pprof/mutex /debug/pprof/goroutine' ;;
+	--title | --width | --minwidth | --url) echo '' ;;
 	--type) echo 'cpu' ;;
 	--pid) ps -eo pid= ;;
 	--tid) ps -eLo tid= ;;

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fetch.h"
 #include "profile/pprof.h"
 #include "profile/select.h"
 #include "report/format.h"
@@ -135,8 +136,10 @@ static int gather_all(struct gathering *g, struct sources *s)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < s->n && !err; i++)
-		err = gather(g, select_open(s, i), s->paths[i]);
+	for (size_t i = 0; i < s->n && !err; i++) {
+		_cleanup_free_ char *name = fetch_shown_url(s->paths[i]);
+		err = name ? gather(g, select_open(s, i), name) : -ENOMEM;
+	}
 	if (!err && s->window >= 0)
 		err = gather(g, take_fd(s->window), "the open window");
 	if (!err && !g->merged)

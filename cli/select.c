@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "fetch.h"
 #include "json.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
@@ -174,6 +175,8 @@ int select_open(const struct sources *s, size_t i)
 {
 	if (s->catalog.remote)
 		return catalog_fetch(&s->place, s->paths[i]);
+	if (fetch_is_url(s->paths[i]))
+		return fetch_open(s->paths[i]);
 	if (!strcmp(s->paths[i], "-"))
 		return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
 	int fd = open(s->paths[i], O_RDONLY | O_CLOEXEC | O_NOCTTY);

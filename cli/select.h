@@ -33,7 +33,9 @@ int select_from_store(struct sources *s, const struct place *place, const char *
 	const struct time_range *range, time_t now);
 /* Files as they are. 0 or -errno, explained. */
 int select_files(struct sources *s, char **paths, size_t n);
-/* A descriptor to read a source from, or -errno, explained. "-" is standard input. */
+/* A descriptor to read a source from, or -errno, explained. "-" is standard input; a URL is
+ * fetched.
+ */
 int select_open(const struct sources *s, size_t i);
 void select_free(struct sources *s);
 

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: MIT
+#include "fetch.h"
+
+#include <ctype.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/parse.h"
+
+#define DEFAULT_PATH	"/debug/pprof/profile"
+#define MAX_BYTES	(1LL << 30)
+#define MAX_REDIRECTS	10
+#define MAX_REASON	256 /* bytes of a server's words that are shown */
+#define TIMEOUT_MS	60000
+#define CONNECT_MS	10000
+#define EXTRA_MS	5000
+#define LONGEST_SECONDS 86400
+
+static void cleanup_url(CURLU **url)
+{
+	curl_url_cleanup(*url);
+}
+
+static void cleanup_curl_text(char **text)
+{
+	curl_free(*text);
+}
+
+#define _cleanup_url_	    _cleanup_(cleanup_url)
+#define _cleanup_curl_text_ _cleanup_(cleanup_curl_text)
+
+bool fetch_is_url(const char *text)
+{
+	return !strncasecmp(text, "http://", 7) || !strncasecmp(text, "https://", 8);
+}
+
+/* ---- URLs --------------------------------------------------------------------------------- */
+
+static CURLU *parse(const char *text)
+{
+	CURLU *url = curl_url();
+
+	if (url && curl_url_set(url, CURLUPART_URL, text, CURLU_GUESS_SCHEME)) {
+		curl_url_cleanup(url);
+		url = NULL;
+	}
+	return url;
+}
+
+static char *text_of(CURLU *url)
+{
+	_cleanup_curl_text_ char *text = NULL;
+
+	return curl_url_get(url, CURLUPART_URL, &text, 0) ? NULL : strdup(text);
+}
+
+/* The query less its parameter `seconds`, whose value goes to *seconds (0 without it). */
+static char *without_seconds(const char *query, uint32_t *seconds)
+{
+	char *rest = strdup(query), *out = rest;
+
+	*seconds = 0;
+	for (const char *at = query; rest && *at;) {
+		size_t n = strcspn(at, "&");
+		_cleanup_free_ char *one = strndup(at, n);
+		if (one && !strncmp(one, "seconds=", 8)) {
+			parse_u32(one + 8, 1, LONGEST_SECONDS, seconds);
+		} else if (one) {
+			out += sprintf(out, "%s%s", out > rest ? "&" : "", one);
+		}
+		at += n + (at[n] == '&');
+	}
+	if (rest)
+		*out = '\0';
+	return rest;
+}
+
+static int set_seconds(CURLU *url, uint32_t seconds)
+{
+	_cleanup_curl_text_ char *query = NULL;
+	_cleanup_free_ char *changed = NULL;
+	uint32_t old;
+
+	if (!seconds)
+		return 0;
+	curl_url_get(url, CURLUPART_QUERY, &query, 0);
+	_cleanup_free_ char *rest = without_seconds(query ? query : "", &old);
+	if (!rest || asprintf(&changed, "%s%sseconds=%u", rest, *rest ? "&" : "", seconds) < 0)
+		return -ENOMEM;
+	return curl_url_set(url, CURLUPART_QUERY, changed, 0) ? -EINVAL : 0;
+}
+
+static int set_path(CURLU *url, const char *path)
+{
+	_cleanup_curl_text_ char *old = NULL;
+
+	if (curl_url_get(url, CURLUPART_PATH, &old, 0) || strcmp(old, "/") != 0)
+		return 0;
+	/* A path may bring a query with it. */
+	const char *query = strchr(path, '?');
+	_cleanup_free_ char *alone = strndup(path, query ? (size_t)(query - path) : strlen(path));
+	if (!alone || curl_url_set(url, CURLUPART_PATH, alone, 0))
+		return -EINVAL;
+	return query && curl_url_set(url, CURLUPART_QUERY, query + 1, 0) ? -EINVAL : 0;
+}
+
+char *fetch_make_url(const char *base, const char *path, uint32_t seconds)
+{
+	_cleanup_url_ CURLU *url = parse(base);
+	char *made = NULL;
+
+	if (url && !set_path(url, path ? path : DEFAULT_PATH) && !set_seconds(url, seconds))
+		made = text_of(url);
+	if (!made || !fetch_is_url(made)) {
+		log_error("'%s' is not the URL of a server, such as http://localhost:6060", base);
+		free(made);
+		return NULL;
+	}
+	return made;
+}
+
+char *fetch_shown_url(const char *text)
+{
+	_cleanup_url_ CURLU *url = fetch_is_url(text) ? parse(text) : NULL;
+
+	if (!url)
+		return strdup(text);
+	curl_url_set(url, CURLUPART_USER, NULL, 0);
+	curl_url_set(url, CURLUPART_PASSWORD, NULL, 0);
+	return text_of(url);
+}
+
+static long time_limit(const char *text)
+{
+	_cleanup_url_ CURLU *url = parse(text);
+	_cleanup_curl_text_ char *query = NULL;
+	uint32_t seconds = 0;
+
+	if (url && !curl_url_get(url, CURLUPART_QUERY, &query, 0))
+		free(without_seconds(query, &seconds));
+	return seconds ? 1500L * seconds + EXTRA_MS : TIMEOUT_MS;
+}
+
+/* ---- fetching ----------------------------------------------------------------------------- */
+
+struct fetch {
+	int fd;
+	curl_off_t bytes;
+	int error;
+	bool go_pprof; /* the server's error is one that it wrote for us */
+	char message[CURL_ERROR_SIZE];
+};
+
+static size_t receive(char *data, size_t size, size_t n, void *userdata)
+{
+	struct fetch *f = userdata;
+	size_t left = size * n;
+
+	f->bytes += (curl_off_t)left;
+	if (f->bytes > MAX_BYTES) {
+		f->error = -E2BIG;
+		return 0;
+	}
+	while (left) {
+		ssize_t done = write(f->fd, data, left);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0) {
+			f->error = -errno;
+			return 0;
+		}
+		data += done;
+		left -= (size_t)done;
+	}
+	return size * n;
+}
+
+static size_t receive_header(char *data, size_t size, size_t n, void *userdata)
+{
+	static const char MARK[] = "X-Go-Pprof:";
+	struct fetch *f = userdata;
+
+	if (size * n >= sizeof(MARK) && !strncasecmp(data, MARK, sizeof(MARK) - 1))
+		f->go_pprof = true;
+	return size * n;
+}
+
+static bool configure(CURL *curl, struct fetch *f, const char *url)
+{
+	return !curl_easy_setopt(curl, CURLOPT_URL, url) &&
+	       !curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") &&
+	       !curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https") &&
+	       !curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L) &&
+	       !curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)MAX_REDIRECTS) &&
+	       !curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "gzip") &&
+	       !curl_easy_setopt(curl, CURLOPT_USERAGENT, "profctl/" PROFD_VERSION) &&
+	       !curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) &&
+	       !curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS) &&
+	       !curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, time_limit(url)) &&
+	       !curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, f->message) &&
+	       !curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive) &&
+	       !curl_easy_setopt(curl, CURLOPT_WRITEDATA, f) &&
+	       !curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, receive_header) &&
+	       !curl_easy_setopt(curl, CURLOPT_HEADERDATA, f);
+}
+
+/* The first line of the body, if it was written for somebody like us. */
+static void read_reason(const struct fetch *f, CURL *curl, char *reason, size_t size)
+{
+	const char *type = NULL;
+	ssize_t n = 0;
+
+	curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+	if (f->go_pprof && type && !strncasecmp(type, "text/plain", 10))
+		n = pread(f->fd, reason, size - 1, 0);
+	reason[n > 0 ? n : 0] = '\0';
+	reason[strcspn(reason, "\r\n")] = '\0';
+}
+
+static int explain_status(const struct fetch *f, CURL *curl, const char *shown, long status)
+{
+	char reason[MAX_REASON];
+	const char *hint = "";
+
+	read_reason(f, curl, reason, sizeof(reason));
+	if (status == 401 || status == 403)
+		hint = "; a name and password go into the URL: http://NAME:PASSWORD@HOST";
+	else if (status == 404)
+		hint = "; profiles are usually below /debug/pprof/";
+	log_error("%s answers %ld%s%s%s", shown, status, *reason ? ": " : "", reason,
+		*reason ? "" : hint);
+	return -EPROTO;
+}
+
+static int explain(const struct fetch *f, const char *shown, CURLcode code, long limit)
+{
+	if (f->error == -E2BIG)
+		log_error("%s sends more than %lld MiB: not read", shown, MAX_BYTES >> 20);
+	else if (f->error)
+		log_error("%s: cannot keep what it sends: %s", shown, strerror(-f->error));
+	else if (code == CURLE_OPERATION_TIMEDOUT)
+		log_error("%s did not answer within %.0f s (seconds=N in the URL sets how long it "
+			  "collects)",
+			shown, (double)limit / 1000);
+	else
+		log_error("cannot fetch %s: %s", shown,
+			*f->message ? f->message : curl_easy_strerror(code));
+	return f->error ? f->error : -EIO;
+}
+
+static int perform(CURL *curl, struct fetch *f, const char *url, const char *shown)
+{
+	long status = 0;
+
+	if (!configure(curl, f, url)) {
+		log_error("cannot fetch %s: libcurl refuses its options", shown);
+		return -EINVAL;
+	}
+	CURLcode code = curl_easy_perform(curl);
+	if (code)
+		return explain(f, shown, code, time_limit(url));
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	return status == 200 ? 0 : explain_status(f, curl, shown, status);
+}
+
+int fetch_open(const char *url)
+{
+	_cleanup_free_ char *shown = fetch_shown_url(url);
+	_cleanup_close_ int fd = memfd_create("profile", MFD_CLOEXEC);
+	struct fetch f = {.fd = fd};
+
+	if (fd < 0 || !shown) {
+		log_error("cannot fetch a profile: %s", strerror(errno));
+		return errno ? -errno : -ENOMEM;
+	}
+	CURL *curl = curl_global_init(CURL_GLOBAL_DEFAULT) ? NULL : curl_easy_init();
+	if (!curl) {
+		log_error("cannot fetch %s: libcurl does not start", shown);
+		return -EIO;
+	}
+	if (isatty(STDERR_FILENO))
+		log_info("fetching %s", shown);
+	int err = perform(curl, &f, url, shown);
+	curl_easy_cleanup(curl);
+	curl_global_cleanup();
+	if (!err && lseek(fd, 0, SEEK_SET) < 0)
+		err = -errno;
+	return err ? err : take_fd(fd);
+}
