@@ -107,16 +107,16 @@
 		const width = place.width * (view.width - 2 * MARGIN);
 		const top = rowTop(flame.depths[i]);
 		if (top + ROW < 0 || top > view.height) return;
-		context.globalAlpha = place.faded ? 0.45 : 1;
+		context.globalAlpha = place.faded ? 0.35 : 1;
 		context.fillStyle = view.found?.matched[i] ? style.mark : fillOf(style.colours, i);
 		context.fillRect(left, top, Math.max(width - (width > 3 ? 0.6 : 0), 0.4), ROW - 1);
 		const text = flameFit(visible(flame.names[i]), Math.floor((width - 8) / view.column));
+		context.globalAlpha = 1;
 		if (text) {
-			context.fillStyle = "#16181c";
+			context.fillStyle = place.faded ? style.ink : "#16181c";
 			context.fillText(text, left + 4, top + ROW / 2);
 		}
 		if (i === view.selected || i === view.hovered) {
-			context.globalAlpha = 1;
 			context.strokeStyle = style.ink;
 			context.lineWidth = i === view.selected ? 1.6 : 1;
 			context.strokeRect(left + 0.5, top + 0.5, Math.max(width - 1.6, 0.5), ROW - 2);

@@ -15,8 +15,8 @@
 	const frames = Array.from(svg.querySelectorAll("g.frame"), (g) => {
 		const [title, rect, text] = g.children;
 		// "name (1,234 samples, 12.34%)", and perhaps a line with more.
-		const [, name] = /^([^]*) \([^()]*\)(?:\n[^\n]*)?$/.exec(title.textContent);
-		return { g, rect, text, title: title.textContent, name };
+		const parts = /^([^]*) \([^()]*\d\.\d\d%\)(?:\n[^]*)?$/.exec(title.textContent);
+		return { g, rect, text, title: title.textContent, name: parts[1] };
 	});
 	const details = document.getElementById("details");
 	const matched = document.getElementById("matched");

@@ -27,9 +27,7 @@ static size_t frame_index(uint32_t frame)
 static size_t process_index(const struct speedscope *s, size_t thread)
 {
 	/* Threads of a process share the frame of its first. */
-	while (thread && s->threads.threads[thread - 1].pid == s->threads.threads[thread].pid)
-		thread--;
-	return s->frames.n - 1 + 2 * thread;
+	return s->frames.n - 1 + 2 * s->threads.threads[thread].leader;
 }
 
 static size_t thread_index(const struct speedscope *s, size_t thread)

@@ -82,8 +82,10 @@ static void name_processes(struct thread_table *t)
 		for (end = i; end < t->n && t->threads[end].pid == t->threads[i].pid; end++)
 			if (t->threads[end].tid == t->threads[i].pid)
 				name = t->threads[end].comm;
-		for (size_t k = i; k < end; k++)
+		for (size_t k = i; k < end; k++) {
 			t->threads[k].process = name;
+			t->threads[k].leader = i;
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ struct thread {
 	int64_t pid, tid;
 	const char *comm, *process; /* "" if unknown; process is the comm of the main thread */
 	size_t first, n;	    /* thread_table.samples */
+	size_t leader;		    /* the first thread of its process in the table */
 };
 
 struct thread_table {

@@ -36,8 +36,8 @@ def field(number, value):
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
-def write_profile(path, stacks):
-    """A profile of {(root, …, leaf): count}."""
+def write_profile(path, stacks, module=""):
+    """A profile of {(root, …, leaf): count}, all of it in one module."""
     strings = ["", "samples", "count"]
     names = sorted({name for stack in stacks for name in stack})
     ids = {name: i + 1 for i, name in enumerate(names)}
@@ -45,10 +45,12 @@ def write_profile(path, stacks):
     for name, i in ids.items():
         strings.append(name)
         out += field(5, field(1, i) + field(2, len(strings) - 1))
-        out += field(4, field(1, i) + field(3, i) + field(4, field(1, i)))
+        out += field(4, field(1, i) + field(2, 1) + field(3, i) + field(4, field(1, i)))
     for stack, count in stacks.items():
         locations = b"".join(varint(ids[name]) for name in reversed(stack))
         out += field(2, field(1, locations) + field(2, varint(count)))
+    strings.append(module)
+    out += field(3, field(1, 1) + field(3, 1 << 20) + field(5, len(strings) - 1))
     out += b"".join(field(6, text.encode()) for text in strings)
     path.write_bytes(gzip.compress(bytes(out), 1))
     return path

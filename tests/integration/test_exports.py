@@ -298,8 +298,8 @@ def test_json(files, kind):
         assert [f["line"] for f in frames] == [f.line for f in sample.frames]
         assert [int(f["address"], 16) for f in frames] == [f.address for f in sample.frames]
         assert [f["kind"] == "inlined" for f in frames] == [f.inlined for f in sample.frames]
-        files_of = [data["mappings"][f["mapping"]]["file"] for f in frames if f["mapping"] >= 0]
-        assert files_of == [f.mapping for f in sample.frames if f.mapping]
+        modules = [*data["mappings"], {"file": ""}]  # -1 is none
+        assert [modules[f["mapping"]]["file"] for f in frames] == [f.mapping for f in sample.frames]
     numbers = sorted(n for thread in data["threads"] for n in thread["samples"])
     assert numbers == list(range(len(profile.samples)))
 

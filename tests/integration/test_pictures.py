@@ -39,7 +39,7 @@ def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
     plain = write_profile(folder / "plain.pb.gz", STACKS)
     hard = {("main", name): 10 + i for i, name in enumerate([*HARD_NAMES, CONTROL])}
-    hard = write_profile(folder / "hard.pb.gz", hard)
+    hard = write_profile(folder / "hard.pb.gz", hard, "/memfd:a (1.00%)\nb (deleted)")
     base = {("main", "parse"): 60, ("main", "old"): 30, ("main", "draw"): 10}
     base = write_profile(folder / "base.pb.gz", base)
     empty = write_profile(folder / "empty.pb.gz", {})
