@@ -216,6 +216,19 @@ static int write_profiles(struct speedscope *s, size_t sample_type)
 	return err;
 }
 
+/* Of the timelines, that of the busiest thread is shown first. */
+static size_t first_shown(const struct speedscope *s, size_t sample_type)
+{
+	size_t busiest = 0;
+
+	if (!s->threads.timed)
+		return sample_type;
+	for (size_t i = 1; i < s->threads.n; i++)
+		if (s->threads.threads[i].n > s->threads.threads[busiest].n)
+			busiest = i;
+	return busiest;
+}
+
 int speedscope_write(const struct profile *p, size_t sample_type, FILE *out)
 {
 	struct speedscope s = {.p = p, .texts = strings_new(), .json.out = out};
@@ -228,7 +241,7 @@ int speedscope_write(const struct profile *p, size_t sample_type, FILE *out)
 		json_open(&s.json, NULL, '{');
 		json_text(&s.json, "$schema", "https://www.speedscope.app/file-format-schema.json");
 		json_text(&s.json, "exporter", "profctl " PROFD_VERSION);
-		json_int(&s.json, "activeProfileIndex", s.threads.timed ? 0 : (int64_t)sample_type);
+		json_int(&s.json, "activeProfileIndex", (int64_t)first_shown(&s, sample_type));
 		err = write_frames(&s);
 	}
 	if (!err)
