@@ -5,13 +5,14 @@ import json
 import os
 import pty
 import subprocess
+import time
 from collections import Counter
 
 import jsonschema
 import pytest
 
 import pprof
-from profd import PROFCTL, Daemon, Program
+from profd import PROFCTL, Daemon, Program, pprof_tool, wait_for
 from stacks import HARD_NAMES, STACKS, write_profile
 
 NUMBER, TEXT = {"type": "number"}, {"type": "string"}
@@ -313,3 +314,65 @@ def test_binary_formats_spare_the_terminal(files):
         os.close(master)
         assert (result.returncode != 0) == refused
         assert (b"terminal" in result.stderr) == refused
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory):
+    """A recording that keeps times, with a program that begins in its middle."""
+    folder = tmp_path_factory.mktemp("timed")
+    daemon = Daemon(folder, types="").start()
+    try:
+        process, out = daemon.start_record("--seconds", 3, "--frequency", 199, "--timestamps")
+        wait_for(daemon.recordings, 30, "the recording")
+        time.sleep(1)
+        begin = time.time()
+        with Program("burn3", 60) as burn:
+            process.communicate(timeout=60)
+        assert process.returncode == 0
+        daemon.check_ledger()
+        yield out, burn.pid, begin
+    finally:
+        daemon.kill()
+
+
+def test_samples_keep_their_time(timed):
+    path, pid, begin = timed
+    profile = pprof.read(path)
+    assert all(sample.values[0] == 1 for sample in profile.samples)
+    ends = profile.time_nanos + profile.duration_nanos
+    assert all(
+        profile.time_nanos - 1e8 <= sample.labels["timestamp"] <= ends + 1e8
+        for sample in profile.samples
+    )
+    times = sorted(s.labels["timestamp"] for s in profile.select(pid=pid))
+    assert len(times) > 20 and times[0] / 1e9 > begin - 0.05
+    assert len(set(times)) == len(times)
+    top = subprocess.run([PROFCTL, "top", path], capture_output=True, text=True)
+    assert top.returncode == 0 and "burn_sixty" in top.stdout
+    assert "burn_sixty" in pprof_tool("-top", path)
+
+
+def test_timelines_by_thread(timed):
+    path, pid, _ = timed
+    profile = pprof.read(path)
+    first = min(sample.labels["timestamp"] for sample in profile.samples)
+    times = sorted(s.labels["timestamp"] for s in profile.select(pid=pid))
+
+    data = json.loads(export("speedscope", path))
+    jsonschema.validate(data, SPEEDSCOPE)
+    burn = next(p for p in data["profiles"] if p["name"] == f"burn3 (thread {pid})")
+    taken = [stack for stack in burn["samples"] if stack]
+    assert len(taken) == len(times)
+    assert burn["weights"][0] == times[0] - first and burn["samples"][0] == []
+    assert burn["endValue"] >= times[-1] - first
+
+    data = json.loads(export("firefox", path))
+    jsonschema.validate(data, FIREFOX)
+    burn = next(t for t in data["threads"] if t["tid"] == pid)
+    wanted = [(t - first) / 1e6 for t in times]
+    assert burn["samples"]["time"] == pytest.approx(wanted, abs=1e-3)
+    assert data["meta"]["startTime"] == pytest.approx(first / 1e6, abs=1)
+
+    assert sorted(decode(export("perfetto", path))[3]) == sorted(
+        sample.labels["timestamp"] for sample in profile.samples
+    )
