@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "fetch.h"
 
-#include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +151,9 @@ static long time_limit(const char *text)
 /* ---- fetching ----------------------------------------------------------------------------- */
 
 struct fetch {
+	const char *shown; /* the URL as it may be shown */
+	char *why;
+	size_t why_size;
 	int fd;
 	curl_off_t bytes;
 	int error;
@@ -224,72 +227,85 @@ static void read_reason(const struct fetch *f, CURL *curl, char *reason, size_t 
 	reason[strcspn(reason, "\r\n")] = '\0';
 }
 
-static int explain_status(const struct fetch *f, CURL *curl, const char *shown, long status)
+__attribute__((format(printf, 3, 4))) static int failed(
+	const struct fetch *f, int err, const char *format, ...)
+{
+	int n = snprintf(f->why, f->why_size, "%s ", f->shown);
+	va_list arguments;
+
+	if (n < 0 || (size_t)n >= f->why_size)
+		return err;
+	va_start(arguments, format);
+	vsnprintf(f->why + n, f->why_size - (size_t)n, format, arguments);
+	va_end(arguments);
+	return err;
+}
+
+static int check_status(const struct fetch *f, CURL *curl)
 {
 	char reason[MAX_REASON];
 	const char *hint = "";
+	long status = 0;
 
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status == 200)
+		return 0;
 	read_reason(f, curl, reason, sizeof(reason));
 	if (status == 401 || status == 403)
 		hint = "; a name and password go into the URL: http://NAME:PASSWORD@HOST";
 	else if (status == 404)
 		hint = "; profiles are usually below /debug/pprof/";
-	log_error("%s answers %ld%s%s%s", shown, status, *reason ? ": " : "", reason,
+	return failed(f, -EPROTO, "answers %ld%s%s%s", status, *reason ? ": " : "", reason,
 		*reason ? "" : hint);
-	return -EPROTO;
 }
 
-static int explain(const struct fetch *f, const char *shown, CURLcode code, long limit)
+static int explain(const struct fetch *f, CURLcode code, long limit)
 {
 	if (f->error == -E2BIG)
-		log_error("%s sends more than %lld MiB: not read", shown, MAX_BYTES >> 20);
-	else if (f->error)
-		log_error("%s: cannot keep what it sends: %s", shown, strerror(-f->error));
-	else if (code == CURLE_OPERATION_TIMEDOUT)
-		log_error("%s did not answer within %.0f s (seconds=N in the URL sets how long it "
-			  "collects)",
-			shown, (double)limit / 1000);
-	else
-		log_error("cannot fetch %s: %s", shown,
-			*f->message ? f->message : curl_easy_strerror(code));
-	return f->error ? f->error : -EIO;
+		return failed(f, -E2BIG, "sends more than %lld MiB: not read", MAX_BYTES >> 20);
+	if (f->error)
+		return failed(f, f->error, "sends what cannot be kept: %s", strerror(-f->error));
+	if (code == CURLE_OPERATION_TIMEDOUT)
+		return failed(f, -ETIMEDOUT,
+			"did not answer within %.0f s (seconds=N in the URL sets how long it "
+			"collects)",
+			(double)limit / 1000);
+	return failed(f, -EIO, "cannot be fetched: %s",
+		*f->message ? f->message : curl_easy_strerror(code));
 }
 
-static int perform(CURL *curl, struct fetch *f, const char *url, const char *shown)
+static int perform(struct fetch *f, const char *url)
 {
-	long status = 0;
+	CURL *curl = curl_global_init(CURL_GLOBAL_DEFAULT) ? NULL : curl_easy_init();
 
+	if (!curl)
+		return failed(f, -EIO, "cannot be fetched: libcurl does not start");
+	int err;
 	if (!configure(curl, f, url)) {
-		log_error("cannot fetch %s: libcurl refuses its options", shown);
-		return -EINVAL;
+		err = failed(f, -EIO, "cannot be fetched: libcurl refuses its options");
+	} else {
+		CURLcode code = curl_easy_perform(curl);
+		err = code ? explain(f, code, time_limit(url)) : check_status(f, curl);
 	}
-	CURLcode code = curl_easy_perform(curl);
-	if (code)
-		return explain(f, shown, code, time_limit(url));
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	return status == 200 ? 0 : explain_status(f, curl, shown, status);
+	curl_easy_cleanup(curl);
+	curl_global_cleanup();
+	return err;
 }
 
-int fetch_open(const char *url)
+int fetch_open(const char *url, char *why, size_t why_size)
 {
 	_cleanup_free_ char *shown = fetch_shown_url(url);
 	_cleanup_close_ int fd = memfd_create("profile", MFD_CLOEXEC);
-	struct fetch f = {.fd = fd};
+	struct fetch f = {.fd = fd, .shown = shown, .why = why, .why_size = why_size};
 
-	if (fd < 0 || !shown) {
-		log_error("cannot fetch a profile: %s", strerror(errno));
-		return errno ? -errno : -ENOMEM;
-	}
-	CURL *curl = curl_global_init(CURL_GLOBAL_DEFAULT) ? NULL : curl_easy_init();
-	if (!curl) {
-		log_error("cannot fetch %s: libcurl does not start", shown);
-		return -EIO;
-	}
+	*why = '\0';
+	if (!shown)
+		return -ENOMEM;
+	if (fd < 0)
+		return failed(&f, -errno, "cannot be kept in memory: %s", strerror(errno));
 	if (isatty(STDERR_FILENO))
 		log_info("fetching %s", shown);
-	int err = perform(curl, &f, url, shown);
-	curl_easy_cleanup(curl);
-	curl_global_cleanup();
+	int err = perform(&f, url);
 	if (!err && lseek(fd, 0, SEEK_SET) < 0)
 		err = -errno;
 	return err ? err : take_fd(fd);

@@ -8,6 +8,7 @@
 #define PROFD_CLI_FETCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Begins with http:// or https://. */
@@ -18,9 +19,10 @@ bool fetch_is_url(const char *text);
 char *fetch_make_url(const char *base, const char *path, uint32_t seconds);
 /* What may be shown of it: without name and password. To free; NULL without memory. */
 char *fetch_shown_url(const char *url);
-/* Fetches it whole, and returns a descriptor to read it from (its caller's), or -errno, explained.
+/* Fetches it whole, and returns a descriptor to read it from (its caller's), or -errno with a line
+ * in `why` that begins with the URL as it may be shown. May be called by several threads at once.
  * The time limit is that of go tool pprof: a minute, or where the URL has seconds=N, N and a half
  * of it and 5 s. */
-int fetch_open(const char *url);
+int fetch_open(const char *url, char *why, size_t why_size);
 
 #endif

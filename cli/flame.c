@@ -28,6 +28,7 @@ struct flame_command {
 	uint32_t width;
 	bool inverted, no_process;
 	const char *diff_base;
+	struct time_range diff_range;
 	bool normalize;
 	/* go-torch's */
 	const char *url, *suffix;
@@ -57,8 +58,12 @@ static const struct option PICTURE_OPTIONS[] = {
 	{"diff_base", 0, "FILE", OPTION_TEXT, offsetof(struct flame_command, diff_base), 0, 0,
 		"compare with the profile in FILE: red is more than there, blue is less; "
 		"processes of one name are drawn as one"},
+	{"diff_since", 0, "TIME", OPTION_TIME, offsetof(struct flame_command, diff_range.since), 0,
+		0, "compare with the store's windows that end after TIME, ..."},
+	{"diff_until", 0, "TIME", OPTION_TIME, offsetof(struct flame_command, diff_range.until), 0,
+		0, "... and begin before TIME"},
 	{"normalize", 0, NULL, OPTION_FLAG, offsetof(struct flame_command, normalize), 0, 0,
-		"scale that profile to the same total first"},
+		"scale what is compared with to the same total first"},
 	{0},
 };
 
@@ -150,7 +155,8 @@ static int choose_palette(const struct flame_command *c, bool differential, stru
 	if (picture->palette < PALETTE_DIFF || (picture->palette == PALETTE_DIFF && differential))
 		return 0;
 	command_usage(&COMMAND_FLAME, "--colors: '%s' is not hot, mem, io, module, kind%s",
-		c->colors, picture->palette == PALETTE_DIFF ? " (diff needs --diff_base)" : "");
+		c->colors,
+		picture->palette == PALETTE_DIFF ? " (diff needs something to compare with)" : "");
 	return -EINVAL;
 }
 
@@ -246,6 +252,11 @@ static int make_inputs(
 	return 0;
 }
 
+static bool is_differential(const struct flame_command *c)
+{
+	return c->diff_base || c->diff_range.since || c->diff_range.until;
+}
+
 /* ---- drawing ------------------------------------------------------------------------------ */
 
 struct drawing {
@@ -294,7 +305,7 @@ static int add_base(const struct flame_command *c, const struct profile *p, size
 	int err = format_sample_index(
 		base, profile_text(p, p->sample_types[sample_type].type), &type, why, sizeof(why));
 	if (err) {
-		log_error("%s: %s", c->diff_base, why);
+		log_error("what is compared with: %s", why);
 		return err;
 	}
 	double all = total_of(base, type), scale = 1;
@@ -350,17 +361,34 @@ static int write_picture(const struct flame_command *c, struct drawing *d)
 static int load_base(const struct flame_command *c, struct profile **base, size_t *skipped)
 {
 	char *path = (char *)c->diff_base;
-	struct operands file = {.items = &path, .n = 1};
+	struct operands file = {.items = &path, .n = path ? 1 : 0};
 	struct query query = c->query;
 	size_t passed_over = 0;
 
-	if (!path)
+	if (!is_differential(c))
 		return 0;
-	query.type = NULL;
-	query.range = (struct time_range){0};
+	query.range = c->diff_range;
+	if (path)
+		query.type = NULL;
 	int err = query_load(&COMMAND_FLAME, &query, &file, base, &passed_over);
 	*skipped += passed_over;
 	return err;
+}
+
+static int check_base(const struct flame_command *c)
+{
+	const char *wrong = NULL;
+
+	if (c->normalize && !is_differential(c))
+		wrong = "--normalize goes with --diff_base, or --diff_since and --diff_until";
+	else if (c->diff_base && (c->diff_range.since || c->diff_range.until))
+		wrong = "--diff_base does not go with --diff_since and --diff_until";
+	else if (c->diff_range.until && !c->diff_range.since)
+		wrong = "--diff_until goes with --diff_since";
+	if (!wrong)
+		return 0;
+	command_usage(&COMMAND_FLAME, "%s", wrong);
+	return -EINVAL;
 }
 
 static int check_options(
@@ -372,10 +400,8 @@ static int check_options(
 		err = choose_sample_index(c, memory);
 	if (!err)
 		err = check_inputs(c, files);
-	if (!err && c->normalize && !c->diff_base) {
-		command_usage(&COMMAND_FLAME, "--normalize goes with --diff_base");
-		err = -EINVAL;
-	}
+	if (!err)
+		err = check_base(c);
 	return err;
 }
 

@@ -27,7 +27,7 @@ _profctl_values()
 	--last) echo '5m 10m 1h 1d' ;;
 	--seconds) echo '10 30 60' ;;
 	--frequency) echo '19 99 499' ;;
-	--cgroup | --label | --since | --until | --sample_index | --unit) echo '' ;;
+	--cgroup | --label | --since | --until | --diff_since | --diff_until | --sample_index | --unit) echo '' ;;
 	--nodecount | --nodefraction | --edgefraction) echo '' ;;
 	*) return 1 ;;
 	esac

@@ -171,12 +171,22 @@ int select_files(struct sources *s, char **paths, size_t n)
 	return err;
 }
 
+static int open_url(const char *url)
+{
+	char why[512];
+	int fd = fetch_open(url, why, sizeof(why));
+
+	if (fd < 0)
+		log_error("%s", *why ? why : strerror(-fd));
+	return fd;
+}
+
 int select_open(const struct sources *s, size_t i)
 {
 	if (s->catalog.remote)
 		return catalog_fetch(&s->place, s->paths[i]);
 	if (fetch_is_url(s->paths[i]))
-		return fetch_open(s->paths[i]);
+		return open_url(s->paths[i]);
 	if (!strcmp(s->paths[i], "-"))
 		return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
 	int fd = open(s->paths[i], O_RDONLY | O_CLOEXEC | O_NOCTTY);

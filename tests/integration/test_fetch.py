@@ -134,9 +134,9 @@ def test_password_in_the_url(server):
         ("/none", "answers 404; profiles are usually below /debug/pprof/"),
         ("/busy", "answers 500: Could not enable CPU profiling: already in use"),
         ("/page", "left out"),
-        ("/cut", "cannot fetch"),
-        ("/loop", "cannot fetch"),
-        ("/file", "cannot fetch"),
+        ("/cut", "cannot be fetched"),
+        ("/loop", "cannot be fetched"),
+        ("/file", "cannot be fetched"),
     ],
 )
 def test_errors_say_what_is_wrong(server, path, reason):
@@ -150,7 +150,7 @@ def test_errors_say_what_is_wrong(server, path, reason):
 def test_no_server():
     result = profctl("flame", "-u", "http://127.0.0.1:1")
     assert result.returncode == 1
-    assert "cannot fetch http://127.0.0.1:1/debug/pprof/profile?seconds=30" in result.stderr
+    assert "http://127.0.0.1:1/debug/pprof/profile?seconds=30 cannot be fetched" in result.stderr
     result = profctl("flame", "-u", "no url at all")
     assert result.returncode == 2 and "not the URL of a server" in result.stderr
 

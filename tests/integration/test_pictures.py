@@ -5,13 +5,14 @@ import json
 import random
 import re
 import subprocess
+import time
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
 import pprof
 from browser import Browser
-from profd import PROFCTL
+from profd import PROFCTL, Program
 from stacks import HARD_NAMES, STACKS, write_profile
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -378,3 +379,29 @@ def test_pictures_of_a_recording(quiet_daemon, tmp_path):
     titles = [title for title, *_ in frames(out)]
     assert titles[0].startswith(f"all ({profile.total():,} samples, 100.00%)\n")
     assert any(re.match(r"sh-\d+ \([\d,]+ samples, [\d.]+%\)", title) for title in titles)
+
+
+def test_differential_between_two_times(daemon, tmp_path):
+    with Program("burn3", 60) as burn:
+        time.sleep(2.5)
+    # Where the one window ends and the other begins; they are known by whole seconds.
+    middle = int(time.time())
+    daemon.close_window()
+    time.sleep(2)
+    with Program("kernelwork", 60) as work:
+        time.sleep(2.5)
+    daemon.close_window()
+    out = tmp_path / "times.svg"
+    daemon.ctl(
+        "flame", "-o", out, f"--since=@{middle + 2}", "--until=now",
+        "--diff_since=10m ago", f"--diff_until=@{middle - 1}", "--normalize",
+        f"--pid={burn.pid},{work.pid}",
+    )
+    titles = [title for title, *_ in frames(out)]
+    gone = next(title for title in titles if title.startswith("burn3 ("))
+    new = next(title for title in titles if title.startswith("kernelwork ("))
+    assert re.match(r"burn3 \(0 samples, 0.00%; base [1-9][\d,]* samples, ", gone)
+    assert re.match(r"kernelwork \([1-9][\d,]* samples, [\d.]+%; base 0 samples, 0.00%\)", new)
+    for wrong in (["--diff_until=now"], ["--diff_since=1h ago", "--diff_base=x"]):
+        result = daemon.ctl("flame", *wrong, check=False)
+        assert result.returncode == 2 and "--diff_since" in result.stderr

@@ -20,18 +20,12 @@
 static struct profile *make(void)
 {
 	struct profile *p = sp_new();
-	uint32_t prog = sp_mapping(p, "/bin/prog", 0x1000);
-	uint32_t kernel = sp_mapping(p, "[kernel.kallsyms]_text", 0xffffffff81000000ULL);
-	uint32_t jit = sp_mapping(p, "//anon", 0x70000);
-	uint32_t outer = sp_location(p, prog, 0x1100, "main");
-	uint32_t deep[] = {sp_location(p, kernel, 0xffffffff81000010ULL, "do_read"),
-		sp_location(p, jit, 0x70010, "js:run"), sp_location(p, prog, 0x1200, "in<out"),
-		outer};
-	uint32_t unnamed[] = {sp_location(p, prog, 0x1abc, ""), outer};
+	uint32_t deep[4], unnamed[2];
+	sp_kinds(p, deep, unnamed);
 	sp_sample(p, deep, 4, 3, 12, "prog");
 	sp_sample(p, unnamed, 2, 2, 12, "prog");
-	sp_sample(p, &outer, 1, 1, 12, "prog");
-	sp_sample(p, &outer, 1, 4, 13, "prog");
+	sp_sample(p, &deep[3], 1, 1, 12, "prog");
+	sp_sample(p, &deep[3], 1, 4, 13, "prog");
 	return p;
 }
 
@@ -74,11 +68,11 @@ static void test_merges_stacks(void **state)
 	struct flame f = flame_of(p, FLAME_PID);
 	(void)state;
 	assert_flame(&f,
-		"0:all=10/0@0 1:prog-12=6/0@0 2:main=6/1@0 3:[prog+0x1abc]=2/2@0 3:out=3/0@2 "
-		"4:in,inlined=3/0@2 5:js:run,JIT=3/0@2 6:do_read,kernel=3/3@2 "
-		"1:prog-13=4/0@6 2:main=4/4@6 ");
-	assert_string_equal(flame_text(&f, f.nodes[7].module), "[kernel.kallsyms]_text");
-	assert_int_equal(flame_depth(&f), 6);
+		"0:all=10/0@0 1:prog-12=6/0@0 2:main=6/1@0 3:[prog+0x1abc]=2/2@0 "
+		"3:outer=3/0@2 4:middle,inlined=3/0@2 5:inner,inlined=3/0@2 6:js:run,JIT=3/0@2 "
+		"7:do_read,kernel=3/3@2 1:prog-13=4/0@6 2:main=4/4@6 ");
+	assert_string_equal(flame_text(&f, f.nodes[8].module), "[kernel.kallsyms]_text");
+	assert_int_equal(flame_depth(&f), 7);
 	assert_false(f.differential);
 	flame_free(&f);
 	f = flame_of(p, FLAME_COMM);
@@ -106,14 +100,15 @@ static void test_cuts(void **state)
 	(void)state;
 	assert_int_equal(flame_cut(&f, 2.5, 1000, one_byte, NULL), 0);
 	/* What stays moves into the place of the one that goes. */
-	assert_flame(&f, "0:all=10/0@0 1:prog-12=6/0@0 2:main=6/1@0 3:out=3/0@0 4:in,inlined=3/0@0 "
-			 "5:js:run,JIT=3/0@0 6:do_read,kernel=3/3@0 1:prog-13=4/0@6 2:main=4/4@6 ");
+	assert_flame(&f, "0:all=10/0@0 1:prog-12=6/0@0 2:main=6/1@0 3:outer=3/0@0 "
+			 "4:middle,inlined=3/0@0 5:inner,inlined=3/0@0 6:js:run,JIT=3/0@0 "
+			 "7:do_read,kernel=3/3@0 1:prog-13=4/0@6 2:main=4/4@6 ");
 	assert_int_equal(f.n_dropped, 1);
 	/* The widest stay, and none without its parents. */
 	assert_int_equal(flame_cut(&f, 0, 6, one_byte, NULL), 0);
-	assert_flame(&f, "0:all=10/0@0 1:prog-12=6/0@0 2:main=6/1@0 3:out=3/0@0 1:prog-13=4/0@6 "
+	assert_flame(&f, "0:all=10/0@0 1:prog-12=6/0@0 2:main=6/1@0 3:outer=3/0@0 1:prog-13=4/0@6 "
 			 "2:main=4/4@6 ");
-	assert_int_equal(f.n_dropped, 4);
+	assert_int_equal(f.n_dropped, 5);
 	assert_int_equal(flame_cut(&f, 1e9, 0, one_byte, NULL), 0);
 	assert_flame(&f, "0:all=10/0@0 ");
 	flame_free(&f);
@@ -136,7 +131,7 @@ static void test_differential(void **state)
 	assert_true(f.differential);
 	assert_int_equal(f.nodes[0].value, 10);
 	assert_int_equal(f.nodes[0].base, 10);
-	/* gone 8, unnamed 2, out 3, main alone max(5, 2). */
+	/* gone 8, unnamed 2, outer 3, main alone max(5, 2). */
 	assert_true(f.nodes[0].width == 18);
 	assert_string_equal(flame_text(&f, f.nodes[4].name), "gone");
 	assert_int_equal(f.nodes[4].base, 8);
