@@ -111,18 +111,25 @@ static int set_path(CURLU *url, const char *path)
 	return query && curl_url_set(url, CURLUPART_QUERY, query + 1, 0) ? -EINVAL : 0;
 }
 
-char *fetch_make_url(const char *base, const char *path, uint32_t seconds)
+static char *complete(const char *base, const char *path, uint32_t seconds)
 {
 	_cleanup_url_ CURLU *url = parse(base);
 	char *made = NULL;
 
 	if (url && !set_path(url, path ? path : DEFAULT_PATH) && !set_seconds(url, seconds))
 		made = text_of(url);
-	if (!made || !fetch_is_url(made)) {
+	if (made && fetch_is_url(made))
+		return made;
+	free(made);
+	return NULL;
+}
+
+char *fetch_make_url(const char *base, const char *path, uint32_t seconds)
+{
+	char *made = complete(base, path, seconds);
+
+	if (!made)
 		log_error("'%s' is not the URL of a server, such as http://localhost:6060", base);
-		free(made);
-		return NULL;
-	}
 	return made;
 }
 
@@ -294,18 +301,21 @@ static int perform(struct fetch *f, const char *url)
 
 int fetch_open(const char *url, char *why, size_t why_size)
 {
-	_cleanup_free_ char *shown = fetch_shown_url(url);
+	_cleanup_free_ char *full = complete(url, NULL, 0);
+	_cleanup_free_ char *shown = fetch_shown_url(full ? full : url);
 	_cleanup_close_ int fd = memfd_create("profile", MFD_CLOEXEC);
 	struct fetch f = {.fd = fd, .shown = shown, .why = why, .why_size = why_size};
 
 	*why = '\0';
 	if (!shown)
 		return -ENOMEM;
+	if (!full)
+		return failed(&f, -EBADMSG, "is not the URL of a server");
 	if (fd < 0)
 		return failed(&f, -errno, "cannot be kept in memory: %s", strerror(errno));
 	if (isatty(STDERR_FILENO))
 		log_info("fetching %s", shown);
-	int err = perform(&f, url);
+	int err = perform(&f, full);
 	if (!err && lseek(fd, 0, SEEK_SET) < 0)
 		err = -errno;
 	return err ? err : take_fd(fd);

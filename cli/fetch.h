@@ -13,16 +13,16 @@
 
 /* Begins with http:// or https://. */
 bool fetch_is_url(const char *text);
-/* The URL to ask: "host:port" without a scheme is http, and without a path it is `path`; seconds
- * (0: as it is) replaces the parameter of that name, which makes a server collect for so long. To
- * free; NULL if it is no URL, or without memory, explained. */
+/* The URL to ask: "host:port" without a scheme is http, and without a path it gets `path` (NULL:
+ * /debug/pprof/profile); seconds (0: as it is) replaces the parameter of that name, which makes a
+ * server collect for so long. To free; NULL if it is no URL, or without memory, explained. */
 char *fetch_make_url(const char *base, const char *path, uint32_t seconds);
 /* What may be shown of it: without name and password. To free; NULL without memory. */
 char *fetch_shown_url(const char *url);
-/* Fetches it whole, and returns a descriptor to read it from (its caller's), or -errno with a line
- * in `why` that begins with the URL as it may be shown. May be called by several threads at once.
- * The time limit is that of go tool pprof: a minute, or where the URL has seconds=N, N and a half
- * of it and 5 s. */
+/* Fetches it whole (/debug/pprof/profile where it has no path), and returns a descriptor to read it
+ * from (its caller's), or -errno with a line in `why` that begins with the URL as it may be shown.
+ * May be called by several threads at once. The time limit is that of go tool pprof: a minute, or
+ * where the URL has seconds=N, N and a half of it and 5 s. */
 int fetch_open(const char *url, char *why, size_t why_size);
 
 #endif

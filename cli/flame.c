@@ -73,7 +73,7 @@ static const struct option TORCH_OPTIONS[] = {
 	{"suffix", 's', "PATH", OPTION_TEXT, offsetof(struct flame_command, suffix), 0, 0,
 		"of the profile there (/debug/pprof/profile; for memory /debug/pprof/heap)"},
 	{"seconds", 't', "N", OPTION_NUMBER, offsetof(struct flame_command, seconds), 1, 86400,
-		"let servers collect for so long (a CPU profile: 30)"},
+		"let servers collect for so long (their default; a CPU profile: 30)"},
 	{"file", 'f', "FILE", OPTION_TEXT, offsetof(struct flame_command, output), 0, 0,
 		"the same as --output"},
 	{"print", 'p', NULL, OPTION_FLAG, offsetof(struct flame_command, print), 0, 0,
@@ -211,6 +211,8 @@ static int check_inputs(const struct flame_command *c, const struct operands *fi
 		wrong = "--suffix goes with --url";
 	else if (c->suffix && c->suffix[0] != '/')
 		wrong = "--suffix is a path: it begins with /";
+	else if (c->suffix && strchr(c->url, '?'))
+		wrong = "--suffix goes behind --url, which ends in a query already";
 	else if (c->seconds && !urls)
 		wrong = "--seconds goes with a URL; 'profctl record' records";
 	else if (c->print && c->output)
@@ -221,10 +223,24 @@ static int check_inputs(const struct flame_command *c, const struct operands *fi
 	return -EINVAL;
 }
 
+/* A server may have a path of its own in front of /debug/pprof, which --suffix is put behind. */
+static char *make_url(const struct flame_command *c, bool memory)
+{
+	_cleanup_free_ char *url = NULL;
+	size_t n = strlen(c->url);
+
+	if (!c->suffix)
+		return fetch_make_url(c->url, memory ? "/debug/pprof/heap" : NULL, c->seconds);
+	while (n && c->url[n - 1] == '/')
+		n--;
+	if (asprintf(&url, "%.*s%s", (int)n, c->url, c->suffix) < 0)
+		url = NULL;
+	return url ? fetch_make_url(url, NULL, c->seconds) : NULL;
+}
+
 static int make_inputs(
 	const struct flame_command *c, const struct operands *files, bool memory, struct inputs *in)
 {
-	const char *path = c->suffix ? c->suffix : memory ? "/debug/pprof/heap" : NULL;
 	size_t n = 0;
 
 	*in = (struct inputs){
@@ -243,8 +259,7 @@ static int make_inputs(
 		in->operands.items[in->operands.n++] = item;
 	}
 	if (c->url) {
-		uint32_t seconds = c->seconds ? c->seconds : path ? 0 : 30;
-		in->made[n] = fetch_make_url(c->url, path, seconds);
+		in->made[n] = make_url(c, memory);
 		if (!in->made[n])
 			return -EINVAL;
 		in->operands.items[in->operands.n++] = in->made[n];
@@ -385,6 +400,8 @@ static int check_base(const struct flame_command *c)
 		wrong = "--diff_base does not go with --diff_since and --diff_until";
 	else if (c->diff_range.until && !c->diff_range.since)
 		wrong = "--diff_until goes with --diff_since";
+	else if (c->raw && is_differential(c))
+		wrong = "--raw is of one profile, not of a difference";
 	if (!wrong)
 		return 0;
 	command_usage(&COMMAND_FLAME, "%s", wrong);
