@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -164,13 +165,19 @@ int select_files(struct sources *s, char **paths, size_t n)
 {
 	int err = 0;
 
+	bool standard_input = false;
+
 	*s = (struct sources){.window = -1};
-	for (size_t i = 0; i < n && !err; i++)
-		err = add(s, paths[i]);
+	for (size_t i = 0; i < n && !err; i++) {
+		/* What is read twice is empty the second time. */
+		if (strcmp(paths[i], "-") != 0 || !standard_input)
+			err = add(s, paths[i]);
+		standard_input |= !strcmp(paths[i], "-");
+	}
 	return err;
 }
 
-int select_open(const struct sources *s, size_t i)
+int select_open(const struct sources *s, size_t i, char *why, size_t why_size)
 {
 	if (s->catalog.remote)
 		return catalog_fetch(&s->place, s->paths[i]);
@@ -180,7 +187,7 @@ int select_open(const struct sources *s, size_t i)
 	if (fd >= 0)
 		return fd;
 	int err = -errno;
-	log_error("cannot open %s: %s", s->paths[i], strerror(-err));
+	snprintf(why, why_size, "%s: %s", s->paths[i], strerror(-err));
 	return err;
 }
 
