@@ -21,10 +21,11 @@ _profctl_values()
 	--pid) ps -eo pid= ;;
 	--tid) ps -eLo tid= ;;
 	--comm) ps -eo comm= ;;
-	--last) echo '5m 10m 1h 1d' ;;
+	--last | --within) echo '5m 10m 1h 1d' ;;
+	--by) echo 'pid comm' ;;
 	--seconds) echo '10 30 60' ;;
 	--frequency) echo '19 99 499' ;;
-	--cgroup | --label | --since | --until | --sample_index | --unit) echo '' ;;
+	--cgroup | --label | --since | --until | --around | --rows | --sample_index | --unit) echo '' ;;
 	--nodecount | --nodefraction | --edgefraction) echo '' ;;
 	*) return 1 ;;
 	esac

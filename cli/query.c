@@ -24,6 +24,10 @@ const struct option QUERY_STORE_OPTIONS[] = {
 		"windows that begin before TIME (now)"},
 	{"last", 0, "LENGTH", OPTION_DURATION, offsetof(struct query, range.last), 0, 0,
 		"windows of the last 90s, 10m, 2h, ... with the one that is open"},
+	{"around", 0, "TIME", OPTION_TIME, offsetof(struct query, range.around), 0, 0,
+		"windows around a moment"},
+	{"within", 0, "LENGTH", OPTION_DURATION, offsetof(struct query, range.within), 0, 0,
+		"with --around: so far before and after it (1m)"},
 	{0},
 };
 
@@ -59,16 +63,11 @@ int query_exit(int err, size_t skipped)
 
 static int check(const struct command *c, const struct query *q, size_t n_files)
 {
-	const struct time_range *r = &q->range;
-	const char *wrong = NULL;
+	const char *wrong = time_range_check(&q->range);
 
-	if (n_files && (r->since || r->until || r->last || q->type))
-		wrong = "--type, --since, --until and --last pick from the store, and do not go "
-			"with files";
-	else if (r->last && (r->since || r->until))
-		wrong = "--last does not go with --since and --until";
-	else if (r->since && r->until && r->since > r->until)
-		wrong = "--since is later than --until";
+	if (!wrong && n_files && (time_range_is_given(&q->range) || q->type))
+		wrong = "--type, --since, --until, --last and --around pick from the store, and do "
+			"not go with files";
 	if (!wrong)
 		return 0;
 	command_usage(c, "%s", wrong);

@@ -10,14 +10,27 @@
 #ifndef PROFD_CLI_SELECT_H
 #define PROFD_CLI_SELECT_H
 
+#include <stdbool.h>
+
 #include "catalog.h"
 #include "options.h"
 #include "place.h"
 
 struct time_range {
-	time_t since, until; /* 0: not given */
-	uint64_t last;	     /* s, 0: not given */
+	time_t since, until, around; /* 0: not given */
+	uint64_t last, within;	     /* s, 0: not given */
 };
+
+/* The moments that a range means: those from `since` to `until`, both with their windows. */
+struct span {
+	time_t since, until;
+	bool open; /* it reaches to now: the open window belongs to it */
+};
+
+/* What is wrong with it, or NULL. */
+const char *time_range_check(const struct time_range *range);
+bool time_range_is_given(const struct time_range *range);
+struct span time_range_span(const struct time_range *range, time_t now);
 
 struct sources {
 	struct place place;

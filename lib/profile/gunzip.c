@@ -159,6 +159,21 @@ int gunzip(const uint8_t *data, size_t size, size_t max, uint8_t **out, size_t *
 	return r;
 }
 
+size_t gunzip_head(const uint8_t *data, size_t size, uint8_t *out, size_t room)
+{
+	z_stream z = {0};
+	if (inflateInit2(&z, GZIP_WINDOW_BITS) != Z_OK)
+		return 0;
+	z.next_in = (z_const Bytef *)data;
+	z.avail_in = part_of(size);
+	z.next_out = out;
+	z.avail_out = part_of(room);
+	/* An error leaves what came before it. */
+	inflate(&z, Z_SYNC_FLUSH);
+	inflateEnd(&z);
+	return room - z.avail_out;
+}
+
 int slurp(int fd, size_t max, uint8_t **out, size_t *out_size)
 {
 	struct buffer b = {0};

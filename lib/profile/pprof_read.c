@@ -5,14 +5,12 @@
  * to first. Entries stay as the file has them: nothing is merged, and ids become indices.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "profile/gunzip.h"
 #include "profile/id_map.h"
 #include "profile/pprof.h"
 #include "profile/private.h"
@@ -46,6 +44,7 @@ struct reader {
 	size_t size;
 	char *why;
 	size_t why_size;
+	bool no_stacks;	   /* only values and labels of samples */
 	bool borrow;	   /* strings are those of the file, and so are their ids */
 	uint32_t *strings; /* else: the file's index to ours */
 	size_t n_strings, string_capacity;
@@ -487,6 +486,8 @@ static int read_sample(struct reader *r, const struct proto_field *outer)
 		return n;
 	r->n_values = 0;
 	while ((n = next_field(r, &c, &field)) > 0) {
+		if (field.number == 1 && r->no_stacks)
+			continue;
 		if (field.number == 1 && field.type == PROTO_BYTES)
 			n = take_packed_locations(r, &field);
 		else if (field.number == 1)
@@ -544,8 +545,12 @@ static int read_sections(struct reader *r)
 	int n = scan(r);
 	if (n == 0)
 		n = init_id_maps(r);
-	for (size_t i = 0; n == 0 && i < sizeof(order) / sizeof(*order); i++)
-		n = each_entry(r, order[i].number, order[i].handler);
+	for (size_t i = 0; n == 0 && i < sizeof(order) / sizeof(*order); i++) {
+		bool of_stacks = order[i].number >= FIELD_MAPPING &&
+				 order[i].number <= FIELD_FUNCTION;
+		if (!of_stacks || !r->no_stacks)
+			n = each_entry(r, order[i].number, order[i].handler);
+	}
 	return n;
 }
 
@@ -559,11 +564,27 @@ static void reader_end(struct reader *r)
 	profile_free(r->p);
 }
 
-static int read_message(struct reader *r, struct profile **out, const uint8_t *data, size_t size)
+static int make_profile(struct reader *r, uint8_t *taken)
 {
-	r->data = data;
-	r->size = size;
-	int n = r->p && r->p->strings ? read_sections(r) : -ENOMEM;
+	r->p = profile_new();
+	if (!r->borrow)
+		return r->p ? 0 : -ENOMEM;
+	if (!r->p) {
+		free(taken);
+		return -ENOMEM;
+	}
+	strings_free(r->p->strings);
+	r->p->strings = strings_over(taken);
+	return r->p->strings ? 0 : -ENOMEM;
+}
+
+static int read_message(struct reader *r, struct profile **out, uint8_t *taken)
+{
+	int n = make_profile(r, taken);
+	if (n == 0)
+		n = read_sections(r);
+	if (n == 0 && r->borrow)
+		strings_end_borrowed(r->p->strings);
 	if (n == 0)
 		*out = take_ptr(r->p);
 	else if (n == -ENOMEM)
@@ -574,104 +595,34 @@ static int read_message(struct reader *r, struct profile **out, const uint8_t *d
 	return n;
 }
 
-/* Says what a file is that is no profile. */
-static int check_kind(const uint8_t *data, size_t size, char *why, size_t why_size)
+int pprof_read_message(
+	struct profile **out, const uint8_t *data, size_t size, char *why, size_t why_size)
 {
-	static const char perf_magic[] = "PERFILE2";
-	if (size == 0) {
-		snprintf(why, why_size, "it is empty");
-		return -EBADMSG;
-	}
-	if (size > sizeof(perf_magic) && !memcmp(data, perf_magic, sizeof(perf_magic) - 1)) {
-		snprintf(why, why_size, "it is a perf.data file, not a pprof profile");
-		return -EBADMSG;
+	struct reader r = {.data = data, .size = size, .why = why, .why_size = why_size};
+	return read_message(&r, out, NULL);
+}
+
+int pprof_take_message(struct profile **out, uint8_t *data, size_t size, bool no_stacks, char *why,
+	size_t why_size)
+{
+	struct reader r = {.data = data,
+		.size = size,
+		.why = why,
+		.why_size = why_size,
+		.no_stacks = no_stacks,
+		.borrow = true};
+	return read_message(&r, out, data);
+}
+
+int64_t pprof_find_period(const uint8_t *data, size_t size)
+{
+	struct proto_cursor c = {data, data + size};
+	struct proto_field field;
+	const char *problem;
+	/* What is cut off at the end is a problem as well, and ends the search. */
+	while (proto_next(&c, &field, &problem) > 0 && field.number != FIELD_SAMPLE) {
+		if (field.number == FIELD_PERIOD && field.type == PROTO_VARINT)
+			return (int64_t)field.value;
 	}
 	return 0;
-}
-
-int pprof_parse(struct profile **out, const void *data, size_t size, char *why, size_t why_size)
-{
-	_cleanup_free_ uint8_t *raw = NULL;
-	struct reader r = {.why = why, .why_size = why_size};
-	int n = check_kind(data, size, why, why_size);
-	if (n == 0 && gunzip_is_gzip(data, size)) {
-		n = gunzip(data, size, PPROF_MAX_BYTES, &raw, &size, why, why_size);
-		data = raw;
-	}
-	if (n < 0)
-		return n;
-	r.p = profile_new();
-	return read_message(&r, out, data, size);
-}
-
-/* The same of bytes that become part of the profile; `data` is taken over, and its block has one
- * byte more than `size`. */
-static int parse_lean(struct profile **out, uint8_t *data, size_t size, char *why, size_t why_size)
-{
-	struct reader r = {.why = why, .why_size = why_size, .borrow = true, .p = profile_new()};
-	if (r.p) {
-		strings_free(r.p->strings);
-		r.p->strings = strings_over(data);
-	} else {
-		free(data);
-	}
-	int n = read_message(&r, out, data, size);
-	if (n == 0)
-		strings_end_borrowed((*out)->strings);
-	return n;
-}
-
-static int gunzip_and_parse_lean(
-	struct profile **out, uint8_t *data, size_t size, char *why, size_t why_size)
-{
-	uint8_t *raw;
-	size_t raw_size;
-	int r = check_kind(data, size, why, why_size);
-	if (r == 0 && !gunzip_is_gzip(data, size))
-		return parse_lean(out, data, size, why, why_size);
-	if (r == 0)
-		r = gunzip(data, size, PPROF_MAX_BYTES, &raw, &raw_size, why, why_size);
-	free(data);
-	return r < 0 ? r : parse_lean(out, raw, raw_size, why, why_size);
-}
-
-static int read_with(
-	struct profile **out, int fd, const char *name, bool lean, char *why, size_t why_size)
-{
-	uint8_t *data;
-	size_t size;
-	char reason[256] = "";
-	int r = slurp(fd, PPROF_MAX_BYTES, &data, &size);
-	if (r < 0) {
-		snprintf(reason, sizeof(reason), "%s", strerror(-r));
-	} else if (lean) {
-		r = gunzip_and_parse_lean(out, data, size, reason, sizeof(reason));
-	} else {
-		r = pprof_parse(out, data, size, reason, sizeof(reason));
-		free(data);
-	}
-	if (r < 0)
-		snprintf(why, why_size, "%s: %s", name, reason);
-	return r;
-}
-
-int pprof_read(struct profile **out, int fd, const char *name, char *why, size_t why_size)
-{
-	return read_with(out, fd, name, false, why, why_size);
-}
-
-int pprof_read_lean(struct profile **out, int fd, const char *name, char *why, size_t why_size)
-{
-	return read_with(out, fd, name, true, why, why_size);
-}
-
-int pprof_read_file(struct profile **out, const char *path, char *why, size_t why_size)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		int r = -errno;
-		snprintf(why, why_size, "%s: %s", path, strerror(-r));
-		return r;
-	}
-	return pprof_read(out, fd, path, why, why_size);
 }

@@ -34,6 +34,16 @@ struct profile_private {
 	size_t samples_sorted;	       /* samples whose labels are in merge's order */
 };
 
+/* profile.proto, inflated, to a profile. pprof_take_message takes the block over, which has one
+ * byte more than `size`: pprof_read_lean, or pprof_read_labels without stacks. Errors as
+ * pprof_parse. */
+int pprof_read_message(
+	struct profile **out, const uint8_t *data, size_t size, char *why, size_t why_size);
+int pprof_take_message(struct profile **out, uint8_t *data, size_t size, bool no_stacks, char *why,
+	size_t why_size);
+/* Of a message that may be cut off; 0 if it is not before the samples. */
+int64_t pprof_find_period(const uint8_t *data, size_t size);
+
 /* Brings an index up to the first n entries of its table: hash(p, i) for each, stored as i + bias.
  * 0 or -ENOMEM. */
 int profile_index_update(const struct profile *p, struct profile_index *index, size_t n,

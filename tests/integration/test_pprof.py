@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Files as others read them, and reports as others print them."""
 
+import collections
+import json
 import os
+import re
 import subprocess
 import time
 
 import pytest
 
 import pprof
-from profd import GO, PROFCTL, PROGRAMS, ROOT, Daemon, Program, pprof_tool
+from profd import GO, PROFCTL, PROGRAMS, ROOT, Daemon, Program, pprof_tool, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -190,5 +193,30 @@ def test_store_queries(daemon, tmp_path):
         assert pprof.read(out).cumulative()["burn_sixty"] > 10
         both = daemon.ctl("top", "--last", "10m", "--pid", burn.pid)
         assert "burn_sixty" in both.stdout
-    listing = daemon.ctl("ls")
-    assert "cpu" in listing.stdout
+        around = daemon.ctl("top", "--around", "now", "--within", "1m", "--pid", burn.pid)
+        assert "burn_sixty" in around.stdout
+        check_listing(daemon, burn.pid)
+
+
+def check_listing(daemon, pid):
+    """What ls says of the only window is what its profile says."""
+    (file,) = daemon.windows()
+    wait_for(file.with_name(file.name.replace(".pb.gz", ".activity")).exists, what=".activity")
+    profile = pprof.read(file)
+    (window,) = json.loads(daemon.ctl("ls", "--json", "--around", "now").stdout)["profiles"]
+    assert window["samples"] == profile.total() and window["path"] == str(file)
+    assert window["cpu_nanoseconds"] == window["samples"] * profile.period
+    by_pid = collections.Counter()
+    for sample in profile.samples:
+        by_pid[sample.labels["pid"]] += sample.values[0]
+    busiest = window["busiest"]
+    assert busiest["samples"] == by_pid[busiest["pid"]] == max(by_pid.values())
+    timeline = json.loads(daemon.ctl("ls", "--json", "--timeline").stdout)["timeline"]
+    rows = {row["pid"]: row for row in timeline["processes"]}
+    assert rows[pid]["comm"] == "burn3" and sum(rows[pid]["columns"]) == by_pid[pid]
+    assert sum(timeline["columns"]) == profile.total()
+    shown = daemon.ctl("ls", "--timeline", "--by", "comm").stdout
+    assert re.search(r"^burn3 .*%", shown, re.MULTILINE) and "busiest: " in shown
+    assert file.name in daemon.ctl("ls").stdout
+    assert daemon.ctl("ls", "--around", "10m ago").stdout.count("\n") == 1
+    assert daemon.ctl("ls", "--within", "10m", check=False).returncode == 2
