@@ -222,8 +222,8 @@ static int show_timeline(const struct ls *l, const struct catalog *c, cJSON *all
 	size_t n = select_windows(c, type, l->span.since, l->span.until, 0, found);
 	for (size_t i = 0; i < n; i++)
 		windows[i] = &c->entries[found[i]];
-	int err = chart_read(
-		&t, windows, n, l->span.since, l->span.until, timeline_columns(), l->by_comm);
+	int err = chart_read(&t, windows, n, l->span.since, l->span.open ? 0 : l->span.until,
+		timeline_columns(), l->by_comm);
 	if (!err && all)
 		cJSON_AddItemToObject(all, "timeline", chart_json(&t, l->rows));
 	else if (!err)

@@ -66,15 +66,23 @@ static bool is_selected(const void *userdata, const struct profile *p, const str
 	return select_sample(userdata, p, s);
 }
 
+static bool takes_all(const struct gather *job)
+{
+	return !job->selection || selection_is_empty(job->selection);
+}
+
 static struct profile *read_input(const struct gather *job, size_t i, struct outcome *outcome)
 {
+	bool alone = job->n == 1 && takes_all(job);
 	struct profile *p = NULL;
 	char why[WHY_BYTES] = "";
 	int fd = job->open(job->userdata, i, why, sizeof(why));
 
-	outcome->err = fd < 0 ? fd
-			      : pprof_read_lean(
-					&p, fd, job->name(job->userdata, i), why, sizeof(why));
+	if (fd < 0)
+		outcome->err = fd;
+	else
+		outcome->err = (alone ? pprof_read : pprof_read_lean)(
+			&p, fd, job->name(job->userdata, i), why, sizeof(why));
 	close_fd(fd);
 	if (outcome->err)
 		outcome->why = strdup(why);
@@ -85,7 +93,6 @@ static struct profile *read_input(const struct gather *job, size_t i, struct out
 static int add_input(const struct gather *job, struct sum *into, const struct profile *p,
 	struct outcome *outcome)
 {
-	bool all = !job->selection || selection_is_empty(job->selection);
 	char why[WHY_BYTES] = "";
 	int r = profile_unite_types(into->samples, p, why, sizeof(why));
 
@@ -98,14 +105,14 @@ static int add_input(const struct gather *job, struct sum *into, const struct pr
 		r = profile_merge_headers(into->headers, p);
 	if (r == 0)
 		r = profile_copy_samples(
-			into->samples, p, all ? NULL : is_selected, job->selection);
+			into->samples, p, takes_all(job) ? NULL : is_selected, job->selection);
 	return r;
 }
 
 static int take_input(const struct gather *job, struct sum *into, size_t i, struct outcome *outcome)
 {
 	struct profile *p = read_input(job, i, outcome);
-	int r = p ? add_input(job, into, p, outcome) : 0;
+	int r = p ? add_input(job, into, p, outcome) : outcome->err == -ENOMEM ? -ENOMEM : 0;
 
 	profile_free(p);
 	return r;
@@ -293,24 +300,46 @@ static void run_threads(struct gatherer *g)
 		pthread_join(threads[--started], NULL);
 }
 
+static int take_alone(struct gatherer *g, struct profile **out)
+{
+	struct outcome outcome = {0};
+	struct profile *p = read_input(g->job, 0, &outcome);
+	int r = p ? 0 : outcome.err == -ENOMEM ? -ENOMEM : -ENODATA;
+
+	if (r != -ENOMEM)
+		tell(g, 0, &outcome);
+	free(outcome.why);
+	*out = p;
+	return r;
+}
+
+static int gather_several(struct gatherer *g, struct profile **out)
+{
+	int r = sum_init(&g->sum);
+
+	if (r == 0)
+		r = take_first(g);
+	if (r == 0) {
+		cut(g);
+		run_threads(g);
+		r = g->error;
+	}
+	if (r == 0)
+		r = g->n_merged ? profile_merge_headers(g->sum.samples, g->sum.headers) : -ENODATA;
+	if (r == 0)
+		r = profile_unshare_labels(g->sum.samples);
+	if (r == 0)
+		*out = take_ptr(g->sum.samples);
+	sum_free(&g->sum);
+	return r;
+}
+
 int profile_gather(struct profile **out, const struct gather *job, size_t *n_skipped)
 {
 	struct gatherer g = {
 		.job = job, .lock = PTHREAD_MUTEX_INITIALIZER, .turned = PTHREAD_COND_INITIALIZER};
-	int r = sum_init(&g.sum);
+	int r = job->n == 1 && takes_all(job) ? take_alone(&g, out) : gather_several(&g, out);
 
-	if (r == 0)
-		r = take_first(&g);
-	if (r == 0) {
-		cut(&g);
-		run_threads(&g);
-		r = g.error;
-	}
-	if (r == 0)
-		r = g.n_merged ? profile_merge_headers(g.sum.samples, g.sum.headers) : -ENODATA;
-	if (r == 0)
-		*out = take_ptr(g.sum.samples);
-	sum_free(&g.sum);
 	*n_skipped = g.n_skipped;
 	return r;
 }

@@ -28,8 +28,9 @@ struct gather {
 	unsigned threads;		   /* 0: one for each CPU, at most 8 */
 };
 
-/* Merges them all, as profile_merge does. *n_skipped counts those that were passed over. 0;
- * -ENODATA when none is left; -ENOMEM, -E2BIG (too large a result). */
+/* Merges them all, as profile_merge does; one input of which all is selected is taken as it is,
+ * since merging would leave out samples of nothing. *n_skipped counts those that were passed over.
+ * 0; -ENODATA when none is left; -ENOMEM, -E2BIG (too large a result). */
 int profile_gather(struct profile **out, const struct gather *g, size_t *n_skipped);
 
 #endif

@@ -503,6 +503,32 @@ int profile_copy_samples(struct profile *into, const struct profile *from,
 	return r;
 }
 
+int profile_unshare_labels(struct profile *p)
+{
+	struct profile_private *v = p->private;
+	size_t n = 0, at = 0;
+	for (size_t i = 0; i < p->n_samples; i++)
+		n += p->samples[i].n_labels;
+	if (n == p->n_labels)
+		return 0;
+	struct label *labels = reallocarray(NULL, n + 1, sizeof(*labels));
+	if (!labels)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->n_samples; i++) {
+		struct sample *s = &p->samples[i];
+		memcpy(labels + at, p->labels + s->first_label, s->n_labels * sizeof(*labels));
+		s->first_label = (uint32_t)at;
+		at += s->n_labels;
+	}
+	free(p->labels);
+	p->labels = labels;
+	p->n_labels = n;
+	v->label_capacity = n + 1;
+	v->n_label_sets = 0;
+	intern_free(&v->label_set_index);
+	return 0;
+}
+
 int profile_merge(struct profile *into, const struct profile *from, char *why, size_t why_size)
 {
 	int r = profile_unite_types(into, from, why, why_size);
@@ -510,6 +536,8 @@ int profile_merge(struct profile *into, const struct profile *from, char *why, s
 		r = profile_merge_headers(into, from);
 	if (r == 0)
 		r = profile_copy_samples(into, from, NULL, NULL);
+	if (r == 0)
+		r = profile_unshare_labels(into);
 	if (r == -ENOMEM || r == -E2BIG)
 		snprintf(why, why_size, "%s",
 			r == -ENOMEM ? "out of memory" : "the merged profile is too large");

@@ -40,19 +40,23 @@ int pprof_parse(struct profile **out, const void *data, size_t size, char *why, 
 	return pprof_read_message(out, data, size, why, why_size);
 }
 
-/* The same of a block that is taken over, with one byte more than `size`. */
+/* The same of a block with one byte more than `size`, which becomes part of the profile or is
+ * freed. */
 static int parse_taken(struct profile **out, uint8_t *data, size_t size, bool no_stacks, char *why,
 	size_t why_size)
 {
-	uint8_t *raw;
-	size_t raw_size;
 	int r = check_kind(data, size, why, why_size);
-	if (r == 0 && !gunzip_is_gzip(data, size))
-		return pprof_take_message(out, data, size, no_stacks, why, why_size);
+	if (r == 0 && gunzip_is_gzip(data, size)) {
+		uint8_t *raw = NULL;
+		r = gunzip(data, size, PPROF_MAX_BYTES, &raw, &size, why, why_size);
+		free(data);
+		data = raw;
+	}
 	if (r == 0)
-		r = gunzip(data, size, PPROF_MAX_BYTES, &raw, &raw_size, why, why_size);
-	free(data);
-	return r < 0 ? r : pprof_take_message(out, raw, raw_size, no_stacks, why, why_size);
+		r = pprof_take_message(out, data, size, no_stacks, why, why_size);
+	if (r < 0)
+		free(data);
+	return r;
 }
 
 enum reading { READ_ALL, READ_LEAN, READ_LABELS };

@@ -564,27 +564,21 @@ static void reader_end(struct reader *r)
 	profile_free(r->p);
 }
 
-static int make_profile(struct reader *r, uint8_t *taken)
+static int make_profile(struct reader *r)
 {
 	r->p = profile_new();
-	if (!r->borrow)
-		return r->p ? 0 : -ENOMEM;
-	if (!r->p) {
-		free(taken);
-		return -ENOMEM;
+	if (r->p && r->borrow) {
+		strings_free(r->p->strings);
+		r->p->strings = strings_over();
 	}
-	strings_free(r->p->strings);
-	r->p->strings = strings_over(taken);
-	return r->p->strings ? 0 : -ENOMEM;
+	return r->p && r->p->strings ? 0 : -ENOMEM;
 }
 
-static int read_message(struct reader *r, struct profile **out, uint8_t *taken)
+static int read_message(struct reader *r, struct profile **out)
 {
-	int n = make_profile(r, taken);
+	int n = make_profile(r);
 	if (n == 0)
 		n = read_sections(r);
-	if (n == 0 && r->borrow)
-		strings_end_borrowed(r->p->strings);
 	if (n == 0)
 		*out = take_ptr(r->p);
 	else if (n == -ENOMEM)
@@ -599,7 +593,7 @@ int pprof_read_message(
 	struct profile **out, const uint8_t *data, size_t size, char *why, size_t why_size)
 {
 	struct reader r = {.data = data, .size = size, .why = why, .why_size = why_size};
-	return read_message(&r, out, NULL);
+	return read_message(&r, out);
 }
 
 int pprof_take_message(struct profile **out, uint8_t *data, size_t size, bool no_stacks, char *why,
@@ -611,7 +605,10 @@ int pprof_take_message(struct profile **out, uint8_t *data, size_t size, bool no
 		.why_size = why_size,
 		.no_stacks = no_stacks,
 		.borrow = true};
-	return read_message(&r, out, data);
+	int n = read_message(&r, out);
+	if (n == 0)
+		strings_end_borrowed((*out)->strings, data);
+	return n;
 }
 
 int64_t pprof_find_period(const uint8_t *data, size_t size)

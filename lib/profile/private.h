@@ -16,7 +16,8 @@ struct profile_index {
 	size_t done; /* entries of the table that are in it */
 };
 
-/* Labels that merge has put in order: samples with the same ones share their place in the pool. */
+/* Labels that merge has put in order: while it goes on, samples with the same ones share their
+ * place in the pool. */
 struct label_set {
 	uint32_t first, n; /* profile.labels */
 };
@@ -80,8 +81,11 @@ uint64_t profile_hash_labels(const struct label *labels, size_t n);
 bool profile_equal_labels(const struct label *a, const struct label *b, size_t n);
 int profile_append_comment(struct profile *p, uint32_t string);
 
+/* Gives each sample labels of its own, as everybody but the functions here expects. 0, -ENOMEM. */
+int profile_unshare_labels(struct profile *p);
 /* Adds the samples of `from` that `keep` accepts (NULL: all) with what they need, but not those
- * whose values are all zero. Sample types must be the same. 0, -ENOMEM, -E2BIG. */
+ * whose values are all zero. Sample types must be the same. profile_unshare_labels must follow when
+ * the last ones were copied. 0, -ENOMEM, -E2BIG. */
 int profile_copy_samples(struct profile *into, const struct profile *from,
 	bool (*keep)(const void *userdata, const struct profile *p, const struct sample *sample),
 	const void *userdata);

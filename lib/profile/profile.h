@@ -53,9 +53,7 @@ struct label {
 
 struct sample {
 	uint32_t first_location, n_locations; /* profile.location_ids; leaf first */
-	/* profile.labels; samples with the same labels may share them, so who changes the labels of
-	 * one sample gives it new ones. */
-	uint32_t first_label, n_labels;
+	uint32_t first_label, n_labels;	      /* profile.labels */
 	/* values: profile.values[index of sample * n_sample_types …] */
 };
 

@@ -32,7 +32,7 @@ struct string_table {
 	struct chunk *chunks;
 	char *free_text;
 	size_t free_bytes, chunk_size;
-	uint8_t *bytes; /* of strings_over */
+	uint8_t *bytes; /* of a file, that texts lie in */
 };
 
 /* ---- UTF-8 -------------------------------------------------------------------------------- */
@@ -248,15 +248,11 @@ struct string_table *strings_new(void)
 	return t;
 }
 
-struct string_table *strings_over(uint8_t *bytes)
+struct string_table *strings_over(void)
 {
 	struct string_table *t = calloc(1, sizeof(*t));
-	if (!t) {
-		free(bytes);
-		return NULL;
-	}
-	t->bytes = bytes;
-	t->chunk_size = FIRST_CHUNK;
+	if (t)
+		t->chunk_size = FIRST_CHUNK;
 	return t;
 }
 
@@ -276,8 +272,9 @@ int64_t strings_borrow(struct string_table *t, const uint8_t *text, size_t lengt
 	return (int64_t)t->count++;
 }
 
-void strings_end_borrowed(struct string_table *t)
+void strings_end_borrowed(struct string_table *t, uint8_t *bytes)
 {
+	t->bytes = bytes;
 	for (size_t i = 0; i < t->count; i++)
 		((char *)t->entries[i].text)[t->entries[i].length] = '\0';
 }

@@ -215,7 +215,7 @@ static void assert_same_samples(const struct profile *a, const struct profile *b
 
 static void test_as_one_by_one(void **state)
 {
-	static const size_t counts[] = {1, 2, 3, 17, 40, 150};
+	static const size_t counts[] = {2, 3, 17, 40, 150};
 	(void)state;
 
 	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
@@ -226,6 +226,27 @@ static void test_as_one_by_one(void **state)
 		profile_free(b);
 		close_files(f);
 	}
+}
+
+/* Merging would leave out samples of nothing. */
+static void test_one_is_taken_as_it_is(void **state)
+{
+	struct files *f = calloc(1, sizeof(*f));
+	struct profile *p = window(1);
+	uint32_t stack = sp_location(p, 1, 0x5000, "idle");
+	(void)state;
+
+	sp_sample(p, &stack, 1, 0, 7, "idle");
+	size_t n = p->n_samples;
+	add_profile(f, p);
+	p = gather_all(f, 2);
+	assert_int_equal(p->n_samples, n);
+	profile_free(p);
+	add_profile(f, window(1));
+	p = gather_all(f, 2);
+	assert_true(p->n_samples < n);
+	profile_free(p);
+	close_files(f);
 }
 
 /* Down to the bytes of the file. */
@@ -356,6 +377,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_as_one_by_one),
+		cmocka_unit_test(test_one_is_taken_as_it_is),
 		cmocka_unit_test(test_threads_do_not_matter),
 		cmocka_unit_test(test_bad_ones_are_named_in_order),
 		cmocka_unit_test(test_nothing_but_bad_ones),
