@@ -6,6 +6,6 @@
 #include "options.h"
 
 extern const struct command COMMAND_RECORD, COMMAND_EXPORT, COMMAND_TOP, COMMAND_LS, COMMAND_STATUS,
-	COMMAND_MERGE;
+	COMMAND_MERGE, COMMAND_DIFF;
 
 #endif
