@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "profile/gather.h"
-#include "profile/select.h"
 #include "report/format.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -74,7 +73,7 @@ static int check(const struct command *c, const struct query *q, size_t n_files)
 	return -EINVAL;
 }
 
-static int make_selection(const struct command *c, const struct query *q, struct selection *s)
+int query_selection(const struct command *c, const struct query *q, struct selection *s)
 {
 	int err = 0;
 
@@ -153,7 +152,7 @@ int query_load(const struct command *c, const struct query *q, const struct oper
 	*skipped = 0;
 	int err = check(c, q, files->n);
 	if (!err)
-		err = make_selection(c, q, &selection);
+		err = query_selection(c, q, &selection);
 	if (!err)
 		err = files->n ? select_files(&sources, files->items, files->n)
 			       : select_from_store(&sources, &q->place, q->type ? q->type : "cpu",

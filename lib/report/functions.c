@@ -231,6 +231,32 @@ int functions_count(struct functions *f, const struct profile *p, size_t type)
 	return r;
 }
 
+static void add_times(struct noisy *sum, struct noisy more, double sign)
+{
+	sum->value += sign * more.value;
+	/* Noise never cancels out. */
+	sum->variance += more.variance;
+}
+
+int functions_add(struct functions *into, const struct functions *from, double sign)
+{
+	if (!into->names)
+		into->names = strings_new();
+	if (!into->names)
+		return -ENOMEM;
+	for (size_t i = 0; i < from->n; i++) {
+		uint32_t item;
+		int r = add_named(into, functions_name(from, &from->items[i]), &item);
+		if (r < 0)
+			return r;
+		add_times(&into->items[item].flat, from->items[i].flat, sign);
+		add_times(&into->items[item].cum, from->items[i].cum, sign);
+	}
+	add_times(&into->total, from->total, sign);
+	into->exact |= from->exact;
+	return 0;
+}
+
 void functions_free(struct functions *f)
 {
 	strings_free(f->names);

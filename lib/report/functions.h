@@ -45,6 +45,8 @@ struct functions {
 /* Counts a value of all samples. 0, -EINVAL (no such sample type), -ENOMEM, -E2BIG. functions_free
  * also after a failure. */
 int functions_count(struct functions *f, const struct profile *p, size_t sample_type);
+/* Adds the costs of another, times `sign`. `into` may be zero-initialised. 0, -ENOMEM, -E2BIG. */
+int functions_add(struct functions *into, const struct functions *from, double sign);
 void functions_free(struct functions *f);
 const char *functions_name(const struct functions *f, const struct function_cost *cost);
 /* The one of that name, or NULL. */
