@@ -30,7 +30,7 @@ check-kernels: deps ## load and sample on every kernel that Debian's suites hold
 
 .PHONY: check-unit
 check-unit: deps ## unit tests only, plain and with sanitizers
-	@$(PYTHON) tests/run --build $(B) unit sanitized
+	@$(PYTHON) tests/run --build $(B) unit sanitized threads
 
 .PHONY: check-integration
 check-integration: deps ## integration tests only

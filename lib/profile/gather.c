@@ -37,6 +37,7 @@ struct share {
 struct gatherer {
 	const struct gather *job;
 	struct sum sum;
+	struct profile *types; /* what all must measure; the sum is another thread's to change */
 	size_t first, share_size, n_shares; /* the inputs from `first` on */
 	pthread_mutex_t lock;		    /* of what follows */
 	pthread_cond_t turned;
@@ -185,9 +186,8 @@ static int run_several(struct gatherer *g, size_t index, struct share *share)
 	struct sum sum;
 	int r = sum_init(&sum);
 
-	/* The types that all inputs must have are known by now. */
 	if (r == 0)
-		r = profile_adopt_types(sum.samples, g->sum.samples);
+		r = profile_adopt_types(sum.samples, g->types);
 	for (size_t i = 0; r == 0 && i < share->n; i++)
 		r = take_input(g->job, &sum, share->first + i, &share->outcomes[i]);
 	if (wait_for_turn(g, index) && r == 0)
@@ -273,6 +273,12 @@ static int take_first(struct gatherer *g)
 	return r;
 }
 
+static int keep_types(struct gatherer *g)
+{
+	g->types = profile_new();
+	return g->types ? profile_adopt_types(g->types, g->sum.samples) : -ENOMEM;
+}
+
 static void cut(struct gatherer *g)
 {
 	size_t left = g->job->n - g->first;
@@ -319,6 +325,8 @@ static int gather_several(struct gatherer *g, struct profile **out)
 
 	if (r == 0)
 		r = take_first(g);
+	if (r == 0)
+		r = keep_types(g);
 	if (r == 0) {
 		cut(g);
 		run_threads(g);
@@ -330,6 +338,7 @@ static int gather_several(struct gatherer *g, struct profile **out)
 		r = profile_unshare_labels(g->sum.samples);
 	if (r == 0)
 		*out = take_ptr(g->sum.samples);
+	profile_free(g->types);
 	sum_free(&g->sum);
 	return r;
 }
