@@ -46,7 +46,7 @@ struct reader {
 	size_t why_size;
 	bool no_stacks;	   /* only values and labels of samples */
 	bool borrow;	   /* strings are those of the file, and so are their ids */
-	uint32_t *strings; /* else: the file's index to ours */
+	uint32_t *strings; /* the file's index to ours; 0 for all that are empty */
 	size_t n_strings, string_capacity;
 	struct section {
 		struct proto_cursor range; /* from its first entry to the end of its last */
@@ -76,7 +76,7 @@ __attribute__((format(printf, 3, 4))) static int refuse(
 }
 
 /* The next field of a message: 1, 0 or -EBADMSG. */
-static int next_field(struct reader *r, struct proto_cursor *c, struct proto_field *field)
+static inline int next_field(struct reader *r, struct proto_cursor *c, struct proto_field *field)
 {
 	const char *problem;
 	int n = proto_next(c, field, &problem);
@@ -134,10 +134,7 @@ static int find_string(struct reader *r, const uint8_t *at, uint64_t index, uint
 	if (index >= r->n_strings)
 		return refuse(r, at, "string %" PRIu64 " does not exist, the file has %zu", index,
 			r->n_strings);
-	if (r->borrow)
-		*out = strings_length(r->p->strings, (uint32_t)index) ? (uint32_t)index : 0;
-	else
-		*out = r->strings[index];
+	*out = r->strings[index];
 	return 0;
 }
 
@@ -146,19 +143,14 @@ static int find_string(struct reader *r, const uint8_t *at, uint64_t index, uint
 static int scan_string(struct reader *r, const struct proto_field *field)
 {
 	size_t length = (size_t)(field->bytes.end - field->bytes.at);
-	int64_t id;
 	if (r->n_strings == 0 && length)
 		return refuse(r, field->start, "the first string must be empty");
-	if (r->borrow) {
-		id = strings_borrow(r->p->strings, field->bytes.at, length);
-	} else {
-		int n = grow(r->strings, r->n_strings, r->string_capacity, 1);
-		if (n < 0)
-			return n;
-		id = profile_string_n(r->p, (const char *)field->bytes.at, length);
-		r->strings[r->n_strings] = (uint32_t)id;
-	}
-	r->n_strings++;
+	int n = grow(r->strings, r->n_strings, r->string_capacity, 1);
+	if (n < 0)
+		return n;
+	int64_t id = r->borrow ? strings_borrow(r->p->strings, field->bytes.at, length)
+			       : profile_string_n(r->p, (const char *)field->bytes.at, length);
+	r->strings[r->n_strings++] = length ? (uint32_t)id : 0;
 	return id < 0 ? (int)id : 0;
 }
 

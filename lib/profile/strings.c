@@ -88,6 +88,9 @@ static size_t clean_prefix(const char *text, size_t length)
 			i += 8;
 			continue;
 		}
+		/* The last few bytes together with some that are known to be plain. */
+		if (i >= 8 && length - i < 8 && plain_eight(text + length - 8))
+			return length;
 		size_t n = sequence_length((const unsigned char *)text + i, length - i);
 		if (!n)
 			break;
