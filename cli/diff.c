@@ -293,12 +293,7 @@ static int print_json(const struct both *b)
 		describe_change(functions, &b->changes.items[i]);
 		left--;
 	}
-	char *text = cJSON_Print(all);
-	if (!text)
-		return -ENOMEM;
-	puts(text);
-	cJSON_free(text);
-	return 0;
+	return json_print(all);
 }
 
 /* ---- pprof ---------------------------------------------------------------------------------- */

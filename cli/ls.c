@@ -249,12 +249,7 @@ static int print_json(const struct ls *l, const struct catalog *c)
 	}
 	if (err)
 		return err;
-	char *text = cJSON_Print(all);
-	if (!text)
-		return -ENOMEM;
-	puts(text);
-	cJSON_free(text);
-	return 0;
+	return json_print(all);
 }
 
 static int list(struct ls *l)

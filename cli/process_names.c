@@ -72,7 +72,7 @@ int process_names_add(struct process_names *names, const struct store_entry *win
 		log_warning("no names of processes from %s", *why ? why : window->path);
 		return 0;
 	}
-	for (size_t i = 0; i < p->n_samples && !err; i++)
+	for (size_t i = 0; p && i < p->n_samples && !err; i++)
 		err = note_sample(names, p, &p->samples[i]);
 	profile_free(p);
 	return err;

@@ -400,25 +400,30 @@ static bool equal_known(const void *userdata, uint32_t id)
 	return k->n == w->n && profile_equal_labels(w->c->from->labels + k->first, w->labels, w->n);
 }
 
-static int copy_labels(struct copier *c, const struct sample *s, const struct known_labels **out)
+/* The labels of a sample in the target's pool, with their hash. */
+static int copy_labels(
+	struct copier *c, const struct sample *s, struct label_set *ours, uint64_t *hash)
 {
 	const struct label *labels = c->from->labels + s->first_label;
 	struct wanted_labels wanted = {c, labels, s->n_labels};
-	uint64_t hash = profile_hash_labels(labels, s->n_labels);
-	uint32_t id = intern_find(&c->known_index, hash, equal_known, &wanted);
+	uint64_t hash_of_theirs = profile_hash_labels(labels, s->n_labels);
+	uint32_t id = intern_find(&c->known_index, hash_of_theirs, equal_known, &wanted);
 	if (!id) {
-		struct known_labels known = {.first = s->first_label, .n = s->n_labels};
-		int r = copy_new_labels(c, &known);
-		if (r == 0)
-			r = grow(c->known, c->n_known, c->known_capacity, 1);
-		if (r == 0)
-			r = intern_add(&c->known_index, hash, (uint32_t)c->n_known + 1);
+		int r = grow(c->known, c->n_known, c->known_capacity, 1);
 		if (r < 0)
 			return r;
-		c->known[c->n_known++] = known;
-		id = (uint32_t)c->n_known;
+		c->known[c->n_known] = (struct known_labels){
+			.first = s->first_label, .n = s->n_labels};
+		r = copy_new_labels(c, &c->known[c->n_known]);
+		id = (uint32_t)c->n_known + 1;
+		if (r == 0)
+			r = intern_add(&c->known_index, hash_of_theirs, id);
+		if (r < 0)
+			return r;
+		c->n_known++;
 	}
-	*out = &c->known[id - 1];
+	*ours = c->known[id - 1].ours;
+	*hash = c->known[id - 1].hash;
 	return 0;
 }
 
@@ -461,18 +466,19 @@ static int copy_sample(struct copier *c, size_t index)
 	const struct profile *from = c->from;
 	const struct sample *s = &from->samples[index];
 	const int64_t *values = from->values + index * from->n_sample_types;
-	const struct known_labels *labels = NULL;
+	struct label_set labels = {0};
+	uint64_t hash = 0;
 	if (all_zero(values, from->n_sample_types))
 		return 0;
 	int r = copy_stack(c, s);
 	if (r == 0)
-		r = copy_labels(c, s, &labels);
+		r = copy_labels(c, s, &labels, &hash);
 	if (r < 0)
 		return r;
 	c->ready[c->n_ready++] = (struct ready_sample){
 		.n_locations = s->n_locations,
-		.labels = labels->ours,
-		.hash = profile_hash_sample(c->stacks + c->n_stacks, s->n_locations, labels->hash),
+		.labels = labels,
+		.hash = profile_hash_sample(c->stacks + c->n_stacks, s->n_locations, hash),
 		.values = values,
 	};
 	c->n_stacks += s->n_locations;

@@ -30,9 +30,10 @@ double binomial_p(double k, double n, double q)
 	}
 	double term = exp(log_binomial(k, n, q)), tail = 0, odds = q / (1 - q);
 	/* From the mean on terms fall, and soon too fast to matter. */
-	for (double i = k; i <= n && term > tail * 1e-17; i++) {
+	while (k <= n && term > tail * 1e-17) {
 		tail += term;
-		term *= (n - i) / (i + 1) * odds;
+		term *= (n - k) / (k + 1) * odds;
+		k++;
 	}
 	return tail < 0.5 ? 2 * tail : 1;
 }

@@ -3,6 +3,7 @@
 
 import collections
 import json
+import math
 import os
 import re
 import subprocess
@@ -181,6 +182,32 @@ def test_queries_by_label(files, tmp_path):
         result = profctl("top", *options, files["host"])
         assert result.returncode == 0, result.stderr
         assert wanted in result.stdout and unwanted not in result.stdout
+
+
+def test_difference(files, tmp_path):
+    """What diff writes is what pprof makes of the same two files, where no scale is between them."""
+    one, two, out = files["host"], files["window"], tmp_path / "diff.pb.gz"
+    result = profctl("diff", "--json", "--normalize", one, two)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    before, after = found["before"]["total"], found["after"]["total"]
+    assert math.isclose(found["scale"], after / before)
+    by_name = {f["name"]: f for f in found["functions"]}
+    assert all(0 <= f["p"] <= 1 for f in by_name.values())
+    # 19 Hz and 99 Hz of the same load: the same shares, but for the samples of the longer one.
+    assert result.stdout == profctl("diff", "--json", two, "--against", one, "--normalize").stdout
+    assert profctl("diff", "-o", out, one, one).returncode == 0
+    ours = pprof_tool("-top", "-nodefraction=0", out).splitlines()
+    theirs = pprof_tool("-top", "-nodefraction=0", f"-diff_base={one}", one).splitlines()
+    assert ours[-1] == theirs[-1] and len(ours) == len(theirs)
+    assert profctl("diff", "-o", out, one, two).returncode == 0
+    assert pprof.read(out).cumulative()["burn_sixty"] == pytest.approx(
+        pprof.read(two).cumulative()["burn_sixty"]
+        - pprof.read(one).cumulative()["burn_sixty"]
+        * pprof.read(two).duration_nanos
+        / pprof.read(one).duration_nanos,
+        abs=len(pprof.read(one).samples),
+    )
 
 
 def test_store_queries(daemon, tmp_path):
