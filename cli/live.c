@@ -30,6 +30,8 @@
 #define PIPE_ROWS	 20
 #define HEAD_LINES	 2
 #define ANSWER_MS	 120000
+/* The start of a window is reckoned anew for each answer, since clocks drift; ns. */
+#define SAME_START 500000000
 
 struct live_options {
 	struct query query;
@@ -110,7 +112,8 @@ static void drop_old_steps(struct live *l)
 /* Takes over `now`. */
 static int add_step(struct live *l, struct functions *now, int64_t start, int64_t duration)
 {
-	bool same_window = start == l->last_start && duration >= l->last_duration;
+	bool same_window = llabs(start - l->last_start) < SAME_START &&
+			   duration >= l->last_duration;
 	struct step step = {
 		.seconds = (double)(duration - (same_window ? l->last_duration : 0)) / 1e9};
 	int err = grow(l->steps, l->n_steps, l->step_capacity, 1);

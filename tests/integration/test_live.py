@@ -157,12 +157,18 @@ def test_a_daemon_that_goes(daemon, terminal):
 def test_in_a_pipe(daemon):
     with Program("burn3", 60) as burn:
         time.sleep(2)
+        daemon.close_window()
+        since = time.monotonic()
+        time.sleep(3)
         result = daemon.ctl(
-            "top", "--live", "--frames", 2, "--interval", "1s", "--over", "5s", "--pid", burn.pid
+            "top", "--live", "--frames", 3, "--interval", "1s", "--over", "1h", "--pid", burn.pid
         )
+    # The same seconds are not counted twice.
+    shown = [int(s) for s in re.findall(r"the last (\d+) s", result.stdout)]
+    assert 2 <= shown[0] <= shown[1] <= shown[2] <= time.monotonic() - since + 1
     assert "\x1b" not in result.stdout
     tables = result.stdout.strip().split("\n\n")
-    assert len(tables) == 2
+    assert len(tables) == 3
     for table in tables:
         head, columns, *rows = table.splitlines()
         assert "CPUs" in head and "q: quit" not in head and columns.split()[0] == "flat*"
