@@ -36,10 +36,14 @@ bool time_range_is_given(const struct time_range *r)
 	return r->since || r->until || r->last || r->around;
 }
 
-/* Not before 1970. */
+/* Not before 1970, unless that is where it starts from. */
 static time_t earlier(time_t t, uint64_t seconds)
 {
-	return (uint64_t)t > seconds ? t - (time_t)seconds : 0;
+	time_t difference;
+
+	if (seconds > INT64_MAX || __builtin_sub_overflow(t, (time_t)seconds, &difference))
+		difference = INT64_MIN;
+	return difference < 0 && t >= 0 ? 0 : difference;
 }
 
 static time_t later(time_t t, uint64_t seconds)
