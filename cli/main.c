@@ -9,7 +9,7 @@
 #include "util/log.h"
 
 static const struct command *const COMMANDS[] = {&COMMAND_RECORD, &COMMAND_TOP, &COMMAND_FLAME,
-	&COMMAND_EXPORT, &COMMAND_MERGE, &COMMAND_LS, &COMMAND_STATUS, NULL};
+	&COMMAND_DIFF, &COMMAND_EXPORT, &COMMAND_MERGE, &COMMAND_LS, &COMMAND_STATUS, NULL};
 
 static void help(FILE *out)
 {

@@ -24,10 +24,13 @@ _profctl_values()
 	--pid) ps -eo pid= ;;
 	--tid) ps -eLo tid= ;;
 	--comm) ps -eo comm= ;;
-	--last) echo '5m 10m 1h 1d' ;;
+	--last | --within | --over) echo '5m 10m 1h 1d' ;;
+	--by) echo 'pid comm' ;;
 	--seconds) echo '10 30 60' ;;
+	--interval) echo '1s 2s 5s' ;;
 	--frequency) echo '19 99 499' ;;
-	--cgroup | --label | --since | --until | --diff_since | --diff_until | --sample_index | --unit) echo '' ;;
+	--cgroup | --label | --since | --until | --around | --diff_since | --diff_until) echo '' ;;
+	--rows | --frames | --sample_index | --unit) echo '' ;;
 	--nodecount | --nodefraction | --edgefraction) echo '' ;;
 	*) return 1 ;;
 	esac

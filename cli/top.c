@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "live.h"
 #include "query.h"
 #include "report/top.h"
 #include "util/log.h"
@@ -74,6 +75,8 @@ static int run(int argc, char **argv)
 	size_t skipped = 0;
 	int code = 0;
 
+	if (live_is_wanted(argc, argv))
+		return live_run(argc, argv);
 	enum options_result parsed = command_parse(&COMMAND_TOP, argc, argv, &t, &files);
 	if (parsed == OPTIONS_OK) {
 		int err = query_load(&COMMAND_TOP, &t.query, &files, &p, &skipped);
@@ -90,9 +93,11 @@ const struct command COMMAND_TOP = {
 	.name = "top",
 	.synopsis = "[OPTION...] [FILE...]",
 	.summary = "Print the functions that cost most",
-	.details = "Reads the FILEs, of profd or any other producer of pprof. Without them: your "
-		   "newest\n"
-		   "recording if it is under an hour old, else the last five minutes of the store.",
+	.details =
+		"Reads the FILEs, of profd or any other producer of pprof. Without them: your "
+		"newest\n"
+		"recording if it is under an hour old, else the last five minutes of the store.\n"
+		"With --live: the host as it is now, again and again (profctl top --live --help).",
 	.groups = GROUPS,
 	.run = run,
 };

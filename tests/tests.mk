@@ -3,6 +3,7 @@
 
 include tests/programs/programs.mk
 include tests/fuzz/fuzz.mk
+include tests/bench/bench.mk
 
 # For each fuzz target; hours of it find more.
 FUZZ_SECONDS ?= 15
@@ -29,7 +30,7 @@ check-kernels: deps ## load and sample on every kernel that Debian's suites hold
 
 .PHONY: check-unit
 check-unit: deps ## unit tests only, plain and with sanitizers
-	@$(PYTHON) tests/run --build $(B) unit sanitized
+	@$(PYTHON) tests/run --build $(B) unit sanitized threads
 
 .PHONY: check-integration
 check-integration: deps ## integration tests only
@@ -37,7 +38,7 @@ check-integration: deps ## integration tests only
 
 .PHONY: bench
 bench: deps ## measure what profiling costs, beside its peers
-	@$(MAKE) --no-print-directory all programs
+	@$(MAKE) --no-print-directory all programs $(B)/bench/day
 	@$(PYTHON) tests/bench/bench --build $(B)
 
 .PHONY: demo
@@ -46,7 +47,7 @@ demo: deps-build ## build, profile this host for some seconds, show what was fou
 	@tests/demo $(B)
 
 LINT_C := $(filter-out %/kernel_types.h,$(wildcard lib/*/*.[ch] daemon/*.[ch] daemon/*/*.[ch] \
-	cli/*.[ch] bpf/*.[ch] include/profd/*.h tests/unit/*.[ch] tests/fuzz/*.c tests/programs/*.[ch]))
+	cli/*.[ch] bpf/*.[ch] include/profd/*.h tests/unit/*.[ch] tests/fuzz/*.c tests/bench/*.c tests/programs/*.[ch]))
 LINT_SH := scripts/deps .ci/run tests/demo tests/fuzz/run tests/vm/systemd tests/vm/systemd-inside \
 	tests/vm/init
 
