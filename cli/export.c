@@ -10,17 +10,21 @@
 #include "profile/fold.h"
 #include "profile/pprof.h"
 #include "query.h"
+#include "report/report.h"
+#include "report_options.h"
 #include "util/cleanup.h"
+#include "util/log.h"
 
 struct export
 {
 	struct query query;
+	struct report_request report; /* of the formats that are reports */
 	const char *format, *output;
 };
 
 static const struct option OUTPUT_OPTIONS[] = {
 	{"format", 0, "FORMAT", OPTION_TEXT, offsetof(struct export, format), 0, 0,
-		"pprof or folded (pprof)"},
+		"pprof, folded, dot or callgrind (pprof)"},
 	{"output", 'o', "FILE", OPTION_TEXT, offsetof(struct export, output), 0, 0,
 		"write FILE, whole or not at all (standard output)"},
 	{0},
@@ -30,6 +34,8 @@ static const struct option_group GROUPS[] = {
 	{"Output", OUTPUT_OPTIONS, 0},
 	{"Which samples", QUERY_SAMPLE_OPTIONS, offsetof(struct export, query)},
 	{"Which profiles of the store", QUERY_STORE_OPTIONS, offsetof(struct export, query)},
+	{"Graphs (dot, callgrind)", REPORT_OPTIONS, offsetof(struct export, report)},
+	{"Filters of graphs", REPORT_FILTER_OPTIONS, offsetof(struct export, report)},
 	{"Places", PLACE_OPTIONS, offsetof(struct export, query.place)},
 	{0},
 };
@@ -41,27 +47,21 @@ static int write_pprof(const struct profile *p, size_t index, int fd)
 
 static int write_folded(const struct profile *p, size_t index, int fd)
 {
-	int copy = dup(fd);
-	FILE *out = copy < 0 ? NULL : fdopen(copy, "w");
+	_cleanup_fclose_ FILE *out = output_stream(fd);
 
-	if (!out) {
-		int err = -errno;
-		close_fd(copy);
-		return err;
-	}
-	int err = fold_write(p, &(struct fold_options){.sample_type = index}, out);
-	if (fclose(out) && !err)
-		err = -errno;
-	return err;
+	return out ? fold_write(p, &(struct fold_options){.sample_type = index}, out) : -errno;
 }
 
 static const struct format {
 	const char *name;
+	int (*write)(const struct profile *p, size_t index, int fd); /* NULL: a report */
+	enum report_kind report;
 	bool binary;
-	int (*write)(const struct profile *p, size_t index, int fd);
 } FORMATS[] = {
-	{"pprof", true, write_pprof},
-	{"folded", false, write_folded},
+	{"pprof", write_pprof, 0, true},
+	{"folded", write_folded, 0, false},
+	{"dot", NULL, REPORT_DOT, false},
+	{"callgrind", NULL, REPORT_CALLGRIND, false},
 	{0},
 };
 
@@ -80,20 +80,36 @@ static const struct format *find_format(const char *name)
 }
 
 struct job {
+	const struct export *export;
 	const struct format *format;
-	const struct profile *p;
+	struct profile *p;
 	size_t index;
 };
+
+static int write_report(const struct job *job, int fd)
+{
+	_cleanup_fclose_ FILE *out = output_stream(fd);
+	char why[512] = "";
+
+	if (!out)
+		return -errno;
+	int err = report_write(job->p, job->format->report, &job->export->report.config, job->index,
+		NULL, out, why, sizeof(why));
+	if (*why)
+		log_error("%s", why);
+	return err;
+}
 
 static int write_job(void *what, int fd)
 {
 	const struct job *job = what;
-	return job->format->write(job->p, job->index, fd);
+	return job->format->write ? job->format->write(job->p, job->index, fd)
+				  : write_report(job, fd);
 }
 
 static int write_output(const struct export *e, const struct format *format, struct profile *p)
 {
-	struct job job = {.format = format, .p = p};
+	struct job job = {.export = e, .format = format, .p = p};
 
 	int err = query_sample_index(&COMMAND_EXPORT, &e->query, p, &job.index);
 	if (err)
@@ -104,9 +120,20 @@ static int write_output(const struct export *e, const struct format *format, str
 	return output_write(e->output, format->binary, write_job, &job);
 }
 
+static int load(struct export *e, const struct format *format, const struct operands *files,
+	struct profile **p, size_t *skipped)
+{
+	if (format->write)
+		return query_load(&COMMAND_EXPORT, &e->query, files, p, skipped);
+	int err = report_request_settle(&COMMAND_EXPORT, &e->report, &e->query);
+	return err ? err : report_load(&COMMAND_EXPORT, &e->report, &e->query, files, p, skipped);
+}
+
 static int run(int argc, char **argv)
 {
-	struct export e = {.query.place = place_default(), .format = FORMATS[0].name};
+	struct export e = {.query.place = place_default(),
+		.report = report_request_default(),
+		.format = FORMATS[0].name};
 	const struct format *format = NULL;
 	struct operands files;
 	struct profile *p = NULL;
@@ -120,13 +147,14 @@ static int run(int argc, char **argv)
 			parsed = OPTIONS_BAD;
 	}
 	if (parsed == OPTIONS_OK) {
-		int err = query_load(&COMMAND_EXPORT, &e.query, &files, &p, &skipped);
+		int err = load(&e, format, &files, &p, &skipped);
 		if (!err)
 			err = write_output(&e, format, p);
 		code = query_exit(err, skipped);
 	}
 	profile_free(p);
 	query_free(&e.query);
+	report_request_free(&e.report);
 	return parsed == OPTIONS_BAD ? 2 : code;
 }
 

@@ -20,6 +20,7 @@ enum option_kind {
 	OPTION_FLAG,	 /* bool; also --name=yes|no, as Go's flags are typed */
 	OPTION_NUMBER,	 /* uint32_t in [min, max] */
 	OPTION_FRACTION, /* double in [0, 1] */
+	OPTION_REAL,	 /* double */
 	OPTION_TEXT,	 /* const char *, borrowed from argv */
 	OPTION_TEXTS,	 /* struct texts: may be repeated */
 	OPTION_IDS,	 /* struct ids in [min, max]: may be repeated, or separated by commas */

@@ -137,6 +137,16 @@ int output_write(const char *path, bool binary, int (*fill)(void *what, int fd),
 	return err ? -EIO : 0;
 }
 
+FILE *output_stream(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	FILE *out = copy < 0 ? NULL : fdopen(copy, "w");
+
+	if (!out)
+		close_fd(copy);
+	return out;
+}
+
 static int write_all(int fd, const char *data, size_t n)
 {
 	while (n) {

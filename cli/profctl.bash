@@ -16,7 +16,7 @@ _profctl_options()
 _profctl_values()
 {
 	case $1 in
-	--format) echo 'pprof folded' ;;
+	--format) echo 'pprof folded dot callgrind' ;;
 	--type) echo 'cpu' ;;
 	--pid) ps -eo pid= ;;
 	--tid) ps -eLo tid= ;;
@@ -25,7 +25,8 @@ _profctl_values()
 	--seconds) echo '10 30 60' ;;
 	--frequency) echo '19 99 499' ;;
 	--cgroup | --label | --since | --until | --sample_index | --unit) echo '' ;;
-	--nodecount | --nodefraction | --edgefraction) echo '' ;;
+	--nodecount | --nodefraction | --edgefraction | --divide_by) echo '' ;;
+	--focus | --ignore | --hide | --show | --show_from | --prune_from | --tag*) echo '' ;;
 	*) return 1 ;;
 	esac
 }

@@ -98,6 +98,7 @@ static int make_selection(const struct command *c, const struct query *q, struct
 struct gathering {
 	struct profile *into;
 	const struct selection *selection;
+	bool alone; /* one input is taken as it is: merging would leave out and renumber */
 	size_t skipped, merged;
 };
 
@@ -111,7 +112,10 @@ static int gather(struct gathering *g, int fd, const char *name)
 	bool unreadable = err;
 	if (!err && !selection_is_empty(g->selection))
 		err = profile_select(&some, all, g->selection);
-	if (!err)
+	if (!err && g->alone && !some) {
+		profile_free(g->into);
+		g->into = take_ptr(all);
+	} else if (!err)
 		err = profile_merge(g->into, some ? some : all, why, sizeof(why));
 	profile_free(some);
 	profile_free(all);
@@ -135,6 +139,7 @@ static int gather_all(struct gathering *g, struct sources *s)
 {
 	int err = 0;
 
+	g->alone = s->n + (s->window >= 0) == 1;
 	for (size_t i = 0; i < s->n && !err; i++)
 		err = gather(g, select_open(s, i), s->paths[i]);
 	if (!err && s->window >= 0)

@@ -109,6 +109,7 @@ static int copy_mapping(struct copier *c, uint32_t mapping, uint32_t *out)
 	}
 	struct profile_index *index = &c->into->private->merge_mappings;
 	struct mapping m = c->from->mappings[mapping];
+	m.id = 0;
 	int r = copy_string(c, m.file, &m.file);
 	if (r == 0)
 		r = copy_string(c, m.build_id, &m.build_id);
@@ -157,6 +158,7 @@ static int copy_location(struct copier *c, uint32_t location, uint32_t *out)
 		return 0;
 	}
 	struct location l = c->from->locations[location];
+	l.id = 0;
 	uint32_t mapping;
 	int r = copy_mapping(c, l.mapping, &mapping);
 	if (r < 0)

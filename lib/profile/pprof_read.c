@@ -295,6 +295,7 @@ static int read_mapping(struct reader *r, const struct proto_field *field)
 		n = find_string(r, field->start, v[6], &m.build_id);
 	if (n < 0)
 		return n;
+	m.id = v[1];
 	m.start = v[2];
 	m.limit = v[3];
 	m.offset = v[4];
@@ -384,6 +385,7 @@ static int read_location(struct reader *r, const struct proto_field *outer)
 	}
 	if (n < 0)
 		return n;
+	l.id = id;
 	return note_id(r, outer, &r->locations, id,
 		profile_append_location(r->p, &l, r->lines, n_lines), "location");
 }

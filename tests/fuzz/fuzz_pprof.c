@@ -15,7 +15,6 @@
 #include "profile/prune.h"
 #include "profile/select.h"
 #include "report/format.h"
-#include "report/top.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -45,18 +44,13 @@ static void check_round_trip(const struct profile *p)
 	profile_free(again);
 }
 
-static void check_reports(const struct profile *p)
+static void check_folded(const struct profile *p)
 {
 	char why[256];
 	size_t type;
 	FILE *out = fopen("/dev/null", "we");
 	must(out != NULL);
 	if (format_sample_index(p, NULL, &type, why, sizeof(why)) == 0) {
-		struct top_options options = TOP_DEFAULTS(type);
-		must(top_write(p, &options, out) == 0);
-		options.node_count = 2;
-		options.cum_sort = true;
-		must(top_write(p, &options, out) == 0);
 		must(fold_write(p, &(struct fold_options){.sample_type = type}, out) == 0);
 	}
 	fclose(out);
@@ -92,11 +86,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	must(profile_check(p, why, sizeof(why)) == 0);
 	check_round_trip(p);
-	check_reports(p);
+	check_folded(p);
 	check_merge(p);
 	must(profile_prune(p) == 0);
 	must(profile_check(p, why, sizeof(why)) == 0);
-	check_reports(p);
+	check_folded(p);
 	profile_free(p);
 	return 0;
 }
