@@ -15,6 +15,7 @@
 
 #include "profile/gunzip.h"
 #include "profile/id_map.h"
+#include "profile/legacy.h"
 #include "profile/pprof.h"
 #include "profile/private.h"
 #include "profile/protowire.h"
@@ -435,8 +436,8 @@ static int read_label(struct reader *r, const struct proto_field *field)
 		label.num_unit = 0;
 	else
 		label.num = (int64_t)v[3];
-	/* A string label without text, or a label without anything, says nothing. */
-	if ((v[2] && !label.str) || (!label.key && !label.str && !label.num && !label.num_unit))
+	/* A string label without text, or a number of 0 without a unit, says nothing. */
+	if (!label.str && (v[2] || (!label.num && !label.num_unit)))
 		return 0;
 	n = grow(r->labels, r->n_labels, r->label_capacity, 1);
 	if (n == 0)
@@ -526,6 +527,17 @@ static int parse_raw(
 	return n;
 }
 
+/* What is no profile.proto may be in one of the formats before it. */
+static int parse_any(
+	struct profile **out, const uint8_t *data, size_t size, char *why, size_t why_size)
+{
+	int n = parse_raw(out, data, size, why, why_size);
+	if (n != -EBADMSG)
+		return n;
+	int legacy = legacy_parse(out, data, size, why, why_size);
+	return legacy == -ENODATA ? n : legacy;
+}
+
 int pprof_parse(struct profile **out, const void *data, size_t size, char *why, size_t why_size)
 {
 	static const char perf_magic[] = "PERFILE2";
@@ -538,13 +550,13 @@ int pprof_parse(struct profile **out, const void *data, size_t size, char *why, 
 		return -EBADMSG;
 	}
 	if (!gunzip_is_gzip(data, size))
-		return parse_raw(out, data, size, why, why_size);
+		return parse_any(out, data, size, why, why_size);
 	uint8_t *raw = NULL;
 	size_t raw_size;
 	int n = gunzip(data, size, PPROF_MAX_BYTES, &raw, &raw_size, why, why_size);
 	if (n < 0)
 		return n;
-	n = parse_raw(out, raw, raw_size, why, why_size);
+	n = parse_any(out, raw, raw_size, why, why_size);
 	free(raw);
 	return n;
 }

@@ -18,20 +18,6 @@
 
 /* ---- one profile -------------------------------------------------------------------------- */
 
-/* A numeric label of 0 without a unit is what a file says for "no value". */
-static void drop_void_labels(struct profile *p)
-{
-	for (size_t i = 0; i < p->n_samples; i++) {
-		struct sample *s = &p->samples[i];
-		struct label *labels = p->labels + s->first_label;
-		uint32_t kept = 0;
-		for (uint32_t k = 0; k < s->n_labels; k++)
-			if (labels[k].str || labels[k].num || labels[k].num_unit)
-				labels[kept++] = labels[k];
-		s->n_labels = kept;
-	}
-}
-
 static int shorten_names(struct profile *p)
 {
 	_cleanup_free_ char *buffer = NULL;
@@ -81,7 +67,6 @@ static void drop_urls(struct profile *p)
 
 int report_take(struct profile *p)
 {
-	drop_void_labels(p);
 	return p->n_mappings > 1 ? 0 : add_empty_mapping(p);
 }
 
@@ -152,15 +137,13 @@ static int scale_to_base(struct profile *p, const struct profile *base)
 /* Every sample gets the label, in place of one with the same key. */
 static int mark_samples(struct profile *p)
 {
-	_cleanup_free_ struct label *labels = NULL;
-	size_t capacity = 0;
 	int64_t key = profile_string(p, "pprof::base"), value = profile_string(p, "true");
 	if (key < 0 || value < 0)
 		return -ENOMEM;
-	size_t needed = p->n_labels + p->n_samples, n = 0;
-	int r = grow(labels, 0, capacity, needed + 1);
-	if (r < 0)
-		return r;
+	size_t n = 0, capacity = p->n_labels + p->n_samples + 1;
+	_cleanup_free_ struct label *labels = calloc(capacity, sizeof(*labels));
+	if (!labels)
+		return -ENOMEM;
 	for (size_t i = 0; i < p->n_samples; i++) {
 		struct sample *s = &p->samples[i];
 		size_t first = n;

@@ -10,8 +10,8 @@
 
 #include "profile/profile.h"
 
-/* What was read, before anything is subtracted: labels without a value go, and a profile without
- * mappings gets an empty one. 0, -ENOMEM, -E2BIG. */
+/* What was read, before anything is subtracted: a profile without mappings gets an empty one. 0,
+ * -ENOMEM, -E2BIG. */
 int report_take(struct profile *p);
 
 /* After that: shortens C++ names, and drops the frames that the file asks to drop. 0, -ENOMEM,

@@ -346,7 +346,17 @@ def go_files(folder):
     return sorted(path.name for path in folder.glob("*.pb.gz"))
 
 
-def make(folder, profctl):
+def reference_files(folder, version):
+    """The legacy files that google/pprof is tested with, which came with its source."""
+    cache = subprocess.run(["go", "env", "GOMODCACHE"], capture_output=True, text=True, check=True)
+    source = Path(cache.stdout.strip()) / f"github.com/google/pprof@{version}/profile/testdata"
+    for path in sorted(source.iterdir()):
+        if path.suffix != ".string":
+            (folder / path.name).write_bytes(path.read_bytes())
+            yield path.name
+
+
+def make(folder, profctl, version):
     """Names of the good files, names of the broken ones."""
     good = go_files(folder)
     good += sorted(path.name for path in folder.glob("old.*"))
@@ -358,6 +368,10 @@ def make(folder, profctl):
     command = [profctl, "record", "--standalone", "--seconds", "2", "-o", folder / "own"]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     good.append("own")
+    good += reference_files(folder, version)
+    for path in sorted((ROOT / "tests/fuzz/corpus/legacy").iterdir()):
+        (folder / f"legacy-{path.name}").write_bytes(path.read_bytes())
+        good.append(f"legacy-{path.name}")
     bad = []
     for name, data in broken(encoded["labels"]):
         (folder / name).write_bytes(data)
