@@ -14,10 +14,12 @@ CLANG  ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
 PYTHON ?= /usr/bin/python3
 
-MODULES := libbpf libelf libdw liblzma libprotobuf-c zlib libsystemd libseccomp libcap inih libxxhash libcjson libpcre2-8
+MODULES := libbpf libelf libdw liblzma libprotobuf-c zlib libsystemd libseccomp libcap inih libxxhash libcjson
+# What the daemon does without.
+CLI_MODULES := libpcre2-8 libedit
 # What Debian 12 has is the floor.
 REQUIRE := 'libbpf >= 1.1' 'libelf >= 0.188' 'libdw >= 0.188' 'liblzma >= 5.4' 'libprotobuf-c >= 1.4' 'zlib >= 1.2.11' \
-	'libsystemd >= 252' 'libseccomp >= 2.5' 'libcap >= 2.44' 'inih >= 55' 'libxxhash >= 0.8' 'libcjson >= 1.7.15' 'libpcre2-8 >= 10.42'
+	'libsystemd >= 252' 'libseccomp >= 2.5' 'libcap >= 2.44' 'inih >= 55' 'libxxhash >= 0.8' 'libcjson >= 1.7.15' 'libpcre2-8 >= 10.42' 'libedit >= 3.1'
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion \
 	-Wno-unused-parameter $(if $(WERROR),-Werror)
@@ -28,10 +30,10 @@ CPPFLAGS += -D_GNU_SOURCE -DPROFD_VERSION='"$(VERSION)"' -Iinclude -Ilib -Idaemo
 ALL_CFLAGS = -std=gnu11 $(WARN) -fstack-protector-strong -fno-omit-frame-pointer $(CFLAGS) \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined)
 ALL_LDFLAGS = -Wl,-z,relro,-z,now $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
-PKG_CFLAGS = $(shell pkg-config --cflags $(MODULES) 2>/dev/null)
-LIB_LIBS    = $(shell pkg-config --libs libprotobuf-c zlib libxxhash libcjson libpcre2-8 2>/dev/null) -lm
+PKG_CFLAGS = $(shell pkg-config --cflags $(MODULES) $(CLI_MODULES) 2>/dev/null)
+LIB_LIBS    = $(shell pkg-config --libs libprotobuf-c zlib libxxhash libcjson 2>/dev/null) -lm
 DAEMON_LIBS = $(shell pkg-config --libs $(MODULES) 2>/dev/null) -liberty -lm
-CLI_LIBS    = $(LIB_LIBS)
+CLI_LIBS    = $(LIB_LIBS) $(shell pkg-config --libs $(CLI_MODULES) 2>/dev/null)
 
 LIB_SRC    := $(wildcard lib/*/*.c)
 DAEMON_SRC := $(wildcard daemon/*.c daemon/*/*.c)
@@ -135,7 +137,7 @@ unit: $(UNIT_BIN) ## build the unit tests into build/unit/
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libdaemon.a $(B)/libcli.a $(B)/libprofd.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lcmocka
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) $(CLI_LIBS) -lcmocka
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/bpf/*.d)
 

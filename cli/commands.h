@@ -11,4 +11,7 @@ extern const struct command COMMAND_RECORD, COMMAND_EXPORT, COMMAND_TOP, COMMAND
 extern const struct command COMMAND_TREE, COMMAND_PEEK, COMMAND_LIST, COMMAND_TRACES, COMMAND_TAGS,
 	COMMAND_RAW, COMMAND_COMMENTS, COMMAND_GRAPH, COMMAND_WEB;
 
+/* The prompt (prompt.c): profctl FILE. */
+extern const struct command COMMAND_PROMPT;
+
 #endif

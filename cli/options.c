@@ -186,7 +186,7 @@ static int set_real(const struct command *c, const struct option *o, double *out
 	return 0;
 }
 
-static int set(const struct command *c, const struct option *o, void *at, const char *value)
+int option_set(const struct command *c, const struct option *o, void *at, const char *value)
 {
 	switch (o->kind) {
 	case OPTION_FLAG:
@@ -232,7 +232,7 @@ static int take_option(const struct command *c, int argc, char **argv, int *at, 
 	void *field = (char *)values + offset;
 	if (o->kind == OPTION_FLAG) {
 		*(bool *)field = true;
-		return set(c, o, field, value);
+		return option_set(c, o, field, value);
 	}
 	if (!value) {
 		if (*at + 1 >= argc || !strcmp(argv[*at + 1], "--")) {
@@ -241,7 +241,7 @@ static int take_option(const struct command *c, int argc, char **argv, int *at, 
 		}
 		value = argv[++*at];
 	}
-	return set(c, o, field, value);
+	return option_set(c, o, field, value);
 }
 
 static bool asks_for_help(const char *argument)

@@ -82,6 +82,11 @@ int command_usage(const struct command *c, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void command_help(const struct command *c, FILE *out);
 
+/* Sets one option's field from a text that stays; a flag's may be NULL for yes. 0; -EINVAL,
+ * explained.
+ */
+int option_set(const struct command *c, const struct option *o, void *field, const char *value);
+
 /* Edits (insert, delete, replace) between two names, `_` and `-` being equal. Names are cut at 63
  * bytes. */
 unsigned name_distance(const char *a, const char *b);

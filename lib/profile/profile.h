@@ -99,7 +99,8 @@ struct profile {
 	struct profile_private *private;
 };
 
-struct profile *profile_new(void); /* NULL without memory */
+struct profile *profile_new(void);			   /* NULL without memory */
+struct profile *profile_clone(const struct profile *from); /* NULL without memory */
 void profile_free(struct profile *p);
 
 /* ---- building: each returns an id (or 0) and interns equal things to one id; -errno on failure -

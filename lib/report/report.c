@@ -354,3 +354,15 @@ int report_write(struct profile *p, enum report_kind kind, const struct report_c
 	label_units_free(&r.label_units);
 	return n;
 }
+
+int report_write_labels(
+	struct profile *p, const struct report_config *config, size_t sample_type, FILE *out)
+{
+	struct report r = {.p = p, .config = *config, .sample_type = sample_type, .out = out};
+	r.ratio = 1 / config->divide_by;
+	r.from = profile_text(p, p->sample_types[sample_type].unit);
+	r.unit = config->unit;
+	r.total = total_value(&r);
+	report_print_profile(&r, out);
+	return ferror(out) ? -EIO : 0;
+}

@@ -35,4 +35,8 @@ bool report_needs_symbol(enum report_kind kind);
 int report_write(struct profile *p, enum report_kind kind, const struct report_config *config,
 	size_t sample_type, const char *symbol, FILE *out, char *why, size_t why_size);
 
+/* What the profile is, as reports have it in their headers. 0 or -errno of a failed write. */
+int report_write_labels(
+	struct profile *p, const struct report_config *config, size_t sample_type, FILE *out);
+
 #endif

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""compare --build FOLDER [--all] [--only TEXT] [--keep FOLDER]
+"""compare.py --build FOLDER [--all] [--only TEXT] [--keep FOLDER]
 
 Prints reports with profctl and with google/pprof, and compares them whole, apart from the header
 lines that differ by nature (the time, which Go's versions write in several ways). TAP: a line for
