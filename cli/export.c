@@ -95,9 +95,10 @@ static int write_report(const struct job *job, int fd)
 		return -errno;
 	int err = report_write(job->p, job->format->report, &job->export->report.config, job->index,
 		NULL, out, why, sizeof(why));
-	if (*why)
-		log_error("%s", why);
-	return err;
+	if (!err || !*why)
+		return err;
+	log_error("%s", why);
+	return -ECANCELED;
 }
 
 static int write_job(void *what, int fd)

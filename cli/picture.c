@@ -63,7 +63,6 @@ struct drawing {
 	const char *format;
 	int (*fill)(void *what, int fd);
 	void *what;
-	bool explained;
 };
 
 static int run_graphviz(struct drawing *d, int dot, int fd)
@@ -80,9 +79,8 @@ static int run_graphviz(struct drawing *d, int dot, int fd)
 			err == -ENOENT ? "graphviz is not installed: install it, or write dot with "
 					 "-o FILE.dot"
 				       : "graphviz's dot failed: see above");
-		d->explained = true;
 	}
-	return err;
+	return err ? -ECANCELED : 0;
 }
 
 static int draw(void *what, int fd)
@@ -104,7 +102,10 @@ int picture_write(const char *path, const char *suffix, int (*fill)(void *what, 
 {
 	struct drawing d = {.format = format_of(path), .fill = fill, .what = what};
 
-	if (!d.format && suffix && (!path || !strrchr(path, '.')))
+	bool page = suffix && !strcmp(suffix, "html");
+	if (page)
+		d.format = NULL;
+	else if (!d.format && suffix && (!path || !strrchr(path, '.')))
 		d.format = suffix;
 	bool binary = d.format && strcmp(d.format, "svg") != 0;
 	return output_write(path, binary, draw, &d);

@@ -32,6 +32,8 @@ const struct prompt_command PROMPT_COMMANDS[] = {
 	{"top", REPORT_TOP, PROMPT_TEXT, NULL, "The functions that cost most"},
 	{"traces", REPORT_TRACES, PROMPT_TEXT, NULL, "All stacks"},
 	{"tree", REPORT_TREE, PROMPT_TEXT, NULL, "Functions with their callers and callees"},
+	{"weblist", REPORT_WEBLIST, PROMPT_VIEWER, "html",
+		"Source of the functions that match, in a browser"},
 	{"web", REPORT_DOT, PROMPT_VIEWER, "svg", "Show the call graph in a browser"},
 	{0},
 };
@@ -150,9 +152,10 @@ static int print(void *what, FILE *out)
 
 	int err = report_write(j->p, j->line->command->kind, &j->line->config, j->index,
 		j->line->symbol, out, why, sizeof(why));
-	if (err && *why)
-		log_error("%s", why);
-	return err;
+	if (!err || !*why)
+		return err;
+	log_error("%s", why);
+	return -ECANCELED;
 }
 
 static int print_to(void *what, int fd)

@@ -52,6 +52,7 @@ static const struct kind {
 	{&COMMAND_RAW, REPORT_RAW, TO_OUTPUT, NULL},
 	{&COMMAND_COMMENTS, REPORT_COMMENTS, TO_OUTPUT, NULL},
 	{&COMMAND_LIST, REPORT_LIST, TO_OUTPUT, NULL},
+	{&COMMAND_WEBLIST, REPORT_WEBLIST, TO_VIEWER, "html"},
 	{&COMMAND_GRAPH, REPORT_DOT, TO_PICTURE, NULL},
 	{&COMMAND_WEB, REPORT_DOT, TO_VIEWER, "svg"},
 };
@@ -84,6 +85,7 @@ static int print(struct job *job, FILE *out)
 	if (err && *why) {
 		log_error("%s", why);
 		job->err = err;
+		return -ECANCELED;
 	}
 	return err;
 }
@@ -174,6 +176,8 @@ const struct command COMMAND_PEEK = REPORT_COMMAND(
 	"peek", "REGEX ", "Print callers and callees of the functions that match");
 const struct command COMMAND_LIST = REPORT_COMMAND(
 	"list", "REGEX ", "Print the source of functions, with the cost of each line");
+const struct command COMMAND_WEBLIST = REPORT_COMMAND(
+	"weblist", "REGEX ", "Show that as a page in a browser, or write it with -o FILE");
 const struct command COMMAND_TRACES = REPORT_COMMAND("traces", "", "Print all stacks");
 const struct command COMMAND_TAGS = REPORT_COMMAND(
 	"tags", "", "Print the labels of the samples and what each weighs");

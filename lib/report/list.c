@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* list.c - the source of the functions that match, with flat and cum beside each line. */
+/* list.c - the source of the functions that match, with flat and cum beside each line: as text, or
+ * as a page (weblist). */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 
 #include "report/private.h"
 #include "report/source.h"
+#include "report/weblist.h"
 #include "util/cleanup.h"
 
 #define MARGIN 5 /* lines shown before the first sample of a function and behind the last */
@@ -82,8 +84,17 @@ static void find_range(
 		*first = 1;
 }
 
-static void print_lines(
-	const struct lister *l, const struct source_file *file, const uint32_t *nodes, size_t n)
+static void print_line(const struct lister *l, const struct weblist_line *line)
+{
+	if (l->r->kind == REPORT_WEBLIST)
+		weblist_line(l->r->out, line);
+	else
+		fprintf(l->r->out, "%10s %10s %6" PRId64 ":%s\n", line->flat, line->cum,
+			line->number, line->text);
+}
+
+static void print_lines(const struct lister *l, const struct source_file *file,
+	const uint32_t *nodes, size_t n, int64_t function_cum)
 {
 	int64_t first, last;
 	find_range(l->g, nodes, n, &first, &last);
@@ -99,8 +110,27 @@ static void print_lines(
 		sum(l->g, nodes + before, here, &flat, &cum);
 		report_format_or_dot(l->r, flat, flat_text);
 		report_format_or_dot(l->r, cum, cum_text);
-		fprintf(l->r->out, "%10s %10s %6" PRId64 ":%s\n", flat_text, cum_text, line, text);
+		print_line(
+			l, &(struct weblist_line){.flat = flat_text,
+				   .cum = cum_text,
+				   .number = line,
+				   .text = text,
+				   .heat = function_cum ? (double)cum / (double)function_cum : 0});
 	}
+}
+
+static void print_head(const struct lister *l, const struct weblist_function *f)
+{
+	FILE *out = l->r->out;
+	if (l->r->kind == REPORT_WEBLIST) {
+		weblist_begin_function(out, f);
+		return;
+	}
+	fprintf(out,
+		"ROUTINE ======================== %s in %s\n%10s %10s (flat, cum) %s of Total\n",
+		f->name, f->file, f->flat, f->cum, f->share);
+	if (f->problem)
+		fprintf(out, " Error: %s\n", f->problem);
 }
 
 /* The part of a function that is in one file. */
@@ -117,13 +147,16 @@ static int print_file(struct lister *l, const uint32_t *nodes, size_t n)
 	report_format(l->r, flat, flat_text);
 	report_format(l->r, cum, cum_text);
 	format_percentage(share, sizeof(share), cum, l->r->total);
-	fprintf(l->r->out,
-		"ROUTINE ======================== %s in %s\n%10s %10s (flat, cum) %s of Total\n",
-		profile_text(l->r->p, p->name), path, flat_text, cum_text, share);
-	if (file->problem)
-		fprintf(l->r->out, " Error: %s\n", file->problem);
-	else
-		print_lines(l, file, nodes, n);
+	print_head(l, &(struct weblist_function){.name = profile_text(l->r->p, p->name),
+			      .file = path,
+			      .flat = flat_text,
+			      .cum = cum_text,
+			      .share = share,
+			      .problem = file->problem});
+	if (!file->problem)
+		print_lines(l, file, nodes, n, cum);
+	if (l->r->kind == REPORT_WEBLIST)
+		weblist_end_function(l->r->out);
 	return 0;
 }
 
@@ -153,7 +186,8 @@ static int print_function(struct lister *l, size_t first, size_t n)
 		}
 		i += run;
 	}
-	if (!any)
+	/* A page has nothing to show then. */
+	if (!any && l->r->kind != REPORT_WEBLIST)
 		fprintf(l->r->out, "No source information for %s\n",
 			profile_text(l->r->p, graph_place(l->g, l->nodes[first])->name));
 	return r;
@@ -169,12 +203,17 @@ static int print(struct lister *l)
 	if (r < 0)
 		return r;
 	report_format(l->r, l->r->total, total);
-	fprintf(l->r->out, "Total: %s\n", total);
+	if (l->r->kind == REPORT_WEBLIST)
+		weblist_begin(l->r, total);
+	else
+		fprintf(l->r->out, "Total: %s\n", total);
 	for (size_t i = 0; r == 0 && i < l->n;) {
 		size_t n = run_length(l, i, false);
 		r = print_function(l, i, n);
 		i += n;
 	}
+	if (l->r->kind == REPORT_WEBLIST)
+		weblist_end(l->r->out);
 	return r;
 }
 

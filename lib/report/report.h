@@ -20,12 +20,13 @@ enum report_kind {
 	REPORT_RAW,
 	REPORT_COMMENTS,
 	REPORT_LIST,
+	REPORT_WEBLIST, /* a page of HTML */
 	REPORT_DOT,
 	REPORT_CALLGRIND,
 	N_REPORT_KINDS,
 };
 
-/* PEEK and LIST are about the functions that match a pattern. */
+/* PEEK, LIST and WEBLIST are about the functions that match a pattern. */
 bool report_needs_symbol(enum report_kind kind);
 
 /* Writes a report. The profile, from report_prepare(), is changed: filtered, aggregated. `symbol`
