@@ -15,11 +15,10 @@ BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
 PYTHON ?= /usr/bin/python3
 
 MODULES := libbpf libelf libdw liblzma libprotobuf-c zlib libsystemd libseccomp libcap inih libxxhash libcjson
-# What the daemon does without.
-CLI_MODULES := libpcre2-8 libedit
+CLI_MODULES := libpcre2-8 libedit capstone libelf libdw
 # What Debian 12 has is the floor.
 REQUIRE := 'libbpf >= 1.1' 'libelf >= 0.188' 'libdw >= 0.188' 'liblzma >= 5.4' 'libprotobuf-c >= 1.4' 'zlib >= 1.2.11' \
-	'libsystemd >= 252' 'libseccomp >= 2.5' 'libcap >= 2.44' 'inih >= 55' 'libxxhash >= 0.8' 'libcjson >= 1.7.15' 'libpcre2-8 >= 10.42' 'libedit >= 3.1'
+	'libsystemd >= 252' 'libseccomp >= 2.5' 'libcap >= 2.44' 'inih >= 55' 'libxxhash >= 0.8' 'libcjson >= 1.7.15' 'libpcre2-8 >= 10.42' 'libedit >= 3.1' 'capstone >= 4'
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion \
 	-Wno-unused-parameter $(if $(WERROR),-Werror)

@@ -20,6 +20,7 @@
 const struct prompt_command PROMPT_COMMANDS[] = {
 	{"callgrind", REPORT_CALLGRIND, PROMPT_TEXT, NULL, "The call graph for KCachegrind"},
 	{"comments", REPORT_COMMENTS, PROMPT_TEXT, NULL, "All comments of the profile"},
+	{"disasm", REPORT_DISASM, PROMPT_TEXT, NULL, "Instructions of the functions that match"},
 	{"dot", REPORT_DOT, PROMPT_TEXT, NULL, "The call graph for graphviz"},
 	{"list", REPORT_LIST, PROMPT_TEXT, NULL, "Source of the functions that match"},
 	{"pdf", REPORT_DOT, PROMPT_PICTURE, "pdf", "The call graph as PDF (>file)"},

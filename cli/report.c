@@ -53,6 +53,7 @@ static const struct kind {
 	{&COMMAND_COMMENTS, REPORT_COMMENTS, TO_OUTPUT, NULL},
 	{&COMMAND_LIST, REPORT_LIST, TO_OUTPUT, NULL},
 	{&COMMAND_WEBLIST, REPORT_WEBLIST, TO_VIEWER, "html"},
+	{&COMMAND_DISASM, REPORT_DISASM, TO_OUTPUT, NULL},
 	{&COMMAND_GRAPH, REPORT_DOT, TO_PICTURE, NULL},
 	{&COMMAND_WEB, REPORT_DOT, TO_VIEWER, "svg"},
 };
@@ -178,6 +179,8 @@ const struct command COMMAND_LIST = REPORT_COMMAND(
 	"list", "REGEX ", "Print the source of functions, with the cost of each line");
 const struct command COMMAND_WEBLIST = REPORT_COMMAND(
 	"weblist", "REGEX ", "Show that as a page in a browser, or write it with -o FILE");
+const struct command COMMAND_DISASM = REPORT_COMMAND(
+	"disasm", "REGEX ", "Print the instructions of functions, with the cost of each");
 const struct command COMMAND_TRACES = REPORT_COMMAND("traces", "", "Print all stacks");
 const struct command COMMAND_TAGS = REPORT_COMMAND(
 	"tags", "", "Print the labels of the samples and what each weighs");

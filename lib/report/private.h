@@ -39,6 +39,7 @@ int report_traces(struct report *r);
 int report_tags(struct report *r);
 int report_raw(struct report *r);
 int report_list(struct report *r);
+int report_disasm(struct report *r);
 int report_dot(struct report *r);
 int report_callgrind(struct report *r);
 

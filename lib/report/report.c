@@ -45,6 +45,11 @@ static const struct kind {
 		.whole = true,
 		.by_line = true,
 		.keeps_objects = true},
+	[REPORT_DISASM] = {.print = report_disasm,
+		.needs_symbol = true,
+		.whole = true,
+		.by_address = true,
+		.keeps_objects = true},
 	[REPORT_DOT] = {.print = report_dot, .is_graph = true},
 	[REPORT_CALLGRIND] = {.print = report_callgrind,
 		.whole = true,
@@ -241,6 +246,8 @@ static void apply_kind(struct report *r)
 	struct report_config *c = &r->config;
 	if (k->by_address || k->by_line)
 		set_grain(c, k->by_address, k->by_line);
+	if (r->kind == REPORT_DISASM)
+		c->no_inlines = true; /* an address counts once */
 	if (c->node_count == REPORT_NODE_COUNT_DEFAULT)
 		c->node_count = k->is_table ? 0 : 80;
 	if (k->whole || c->no_trim) {

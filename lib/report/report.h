@@ -21,12 +21,13 @@ enum report_kind {
 	REPORT_COMMENTS,
 	REPORT_LIST,
 	REPORT_WEBLIST, /* a page of HTML */
+	REPORT_DISASM,
 	REPORT_DOT,
 	REPORT_CALLGRIND,
 	N_REPORT_KINDS,
 };
 
-/* PEEK, LIST and WEBLIST are about the functions that match a pattern. */
+/* PEEK, LIST, WEBLIST and DISASM are about the functions that match a pattern. */
 bool report_needs_symbol(enum report_kind kind);
 
 /* Writes a report. The profile, from report_prepare(), is changed: filtered, aggregated. `symbol`

@@ -356,7 +356,7 @@ def reference_files(folder, version):
             yield path.name
 
 
-def make(folder, profctl, version):
+def make(folder, profctl, programs, version):
     """Names of the good files, names of the broken ones."""
     good = go_files(folder)
     good += sorted(path.name for path in folder.glob("old.*"))
@@ -367,7 +367,10 @@ def make(folder, profctl, version):
         good.append(name)
     command = [profctl, "record", "--standalone", "--seconds", "2", "-o", folder / "own"]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
-    good.append("own")
+    burn = ["--", ROOT / programs / "burn3", "1"]
+    command = [profctl, "record", "--standalone", "-o", folder / "burn", *burn]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    good += ["own", "burn"]
     good += reference_files(folder, version)
     for path in sorted((ROOT / "tests/fuzz/corpus/legacy").iterdir()):
         (folder / f"legacy-{path.name}").write_bytes(path.read_bytes())
