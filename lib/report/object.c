@@ -157,8 +157,8 @@ bool object_address(const struct object *o, uint64_t address, uint64_t *out)
 
 /* ---- code --------------------------------------------------------------------------------- */
 
-/* The bytes of [start, *end) in the section that holds them. */
-static const uint8_t *find_code(struct object *o, uint64_t start, uint64_t *end)
+/* The bytes from `start` to the end of the section that holds it. */
+static const uint8_t *find_code(struct object *o, uint64_t start, size_t *size)
 {
 	Elf_Scn *section = NULL;
 	while ((section = elf_nextscn(o->elf, section))) {
@@ -169,8 +169,7 @@ static const uint8_t *find_code(struct object *o, uint64_t start, uint64_t *end)
 		Elf_Data *data = elf_rawdata(section, NULL);
 		if (!data || !data->d_buf || data->d_size < header.sh_size)
 			continue;
-		if (*end - header.sh_addr > header.sh_size)
-			*end = header.sh_addr + header.sh_size;
+		*size = header.sh_size - (start - header.sh_addr);
 		return (const uint8_t *)data->d_buf + (start - header.sh_addr);
 	}
 	return NULL;
@@ -200,15 +199,16 @@ static void write_text(const cs_insn *in, struct instruction *out)
 	out->text[n < sizeof(out->text) ? n : sizeof(out->text) - 1] = '\0';
 }
 
-static int disassemble(struct object *o, csh handle, const uint8_t *code, uint64_t start,
-	uint64_t end, void (*each)(void *arg, const struct instruction *i), void *arg)
+/* The last instruction may reach beyond the end. */
+static int disassemble(struct object *o, csh handle, const uint8_t *code, size_t left,
+	uint64_t start, uint64_t end, void (*each)(void *arg, const struct instruction *i),
+	void *arg)
 {
 	cs_insn *in = cs_malloc(handle);
-	size_t left = (size_t)(end - start);
 	uint64_t address = start;
 	if (!in)
 		return -ENOMEM;
-	while (left) {
+	while (left && address < end) {
 		struct instruction i = {.address = address};
 		if (cs_disasm_iter(handle, &code, &left, &address, in)) {
 			write_text(in, &i);
@@ -232,13 +232,14 @@ int object_disassemble(struct object *o, uint64_t start, uint64_t end, bool inte
 	csh handle;
 	if (!gelf_getehdr(o->elf, &header) || header.e_machine != EM_X86_64)
 		return -ENOTSUP;
-	const uint8_t *code = find_code(o, start, &end);
-	if (!code || end <= start)
+	size_t size;
+	const uint8_t *code = find_code(o, start, &size);
+	if (!code)
 		return -ENODATA;
 	if (cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK)
 		return -ENOMEM;
 	cs_option(handle, CS_OPT_SYNTAX, intel ? CS_OPT_SYNTAX_INTEL : CS_OPT_SYNTAX_ATT);
-	int r = disassemble(o, handle, code, start, end, each, arg);
+	int r = disassemble(o, handle, code, size, start, end, each, arg);
 	cs_close(&handle);
 	return r;
 }
