@@ -10,10 +10,9 @@
 #include "profile/fold.h"
 #include "profile/pprof.h"
 #include "query.h"
-#include "report/report.h"
+#include "report_job.h"
 #include "report_options.h"
 #include "util/cleanup.h"
-#include "util/log.h"
 
 struct export
 {
@@ -88,17 +87,12 @@ struct job {
 
 static int write_report(const struct job *job, int fd)
 {
-	_cleanup_fclose_ FILE *out = output_stream(fd);
-	char why[512] = "";
+	struct report_job report = {.p = job->p,
+		.kind = job->format->report,
+		.config = &job->export->report.config,
+		.index = job->index};
 
-	if (!out)
-		return -errno;
-	int err = report_write(job->p, job->format->report, &job->export->report.config, job->index,
-		NULL, out, why, sizeof(why));
-	if (!err || !*why)
-		return err;
-	log_error("%s", why);
-	return -ECANCELED;
+	return report_job_fill(&report, fd);
 }
 
 static int write_job(void *what, int fd)

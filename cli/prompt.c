@@ -11,6 +11,7 @@
 #include "output.h"
 #include "picture.h"
 #include "report.h"
+#include "report_job.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/parse.h"
@@ -140,47 +141,19 @@ static void settle(struct typed *l)
 		l->config.node_count = ROWS;
 }
 
-struct job {
-	struct profile *p;
-	const struct typed *line;
-	size_t index;
-};
-
-static int print(void *what, FILE *out)
+static int deliver(const struct typed *l, struct report_job *j)
 {
-	const struct job *j = what;
-	char why[1024] = "";
-
-	int err = report_write(j->p, j->line->command->kind, &j->line->config, j->index,
-		j->line->symbol, out, why, sizeof(why));
-	if (!err || !*why)
-		return err;
-	log_error("%s", why);
-	return -ECANCELED;
-}
-
-static int print_to(void *what, int fd)
-{
-	_cleanup_fclose_ FILE *out = output_stream(fd);
-
-	return out ? print(what, out) : -errno;
-}
-
-static int deliver(struct job *j)
-{
-	const struct typed *l = j->line;
-
 	if (l->command->way == PROMPT_VIEWER && !l->output)
-		return picture_show(l->command->suffix, print_to, j);
+		return picture_show(l->command->suffix, report_job_fill, j);
 	if (l->command->way == PROMPT_PICTURE && !l->output && isatty(STDOUT_FILENO)) {
 		log_error("%s >FILE: a picture needs a file", l->command->name);
 		return -EINVAL;
 	}
 	if (l->command->way != PROMPT_TEXT)
-		return picture_write(l->output, l->command->suffix, print_to, j);
+		return picture_write(l->output, l->command->suffix, report_job_fill, j);
 	if (l->output)
-		return output_write(l->output, false, print_to, j);
-	int err = print(j, stdout);
+		return output_write(l->output, false, report_job_fill, j);
+	int err = report_job_print(j, stdout);
 	fflush(stdout);
 	return err;
 }
@@ -188,7 +161,7 @@ static int deliver(struct job *j)
 static int report(struct prompt *s, char *text)
 {
 	struct typed l = {.config = s->request.config, .output = s->output};
-	struct job j = {.line = &l};
+	struct report_job j = {.config = &l.config};
 	char *save;
 
 	char *name = strtok_r(text, " \t", &save);
@@ -202,8 +175,10 @@ static int report(struct prompt *s, char *text)
 		err = query_sample_index(&COMMAND_PROMPT, &s->query, s->p, &j.index);
 	if (!err) {
 		settle(&l);
+		j.kind = l.command->kind;
+		j.symbol = l.symbol;
 		j.p = profile_clone(s->p);
-		err = j.p ? deliver(&j) : -ENOMEM;
+		err = j.p ? deliver(&l, &j) : -ENOMEM;
 	}
 	if (err == -ENOMEM)
 		log_error("out of memory");

@@ -10,7 +10,7 @@
 #include "output.h"
 #include "picture.h"
 #include "query.h"
-#include "report/report.h"
+#include "report_job.h"
 #include "report_options.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -67,54 +67,22 @@ static const struct kind *find_kind(const char *name)
 	return k;
 }
 
-/* A report as text, on its way to a file, a terminal, or through graphviz. */
-struct job {
-	const struct kind *kind;
-	const struct report_command *r;
-	struct profile *p;
-	size_t index;
-	const char *symbol;
-	int err; /* of the report itself, explained */
-};
-
-static int print(struct job *job, FILE *out)
+static int deliver(const struct kind *k, const char *output, struct report_job *job)
 {
-	char why[1024] = "";
-
-	int err = report_write(job->p, job->kind->kind, &job->r->request.config, job->index,
-		job->symbol, out, why, sizeof(why));
-	if (err && *why) {
-		log_error("%s", why);
-		job->err = err;
-		return -ECANCELED;
-	}
-	return err;
-}
-
-static int print_to(void *what, int fd)
-{
-	_cleanup_fclose_ FILE *out = output_stream(fd);
-
-	return out ? print(what, out) : -errno;
-}
-
-static int deliver(struct job *job)
-{
-	const char *output = job->r->output;
 	int err;
 
-	if (job->kind->way == TO_VIEWER && !output)
-		err = picture_show(job->kind->suffix, print_to, job);
-	else if (job->kind->way != TO_OUTPUT)
-		err = picture_write(output, job->kind->suffix, print_to, job);
+	if (k->way == TO_VIEWER && !output)
+		err = picture_show(k->suffix, report_job_fill, job);
+	else if (k->way != TO_OUTPUT)
+		err = picture_write(output, k->suffix, report_job_fill, job);
 	else if (output)
-		err = output_write(output, false, print_to, job);
+		err = output_write(output, false, report_job_fill, job);
 	else
-		err = print(job, stdout);
+		err = report_job_print(job, stdout);
 	if (job->err)
 		return job->err == -EINVAL ? -EINVAL : -EIO;
 	/* A reader that has seen enough, such as head, is no failure worth a word. */
-	if (err && !output && job->kind->way == TO_OUTPUT && err != -EPIPE)
+	if (err && !output && k->way == TO_OUTPUT && err != -EPIPE)
 		log_error("cannot print the report: %s", strerror(-err));
 	return err ? -EIO : 0;
 }
@@ -122,7 +90,7 @@ static int deliver(struct job *job)
 static int load_and_print(
 	const struct kind *k, struct report_command *r, struct operands *files, size_t *skipped)
 {
-	struct job job = {.kind = k, .r = r};
+	struct report_job job = {.kind = k->kind, .config = &r->request.config};
 
 	int err = report_request_settle(k->command, &r->request, &r->query);
 	if (err)
@@ -141,7 +109,7 @@ static int load_and_print(
 	if (!err)
 		err = query_sample_index(k->command, &r->query, job.p, &job.index);
 	if (!err)
-		err = deliver(&job);
+		err = deliver(k, r->output, &job);
 	profile_free(job.p);
 	return err;
 }

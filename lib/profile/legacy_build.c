@@ -149,12 +149,6 @@ int legacy_make_samples(struct legacy *l)
 	return r;
 }
 
-/* As Go converts on amd64. */
-static int64_t to_integer(double value)
-{
-	return value >= -0x1p63 && value < 0x1p63 ? (int64_t)value : INT64_MIN;
-}
-
 void legacy_unsample(int64_t *count, int64_t *size, int64_t rate)
 {
 	if (*count == 0 || *size == 0) {
@@ -165,6 +159,6 @@ void legacy_unsample(int64_t *count, int64_t *size, int64_t rate)
 		return; /* all were taken, or nobody knows */
 	double average = (double)*size / (double)*count;
 	double scale = 1 / (1 - exp(-average / (double)rate));
-	*count = to_integer((double)*count * scale);
-	*size = to_integer((double)*size * scale);
+	*count = legacy_integer((double)*count * scale);
+	*size = legacy_integer((double)*size * scale);
 }

@@ -142,6 +142,12 @@ int legacy_read_sections(struct legacy *l, struct lines *s);
 /* Puts each location that has an address into a mapping, an empty one if need be. */
 int legacy_place_locations(struct legacy *l);
 
+/* As Go converts on amd64: what does not fit becomes the smallest integer. */
+static inline int64_t legacy_integer(double value)
+{
+	return value >= -0x1p63 && value < 0x1p63 ? (int64_t)value : INT64_MIN;
+}
+
 /* How many times more than was seen there was: of samples taken each `rate` bytes on average. */
 void legacy_unsample(int64_t *count, int64_t *size, int64_t rate);
 

@@ -171,11 +171,6 @@ static int read_attributes(struct legacy *l, struct lines *s, struct contention 
 	return too_long(l, s);
 }
 
-static int64_t to_integer(double value)
-{
-	return value >= -0x1p63 && value < 0x1p63 ? (int64_t)value : INT64_MIN;
-}
-
 static int read_contention(struct legacy *l, const struct contention *c, struct span line)
 {
 	struct span g[LEGACY_GROUPS_MAX];
@@ -186,7 +181,7 @@ static int read_contention(struct legacy *l, const struct contention *c, struct 
 		return legacy_refuse(l, line, "a number has more than 64 bits");
 	if (period > 0) {
 		if (c->hertz > 0)
-			delay = to_integer(
+			delay = legacy_integer(
 				(double)delay * (double)period / ((double)c->hertz / 1e9));
 		count = (int64_t)((uint64_t)count * (uint64_t)period);
 	}
