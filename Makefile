@@ -15,9 +15,12 @@ BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
 PYTHON ?= /usr/bin/python3
 
 MODULES := libbpf libelf libdw liblzma libprotobuf-c zlib libdeflate libsystemd libseccomp libcap inih libxxhash libcjson
+# HTTP, patterns, the prompt and instructions are for the tool only: the daemon is not linked with them.
+CLI_MODULES := libcurl libpcre2-8 libedit capstone libelf libdw
 # What Debian 12 has is the floor.
 REQUIRE := 'libbpf >= 1.1' 'libelf >= 0.188' 'libdw >= 0.188' 'liblzma >= 5.4' 'libprotobuf-c >= 1.4' 'zlib >= 1.2.11' 'libdeflate >= 1.14' \
-	'libsystemd >= 252' 'libseccomp >= 2.5' 'libcap >= 2.44' 'inih >= 55' 'libxxhash >= 0.8' 'libcjson >= 1.7.15' 'libcurl >= 7.88'
+	'libsystemd >= 252' 'libseccomp >= 2.5' 'libcap >= 2.44' 'inih >= 55' 'libxxhash >= 0.8' 'libcjson >= 1.7.15' 'libcurl >= 7.88' \
+	'libpcre2-8 >= 10.42' 'libedit >= 3.1' 'capstone >= 4'
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion \
 	-Wno-unused-parameter $(if $(WERROR),-Werror)
@@ -28,11 +31,10 @@ CPPFLAGS += -D_GNU_SOURCE -DPROFD_VERSION='"$(VERSION)"' -Iinclude -Ilib -Idaemo
 ALL_CFLAGS = -std=gnu11 $(WARN) -fstack-protector-strong -fno-omit-frame-pointer $(CFLAGS) \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined)
 ALL_LDFLAGS = -Wl,-z,relro,-z,now $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
-PKG_CFLAGS = $(shell pkg-config --cflags $(MODULES) 2>/dev/null)
+PKG_CFLAGS = $(shell pkg-config --cflags $(MODULES) $(CLI_MODULES) 2>/dev/null)
 LIB_LIBS    = $(shell pkg-config --libs libprotobuf-c zlib libdeflate libxxhash libcjson 2>/dev/null) -lm
 DAEMON_LIBS = $(shell pkg-config --libs $(MODULES) 2>/dev/null) -liberty -lm
-# HTTP is for the tool only: the daemon is not linked with it.
-CLI_LIBS    = $(LIB_LIBS) $(shell pkg-config --libs libcurl 2>/dev/null)
+CLI_LIBS    = $(LIB_LIBS) $(shell pkg-config --libs $(CLI_MODULES) 2>/dev/null)
 
 LIB_SRC    := $(wildcard lib/*/*.c)
 PROTO      := $(basename $(notdir $(wildcard lib/*/*.proto)))

@@ -9,21 +9,25 @@
 #include "output.h"
 #include "profile/fold.h"
 #include "profile/pprof.h"
+#include "profile/prune.h"
 #include "query.h"
 #include "report/export.h"
 #include "report/picture.h"
+#include "report_job.h"
+#include "report_options.h"
 #include "util/cleanup.h"
 
 struct export
 {
 	struct query query;
+	struct report_request report; /* of the formats that are reports */
 	const char *format, *output;
 };
 
 static const struct option OUTPUT_OPTIONS[] = {
 	{"format", 0, "FORMAT", OPTION_TEXT, offsetof(struct export, format), 0, 0,
-		"pprof, folded, svg, html, speedscope, firefox, perfetto or "
-		"json (pprof)"},
+		"pprof, folded, svg, html, speedscope, firefox, perfetto, json, "
+		"dot or callgrind (pprof)"},
 	{"output", 'o', "FILE", OPTION_TEXT, offsetof(struct export, output), 0, 0,
 		"write FILE, whole or not at all (standard output)"},
 	{0},
@@ -33,35 +37,39 @@ static const struct option_group GROUPS[] = {
 	{"Output", OUTPUT_OPTIONS, 0},
 	{"Which samples", QUERY_SAMPLE_OPTIONS, offsetof(struct export, query)},
 	{"Which profiles of the store", QUERY_STORE_OPTIONS, offsetof(struct export, query)},
+	{"Graphs (dot, callgrind)", REPORT_OPTIONS, offsetof(struct export, report)},
+	{"Filters of graphs", REPORT_FILTER_OPTIONS, offsetof(struct export, report)},
 	{"Places", PLACE_OPTIONS, offsetof(struct export, query.place)},
 	{0},
 };
 
-/* What is written: a profile, and which of its values. */
-struct content {
-	const struct profile *p;
-	size_t index;
-	bool chosen; /* by --sample_index */
+struct job {
+	const struct export *export;
+	const struct format *format;
+	struct profile *p;
+	size_t index; /* which of its values */
 };
 
-static int write_folded(const struct content *c, FILE *out)
+static int write_folded(const struct job *job, FILE *out)
 {
-	return fold_write(c->p, &(struct fold_options){.sample_type = c->index}, out);
+	return fold_write(job->p, &(struct fold_options){.sample_type = job->index}, out);
 }
 
-static int write_flame(const struct content *c, FILE *out,
+static int write_flame(const struct job *job, FILE *out,
 	int (*write)(struct flame *f, const struct picture *picture, FILE *out))
 {
 	struct picture picture;
 	struct flame f;
-	size_t index = c->index;
+	size_t index = job->index;
 	int64_t each;
 
-	flame_sample_type(c->p, c->chosen, &index, &each);
-	picture_init(&picture, c->p, index, each);
+	flame_sample_type(job->p, job->export->query.sample_index != NULL, &index, &each);
+	picture_init(&picture, job->p, index, each);
 	int err = flame_init(&f);
 	if (!err)
-		err = flame_add(&f, c->p, index, 1, false);
+		err = profile_prune(job->p);
+	if (!err)
+		err = flame_add(&f, job->p, index, 1, false);
 	if (!err)
 		err = flame_arrange(&f);
 	if (f.differential)
@@ -72,49 +80,54 @@ static int write_flame(const struct content *c, FILE *out,
 	return err;
 }
 
-static int write_svg(const struct content *c, FILE *out)
+static int write_svg(const struct job *job, FILE *out)
 {
-	return write_flame(c, out, flame_svg_write);
+	return write_flame(job, out, flame_svg_write);
 }
 
-static int write_html(const struct content *c, FILE *out)
+static int write_html(const struct job *job, FILE *out)
 {
-	return write_flame(c, out, flame_page_write);
+	return write_flame(job, out, flame_page_write);
 }
 
-static int write_speedscope(const struct content *c, FILE *out)
+static int write_speedscope(const struct job *job, FILE *out)
 {
-	return speedscope_write(c->p, c->index, out);
+	return speedscope_write(job->p, job->index, out);
 }
 
-static int write_firefox(const struct content *c, FILE *out)
+static int write_firefox(const struct job *job, FILE *out)
 {
-	return firefox_write(c->p, c->index, out);
+	return firefox_write(job->p, job->index, out);
 }
 
-static int write_perfetto(const struct content *c, FILE *out)
+static int write_perfetto(const struct job *job, FILE *out)
 {
-	return perfetto_write(c->p, c->index, out);
+	return perfetto_write(job->p, job->index, out);
 }
 
-static int write_json(const struct content *c, FILE *out)
+static int write_json(const struct job *job, FILE *out)
 {
-	return json_profile_write(c->p, c->index, out);
+	return json_profile_write(job->p, job->index, out);
 }
+
+static int write_report(const struct job *job, FILE *out);
 
 static const struct format {
 	const char *name;
 	bool binary;
-	int (*write)(const struct content *c, FILE *out); /* NULL: pprof */
+	int (*write)(const struct job *job, FILE *out); /* NULL: pprof */
+	enum report_kind report;			/* with write_report */
 } FORMATS[] = {
-	{"pprof", true, NULL},
-	{"folded", false, write_folded},
-	{"svg", false, write_svg},
-	{"html", false, write_html},
-	{"speedscope", false, write_speedscope},
-	{"firefox", false, write_firefox},
-	{"perfetto", true, write_perfetto},
-	{"json", false, write_json},
+	{"pprof", true, NULL, 0},
+	{"folded", false, write_folded, 0},
+	{"svg", false, write_svg, 0},
+	{"html", false, write_html, 0},
+	{"speedscope", false, write_speedscope, 0},
+	{"firefox", false, write_firefox, 0},
+	{"perfetto", true, write_perfetto, 0},
+	{"json", false, write_json, 0},
+	{"dot", false, write_report, REPORT_DOT},
+	{"callgrind", false, write_report, REPORT_CALLGRIND},
 	{0},
 };
 
@@ -132,21 +145,26 @@ static const struct format *find_format(const char *name)
 	return NULL;
 }
 
-struct job {
-	const struct format *format;
-	struct content content;
-};
+static int write_report(const struct job *job, FILE *out)
+{
+	struct report_job report = {.p = job->p,
+		.kind = job->format->report,
+		.config = &job->export->report.config,
+		.index = job->index};
+
+	return report_job_print(&report, out);
+}
 
 static int write_job(void *what, int fd)
 {
 	const struct job *job = what;
 
 	if (!job->format->write)
-		return pprof_write(job->content.p, fd);
+		return pprof_write(job->p, fd);
 	FILE *out = output_stream(fd);
 	if (!out)
 		return -errno;
-	int err = job->format->write(&job->content, out);
+	int err = job->format->write(job, out);
 	if (fclose(out) && !err)
 		err = -errno;
 	return err;
@@ -154,21 +172,31 @@ static int write_job(void *what, int fd)
 
 static int write_output(const struct export *e, const struct format *format, struct profile *p)
 {
-	struct job job = {
-		.format = format, .content = {.p = p, .chosen = e->query.sample_index != NULL}};
+	struct job job = {.export = e, .format = format, .p = p};
 
-	int err = query_sample_index(&COMMAND_EXPORT, &e->query, p, &job.content.index);
+	int err = query_sample_index(&COMMAND_EXPORT, &e->query, p, &job.index);
 	if (err)
 		return err;
 	/* pprof holds all values: the one that was asked for is the one to be shown first. */
 	if (e->query.sample_index)
-		p->default_sample_type = p->sample_types[job.content.index].type;
+		p->default_sample_type = p->sample_types[job.index].type;
 	return output_write(e->output, format->binary, write_job, &job);
+}
+
+static int load(struct export *e, const struct format *format, const struct operands *files,
+	struct profile **p, size_t *skipped)
+{
+	if (format->write != write_report)
+		return query_load(&COMMAND_EXPORT, &e->query, files, p, skipped);
+	int err = report_request_settle(&COMMAND_EXPORT, &e->report, &e->query);
+	return err ? err : report_load(&COMMAND_EXPORT, &e->report, &e->query, files, p, skipped);
 }
 
 static int run(int argc, char **argv)
 {
-	struct export e = {.query.place = place_default(), .format = FORMATS[0].name};
+	struct export e = {.query.place = place_default(),
+		.report = report_request_default(),
+		.format = FORMATS[0].name};
 	const struct format *format = NULL;
 	struct operands files;
 	struct profile *p = NULL;
@@ -182,13 +210,14 @@ static int run(int argc, char **argv)
 			parsed = OPTIONS_BAD;
 	}
 	if (parsed == OPTIONS_OK) {
-		int err = query_load(&COMMAND_EXPORT, &e.query, &files, &p, &skipped);
+		int err = load(&e, format, &files, &p, &skipped);
 		if (!err)
 			err = write_output(&e, format, p);
 		code = query_exit(err, skipped);
 	}
 	profile_free(p);
 	query_free(&e.query);
+	report_request_free(&e.report);
 	return parsed == OPTIONS_BAD ? 2 : code;
 }
 

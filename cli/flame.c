@@ -11,6 +11,7 @@
 #include "fetch.h"
 #include "output.h"
 #include "profile/fold.h"
+#include "profile/prune.h"
 #include "query.h"
 #include "report/format.h"
 #include "report/picture.h"
@@ -373,6 +374,19 @@ static int write_picture(const struct flame_command *c, struct drawing *d)
 	return err;
 }
 
+/* Without the frames that the file's producer asks not to show, as in all reports. */
+static int load(const struct query *query, const struct operands *files, struct profile **p,
+	size_t *skipped)
+{
+	int err = query_load(&COMMAND_FLAME, query, files, p, skipped);
+
+	if (!err)
+		err = profile_prune(*p);
+	if (err == -ENOMEM)
+		log_error("out of memory");
+	return err;
+}
+
 static int load_base(const struct flame_command *c, struct profile **base, size_t *skipped)
 {
 	char *path = (char *)c->diff_base;
@@ -385,7 +399,7 @@ static int load_base(const struct flame_command *c, struct profile **base, size_
 	query.range = c->diff_range;
 	if (path)
 		query.type = NULL;
-	int err = query_load(&COMMAND_FLAME, &query, &file, base, &passed_over);
+	int err = load(&query, &file, base, &passed_over);
 	*skipped += passed_over;
 	return err;
 }
@@ -434,7 +448,7 @@ static int flame(struct flame_command *c, const struct operands *files)
 	if (!err)
 		err = make_inputs(c, files, memory, &in);
 	if (!err)
-		err = query_load(&COMMAND_FLAME, &c->query, &in.operands, &p, &skipped);
+		err = load(&c->query, &in.operands, &p, &skipped);
 	if (!err)
 		err = load_base(c, &base, &skipped);
 	if (!err)

@@ -129,7 +129,7 @@ int output_write(const char *path, bool binary, int (*fill)(void *what, int fd),
 		return -EIO;
 	int err = fill(what, o.fd);
 	/* A reader of a pipe that has seen enough is no failure worth a word. */
-	if (err && err != -EPIPE)
+	if (err && err != -EPIPE && err != -ECANCELED)
 		failed(o.path ? o.path : "the profile", err);
 	if (!err)
 		err = output_commit(&o);

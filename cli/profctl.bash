@@ -16,7 +16,7 @@ _profctl_options()
 _profctl_values()
 {
 	case $1 in
-	--format) echo 'pprof folded svg html speedscope firefox perfetto json' ;;
+	--format) echo 'pprof folded svg html speedscope firefox perfetto json dot callgrind' ;;
 	--colors) echo 'hot mem io module kind' ;;
 	--suffix) echo '/debug/pprof/profile /debug/pprof/heap /debug/pprof/allocs /debug/pprof/block /debug/pprof/mutex /debug/pprof/goroutine' ;;
 	--title | --width | --minwidth | --url) echo '' ;;
@@ -31,7 +31,8 @@ _profctl_values()
 	--frequency) echo '19 99 499' ;;
 	--cgroup | --label | --since | --until | --around | --diff_since | --diff_until) echo '' ;;
 	--rows | --frames | --sample_index | --unit) echo '' ;;
-	--nodecount | --nodefraction | --edgefraction) echo '' ;;
+	--nodecount | --nodefraction | --edgefraction | --divide_by) echo '' ;;
+	--focus | --ignore | --hide | --show | --show_from | --prune_from | --tag*) echo '' ;;
 	*) return 1 ;;
 	esac
 }

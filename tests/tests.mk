@@ -24,6 +24,10 @@ check: deps ## build and run all tests, with one old and one new kernel
 check-systemd: deps ## test the installed service below a real systemd
 	@$(PYTHON) tests/run --build $(B) build systemd
 
+.PHONY: check-reports
+check-reports: deps ## compare all reports with google/pprof's, not only a sample
+	@$(PYTHON) tests/run --build $(B) --all-reports build reports
+
 .PHONY: check-kernels
 check-kernels: deps ## load and sample on every kernel that Debian's suites hold
 	@$(PYTHON) tests/run --build $(B) --all-kernels build kernels

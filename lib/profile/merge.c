@@ -121,6 +121,7 @@ static int copy_mapping(struct copier *c, uint32_t mapping, uint32_t *out)
 	}
 	struct profile_index *index = &c->into->private->merge_mappings;
 	struct mapping m = c->from->mappings[mapping];
+	m.id = 0;
 	int r = copy_string(c, m.file, &m.file);
 	if (r == 0)
 		r = copy_string(c, m.build_id, &m.build_id);
@@ -166,6 +167,7 @@ static int copy_function(struct copier *c, uint32_t function, uint32_t *out)
 static int copy_location(struct copier *c, uint32_t location, uint32_t *out)
 {
 	struct location l = c->from->locations[location];
+	l.id = 0;
 	uint32_t mapping;
 	int r = copy_mapping(c, l.mapping, &mapping);
 	if (r < 0)
@@ -242,6 +244,7 @@ static bool translate_location(const struct copier *c, uint32_t location, struct
 	struct line *lines, size_t max_lines)
 {
 	struct location l = c->from->locations[location];
+	l.id = 0;
 	uint32_t mapping = c->mappings[l.mapping];
 	if ((l.mapping && !mapping) || l.n_lines > max_lines)
 		return false;

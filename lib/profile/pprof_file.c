@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "profile/gunzip.h"
+#include "profile/legacy.h"
 #include "profile/pprof.h"
 #include "profile/private.h"
 #include "util/cleanup.h"
@@ -27,6 +28,16 @@ static int check_kind(const uint8_t *data, size_t size, char *why, size_t why_si
 	return 0;
 }
 
+/* What is no profile.proto, by `r` of its reader, may be in one of the formats before it. */
+static int try_legacy(int r, struct profile **out, const uint8_t *data, size_t size, char *why,
+	size_t why_size)
+{
+	if (r != -EBADMSG)
+		return r;
+	int legacy = legacy_parse(out, data, size, why, why_size);
+	return legacy == -ENODATA ? r : legacy;
+}
+
 int pprof_parse(struct profile **out, const void *data, size_t size, char *why, size_t why_size)
 {
 	_cleanup_free_ uint8_t *raw = NULL;
@@ -37,7 +48,8 @@ int pprof_parse(struct profile **out, const void *data, size_t size, char *why, 
 	}
 	if (n < 0)
 		return n;
-	return pprof_read_message(out, data, size, why, why_size);
+	n = pprof_read_message(out, data, size, why, why_size);
+	return try_legacy(n, out, data, size, why, why_size);
 }
 
 /* The same of a block with one byte more than `size`, which becomes part of the profile or is
@@ -52,10 +64,13 @@ static int parse_taken(struct profile **out, uint8_t *data, size_t size, bool no
 		free(data);
 		data = raw;
 	}
-	if (r == 0)
+	if (r == 0) {
 		r = pprof_take_message(out, data, size, no_stacks, why, why_size);
-	if (r < 0)
-		free(data);
+		if (r == 0)
+			return 0;
+		r = try_legacy(r, out, data, size, why, why_size);
+	}
+	free(data);
 	return r;
 }
 

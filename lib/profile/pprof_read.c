@@ -306,6 +306,7 @@ static int read_mapping(struct reader *r, const struct proto_field *field)
 		n = find_string(r, field->start, v[6], &m.build_id);
 	if (n < 0)
 		return n;
+	m.id = v[1];
 	m.start = v[2];
 	m.limit = v[3];
 	m.offset = v[4];
@@ -383,6 +384,7 @@ static int read_location(struct reader *r, const struct proto_field *outer)
 	}
 	if (n < 0)
 		return n;
+	l.id = id;
 	return note_id(r, outer, &r->locations, id,
 		profile_append_location(r->p, &l, r->lines, n_lines), "location");
 }
@@ -458,8 +460,8 @@ static int read_label(struct reader *r, const struct proto_field *field)
 		label.num_unit = 0;
 	else
 		label.num = (int64_t)v[3];
-	/* A string label without text, or a label without anything, says nothing. */
-	if ((v[2] && !label.str) || (!label.key && !label.str && !label.num && !label.num_unit))
+	/* A string label without text, or a number of 0 without a unit, says nothing. */
+	if (!label.str && (v[2] || (!label.num && !label.num_unit)))
 		return 0;
 	n = grow(p->labels, p->n_labels, p->private->label_capacity, 1);
 	if (n == 0)

@@ -65,6 +65,9 @@ int64_t profile_append_mapping(struct profile *p, const struct mapping *mapping)
 int64_t profile_append_function(struct profile *p, const struct function *function);
 int64_t profile_append_location(struct profile *p, const struct location *location,
 	const struct line *lines, size_t n_lines);
+/* Adds a sample even if there is one like it. 0, -ENOMEM. */
+int profile_append_sample(struct profile *p, const uint32_t *locations, size_t n_locations,
+	const struct label *labels, size_t n_labels, const int64_t *values);
 /* A sample of locations and labels that the profile has; `hash` is profile_hash_sample of them. */
 struct ready_sample {
 	const uint32_t *locations;

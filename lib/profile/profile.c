@@ -459,6 +459,21 @@ static int append_sample(struct profile *p, const uint32_t *locations, size_t n_
 	return 0;
 }
 
+int profile_append_sample(struct profile *p, const uint32_t *locations, size_t n_locations,
+	const struct label *labels, size_t n_labels, const int64_t *values)
+{
+	struct label_set own = {(uint32_t)p->n_labels, (uint32_t)n_labels};
+	int r = grow(p->labels, p->n_labels, p->private->label_capacity, n_labels);
+	if (r < 0)
+		return r;
+	if (n_labels)
+		memcpy(p->labels + p->n_labels, labels, n_labels * sizeof(*labels));
+	r = append_sample(p, locations, n_locations, own, values);
+	if (r == 0)
+		p->n_labels += n_labels;
+	return r;
+}
+
 /* Sums stay at the ends of the range rather than wrap. */
 static int64_t add_saturated(int64_t a, int64_t b)
 {
@@ -538,14 +553,5 @@ int profile_add_sample(struct profile *p, const uint32_t *locations, size_t n_lo
 		add_values(sum, values, p->n_sample_types);
 		return 0;
 	}
-	struct label_set own = {(uint32_t)p->n_labels, (uint32_t)n_labels};
-	r = grow(p->labels, p->n_labels, p->private->label_capacity, n_labels);
-	if (r < 0)
-		return r;
-	if (n_labels)
-		memcpy(p->labels + p->n_labels, labels, n_labels * sizeof(*labels));
-	r = append_sample(p, locations, n_locations, own, values);
-	if (r == 0)
-		p->n_labels += n_labels;
-	return r;
+	return profile_append_sample(p, locations, n_locations, labels, n_labels, values);
 }

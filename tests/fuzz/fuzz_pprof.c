@@ -18,7 +18,6 @@
 #include "report/export.h"
 #include "report/format.h"
 #include "report/picture.h"
-#include "report/top.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -76,18 +75,13 @@ static void check_exports(const struct profile *p, size_t type, FILE *out)
 		must(perfetto_write(p, type, out) == 0);
 }
 
-static void check_reports(const struct profile *p)
+static void check_outputs(const struct profile *p)
 {
 	char why[256];
 	size_t type;
 	FILE *out = fopen("/dev/null", "we");
 	must(out != NULL);
 	if (format_sample_index(p, NULL, &type, why, sizeof(why)) == 0) {
-		struct top_options options = TOP_DEFAULTS(type);
-		must(top_write(p, &options, out) == 0);
-		options.node_count = 2;
-		options.cum_sort = true;
-		must(top_write(p, &options, out) == 0);
 		must(fold_write(p, &(struct fold_options){.sample_type = type}, out) == 0);
 		check_pictures(p, type, out);
 		check_exports(p, type, out);
@@ -125,11 +119,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	must(profile_check(p, why, sizeof(why)) == 0);
 	check_round_trip(p);
-	check_reports(p);
+	check_outputs(p);
 	check_merge(p);
 	must(profile_prune(p) == 0);
 	must(profile_check(p, why, sizeof(why)) == 0);
-	check_reports(p);
+	check_outputs(p);
 	profile_free(p);
 	return 0;
 }
