@@ -14,10 +14,13 @@ CLANG  ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
 PYTHON ?= /usr/bin/python3
 
-MODULES := libbpf libelf libdw liblzma libprotobuf-c zlib libsystemd libseccomp libcap inih libxxhash libcjson
+MODULES := libbpf libelf libdw liblzma libprotobuf-c zlib libdeflate libsystemd libseccomp libcap inih libxxhash libcjson
+# HTTP, patterns, the prompt and instructions are for the tool only: the daemon is not linked with them.
+CLI_MODULES := libcurl libpcre2-8 libedit capstone libelf libdw
 # What Debian 12 has is the floor.
-REQUIRE := 'libbpf >= 1.1' 'libelf >= 0.188' 'libdw >= 0.188' 'liblzma >= 5.4' 'libprotobuf-c >= 1.4' 'zlib >= 1.2.11' \
-	'libsystemd >= 252' 'libseccomp >= 2.5' 'libcap >= 2.44' 'inih >= 55' 'libxxhash >= 0.8' 'libcjson >= 1.7.15'
+REQUIRE := 'libbpf >= 1.1' 'libelf >= 0.188' 'libdw >= 0.188' 'liblzma >= 5.4' 'libprotobuf-c >= 1.4' 'zlib >= 1.2.11' 'libdeflate >= 1.14' \
+	'libsystemd >= 252' 'libseccomp >= 2.5' 'libcap >= 2.44' 'inih >= 55' 'libxxhash >= 0.8' 'libcjson >= 1.7.15' 'libcurl >= 7.88' \
+	'libpcre2-8 >= 10.42' 'libedit >= 3.1' 'capstone >= 4'
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion \
 	-Wno-unused-parameter $(if $(WERROR),-Werror)
@@ -28,12 +31,13 @@ CPPFLAGS += -D_GNU_SOURCE -DPROFD_VERSION='"$(VERSION)"' -Iinclude -Ilib -Idaemo
 ALL_CFLAGS = -std=gnu11 $(WARN) -fstack-protector-strong -fno-omit-frame-pointer $(CFLAGS) \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined)
 ALL_LDFLAGS = -Wl,-z,relro,-z,now $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
-PKG_CFLAGS = $(shell pkg-config --cflags $(MODULES) 2>/dev/null)
-LIB_LIBS    = $(shell pkg-config --libs libprotobuf-c zlib libxxhash libcjson 2>/dev/null) -lm
+PKG_CFLAGS = $(shell pkg-config --cflags $(MODULES) $(CLI_MODULES) 2>/dev/null)
+LIB_LIBS    = $(shell pkg-config --libs libprotobuf-c zlib libdeflate libxxhash libcjson 2>/dev/null) -lm
 DAEMON_LIBS = $(shell pkg-config --libs $(MODULES) 2>/dev/null) -liberty -lm
-CLI_LIBS    = $(LIB_LIBS)
+CLI_LIBS    = $(LIB_LIBS) $(shell pkg-config --libs $(CLI_MODULES) 2>/dev/null)
 
 LIB_SRC    := $(wildcard lib/*/*.c)
+PROTO      := $(basename $(notdir $(wildcard lib/*/*.proto)))
 DAEMON_SRC := $(wildcard daemon/*.c daemon/*/*.c)
 CLI_SRC    := $(wildcard cli/*.c)
 BPF_SRC    := $(wildcard bpf/*.bpf.c)
@@ -44,7 +48,7 @@ Q   := $(if $(V),,@)
 say  = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
-LIB_OBJ    := $(call obj,$(LIB_SRC)) $(B)/obj/gen/profile.pb-c.o
+LIB_OBJ    := $(call obj,$(LIB_SRC)) $(PROTO:%=$(B)/obj/gen/%.pb-c.o)
 DAEMON_OBJ := $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)))
 CLI_OBJ    := $(call obj,$(filter-out cli/main.c,$(CLI_SRC)))
 UNIT_BIN   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
@@ -94,10 +98,13 @@ $(B)/obj/%.o: %.c $(B)/flags | $(B)/requirements generated
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# What pictures carry with them is taken in by the assembler.
+$(B)/obj/lib/report/assets.o: $(wildcard lib/report/*.js lib/report/*.css lib/report/*.html)
+
 # ---- generated: BPF skeleton, protobuf ----------------------------------------------------------
 
 .PHONY: generated
-generated: $(if $(BPF_SRC),$(B)/gen/profd.skel.h) $(B)/gen/profile.pb-c.h
+generated: $(if $(BPF_SRC),$(B)/gen/profd.skel.h) $(PROTO:%=$(B)/gen/%.pb-c.h)
 
 BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -D__bpf__ -Wall -Wextra \
 	-Wno-unused-parameter -Wno-missing-declarations -Iinclude -Ibpf
@@ -117,12 +124,13 @@ $(B)/gen/profd.skel.h: $(B)/bpf/profd.o
 	$(call say,GEN,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name profd_bpf > $@
 
-$(B)/gen/profile.pb-c.c $(B)/gen/profile.pb-c.h &: lib/profile/profile.proto
+vpath %.proto lib/profile lib/report
+$(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h: %.proto
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
-	$(Q)protoc-c --proto_path=lib/profile --c_out=$(B)/gen $<
+	$(Q)protoc-c --proto_path=$(<D) --c_out=$(B)/gen $<
 
-$(B)/obj/gen/profile.pb-c.o: $(B)/gen/profile.pb-c.c $(B)/flags
+$(B)/obj/gen/%.pb-c.o: $(B)/gen/%.pb-c.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Wno-conversion -c -o $@ $<
@@ -135,7 +143,7 @@ unit: $(UNIT_BIN) ## build the unit tests into build/unit/
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libdaemon.a $(B)/libcli.a $(B)/libprofd.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) -lcmocka
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) $(CLI_LIBS) -lcmocka
 
 # A library that test_unwind_x86_64 loads, to be bound while it runs.
 $(B)/unit/test_unwind_x86_64: | $(B)/unit/lazy.so

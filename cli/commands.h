@@ -6,6 +6,13 @@
 #include "options.h"
 
 extern const struct command COMMAND_RECORD, COMMAND_EXPORT, COMMAND_TOP, COMMAND_LS, COMMAND_STATUS,
-	COMMAND_MERGE;
+	COMMAND_MERGE, COMMAND_DIFF, COMMAND_FLAME;
+/* Reports (report.c). */
+extern const struct command COMMAND_TREE, COMMAND_PEEK, COMMAND_LIST, COMMAND_WEBLIST,
+	COMMAND_DISASM, COMMAND_TRACES, COMMAND_TAGS, COMMAND_RAW, COMMAND_COMMENTS, COMMAND_GRAPH,
+	COMMAND_WEB;
+
+/* The prompt (prompt.c): profctl FILE. */
+extern const struct command COMMAND_PROMPT;
 
 #endif

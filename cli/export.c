@@ -9,18 +9,25 @@
 #include "output.h"
 #include "profile/fold.h"
 #include "profile/pprof.h"
+#include "profile/prune.h"
 #include "query.h"
+#include "report/export.h"
+#include "report/picture.h"
+#include "report_job.h"
+#include "report_options.h"
 #include "util/cleanup.h"
 
 struct export
 {
 	struct query query;
+	struct report_request report; /* of the formats that are reports */
 	const char *format, *output;
 };
 
 static const struct option OUTPUT_OPTIONS[] = {
 	{"format", 0, "FORMAT", OPTION_TEXT, offsetof(struct export, format), 0, 0,
-		"pprof or folded (pprof)"},
+		"pprof, folded, svg, html, speedscope, firefox, perfetto, json, "
+		"dot or callgrind (pprof)"},
 	{"output", 'o', "FILE", OPTION_TEXT, offsetof(struct export, output), 0, 0,
 		"write FILE, whole or not at all (standard output)"},
 	{0},
@@ -30,38 +37,97 @@ static const struct option_group GROUPS[] = {
 	{"Output", OUTPUT_OPTIONS, 0},
 	{"Which samples", QUERY_SAMPLE_OPTIONS, offsetof(struct export, query)},
 	{"Which profiles of the store", QUERY_STORE_OPTIONS, offsetof(struct export, query)},
+	{"Graphs (dot, callgrind)", REPORT_OPTIONS, offsetof(struct export, report)},
+	{"Filters of graphs", REPORT_FILTER_OPTIONS, offsetof(struct export, report)},
 	{"Places", PLACE_OPTIONS, offsetof(struct export, query.place)},
 	{0},
 };
 
-static int write_pprof(const struct profile *p, size_t index, int fd)
+struct job {
+	const struct export *export;
+	const struct format *format;
+	struct profile *p;
+	size_t index; /* which of its values */
+};
+
+static int write_folded(const struct job *job, FILE *out)
 {
-	return pprof_write(p, fd);
+	return fold_write(job->p, &(struct fold_options){.sample_type = job->index}, out);
 }
 
-static int write_folded(const struct profile *p, size_t index, int fd)
+static int write_flame(const struct job *job, FILE *out,
+	int (*write)(struct flame *f, const struct picture *picture, FILE *out))
 {
-	int copy = dup(fd);
-	FILE *out = copy < 0 ? NULL : fdopen(copy, "w");
+	struct picture picture;
+	struct flame f;
+	size_t index = job->index;
+	int64_t each;
 
-	if (!out) {
-		int err = -errno;
-		close_fd(copy);
-		return err;
-	}
-	int err = fold_write(p, &(struct fold_options){.sample_type = index}, out);
-	if (fclose(out) && !err)
-		err = -errno;
+	flame_sample_type(job->p, job->export->query.sample_index != NULL, &index, &each);
+	picture_init(&picture, job->p, index, each);
+	int err = flame_init(&f);
+	if (!err)
+		err = profile_prune(job->p);
+	if (!err)
+		err = flame_add(&f, job->p, index, 1, false);
+	if (!err)
+		err = flame_arrange(&f);
+	if (f.differential)
+		picture.palette = PALETTE_DIFF;
+	if (!err)
+		err = write(&f, &picture, out);
+	flame_free(&f);
 	return err;
 }
+
+static int write_svg(const struct job *job, FILE *out)
+{
+	return write_flame(job, out, flame_svg_write);
+}
+
+static int write_html(const struct job *job, FILE *out)
+{
+	return write_flame(job, out, flame_page_write);
+}
+
+static int write_speedscope(const struct job *job, FILE *out)
+{
+	return speedscope_write(job->p, job->index, out);
+}
+
+static int write_firefox(const struct job *job, FILE *out)
+{
+	return firefox_write(job->p, job->index, out);
+}
+
+static int write_perfetto(const struct job *job, FILE *out)
+{
+	return perfetto_write(job->p, job->index, out);
+}
+
+static int write_json(const struct job *job, FILE *out)
+{
+	return json_profile_write(job->p, job->index, out);
+}
+
+static int write_report(const struct job *job, FILE *out);
 
 static const struct format {
 	const char *name;
 	bool binary;
-	int (*write)(const struct profile *p, size_t index, int fd);
+	int (*write)(const struct job *job, FILE *out); /* NULL: pprof */
+	enum report_kind report;			/* with write_report */
 } FORMATS[] = {
-	{"pprof", true, write_pprof},
-	{"folded", false, write_folded},
+	{"pprof", true, NULL, 0},
+	{"folded", false, write_folded, 0},
+	{"svg", false, write_svg, 0},
+	{"html", false, write_html, 0},
+	{"speedscope", false, write_speedscope, 0},
+	{"firefox", false, write_firefox, 0},
+	{"perfetto", true, write_perfetto, 0},
+	{"json", false, write_json, 0},
+	{"dot", false, write_report, REPORT_DOT},
+	{"callgrind", false, write_report, REPORT_CALLGRIND},
 	{0},
 };
 
@@ -79,21 +145,34 @@ static const struct format *find_format(const char *name)
 	return NULL;
 }
 
-struct job {
-	const struct format *format;
-	const struct profile *p;
-	size_t index;
-};
+static int write_report(const struct job *job, FILE *out)
+{
+	struct report_job report = {.p = job->p,
+		.kind = job->format->report,
+		.config = &job->export->report.config,
+		.index = job->index};
+
+	return report_job_print(&report, out);
+}
 
 static int write_job(void *what, int fd)
 {
 	const struct job *job = what;
-	return job->format->write(job->p, job->index, fd);
+
+	if (!job->format->write)
+		return pprof_write(job->p, fd);
+	FILE *out = output_stream(fd);
+	if (!out)
+		return -errno;
+	int err = job->format->write(job, out);
+	if (fclose(out) && !err)
+		err = -errno;
+	return err;
 }
 
 static int write_output(const struct export *e, const struct format *format, struct profile *p)
 {
-	struct job job = {.format = format, .p = p};
+	struct job job = {.export = e, .format = format, .p = p};
 
 	int err = query_sample_index(&COMMAND_EXPORT, &e->query, p, &job.index);
 	if (err)
@@ -104,9 +183,20 @@ static int write_output(const struct export *e, const struct format *format, str
 	return output_write(e->output, format->binary, write_job, &job);
 }
 
+static int load(struct export *e, const struct format *format, const struct operands *files,
+	struct profile **p, size_t *skipped)
+{
+	if (format->write != write_report)
+		return query_load(&COMMAND_EXPORT, &e->query, files, p, skipped);
+	int err = report_request_settle(&COMMAND_EXPORT, &e->report, &e->query);
+	return err ? err : report_load(&COMMAND_EXPORT, &e->report, &e->query, files, p, skipped);
+}
+
 static int run(int argc, char **argv)
 {
-	struct export e = {.query.place = place_default(), .format = FORMATS[0].name};
+	struct export e = {.query.place = place_default(),
+		.report = report_request_default(),
+		.format = FORMATS[0].name};
 	const struct format *format = NULL;
 	struct operands files;
 	struct profile *p = NULL;
@@ -120,13 +210,14 @@ static int run(int argc, char **argv)
 			parsed = OPTIONS_BAD;
 	}
 	if (parsed == OPTIONS_OK) {
-		int err = query_load(&COMMAND_EXPORT, &e.query, &files, &p, &skipped);
+		int err = load(&e, format, &files, &p, &skipped);
 		if (!err)
 			err = write_output(&e, format, p);
 		code = query_exit(err, skipped);
 	}
 	profile_free(p);
 	query_free(&e.query);
+	report_request_free(&e.report);
 	return parsed == OPTIONS_BAD ? 2 : code;
 }
 

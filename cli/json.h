@@ -5,7 +5,9 @@
 #define PROFD_CLI_JSON_H
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 static inline const cJSON *json_get(const cJSON *object, const char *key)
 {
@@ -29,6 +31,18 @@ static inline double json_number(const cJSON *object, const char *key)
 static inline bool json_true(const cJSON *object, const char *key)
 {
 	return cJSON_IsTrue(json_get(object, key));
+}
+
+/* To standard output. 0 or -ENOMEM. */
+static inline int json_print(const cJSON *object)
+{
+	char *text = cJSON_Print(object);
+
+	if (!text)
+		return -ENOMEM;
+	puts(text);
+	cJSON_free(text);
+	return 0;
 }
 
 static inline void cleanup_json(cJSON **object)

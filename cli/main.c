@@ -3,17 +3,23 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "console.h"
+#include "fetch.h"
 #include "util/log.h"
 
-static const struct command *const COMMANDS[] = {&COMMAND_RECORD, &COMMAND_TOP, &COMMAND_EXPORT,
-	&COMMAND_MERGE, &COMMAND_LS, &COMMAND_STATUS, NULL};
+static const struct command *const COMMANDS[] = {&COMMAND_RECORD, &COMMAND_TOP, &COMMAND_FLAME,
+	&COMMAND_TREE, &COMMAND_PEEK, &COMMAND_LIST, &COMMAND_WEBLIST, &COMMAND_DISASM,
+	&COMMAND_TRACES, &COMMAND_TAGS, &COMMAND_RAW, &COMMAND_COMMENTS, &COMMAND_GRAPH,
+	&COMMAND_WEB, &COMMAND_PROMPT, &COMMAND_DIFF, &COMMAND_EXPORT, &COMMAND_MERGE, &COMMAND_LS,
+	&COMMAND_STATUS, NULL};
 
 static void help(FILE *out)
 {
-	fprintf(out, "usage: profctl COMMAND [OPTION...] [FILE...]\n\n"
+	fprintf(out, "usage: profctl COMMAND [OPTION...] [FILE...]\n"
+		     "       profctl [OPTION...] FILE...\n\n"
 		     "Records, reports and exports profiles of the whole host.\n\nCommands:\n");
 	for (const struct command *const *c = COMMANDS; *c; c++)
 		fprintf(out, "  %-10s %s\n", (*c)->name, (*c)->summary);
@@ -80,5 +86,10 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	const struct command *c = find(name);
+	/* A file or URL, or options with one behind them: what is known of it will be asked. */
+	if (!c && (name[0] == '-' || fetch_is_url(name) || access(name, F_OK) == 0)) {
+		argv[0] = (char *)COMMAND_PROMPT.name;
+		return COMMAND_PROMPT.run(argc, argv);
+	}
 	return c ? c->run(argc - 1, argv + 1) : unknown(name);
 }

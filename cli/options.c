@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,7 +175,18 @@ static int set_fraction(
 	return 0;
 }
 
-static int set(const struct command *c, const struct option *o, void *at, const char *value)
+static int set_real(const struct command *c, const struct option *o, double *out, const char *value)
+{
+	char *end;
+	double number = strtod(value, &end);
+
+	if (end == value || *end || !isfinite(number))
+		return bad_value(c, o, value, "a number");
+	*out = number;
+	return 0;
+}
+
+int option_set(const struct command *c, const struct option *o, void *at, const char *value)
 {
 	switch (o->kind) {
 	case OPTION_FLAG:
@@ -183,6 +195,8 @@ static int set(const struct command *c, const struct option *o, void *at, const 
 		return parse_u32(value, o->min, o->max, at) ? bad_number(c, o, value) : 0;
 	case OPTION_FRACTION:
 		return set_fraction(c, o, at, value);
+	case OPTION_REAL:
+		return set_real(c, o, at, value);
 	case OPTION_TEXT:
 		*(const char **)at = value;
 		return 0;
@@ -218,7 +232,7 @@ static int take_option(const struct command *c, int argc, char **argv, int *at, 
 	void *field = (char *)values + offset;
 	if (o->kind == OPTION_FLAG) {
 		*(bool *)field = true;
-		return set(c, o, field, value);
+		return option_set(c, o, field, value);
 	}
 	if (!value) {
 		if (*at + 1 >= argc || !strcmp(argv[*at + 1], "--")) {
@@ -227,7 +241,7 @@ static int take_option(const struct command *c, int argc, char **argv, int *at, 
 		}
 		value = argv[++*at];
 	}
-	return set(c, o, field, value);
+	return option_set(c, o, field, value);
 }
 
 static bool asks_for_help(const char *argument)

@@ -20,6 +20,7 @@ enum option_kind {
 	OPTION_FLAG,	 /* bool; also --name=yes|no, as Go's flags are typed */
 	OPTION_NUMBER,	 /* uint32_t in [min, max] */
 	OPTION_FRACTION, /* double in [0, 1] */
+	OPTION_REAL,	 /* double */
 	OPTION_TEXT,	 /* const char *, borrowed from argv */
 	OPTION_TEXTS,	 /* struct texts: may be repeated */
 	OPTION_IDS,	 /* struct ids in [min, max]: may be repeated, or separated by commas */
@@ -80,6 +81,11 @@ enum options_result command_parse(
 int command_usage(const struct command *c, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void command_help(const struct command *c, FILE *out);
+
+/* Sets one option's field from a text that stays; a flag's may be NULL for yes. 0; -EINVAL,
+ * explained.
+ */
+int option_set(const struct command *c, const struct option *o, void *field, const char *value);
 
 /* Edits (insert, delete, replace) between two names, `_` and `-` being equal. Names are cut at 63
  * bytes. */

@@ -129,12 +129,22 @@ int output_write(const char *path, bool binary, int (*fill)(void *what, int fd),
 		return -EIO;
 	int err = fill(what, o.fd);
 	/* A reader of a pipe that has seen enough is no failure worth a word. */
-	if (err && err != -EPIPE)
+	if (err && err != -EPIPE && err != -ECANCELED)
 		failed(o.path ? o.path : "the profile", err);
 	if (!err)
 		err = output_commit(&o);
 	output_abort(&o);
 	return err ? -EIO : 0;
+}
+
+FILE *output_stream(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	FILE *out = copy < 0 ? NULL : fdopen(copy, "w");
+
+	if (!out)
+		close_fd(copy);
+	return out;
 }
 
 static int write_all(int fd, const char *data, size_t n)

@@ -7,6 +7,7 @@
 #define PROFD_CLI_OUTPUT_H
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 struct output {
@@ -22,8 +23,11 @@ int output_open(struct output *o, const char *path, bool binary);
 int output_commit(struct output *o);
 /* Removes what was begun. May follow a commit, and is then without effect. */
 void output_abort(struct output *o);
-/* All of that at once: opens, lets `write` fill the descriptor, makes it appear. 0 or -EIO. */
+/* All of that at once: opens, lets `write` fill the descriptor, makes it appear. `write`
+ * returns -ECANCELED for what it has explained itself. 0 or -EIO. */
 int output_write(const char *path, bool binary, int (*write)(void *what, int fd), void *what);
+/* A stream onto a descriptor, which stays open when it is closed. NULL with errno. */
+FILE *output_stream(int fd);
 /* Copies all of `from`, from its start. 0 or -errno. */
 int output_copy(struct output *o, int from);
 /* True if it is the same file as standard output, so that nothing else may be printed there. */

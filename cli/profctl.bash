@@ -16,16 +16,23 @@ _profctl_options()
 _profctl_values()
 {
 	case $1 in
-	--format) echo 'pprof folded' ;;
+	--format) echo 'pprof folded svg html speedscope firefox perfetto json dot callgrind' ;;
+	--colors) echo 'hot mem io module kind' ;;
+	--suffix) echo '/debug/pprof/profile /debug/pprof/heap /debug/pprof/allocs /debug/pprof/block /debug/pprof/mutex /debug/pprof/goroutine' ;;
+	--title | --width | --minwidth | --url) echo '' ;;
 	--type) echo 'cpu' ;;
 	--pid) ps -eo pid= ;;
 	--tid) ps -eLo tid= ;;
 	--comm) ps -eo comm= ;;
-	--last) echo '5m 10m 1h 1d' ;;
+	--last | --within | --over) echo '5m 10m 1h 1d' ;;
+	--by) echo 'pid comm' ;;
 	--seconds) echo '10 30 60' ;;
+	--interval) echo '1s 2s 5s' ;;
 	--frequency) echo '19 99 499' ;;
-	--cgroup | --label | --since | --until | --sample_index | --unit) echo '' ;;
-	--nodecount | --nodefraction | --edgefraction) echo '' ;;
+	--cgroup | --label | --since | --until | --around | --diff_since | --diff_until) echo '' ;;
+	--rows | --frames | --sample_index | --unit) echo '' ;;
+	--nodecount | --nodefraction | --edgefraction | --divide_by) echo '' ;;
+	--focus | --ignore | --hide | --show | --show_from | --prune_from | --tag*) echo '' ;;
 	*) return 1 ;;
 	esac
 }

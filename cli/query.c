@@ -7,8 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "profile/pprof.h"
-#include "profile/select.h"
+#include "profile/gather.h"
 #include "report/format.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -24,6 +23,10 @@ const struct option QUERY_STORE_OPTIONS[] = {
 		"windows that begin before TIME (now)"},
 	{"last", 0, "LENGTH", OPTION_DURATION, offsetof(struct query, range.last), 0, 0,
 		"windows of the last 90s, 10m, 2h, ... with the one that is open"},
+	{"around", 0, "TIME", OPTION_TIME, offsetof(struct query, range.around), 0, 0,
+		"windows around a moment"},
+	{"within", 0, "LENGTH", OPTION_DURATION, offsetof(struct query, range.within), 0, 0,
+		"with --around: so far before and after it (1m)"},
 	{0},
 };
 
@@ -59,23 +62,18 @@ int query_exit(int err, size_t skipped)
 
 static int check(const struct command *c, const struct query *q, size_t n_files)
 {
-	const struct time_range *r = &q->range;
-	const char *wrong = NULL;
+	const char *wrong = time_range_check(&q->range);
 
-	if (n_files && (r->since || r->until || r->last || q->type))
-		wrong = "--type, --since, --until and --last pick from the store, and do not go "
-			"with files";
-	else if (r->last && (r->since || r->until))
-		wrong = "--last does not go with --since and --until";
-	else if (r->since && r->until && r->since > r->until)
-		wrong = "--since is later than --until";
+	if (!wrong && n_files && (time_range_is_given(&q->range) || q->type))
+		wrong = "--type, --since, --until, --last and --around pick from the store, and do "
+			"not go with files";
 	if (!wrong)
 		return 0;
 	command_usage(c, "%s", wrong);
 	return -EINVAL;
 }
 
-static int make_selection(const struct command *c, const struct query *q, struct selection *s)
+int query_selection(const struct command *c, const struct query *q, struct selection *s)
 {
 	int err = 0;
 
@@ -95,55 +93,51 @@ static int make_selection(const struct command *c, const struct query *q, struct
 	return err;
 }
 
-struct gathering {
-	struct profile *into;
-	const struct selection *selection;
-	size_t skipped, merged;
-};
-
-/* Reads one profile to its end and closes it. A bad one is named and passed over: 0. */
-static int gather(struct gathering *g, int fd, const char *name)
+/* What is gathered from: the files, and behind them the open window if there is one. */
+static int open_source(void *userdata, size_t i, char *why, size_t why_size)
 {
-	struct profile *all = NULL, *some = NULL;
-	char why[512] = "";
-
-	int err = fd < 0 ? fd : pprof_read(&all, fd, name, why, sizeof(why));
-	bool unreadable = err;
-	if (!err && !selection_is_empty(g->selection))
-		err = profile_select(&some, all, g->selection);
-	if (!err)
-		err = profile_merge(g->into, some ? some : all, why, sizeof(why));
-	profile_free(some);
-	profile_free(all);
-	if (err == -ENOMEM) {
-		log_error("out of memory with %s", name);
-	} else if (err) {
-		/* The reader's own words begin with the name; select_open has explained itself. */
-		if (fd >= 0 && unreadable && *why)
-			log_warning("%s; it is left out", why);
-		else if (fd >= 0)
-			log_warning("%s is left out: %s", name, *why ? why : strerror(-err));
-		g->skipped++;
-	} else {
-		g->merged++;
-	}
-	close_fd(fd);
-	return err == -ENOMEM ? err : 0;
+	struct sources *s = userdata;
+	return i < s->n ? select_open(s, i, why, why_size) : take_fd(s->window);
 }
 
-static int gather_all(struct gathering *g, struct sources *s)
+static const char *source_name(void *userdata, size_t i)
 {
-	int err = 0;
+	const struct sources *s = userdata;
+	return i < s->n ? select_name(s, i) : "the open window";
+}
 
-	for (size_t i = 0; i < s->n && !err; i++)
-		err = gather(g, select_open(s, i), s->paths[i]);
-	if (!err && s->window >= 0)
-		err = gather(g, take_fd(s->window), "the open window");
-	if (!err && !g->merged)
-		err = -ENODATA;
-	if (!err && !g->into->n_samples)
+static void tell_skipped(void *userdata, size_t i, int err, const char *why)
+{
+	const char *name = source_name(userdata, i);
+
+	if (!strncmp(why, name, strlen(name)))
+		log_warning("%s; it is left out", why);
+	else
+		log_warning("%s is left out: %s", name, *why ? why : strerror(-err));
+}
+
+static int gather(struct sources *sources, const struct selection *selection, struct profile **out,
+	size_t *skipped)
+{
+	struct gather g = {
+		.n = sources->n + (sources->window >= 0),
+		.open = open_source,
+		.name = source_name,
+		.skipped = tell_skipped,
+		.userdata = sources,
+		.selection = selection,
+	};
+	int err = profile_gather(out, &g, skipped);
+
+	if (err == -ENOMEM)
+		log_error("out of memory: take fewer files, or fewer samples with --pid, --comm or "
+			  "--label");
+	else if (err == -E2BIG)
+		log_error("the merged profile has more than 2^31 entries of one kind: take fewer "
+			  "files");
+	if (!err && !(*out)->n_samples)
 		log_info("no sample is left: %s",
-			selection_is_empty(g->selection)
+			selection_is_empty(selection)
 				? "the profile is empty"
 				: "none has all of the labels that were asked for");
 	return err;
@@ -154,26 +148,19 @@ int query_load(const struct command *c, const struct query *q, const struct oper
 {
 	struct selection selection = {0};
 	struct sources sources = {.window = -1};
-	struct gathering g = {.selection = &selection};
 
+	*skipped = 0;
 	int err = check(c, q, files->n);
 	if (!err)
-		err = make_selection(c, q, &selection);
+		err = query_selection(c, q, &selection);
 	if (!err)
 		err = files->n ? select_files(&sources, files->items, files->n)
 			       : select_from_store(&sources, &q->place, q->type ? q->type : "cpu",
 					 &q->range, time(NULL));
-	if (!err) {
-		g.into = profile_new();
-		err = g.into ? gather_all(&g, &sources) : -ENOMEM;
-	}
+	if (!err)
+		err = gather(&sources, &selection, out, skipped);
 	select_free(&sources);
 	selection_free(&selection);
-	*skipped = g.skipped;
-	if (err)
-		profile_free(g.into);
-	else
-		*out = g.into;
 	return err;
 }
 

@@ -9,6 +9,7 @@
 #include "options.h"
 #include "place.h"
 #include "profile/profile.h"
+#include "profile/select.h"
 #include "select.h"
 
 struct query {
@@ -29,6 +30,9 @@ extern const struct option QUERY_SAMPLE_OPTIONS[]; /* which samples of them */
  * nothing to show. All explained. */
 int query_load(const struct command *c, const struct query *q, const struct operands *files,
 	struct profile **out, size_t *skipped);
+/* Of the options that choose samples; to be freed also after a failure. 0; -EINVAL for wrong usage;
+ * -ENOMEM. Explained. */
+int query_selection(const struct command *c, const struct query *q, struct selection *s);
 /* Which value of the samples is meant. 0; -EINVAL when --sample_index names none; -ENODATA when
  * there is none at all. Explained. */
 int query_sample_index(

@@ -31,7 +31,7 @@ struct record {
 	struct ids pids, tids;
 	const char *comm, *cgroup, *type, *output;
 	uint32_t seconds, frequency;
-	bool children, standalone;
+	bool children, timestamps, standalone;
 	char **command; /* NULL: none */
 };
 
@@ -56,6 +56,8 @@ static const struct option HOW_OPTIONS[] = {
 		"how long; 0: until Ctrl-C (30; with -- CMD until CMD ends)"},
 	{"frequency", 0, "HZ", OPTION_NUMBER, offsetof(struct record, frequency), 1, 1000,
 		"samples per second of each busy CPU (99)"},
+	{"timestamps", 0, NULL, OPTION_FLAG, offsetof(struct record, timestamps), 0, 0,
+		"keep the time of each sample, for exports with a timeline"},
 	{"standalone", 0, NULL, OPTION_FLAG, offsetof(struct record, standalone), 0, 0,
 		"run a private profd for this recording (needs root)"},
 	{"output", 'o', "FILE", OPTION_TEXT, offsetof(struct record, output), 0, 0,
@@ -123,6 +125,7 @@ static cJSON *make_request(const struct record *r, pid_t child)
 		cJSON_AddStringToObject(request, "comm", r->comm);
 	if (r->cgroup)
 		cJSON_AddStringToObject(request, "cgroup", r->cgroup);
+	cJSON_AddBoolToObject(request, "timestamps", r->timestamps);
 	cJSON_AddBoolToObject(request, "deliver", r->output || r->standalone);
 	return request;
 }

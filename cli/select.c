@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "client.h"
+#include "fetch.h"
 #include "json.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
@@ -15,6 +17,55 @@
 
 #define RECENT_RECORDING 3600 /* s */
 #define DEFAULT_LAST	 300  /* s */
+#define DEFAULT_WITHIN	 60   /* s */
+
+const char *time_range_check(const struct time_range *r)
+{
+	if (r->last && (r->since || r->until))
+		return "--last does not go with --since and --until";
+	if (r->around && (r->since || r->until || r->last))
+		return "--around does not go with --since, --until and --last";
+	if (r->within && !r->around)
+		return "--within says how far from --around TIME: which time?";
+	if (r->since && r->until && r->since > r->until)
+		return "--since is later than --until";
+	return NULL;
+}
+
+bool time_range_is_given(const struct time_range *r)
+{
+	return r->since || r->until || r->last || r->around;
+}
+
+/* Not before 1970, unless that is where it starts from. */
+static time_t earlier(time_t t, uint64_t seconds)
+{
+	time_t difference;
+
+	if (seconds > INT64_MAX || __builtin_sub_overflow(t, (time_t)seconds, &difference))
+		difference = INT64_MIN;
+	return difference < 0 && t >= 0 ? 0 : difference;
+}
+
+static time_t later(time_t t, uint64_t seconds)
+{
+	time_t sum;
+	return seconds > INT64_MAX || __builtin_add_overflow(t, (time_t)seconds, &sum) ? INT64_MAX
+										       : sum;
+}
+
+struct span time_range_span(const struct time_range *r, time_t now)
+{
+	uint64_t within = r->within ? r->within : DEFAULT_WITHIN;
+
+	if (r->last)
+		return (struct span){earlier(now, r->last), now, true};
+	if (r->around) {
+		time_t until = later(r->around, within);
+		return (struct span){earlier(r->around, within), until, until >= now};
+	}
+	return (struct span){r->since, r->until ? r->until : now, !r->until};
+}
 
 size_t select_windows(const struct catalog *c, const char *type, time_t since, time_t until,
 	time_t before, size_t *out)
@@ -102,14 +153,12 @@ static int nothing_found(const struct sources *s, const char *type)
 static int select_range(
 	struct sources *s, const char *type, const struct time_range *range, time_t now)
 {
-	time_t opened = 0, since = range->since;
-	time_t until = range->until ? range->until : now;
+	struct span span = time_range_span(range, now);
+	time_t opened = 0;
 
-	if (range->last)
-		since = (uint64_t)now > range->last ? now - (time_t)range->last : 0;
 	/* Asked first: a window that closes between asking and listing is then known by its start,
 	 * and taken once. */
-	if (!range->until)
+	if (span.open)
 		ask_open_window(s, type, &opened);
 	int err = catalog_read(&s->catalog, &s->place);
 	if (err == -ENOENT)
@@ -119,7 +168,7 @@ static int select_range(
 	_cleanup_free_ size_t *found = calloc(s->catalog.n + 1, sizeof(*found));
 	if (!found)
 		return -ENOMEM;
-	size_t n = select_windows(&s->catalog, type, since, until, opened, found);
+	size_t n = select_windows(&s->catalog, type, span.since, span.until, opened, found);
 	for (size_t i = 0; i < n && !err; i++)
 		err = add(s, s->catalog.entries[found[i]].path);
 	if (!err && !n && s->window < 0)
@@ -153,42 +202,75 @@ int select_from_store(struct sources *s, const struct place *place, const char *
 	const struct time_range *range, time_t now)
 {
 	*s = (struct sources){.place = *place, .window = -1};
-	int err = range->since || range->until || range->last ? select_range(s, type, range, now)
-							      : select_default(s, type, now);
+	int err = time_range_is_given(range) ? select_range(s, type, range, now)
+					     : select_default(s, type, now);
 	if (err)
 		select_free(s);
 	return err;
 }
 
+static int add_file(struct sources *s, const char *path)
+{
+	int err = add(s, path);
+
+	if (err || !fetch_is_url(path))
+		return err;
+	s->shown[s->n - 1] = fetch_shown_url(path);
+	if (s->shown[s->n - 1])
+		return 0;
+	log_error("out of memory");
+	return -ENOMEM;
+}
+
 int select_files(struct sources *s, char **paths, size_t n)
 {
+	bool standard_input = false;
 	int err = 0;
 
-	*s = (struct sources){.window = -1};
-	for (size_t i = 0; i < n && !err; i++)
-		err = add(s, paths[i]);
+	*s = (struct sources){.window = -1, .shown = calloc(n, sizeof(*s->shown))};
+	if (!s->shown) {
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < n && !err; i++) {
+		/* What is read twice is empty the second time. */
+		if (strcmp(paths[i], "-") != 0 || !standard_input)
+			err = add_file(s, paths[i]);
+		standard_input |= !strcmp(paths[i], "-");
+	}
 	return err;
 }
 
-int select_open(const struct sources *s, size_t i)
+const char *select_name(const struct sources *s, size_t i)
+{
+	return s->shown && s->shown[i] ? s->shown[i] : s->paths[i];
+}
+
+int select_open(const struct sources *s, size_t i, char *why, size_t why_size)
 {
 	if (s->catalog.remote)
 		return catalog_fetch(&s->place, s->paths[i]);
+	if (fetch_is_url(s->paths[i]))
+		return fetch_open(s->paths[i], why, why_size);
 	if (!strcmp(s->paths[i], "-"))
 		return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
 	int fd = open(s->paths[i], O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd >= 0)
 		return fd;
 	int err = -errno;
-	log_error("cannot open %s: %s", s->paths[i], strerror(-err));
+	snprintf(why, why_size, "%s: %s", s->paths[i], strerror(-err));
 	return err;
 }
 
 void select_free(struct sources *s)
 {
+	for (size_t i = 0; s->shown && i < s->n; i++)
+		free(s->shown[i]);
+	free(s->shown);
 	free(s->paths);
 	catalog_free(&s->catalog);
 	s->window = close_fd(s->window);
 	s->paths = NULL;
+	s->shown = NULL;
 	s->n = s->capacity = 0;
 }

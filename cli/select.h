@@ -10,18 +10,32 @@
 #ifndef PROFD_CLI_SELECT_H
 #define PROFD_CLI_SELECT_H
 
+#include <stdbool.h>
+
 #include "catalog.h"
 #include "options.h"
 #include "place.h"
 
 struct time_range {
-	time_t since, until; /* 0: not given */
-	uint64_t last;	     /* s, 0: not given */
+	time_t since, until, around; /* 0: not given */
+	uint64_t last, within;	     /* s, 0: not given */
 };
+
+/* The moments that a range means: those from `since` to `until`, both with their windows. */
+struct span {
+	time_t since, until;
+	bool open; /* it reaches to now: the open window belongs to it */
+};
+
+/* What is wrong with it, or NULL. */
+const char *time_range_check(const struct time_range *range);
+bool time_range_is_given(const struct time_range *range);
+struct span time_range_span(const struct time_range *range, time_t now);
 
 struct sources {
 	struct place place;
 	const char **paths; /* of `catalog`, or the caller's */
+	char **shown;	    /* names of URLs among them that may be shown, or NULL */
 	size_t n, capacity;
 	struct catalog catalog;
 	int window; /* descriptor of the open window as pprof, or -1 */
@@ -33,8 +47,11 @@ int select_from_store(struct sources *s, const struct place *place, const char *
 	const struct time_range *range, time_t now);
 /* Files as they are. 0 or -errno, explained. */
 int select_files(struct sources *s, char **paths, size_t n);
-/* A descriptor to read a source from, or -errno, explained. "-" is standard input. */
-int select_open(const struct sources *s, size_t i);
+/* A descriptor to read a source from; "-" is standard input; a URL is fetched. -errno with a line in
+ * `why` that begins with its name, or explained. May be called by several threads at once. */
+int select_open(const struct sources *s, size_t i, char *why, size_t why_size);
+/* What messages call it: its path, or its URL without name and password. */
+const char *select_name(const struct sources *s, size_t i);
 void select_free(struct sources *s);
 
 /* Indices into `c` of the windows of `type` that overlap [since, until] and began before

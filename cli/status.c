@@ -198,17 +198,6 @@ static void print_status(const cJSON *status)
 	}
 }
 
-static int print_json(const cJSON *status)
-{
-	char *text = cJSON_Print(status);
-
-	if (!text)
-		return -ENOMEM;
-	puts(text);
-	cJSON_free(text);
-	return 0;
-}
-
 static int show(const struct status *s)
 {
 	_cleanup_json_ cJSON *answer = NULL;
@@ -218,7 +207,7 @@ static int show(const struct status *s)
 		return 1;
 	const cJSON *status = json_get(answer, "status");
 	if (s->json)
-		err = print_json(status);
+		err = json_print(status);
 	else
 		print_status(status);
 	if (!err && fflush(stdout))

@@ -170,6 +170,8 @@ int request_parse(
 	if (!err)
 		err = take_bool(message, "deliver", &record->deliver, refusal);
 	if (!err)
+		err = take_bool(message, "timestamps", &record->timestamps, refusal);
+	if (!err)
 		err = take_filter(message, peer, out, refusal);
 	if (err)
 		return err;

@@ -5,6 +5,7 @@ include tests/programs/programs.mk
 include tests/bpf/bpf.mk
 include tests/fuzz/fuzz.mk
 include tests/truth/truth.mk
+include tests/bench/bench.mk
 
 # For each fuzz target; hours of it find more.
 FUZZ_SECONDS ?= 15
@@ -25,13 +26,17 @@ check: deps ## build and run all tests, with one old and one new kernel
 check-systemd: deps ## test the installed service below a real systemd
 	@$(PYTHON) tests/run --build $(B) build systemd
 
+.PHONY: check-reports
+check-reports: deps ## compare all reports with google/pprof's, not only a sample
+	@$(PYTHON) tests/run --build $(B) --all-reports build reports
+
 .PHONY: check-kernels
 check-kernels: deps ## load and sample on every kernel that Debian's suites hold
 	@$(PYTHON) tests/run --build $(B) --all-kernels build kernels
 
 .PHONY: check-unit
 check-unit: deps ## unit tests only, plain and with sanitizers
-	@$(PYTHON) tests/run --build $(B) unit sanitized
+	@$(PYTHON) tests/run --build $(B) unit sanitized threads
 
 .PHONY: check-integration
 check-integration: deps ## integration tests only
@@ -45,13 +50,8 @@ check-truth: ## compare the stacks of real programs with libdw's, frame by frame
 
 .PHONY: bench
 bench: deps ## measure what profiling costs, beside its peers
-	@$(MAKE) --no-print-directory all programs $(B)/bench/compile_tables
+	@$(MAKE) --no-print-directory all programs $(B)/bench/compile_tables $(B)/bench/day
 	@$(PYTHON) tests/bench/bench --build $(B)
-
-$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/libdaemon.a $(B)/libprofd.a
-	@mkdir -p $(@D)
-	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 
 .PHONY: demo
 demo: deps-build ## build, profile this host for some seconds, show what was found
@@ -59,8 +59,8 @@ demo: deps-build ## build, profile this host for some seconds, show what was fou
 	@tests/demo $(B)
 
 LINT_C := $(filter-out %/kernel_types.h,$(wildcard lib/*/*.[ch] daemon/*.[ch] daemon/*/*.[ch] \
-	cli/*.[ch] bpf/*.[ch] include/profd/*.h tests/unit/*.[ch] tests/fuzz/*.c tests/programs/*.[ch] \
-	tests/programs/*/*.[ch] tests/truth/*.[ch] tests/bpf/*.[ch]))
+	cli/*.[ch] bpf/*.[ch] include/profd/*.h tests/unit/*.[ch] tests/fuzz/*.c tests/bench/*.c \
+	tests/programs/*.[ch] tests/programs/*/*.[ch] tests/truth/*.[ch] tests/bpf/*.[ch]))
 LINT_SH := scripts/deps .ci/run tests/demo tests/fuzz/run tests/vm/systemd tests/vm/systemd-inside \
 	tests/vm/init
 

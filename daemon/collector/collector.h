@@ -50,6 +50,7 @@ struct recording_request {
 	unsigned seconds;	      /* 0: until stopped or until all pids and tids are gone */
 	uid_t uid;		      /* whose it is: named in the file */
 	bool deliver;		      /* hand out a descriptor, store nothing */
+	bool timestamps;	      /* keep the time of each sample */
 	bool also_descriptor;	      /* store it, and hand out a read-only descriptor too */
 };
 

@@ -35,6 +35,7 @@ struct publication {
 	size_t n_groups, next;
 	uint32_t end_location[PROFD_END_COUNT];
 	uint64_t period;
+	int64_t start; /* ns since 1970 */
 
 	bool busy;	/* a request is on its way */
 	bool advancing; /* guards against recursion when answers come from the cache */
@@ -302,6 +303,10 @@ static size_t labels_of(struct publication *p, const struct window_stack *s, str
 		if (*values[i])
 			out[n++] = (struct label){
 				.key = text(p, keys[i]), .str = text(p, values[i])};
+	if (s->time)
+		out[n++] = (struct label){.key = text(p, "timestamp"),
+			.num = p->start + (int64_t)(s->time - window_start(p->window)),
+			.num_unit = text(p, "nanoseconds")};
 	return n;
 }
 
@@ -311,7 +316,7 @@ static void add_stack(struct publication *p, const struct window_stack *s)
 	const uint32_t *ids = window_stack_frames(p->window, s);
 	const char *unfinished = end_name(s->end);
 	int64_t values[2] = {(int64_t)s->count, (int64_t)(s->count * p->period)};
-	struct label labels[6];
+	struct label labels[7];
 	size_t n = 0;
 
 	while (n < s->n_frames && n < sizeof(locations) / sizeof(*locations) - 1) {
@@ -449,7 +454,7 @@ static int describe(struct publication *p, const struct publish_info *info)
 		r = profile_add_comment(f, info->comments[i]);
 	f->period_type = (struct value_type){text(p, "cpu"), text(p, "nanoseconds")};
 	f->period = (int64_t)info->period;
-	f->time_nanos = info->start.tv_sec * NS_PER_SECOND + info->start.tv_nsec;
+	f->time_nanos = p->start;
 	f->duration_nanos = (int64_t)info->duration;
 	return r ? r : p->error;
 }
@@ -467,6 +472,7 @@ int publish_start(struct symbolizer *symbolizer, struct window *window,
 	p->n_frames = window_n_frames(window);
 	p->n_stacks = window_n_stacks(window);
 	p->period = info->period;
+	p->start = info->start.tv_sec * NS_PER_SECOND + info->start.tv_nsec;
 	p->profile = profile_new();
 	if (p->profile)
 		r = describe(p, info);

@@ -3,7 +3,7 @@
  * publish.h - turns a window into a profile: asks the symbolizer module by module, then builds
  * mappings, functions, locations and samples by the contract of notes on pprof: canonical
  * mappings (ELF addresses), a name for every frame, labels pid, tid, comm, exe, cgroup,
- * container.
+ * container, and timestamp (ns since 1970) where the window keeps times.
  */
 #ifndef PROFD_COLLECTOR_PUBLISH_H
 #define PROFD_COLLECTOR_PUBLISH_H

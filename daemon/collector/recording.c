@@ -293,6 +293,7 @@ static int begin(struct recording *r, char *why, size_t why_size, char *hint, si
 				.clock = (enum clock_choice)r->c->config->clock,
 			},
 		.max_bytes = RECORDING_BYTES,
+		.keep_times = r->request.timestamps,
 		.finished = recording_finished,
 		.userdata = r,
 	};

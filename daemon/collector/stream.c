@@ -77,6 +77,8 @@ static int open_window(struct stream *s, uint64_t start)
 
 	if (r)
 		return r;
+	if (s->config.keep_times)
+		window_keep_times(w);
 	s->window = w;
 	s->window_ends = s->config.window ? start + s->config.window : UINT64_MAX;
 	return 0;

@@ -34,6 +34,7 @@ struct stream_config {
 	struct session_config session;
 	uint64_t window;  /* ns; 0: one window until the stream is stopped */
 	size_t max_bytes; /* of a window */
+	bool keep_times;  /* of each sample */
 	stream_finished finished;
 	void *userdata;
 };

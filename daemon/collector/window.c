@@ -16,6 +16,7 @@ struct window {
 	uint64_t start, samples;
 	uint32_t subsecond;
 	size_t max_bytes;
+	bool keep_times;
 
 	/* Entry 0 of frames and comms is unused: the index knows ids from 1 on. Stacks and activity
 	 * have id = index + 1. */
@@ -60,6 +61,11 @@ int window_new(struct window **out, uint64_t start, uint32_t subsecond, size_t m
 	w->n_frames = w->n_comms = 1;
 	*out = w;
 	return 0;
+}
+
+void window_keep_times(struct window *w)
+{
+	w->keep_times = true;
 }
 
 struct window *window_ref(struct window *w)
@@ -211,6 +217,23 @@ static uint64_t stack_hash(const struct window_stack *s, const uint32_t *ids)
 		ids, s->n_frames * sizeof(*ids), XXH3_64bits(head, sizeof(head)));
 }
 
+/* For the stack that is going to be the next one. */
+static int add_stack_frames(
+	struct window *w, struct window_stack *stack, const uint32_t *ids, uint64_t hash)
+{
+	int r = grow(w->ids, w->n_ids, w->ids_capacity, stack->n_frames);
+
+	if (!r)
+		r = intern_add(&w->stack_index, hash, (uint32_t)w->n_stacks + 1);
+	if (r)
+		return r;
+	stack->first = (uint32_t)w->n_ids;
+	if (stack->n_frames)
+		memcpy(&w->ids[w->n_ids], ids, stack->n_frames * sizeof(*ids));
+	w->n_ids += stack->n_frames;
+	return 0;
+}
+
 static int count_stack(struct window *w, struct window_stack *stack, const uint32_t *ids)
 {
 	struct stack_key key = {w, stack, ids};
@@ -218,26 +241,23 @@ static int count_stack(struct window *w, struct window_stack *stack, const uint3
 	uint32_t id = intern_find(&w->stack_index, hash, stack_equal, &key);
 	int r;
 
-	if (id) {
+	if (id && !w->keep_times) {
 		w->stacks[id - 1].count++;
 		return 0;
 	}
 	r = room(w);
 	if (!r)
 		r = grow(w->stacks, w->n_stacks, w->stacks_capacity, 1);
-	if (!r)
-		r = grow(w->ids, w->n_ids, w->ids_capacity, stack->n_frames);
-	if (!r)
-		r = intern_add(&w->stack_index, hash, (uint32_t)w->n_stacks + 1);
+	if (!r && !id)
+		r = add_stack_frames(w, stack, ids, hash);
 	if (r)
 		return r;
-	stack->first = (uint32_t)w->n_ids;
+	/* Samples that keep their time share the frames of the first with that stack. */
+	if (id)
+		stack->first = w->stacks[id - 1].first;
 	stack->count = 1;
 	if (stack->process)
 		process_ref(stack->process);
-	if (stack->n_frames)
-		memcpy(&w->ids[w->n_ids], ids, stack->n_frames * sizeof(*ids));
-	w->n_ids += stack->n_frames;
 	w->stacks[w->n_stacks++] = *stack;
 	return 0;
 }
@@ -316,6 +336,7 @@ int window_add(struct window *w, const struct window_sample *sample)
 		.tid = sample->tid,
 		.n_frames = (uint32_t)sample->n_frames,
 		.end = (uint8_t)sample->end,
+		.time = w->keep_times ? sample->time : 0,
 	};
 	int r = grow(w->scratch, 0, w->scratch_capacity, sample->n_frames);
 

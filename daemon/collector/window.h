@@ -24,6 +24,8 @@ struct window_sample {
  * start: CLOCK_MONOTONIC; subsecond: ns that the wall clock was past a full second then. */
 int window_new(struct window **out, uint64_t start, uint32_t subsecond, size_t max_bytes);
 /* An open window can be read (published) while samples still come in: ids stay valid. */
+/* Before the first sample: equal stacks are not added up, and each sample keeps its time. */
+void window_keep_times(struct window *w);
 struct window *window_ref(struct window *w);
 void window_unref(struct window *w); /* NULL is fine */
 /* 0, or -ENOSPC when the window is full (the caller counts the loss), or -ENOMEM. */
@@ -41,7 +43,8 @@ struct window_frame {
 	uint64_t offset;
 };
 
-/* A distinct (process, thread, comm, stack). frames are ids, innermost first. */
+/* A distinct (process, thread, comm, stack), or one sample where times are kept. frames are ids,
+ * innermost first. */
 struct window_stack {
 	struct process *process; /* may be NULL */
 	uint32_t pid, tid;
@@ -49,6 +52,7 @@ struct window_stack {
 	uint32_t first, n_frames;
 	uint8_t end; /* enum profd_unwind_end */
 	uint64_t count;
+	uint64_t time; /* CLOCK_MONOTONIC, ns; 0: not kept */
 };
 
 size_t window_n_frames(const struct window *w); /* ids are 1..n */

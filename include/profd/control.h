@@ -14,10 +14,11 @@
  *     {"ok":true,"status":{…}}                      the object of `profctl status --json`
  *
  * {"op":"record","types":["cpu"],"seconds":30,"frequency":99,"pids":[],"tids":[],
- *  "children":false,"comm":"","cgroup":"","deliver":false}
+ *  "children":false,"comm":"","cgroup":"","deliver":false,"timestamps":false}
  *     All keys but op are optional. seconds 0: until stopped. Ends when all pids and tids are gone.
  *     deliver: the profile comes as a descriptor and no copy is stored. It also comes as a
  *     descriptor when the user may not read the store.
+ *     timestamps: each sample stays one, and has the label "timestamp" (ns since 1970).
  *     {"ok":true,"session":7}                       sampling has begun
  *     {"event":"progress","elapsed":1.0,"samples":94,"lost":0}        about once a second
  *     {"event":"done","reason":"time|stopped|target exited|daemon stopped","elapsed":30.0,

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/frames.h"
 #include "profile/strings.h"
+#include "util/cleanup.h"
 #include "util/grow.h"
 
 /* A line without its number: the id of its text in `texts`, and the sum. */
@@ -20,8 +22,10 @@ struct folder {
 	const struct fold_options *options;
 	char *line; /* the one that is being built */
 	size_t length, capacity;
-	struct string_table *texts;
-	int64_t *sums; /* by id of the text */
+	struct string_table *names;
+	struct frame_table frames;
+	struct string_table *texts; /* of whole lines */
+	int64_t *sums;		    /* by id of the text */
 	size_t sum_capacity;
 };
 
@@ -50,75 +54,22 @@ static int append_separator(struct folder *f)
 	return r;
 }
 
-static const struct label *find_label(
-	const struct profile *p, const struct sample *s, const char *key)
+static int append_frame(struct folder *f, const struct frame *frame)
 {
-	for (size_t i = 0; i < s->n_labels; i++) {
-		const struct label *l = &p->labels[s->first_label + i];
-		if (!strcmp(profile_text(p, l->key), key))
-			return l;
-	}
-	return NULL;
+	static const char *const SUFFIXES[] = {[FRAME_NATIVE] = "",
+		[FRAME_KERNEL] = "_[k]",
+		[FRAME_INLINED] = "_[i]",
+		[FRAME_JIT] = "_[j]"};
+	int r = append_separator(f);
+	if (r == 0)
+		r = append(f, strings_text(f->names, frame->name));
+	return r < 0 ? r : append(f, SUFFIXES[frame->kind]);
 }
 
-/* "comm-pid", or whichever of the two there is. */
 static int append_process(struct folder *f, const struct sample *s)
 {
-	const struct label *comm = find_label(f->p, s, "comm");
-	const struct label *pid = find_label(f->p, s, "pid");
-	char number[32] = "";
-	int r = comm && comm->str ? append(f, profile_text(f->p, comm->str)) : 0;
-	if (pid && !pid->str)
-		snprintf(number, sizeof(number), "%s%" PRId64, f->length ? "-" : "pid-", pid->num);
-	return r < 0 ? r : append(f, number);
-}
-
-static bool starts_with(const char *text, const char *prefix)
-{
-	return !strncmp(text, prefix, strlen(prefix));
-}
-
-/* By what the code was mapped from. */
-static const char *suffix(const char *file)
-{
-	if (starts_with(file, "[kernel") || starts_with(file, "[guest.kernel"))
-		return "_[k]";
-	if (starts_with(file, "//anon") || starts_with(file, "[anon") ||
-		starts_with(file, "/memfd:") || strstr(file, "/perf-"))
-		return "_[j]";
-	return "";
-}
-
-static int append_unnamed(struct folder *f, const struct location *l, const char *file)
-{
-	char address[32];
-	const char *slash = strrchr(file, '/');
-	int r = append(f, "[");
-	snprintf(address, sizeof(address), "+0x%" PRIx64 "]", l->address);
-	if (r == 0)
-		r = append(f, slash && slash[1] ? slash + 1 : *file ? file : "unknown");
-	return r < 0 ? r : append(f, address);
-}
-
-static int append_location(struct folder *f, const struct location *l)
-{
-	const struct profile *p = f->p;
-	const char *file = profile_text(p, p->mappings[l->mapping].file);
-	size_t n = l->n_lines ? l->n_lines : 1;
-	for (size_t k = n; k-- > 0;) {
-		uint32_t function = l->n_lines ? p->lines[l->first_line + k].function : 0;
-		const char *name = profile_text(p, p->functions[function].name);
-		if (!*name)
-			name = profile_text(p, p->functions[function].system_name);
-		int r = append_separator(f);
-		if (r == 0)
-			r = *name ? append(f, name) : append_unnamed(f, l, file);
-		if (r == 0)
-			r = append(f, k == n - 1 ? suffix(file) : "_[i]");
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	_cleanup_free_ char *process = sample_process(f->p, s);
+	return process ? append(f, process) : -ENOMEM;
 }
 
 static int fold_sample(struct folder *f, size_t index)
@@ -127,8 +78,10 @@ static int fold_sample(struct folder *f, size_t index)
 	int64_t value = f->p->values[index * f->p->n_sample_types + f->options->sample_type];
 	f->length = 0;
 	int r = f->options->no_process ? 0 : append_process(f, s);
-	for (size_t i = s->n_locations; r == 0 && i-- > 0;)
-		r = append_location(f, &f->p->locations[f->p->location_ids[s->first_location + i]]);
+	if (r == 0)
+		r = frame_table_stack(&f->frames, s);
+	for (size_t i = 0; r == 0 && i < f->frames.stack_n; i++)
+		r = append_frame(f, &f->frames.frames[f->frames.stack[i]]);
 	if (r < 0)
 		return r;
 	if (!f->length)
@@ -179,14 +132,17 @@ static int write_sorted(const struct folder *f, FILE *out)
 
 int fold_write(const struct profile *p, const struct fold_options *options, FILE *out)
 {
-	struct folder f = {.p = p, .options = options, .texts = strings_new()};
-	int r = f.texts ? 0 : -ENOMEM;
+	struct folder f = {
+		.p = p, .options = options, .texts = strings_new(), .names = strings_new()};
+	int r = f.texts && f.names ? frame_table_init(&f.frames, p, f.names) : -ENOMEM;
 	if (options->sample_type >= p->n_sample_types)
 		r = -EINVAL;
 	for (size_t i = 0; r == 0 && i < p->n_samples; i++)
 		r = fold_sample(&f, i);
 	if (r == 0)
 		r = write_sorted(&f, out);
+	frame_table_free(&f.frames);
+	strings_free(f.names);
 	strings_free(f.texts);
 	free(f.line);
 	free(f.sums);

@@ -12,7 +12,10 @@ bool gunzip_is_gzip(const uint8_t *data, size_t size);
  * `why`: -EBADMSG, -E2BIG beyond max bytes, -ENOMEM. */
 int gunzip(const uint8_t *data, size_t size, size_t max, uint8_t **out, size_t *out_size, char *why,
 	size_t why_size);
-/* Reads a descriptor from its offset to its end. 0 or -errno (-E2BIG beyond max bytes). */
+/* Inflates what the first bytes of a gzip file hold, at most `room` bytes: how many it was. */
+size_t gunzip_head(const uint8_t *data, size_t size, uint8_t *out, size_t room);
+/* Reads a descriptor from its offset to its end. Both blocks have one byte more than their size. 0
+ * or -errno (-E2BIG beyond max bytes). */
 int slurp(int fd, size_t max, uint8_t **out, size_t *out_size);
 
 #endif

@@ -51,10 +51,8 @@ int id_map_add(struct id_map *m, uint64_t id, uint32_t index)
 	return intern_add(&m->sparse, hash_bytes(&id, sizeof(id)), index);
 }
 
-uint32_t id_map_get(const struct id_map *m, uint64_t id)
+uint32_t id_map_get_sparse(const struct id_map *m, uint64_t id)
 {
-	if (id <= m->n)
-		return m->dense ? m->dense[id] : 0;
 	struct wanted wanted = {m, id};
 	return intern_find(&m->sparse, hash_bytes(&id, sizeof(id)), equal_id, &wanted);
 }

@@ -23,7 +23,14 @@ int id_map_init(struct id_map *m, size_t n);
 void id_map_free(struct id_map *m);
 /* `index` is 1..n. 0, -EEXIST (that id is taken), -EINVAL (id 0) or -ENOMEM. */
 int id_map_add(struct id_map *m, uint64_t id, uint32_t index);
+uint32_t id_map_get_sparse(const struct id_map *m, uint64_t id); /* for id_map_get only */
+
 /* 0 if there is no such id. */
-uint32_t id_map_get(const struct id_map *m, uint64_t id);
+static inline uint32_t id_map_get(const struct id_map *m, uint64_t id)
+{
+	if (id > m->n)
+		return id_map_get_sparse(m, id);
+	return m->dense ? m->dense[id] : 0;
+}
 
 #endif

@@ -20,11 +20,20 @@ struct copier {
 	struct profile *into;
 	const struct profile *from;
 	uint32_t *strings, *mappings, *functions, *locations;
-	/* Room for one sample or location. */
-	uint32_t *stack;
-	size_t stack_capacity;
-	struct label *labels;
-	size_t label_capacity;
+	/* The labels of a sample come again in others. */
+	struct known_labels {
+		uint32_t first, n; /* from->labels */
+		struct label_set ours;
+		uint64_t hash; /* of ours */
+	} * known;
+	size_t n_known, known_capacity;
+	struct intern known_index; /* by index + 1 */
+	/* Samples that are added together, and their stacks, one behind the other. */
+	struct ready_sample ready[INTERN_BATCH];
+	size_t n_ready;
+	uint32_t *stacks;
+	size_t n_stacks, stack_capacity;
+	/* Room for the lines of one location. */
 	struct line *lines;
 	size_t line_capacity;
 };
@@ -36,7 +45,9 @@ static int copier_begin(struct copier *c, struct profile *into, const struct pro
 	c->mappings = calloc(from->n_mappings, sizeof(*c->mappings));
 	c->functions = calloc(from->n_functions, sizeof(*c->functions));
 	c->locations = calloc(from->n_locations, sizeof(*c->locations));
-	return c->strings && c->mappings && c->functions && c->locations ? 0 : -ENOMEM;
+	/* Never NULL, so a sample without locations is no special case. */
+	int r = grow(c->stacks, 0, c->stack_capacity, 1);
+	return r == 0 && c->strings && c->mappings && c->functions && c->locations ? 0 : -ENOMEM;
 }
 
 static void copier_end(struct copier *c)
@@ -45,15 +56,16 @@ static void copier_end(struct copier *c)
 	free(c->mappings);
 	free(c->functions);
 	free(c->locations);
-	free(c->stack);
-	free(c->labels);
+	free(c->known);
+	intern_free(&c->known_index);
+	free(c->stacks);
 	free(c->lines);
 }
 
 int64_t profile_copy_string(struct profile *into, const struct profile *from, uint32_t string)
 {
-	return profile_string_n(
-		into, strings_text(from->strings, string), strings_length(from->strings, string));
+	return strings_add_clean(into->strings, strings_text(from->strings, string),
+		strings_length(from->strings, string));
 }
 
 static int copy_string(struct copier *c, uint32_t string, uint32_t *out)
@@ -109,6 +121,7 @@ static int copy_mapping(struct copier *c, uint32_t mapping, uint32_t *out)
 	}
 	struct profile_index *index = &c->into->private->merge_mappings;
 	struct mapping m = c->from->mappings[mapping];
+	m.id = 0;
 	int r = copy_string(c, m.file, &m.file);
 	if (r == 0)
 		r = copy_string(c, m.build_id, &m.build_id);
@@ -150,13 +163,11 @@ static int copy_function(struct copier *c, uint32_t function, uint32_t *out)
 	return 0;
 }
 
+/* Of a location that was not copied yet. */
 static int copy_location(struct copier *c, uint32_t location, uint32_t *out)
 {
-	if (c->locations[location]) {
-		*out = c->locations[location];
-		return 0;
-	}
 	struct location l = c->from->locations[location];
+	l.id = 0;
 	uint32_t mapping;
 	int r = copy_mapping(c, l.mapping, &mapping);
 	if (r < 0)
@@ -178,6 +189,110 @@ static int copy_location(struct copier *c, uint32_t location, uint32_t *out)
 		return (int)id;
 	*out = c->locations[location] = (uint32_t)id;
 	return 0;
+}
+
+/* ---- looking ahead ------------------------------------------------------------------------ */
+
+/* Most of what is copied is in the target already. Finding it all in advance, in batches, does not
+ * wait for memory each time; what is not found is copied when a sample needs it. */
+
+static bool is_found(const struct copier *c, uint32_t string)
+{
+	return !string || c->strings[string];
+}
+
+static void find_mappings(struct copier *c)
+{
+	const struct profile_index *index = &c->into->private->merge_mappings;
+	for (size_t i = 1; i < c->from->n_mappings; i++) {
+		struct mapping m = c->from->mappings[i];
+		if (!is_found(c, m.file) || !is_found(c, m.build_id))
+			continue;
+		m.file = c->strings[m.file];
+		m.build_id = c->strings[m.build_id];
+		struct wanted_mapping wanted = {c->into, mapping_key(&m)};
+		uint64_t hash = hash_bytes(&wanted.key, sizeof(wanted.key));
+		c->mappings[i] = intern_find(&index->ids, hash, equal_mapping_key, &wanted);
+	}
+}
+
+static int find_functions(struct copier *c)
+{
+	struct function wanted[INTERN_BATCH];
+	uint32_t which[INTERN_BATCH], ids[INTERN_BATCH];
+	size_t n = 0;
+	int r = 0;
+	for (size_t i = 1; r == 0 && i < c->from->n_functions; i++) {
+		struct function f = c->from->functions[i];
+		if (is_found(c, f.name) && is_found(c, f.system_name) && is_found(c, f.filename)) {
+			wanted[n] = (struct function){c->strings[f.name], c->strings[f.system_name],
+				c->strings[f.filename], f.start_line};
+			which[n++] = (uint32_t)i;
+		}
+		if (n < INTERN_BATCH && i + 1 < c->from->n_functions)
+			continue;
+		r = profile_find_functions(c->into, wanted, n, ids);
+		while (r == 0 && n--)
+			c->functions[which[n]] = ids[n];
+		n = 0;
+	}
+	return r;
+}
+
+/* The location as it would be in the target. False: something of it is not there yet. */
+static bool translate_location(const struct copier *c, uint32_t location, struct location *out,
+	struct line *lines, size_t max_lines)
+{
+	struct location l = c->from->locations[location];
+	l.id = 0;
+	uint32_t mapping = c->mappings[l.mapping];
+	if ((l.mapping && !mapping) || l.n_lines > max_lines)
+		return false;
+	for (size_t i = 0; i < l.n_lines; i++) {
+		lines[i] = c->from->lines[l.first_line + i];
+		lines[i].function = c->functions[lines[i].function];
+		if (!lines[i].function)
+			return false;
+	}
+	l.address += c->into->mappings[mapping].start - c->from->mappings[l.mapping].start;
+	l.mapping = mapping;
+	*out = l;
+	return true;
+}
+
+#define LINES_AHEAD 8 /* a location with more inlined calls is looked up when it is needed */
+
+static int find_locations(struct copier *c)
+{
+	struct location_and_lines wanted[INTERN_BATCH];
+	struct line lines[INTERN_BATCH][LINES_AHEAD];
+	uint32_t which[INTERN_BATCH], ids[INTERN_BATCH];
+	size_t n = 0;
+	int r = 0;
+	for (size_t i = 1; r == 0 && i < c->from->n_locations; i++) {
+		wanted[n].lines = lines[n];
+		if (translate_location(c, (uint32_t)i, &wanted[n].location, lines[n], LINES_AHEAD))
+			which[n++] = (uint32_t)i;
+		if (n < INTERN_BATCH && i + 1 < c->from->n_locations)
+			continue;
+		r = profile_find_locations(c->into, wanted, n, ids);
+		while (r == 0 && n--)
+			c->locations[which[n]] = ids[n];
+		n = 0;
+	}
+	return r;
+}
+
+static int look_ahead(struct copier *c)
+{
+	struct profile_index *index = &c->into->private->merge_mappings;
+	int r = profile_index_update(c->into, index, c->into->n_mappings, 0, hash_mapping_key_at);
+	if (r < 0)
+		return r;
+	strings_find_all(c->into->strings, c->from->strings, c->strings);
+	find_mappings(c);
+	r = find_functions(c);
+	return r < 0 ? r : find_locations(c);
 }
 
 /* ---- samples ------------------------------------------------------------------------------ */
@@ -221,21 +336,98 @@ static void sort_own_labels(struct profile *p)
 	}
 }
 
-static int copy_labels(struct copier *c, const struct sample *s)
+struct wanted_set {
+	const struct profile *p;
+	const struct label *labels;
+	size_t n;
+};
+
+static bool equal_set(const void *userdata, uint32_t id)
 {
-	int r = grow(c->labels, 0, c->label_capacity, s->n_labels);
-	for (size_t i = 0; r == 0 && i < s->n_labels; i++) {
-		struct label label = c->from->labels[s->first_label + i];
+	const struct wanted_set *w = userdata;
+	struct label_set set = w->p->private->label_sets[id - 1];
+	return set.n == w->n && profile_equal_labels(w->p->labels + set.first, w->labels, w->n);
+}
+
+/* Of labels at the end of the pool: makes them part of it, unless it has the same already. */
+static int keep_labels(struct profile *p, size_t n, struct label_set *out, uint64_t *hash)
+{
+	struct profile_private *v = p->private;
+	struct wanted_set wanted = {p, p->labels + p->n_labels, n};
+	*hash = profile_hash_labels(wanted.labels, n);
+	uint32_t id = intern_find(&v->label_set_index, *hash, equal_set, &wanted);
+	if (!id) {
+		int r = grow(v->label_sets, v->n_label_sets, v->label_set_capacity, 1);
+		id = (uint32_t)v->n_label_sets + 1;
+		if (r == 0)
+			r = intern_add(&v->label_set_index, *hash, id);
+		if (r < 0)
+			return r;
+		v->label_sets[v->n_label_sets++] = (struct label_set){
+			(uint32_t)p->n_labels, (uint32_t)n};
+		p->n_labels += n;
+	}
+	*out = v->label_sets[id - 1];
+	return 0;
+}
+
+static int copy_new_labels(struct copier *c, struct known_labels *known)
+{
+	struct profile *p = c->into;
+	int r = grow(p->labels, p->n_labels, p->private->label_capacity, known->n);
+	for (size_t i = 0; r == 0 && i < known->n; i++) {
+		struct label label = c->from->labels[known->first + i];
 		r = copy_string(c, label.key, &label.key);
 		if (r == 0)
 			r = copy_string(c, label.str, &label.str);
 		if (r == 0)
 			r = copy_string(c, label.num_unit, &label.num_unit);
-		c->labels[i] = label;
+		p->labels[p->n_labels + i] = label;
 	}
-	if (r == 0)
-		sort_labels(c->into, c->labels, s->n_labels);
-	return r;
+	if (r < 0)
+		return r;
+	sort_labels(p, p->labels + p->n_labels, known->n);
+	return keep_labels(p, known->n, &known->ours, &known->hash);
+}
+
+struct wanted_labels {
+	const struct copier *c;
+	const struct label *labels;
+	size_t n;
+};
+
+static bool equal_known(const void *userdata, uint32_t id)
+{
+	const struct wanted_labels *w = userdata;
+	const struct known_labels *k = &w->c->known[id - 1];
+	return k->n == w->n && profile_equal_labels(w->c->from->labels + k->first, w->labels, w->n);
+}
+
+/* The labels of a sample in the target's pool, with their hash. */
+static int copy_labels(
+	struct copier *c, const struct sample *s, struct label_set *ours, uint64_t *hash)
+{
+	const struct label *labels = c->from->labels + s->first_label;
+	struct wanted_labels wanted = {c, labels, s->n_labels};
+	uint64_t hash_of_theirs = profile_hash_labels(labels, s->n_labels);
+	uint32_t id = intern_find(&c->known_index, hash_of_theirs, equal_known, &wanted);
+	if (!id) {
+		int r = grow(c->known, c->n_known, c->known_capacity, 1);
+		if (r < 0)
+			return r;
+		c->known[c->n_known] = (struct known_labels){
+			.first = s->first_label, .n = s->n_labels};
+		r = copy_new_labels(c, &c->known[c->n_known]);
+		id = (uint32_t)c->n_known + 1;
+		if (r == 0)
+			r = intern_add(&c->known_index, hash_of_theirs, id);
+		if (r < 0)
+			return r;
+		c->n_known++;
+	}
+	*ours = c->known[id - 1].ours;
+	*hash = c->known[id - 1].hash;
+	return 0;
 }
 
 static bool all_zero(const int64_t *values, size_t n)
@@ -247,21 +439,53 @@ static bool all_zero(const int64_t *values, size_t n)
 	return true;
 }
 
+static int flush_samples(struct copier *c)
+{
+	size_t n = c->n_ready, at = 0;
+	/* The stacks are where they will stay only now. */
+	for (size_t i = 0; i < n; i++) {
+		c->ready[i].locations = c->stacks + at;
+		at += c->ready[i].n_locations;
+	}
+	c->n_ready = c->n_stacks = 0;
+	return profile_count_samples(c->into, c->ready, n);
+}
+
+static int copy_stack(struct copier *c, const struct sample *s)
+{
+	const uint32_t *from = c->from->location_ids + s->first_location;
+	int r = grow(c->stacks, c->n_stacks, c->stack_capacity, s->n_locations);
+	uint32_t *stack = c->stacks + c->n_stacks;
+	for (size_t i = 0; r == 0 && i < s->n_locations; i++) {
+		stack[i] = c->locations[from[i]];
+		if (!stack[i])
+			r = copy_location(c, from[i], &stack[i]);
+	}
+	return r;
+}
+
 static int copy_sample(struct copier *c, size_t index)
 {
 	const struct profile *from = c->from;
 	const struct sample *s = &from->samples[index];
 	const int64_t *values = from->values + index * from->n_sample_types;
+	struct label_set labels = {0};
+	uint64_t hash = 0;
 	if (all_zero(values, from->n_sample_types))
 		return 0;
-	int r = grow(c->stack, 0, c->stack_capacity, s->n_locations);
-	for (size_t i = 0; r == 0 && i < s->n_locations; i++)
-		r = copy_location(c, from->location_ids[s->first_location + i], &c->stack[i]);
+	int r = copy_stack(c, s);
 	if (r == 0)
-		r = copy_labels(c, s);
-	return r < 0 ? r
-		     : profile_add_sample(
-			       c->into, c->stack, s->n_locations, c->labels, s->n_labels, values);
+		r = copy_labels(c, s, &labels, &hash);
+	if (r < 0)
+		return r;
+	c->ready[c->n_ready++] = (struct ready_sample){
+		.n_locations = s->n_locations,
+		.labels = labels,
+		.hash = profile_hash_sample(c->stacks + c->n_stacks, s->n_locations, hash),
+		.values = values,
+	};
+	c->n_stacks += s->n_locations;
+	return c->n_ready == INTERN_BATCH ? flush_samples(c) : 0;
 }
 
 int profile_copy_samples(struct profile *into, const struct profile *from,
@@ -275,125 +499,54 @@ int profile_copy_samples(struct profile *into, const struct profile *from,
 	/* The first mapping is the main program (profile.proto): it stays the first. */
 	if (r == 0 && into->n_mappings == 1 && from->n_mappings > 1)
 		r = copy_mapping(&c, 1, &main_mapping);
+	if (r == 0 && !keep)
+		r = look_ahead(&c);
 	for (size_t i = 0; r == 0 && i < from->n_samples; i++) {
 		if (!keep || keep(userdata, from, &from->samples[i]))
 			r = copy_sample(&c, i);
 	}
+	if (r == 0)
+		r = flush_samples(&c);
 	into->private->samples_sorted = into->n_samples;
 	copier_end(&c);
 	return r;
 }
 
-/* ---- headers ------------------------------------------------------------------------------ */
-
-static bool same_text(
-	const struct profile *a, uint32_t a_string, const struct profile *b, uint32_t b_string)
+int profile_unshare_labels(struct profile *p)
 {
-	return !strcmp(profile_text(a, a_string), profile_text(b, b_string));
-}
-
-static bool same_type(const struct profile *a, struct value_type a_type, const struct profile *b,
-	struct value_type b_type)
-{
-	return same_text(a, a_type.type, b, b_type.type) &&
-	       same_text(a, a_type.unit, b, b_type.unit);
-}
-
-static void describe_types(const struct profile *p, char *out, size_t size)
-{
-	size_t used = 0;
-	*out = '\0';
-	for (size_t i = 0; i < p->n_sample_types && used < size; i++) {
-		int n = snprintf(out + used, size - used, "%s%s/%s", i ? " " : "",
-			profile_text(p, p->sample_types[i].type),
-			profile_text(p, p->sample_types[i].unit));
-		used += n > 0 ? (size_t)n : 0;
-	}
-}
-
-static int check_compatible(
-	const struct profile *into, const struct profile *from, char *why, size_t why_size)
-{
-	bool same = into->n_sample_types == from->n_sample_types;
-	for (size_t i = 0; same && i < into->n_sample_types; i++)
-		same = same_type(into, into->sample_types[i], from, from->sample_types[i]);
-	if (!same) {
-		char ours[256], theirs[256];
-		describe_types(into, ours, sizeof(ours));
-		describe_types(from, theirs, sizeof(theirs));
-		snprintf(why, why_size, "it measures %s, the others %s", theirs, ours);
-		return -EINVAL;
-	}
-	if (!same_type(into, into->period_type, from, from->period_type)) {
-		snprintf(why, why_size, "its period is in %s/%s, that of the others in %s/%s",
-			profile_text(from, from->period_type.type),
-			profile_text(from, from->period_type.unit),
-			profile_text(into, into->period_type.type),
-			profile_text(into, into->period_type.unit));
-		return -EINVAL;
-	}
-	return 0;
-}
-
-/* Sets *to from the other profile if it is still empty. */
-static int inherit_string(
-	struct profile *into, uint32_t *to, const struct profile *from, uint32_t string)
-{
-	if (*to)
+	struct profile_private *v = p->private;
+	size_t n = 0, at = 0;
+	for (size_t i = 0; i < p->n_samples; i++)
+		n += p->samples[i].n_labels;
+	if (n == p->n_labels)
 		return 0;
-	int64_t id = profile_copy_string(into, from, string);
-	if (id < 0)
-		return (int)id;
-	*to = (uint32_t)id;
-	return 0;
-}
-
-int profile_adopt_types(struct profile *into, const struct profile *from)
-{
-	for (size_t i = 0; i < from->n_sample_types; i++) {
-		int r = profile_add_sample_type(into,
-			profile_text(from, from->sample_types[i].type),
-			profile_text(from, from->sample_types[i].unit));
-		if (r < 0)
-			return r;
+	struct label *labels = reallocarray(NULL, n + 1, sizeof(*labels));
+	if (!labels)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->n_samples; i++) {
+		struct sample *s = &p->samples[i];
+		memcpy(labels + at, p->labels + s->first_label, s->n_labels * sizeof(*labels));
+		s->first_label = (uint32_t)at;
+		at += s->n_labels;
 	}
-	int r = inherit_string(into, &into->period_type.type, from, from->period_type.type);
-	if (r == 0)
-		r = inherit_string(into, &into->period_type.unit, from, from->period_type.unit);
-	if (r == 0)
-		r = inherit_string(into, &into->drop_frames, from, from->drop_frames);
-	if (r == 0)
-		r = inherit_string(into, &into->keep_frames, from, from->keep_frames);
-	return r;
-}
-
-int profile_merge_headers(struct profile *into, const struct profile *from)
-{
-	int r = inherit_string(into, &into->default_sample_type, from, from->default_sample_type);
-	if (r == 0)
-		r = inherit_string(into, &into->doc_url, from, from->doc_url);
-	for (size_t i = 0; r == 0 && i < from->n_comments; i++)
-		r = profile_add_comment(into, profile_text(from, from->comments[i]));
-	if (r < 0)
-		return r;
-	if (!into->time_nanos || (from->time_nanos && from->time_nanos < into->time_nanos))
-		into->time_nanos = from->time_nanos;
-	if (__builtin_add_overflow(
-		    into->duration_nanos, from->duration_nanos, &into->duration_nanos))
-		into->duration_nanos = INT64_MAX;
-	if (into->period < from->period)
-		into->period = from->period;
+	free(p->labels);
+	p->labels = labels;
+	p->n_labels = n;
+	v->label_capacity = n + 1;
+	v->n_label_sets = 0;
+	intern_free(&v->label_set_index);
 	return 0;
 }
 
 int profile_merge(struct profile *into, const struct profile *from, char *why, size_t why_size)
 {
-	int r = into->n_sample_types ? check_compatible(into, from, why, why_size)
-				     : profile_adopt_types(into, from);
+	int r = profile_unite_types(into, from, why, why_size);
 	if (r == 0)
 		r = profile_merge_headers(into, from);
 	if (r == 0)
 		r = profile_copy_samples(into, from, NULL, NULL);
+	if (r == 0)
+		r = profile_unshare_labels(into);
 	if (r == -ENOMEM || r == -E2BIG)
 		snprintf(why, why_size, "%s",
 			r == -ENOMEM ? "out of memory" : "the merged profile is too large");

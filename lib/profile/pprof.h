@@ -22,6 +22,14 @@ int pprof_write(const struct profile *p, int fd);
 int pprof_parse(struct profile **out, const void *data, size_t size, char *why, size_t why_size);
 /* The same from a descriptor, from its current offset to its end; `name` is for messages. */
 int pprof_read(struct profile **out, int fd, const char *name, char *why, size_t why_size);
+/* Quicker, and with less memory: a profile for profile_merge to copy from, and nothing else. Its
+ * strings are those of the file, so that equal ones may have several ids. */
+int pprof_read_lean(struct profile **out, int fd, const char *name, char *why, size_t why_size);
+/* Quicker still: samples with values and labels, but without stacks. */
+int pprof_read_labels(struct profile **out, int fd, const char *name, char *why, size_t why_size);
+/* The period that the head of a file names, without reading the rest; 0 if it names none there.
+ * profd writes headers first. Reads from the start, and leaves the descriptor's offset. */
+int64_t pprof_peek_period(int fd);
 int pprof_read_file(struct profile **out, const char *path, char *why, size_t why_size);
 
 #endif

@@ -1,23 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pprof_read.c - profile.proto to a profile. Sections may come in any order, so the file is walked
- * once for strings and headers, once for what names only those, then for locations, then samples;
- * only the tags of the outer message are read each time. Entries stay as the file has them: nothing
- * is merged, and ids become indices.
+ * once for strings, numbers and where each section lies; then each section, those that others refer
+ * to first. Entries stay as the file has them: nothing is merged, and ids become indices.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "profile/gunzip.h"
 #include "profile/id_map.h"
 #include "profile/pprof.h"
 #include "profile/private.h"
 #include "profile/protowire.h"
+#include "profile/strings.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 
@@ -46,19 +44,19 @@ struct reader {
 	size_t size;
 	char *why;
 	size_t why_size;
-	uint32_t *strings; /* the file's index to ours */
+	bool no_stacks;	   /* only values and labels of samples */
+	bool borrow;	   /* strings are those of the file, and so are their ids */
+	uint32_t *strings; /* the file's index to ours; 0 for all that are empty */
 	size_t n_strings, string_capacity;
-	size_t n_mappings, n_functions, n_locations;
+	struct section {
+		struct proto_cursor range; /* from its first entry to the end of its last */
+		size_t n;
+	} sections[N_FIELDS];
 	struct id_map mappings, functions, locations;
-	/* Room for one location or sample. */
+	/* Room for one location. */
 	struct line *lines;
 	size_t line_capacity;
-	uint32_t *stack;
-	size_t n_stack, stack_capacity;
-	struct label *labels;
-	size_t n_labels, label_capacity;
-	int64_t *values;
-	size_t n_values, value_capacity;
+	size_t n_values; /* of the sample that is being read */
 };
 
 typedef int (*field_handler)(struct reader *r, const struct proto_field *field);
@@ -78,7 +76,7 @@ __attribute__((format(printf, 3, 4))) static int refuse(
 }
 
 /* The next field of a message: 1, 0 or -EBADMSG. */
-static int next_field(struct reader *r, struct proto_cursor *c, struct proto_field *field)
+static inline int next_field(struct reader *r, struct proto_cursor *c, struct proto_field *field)
 {
 	const char *problem;
 	int n = proto_next(c, field, &problem);
@@ -142,55 +140,23 @@ static int find_string(struct reader *r, const uint8_t *at, uint64_t index, uint
 
 /* ---- the outer message -------------------------------------------------------------------- */
 
-static int each_field(struct reader *r, const field_handler handlers[N_FIELDS])
-{
-	struct proto_cursor c = {r->data, r->data + r->size};
-	struct proto_field field;
-	int found;
-	while ((found = next_field(r, &c, &field)) > 0) {
-		if (field.number >= N_FIELDS || !handlers[field.number])
-			continue;
-		found = handlers[field.number](r, &field);
-		if (found < 0)
-			return found;
-	}
-	return found;
-}
-
 static int scan_string(struct reader *r, const struct proto_field *field)
 {
-	int n = need_type(r, field, PROTO_BYTES);
-	if (n == 0)
-		n = grow(r->strings, r->n_strings, r->string_capacity, 1);
+	size_t length = (size_t)(field->bytes.end - field->bytes.at);
+	if (r->n_strings == 0 && length)
+		return refuse(r, field->start, "the first string must be empty");
+	int n = grow(r->strings, r->n_strings, r->string_capacity, 1);
 	if (n < 0)
 		return n;
-	int64_t id = profile_string_n(
-		r->p, (const char *)field->bytes.at, (size_t)(field->bytes.end - field->bytes.at));
-	if (id < 0)
-		return (int)id;
-	if (r->n_strings == 0 && id != 0)
-		return refuse(r, field->start, "the first string must be empty");
-	r->strings[r->n_strings++] = (uint32_t)id;
-	return 0;
-}
-
-static int scan_entry(struct reader *r, const struct proto_field *field)
-{
-	if (field->number == FIELD_MAPPING)
-		r->n_mappings++;
-	else if (field->number == FIELD_FUNCTION)
-		r->n_functions++;
-	else
-		r->n_locations++;
-	return need_type(r, field, PROTO_BYTES);
+	int64_t id = r->borrow ? strings_borrow(r->p->strings, field->bytes.at, length)
+			       : profile_string_n(r->p, (const char *)field->bytes.at, length);
+	r->strings[r->n_strings++] = length ? (uint32_t)id : 0;
+	return id < 0 ? (int)id : 0;
 }
 
 static int scan_number(struct reader *r, const struct proto_field *field)
 {
 	struct profile *p = r->p;
-	int n = need_type(r, field, PROTO_VARINT);
-	if (n < 0)
-		return n;
 	switch (field->number) {
 	case FIELD_TIME:
 		if (p->time_nanos)
@@ -208,15 +174,65 @@ static int scan_number(struct reader *r, const struct proto_field *field)
 	return 0;
 }
 
-static const field_handler scan_handlers[N_FIELDS] = {
-	[FIELD_STRING] = scan_string,
-	[FIELD_MAPPING] = scan_entry,
-	[FIELD_FUNCTION] = scan_entry,
-	[FIELD_LOCATION] = scan_entry,
-	[FIELD_TIME] = scan_number,
-	[FIELD_DURATION] = scan_number,
-	[FIELD_PERIOD] = scan_number,
-};
+/* What each field of the outer message must be; comments may be packed or not. */
+static int check_type(struct reader *r, const struct proto_field *field)
+{
+	switch (field->number) {
+	case FIELD_COMMENT:
+		return 0;
+	case FIELD_DROP_FRAMES:
+	case FIELD_KEEP_FRAMES:
+	case FIELD_TIME:
+	case FIELD_DURATION:
+	case FIELD_PERIOD:
+	case FIELD_DEFAULT_TYPE:
+	case FIELD_DOC_URL:
+		return need_type(r, field, PROTO_VARINT);
+	default:
+		return need_type(r, field, PROTO_BYTES);
+	}
+}
+
+static int scan(struct reader *r)
+{
+	struct proto_cursor c = {r->data, r->data + r->size};
+	struct proto_field field;
+	int n;
+	while ((n = next_field(r, &c, &field)) > 0) {
+		if (field.number == 0 || field.number >= N_FIELDS)
+			continue;
+		struct section *section = &r->sections[field.number];
+		if (!section->n++)
+			section->range.at = field.start;
+		section->range.end = c.at;
+		n = check_type(r, &field);
+		if (n == 0 && field.number == FIELD_STRING)
+			n = scan_string(r, &field);
+		else if (n == 0 && field.number >= FIELD_TIME && field.number <= FIELD_PERIOD &&
+			 field.number != FIELD_PERIOD_TYPE)
+			n = scan_number(r, &field);
+		if (n < 0)
+			return n;
+	}
+	if (n == 0 && !r->n_strings)
+		return refuse(r, r->data, "there is no string table: this is not a profile");
+	return n;
+}
+
+/* Hands each entry of one section to its handler. */
+static int each_entry(struct reader *r, enum profile_field number, field_handler handler)
+{
+	struct proto_cursor c = r->sections[number].range;
+	struct proto_field field;
+	int n = 0;
+	while (c.at < c.end && (n = next_field(r, &c, &field)) > 0) {
+		if (field.number == number)
+			n = handler(r, &field);
+		if (n < 0)
+			return n;
+	}
+	return n < 0 ? n : 0;
+}
 
 /* ---- what names only strings -------------------------------------------------------------- */
 
@@ -224,9 +240,7 @@ static int read_value_type(
 	struct reader *r, const struct proto_field *field, struct value_type *out)
 {
 	uint64_t v[3];
-	int n = need_type(r, field, PROTO_BYTES);
-	if (n == 0)
-		n = read_numbers(r, field->bytes, v, 2);
+	int n = read_numbers(r, field->bytes, v, 2);
 	if (n == 0)
 		n = find_string(r, field->start, v[1], &out->type);
 	if (n == 0)
@@ -238,9 +252,7 @@ static int read_sample_type(struct reader *r, const struct proto_field *field)
 {
 	struct value_type t = {0};
 	int n = read_value_type(r, field, &t);
-	return n < 0 ? n
-		     : profile_add_sample_type(
-			       r->p, profile_text(r->p, t.type), profile_text(r->p, t.unit));
+	return n < 0 ? n : profile_append_sample_type(r->p, t);
 }
 
 static int read_period_type(struct reader *r, const struct proto_field *field)
@@ -255,8 +267,7 @@ static int read_header_string(struct reader *r, const struct proto_field *field)
 			: field->number == FIELD_KEEP_FRAMES  ? &p->keep_frames
 			: field->number == FIELD_DEFAULT_TYPE ? &p->default_sample_type
 							      : &p->doc_url;
-	int n = need_type(r, field, PROTO_VARINT);
-	return n < 0 ? n : find_string(r, field->start, field->value, out);
+	return find_string(r, field->start, field->value, out);
 }
 
 static int take_comment(struct reader *r, const uint8_t *at, uint64_t value)
@@ -295,6 +306,7 @@ static int read_mapping(struct reader *r, const struct proto_field *field)
 		n = find_string(r, field->start, v[6], &m.build_id);
 	if (n < 0)
 		return n;
+	m.id = v[1];
 	m.start = v[2];
 	m.limit = v[3];
 	m.offset = v[4];
@@ -322,18 +334,6 @@ static int read_function(struct reader *r, const struct proto_field *field)
 	return note_id(
 		r, field, &r->functions, v[1], profile_append_function(r->p, &f), "function");
 }
-
-static const field_handler table_handlers[N_FIELDS] = {
-	[FIELD_SAMPLE_TYPE] = read_sample_type,
-	[FIELD_PERIOD_TYPE] = read_period_type,
-	[FIELD_DROP_FRAMES] = read_header_string,
-	[FIELD_KEEP_FRAMES] = read_header_string,
-	[FIELD_DEFAULT_TYPE] = read_header_string,
-	[FIELD_DOC_URL] = read_header_string,
-	[FIELD_COMMENT] = read_comment,
-	[FIELD_MAPPING] = read_mapping,
-	[FIELD_FUNCTION] = read_function,
-};
 
 /* ---- locations ---------------------------------------------------------------------------- */
 
@@ -384,38 +384,65 @@ static int read_location(struct reader *r, const struct proto_field *outer)
 	}
 	if (n < 0)
 		return n;
+	l.id = id;
 	return note_id(r, outer, &r->locations, id,
 		profile_append_location(r->p, &l, r->lines, n_lines), "location");
 }
 
-static const field_handler location_handlers[N_FIELDS] = {[FIELD_LOCATION] = read_location};
-
 /* ---- samples ------------------------------------------------------------------------------ */
 
+/* What is read goes to the end of the profile's pools; the sample that owns it follows. */
 static int take_location_id(struct reader *r, const uint8_t *at, uint64_t value)
 {
+	struct profile *p = r->p;
 	uint32_t location = id_map_get(&r->locations, value);
 	if (!location)
 		return refuse(r, at, "location %" PRIu64 " does not exist", value);
-	int n = grow(r->stack, r->n_stack, r->stack_capacity, 1);
+	int n = grow(p->location_ids, p->n_location_ids, p->private->location_id_capacity, 1);
 	if (n == 0)
-		r->stack[r->n_stack++] = location;
+		p->location_ids[p->n_location_ids++] = location;
+	return n;
+}
+
+/* The form that all writers of today use. */
+static int take_packed_locations(struct reader *r, const struct proto_field *field)
+{
+	struct proto_cursor c = field->bytes;
+	struct profile *p = r->p;
+	/* A number takes a byte at least. */
+	int n = grow(p->location_ids, p->n_location_ids, p->private->location_id_capacity,
+		(size_t)(c.end - c.at));
+	while (n == 0 && c.at < c.end) {
+		const uint8_t *at = c.at;
+		uint64_t value;
+		if (!proto_varint(&c, &value))
+			return refuse(r, at, "a packed number is cut off or too long");
+		uint32_t location = id_map_get(&r->locations, value);
+		if (!location)
+			return refuse(r, at, "location %" PRIu64 " does not exist", value);
+		p->location_ids[p->n_location_ids++] = location;
+	}
 	return n;
 }
 
 static int take_value(struct reader *r, const uint8_t *at, uint64_t value)
 {
-	if (r->n_values == r->p->n_sample_types)
+	struct profile *p = r->p;
+	size_t n_all = p->n_samples * p->n_sample_types + r->n_values;
+	if (r->n_values == p->n_sample_types)
 		return refuse(r, at, "a sample has more values than the file has types (%zu)",
-			r->p->n_sample_types);
-	int n = grow(r->values, r->n_values, r->value_capacity, 1);
-	if (n == 0)
-		r->values[r->n_values++] = (int64_t)value;
+			p->n_sample_types);
+	int n = grow(p->values, n_all, p->private->value_capacity, 1);
+	if (n == 0) {
+		p->values[n_all] = (int64_t)value;
+		r->n_values++;
+	}
 	return n;
 }
 
 static int read_label(struct reader *r, const struct proto_field *field)
 {
+	struct profile *p = r->p;
 	uint64_t v[5];
 	struct label label = {0};
 	int n = need_type(r, field, PROTO_BYTES);
@@ -433,25 +460,31 @@ static int read_label(struct reader *r, const struct proto_field *field)
 		label.num_unit = 0;
 	else
 		label.num = (int64_t)v[3];
-	/* A string label without text, or a label without anything, says nothing. */
-	if ((v[2] && !label.str) || (!label.key && !label.str && !label.num && !label.num_unit))
+	/* A string label without text, or a number of 0 without a unit, says nothing. */
+	if (!label.str && (v[2] || (!label.num && !label.num_unit)))
 		return 0;
-	n = grow(r->labels, r->n_labels, r->label_capacity, 1);
+	n = grow(p->labels, p->n_labels, p->private->label_capacity, 1);
 	if (n == 0)
-		r->labels[r->n_labels++] = label;
+		p->labels[p->n_labels++] = label;
 	return n;
 }
 
 static int read_sample(struct reader *r, const struct proto_field *outer)
 {
+	struct profile *p = r->p;
+	size_t first_location = p->n_location_ids, first_label = p->n_labels;
+	struct proto_cursor c = outer->bytes;
 	struct proto_field field;
-	int n = need_type(r, outer, PROTO_BYTES);
+	int n = grow(p->samples, p->n_samples, p->private->sample_capacity, 1);
 	if (n < 0)
 		return n;
-	struct proto_cursor c = outer->bytes;
-	r->n_stack = r->n_labels = r->n_values = 0;
+	r->n_values = 0;
 	while ((n = next_field(r, &c, &field)) > 0) {
-		if (field.number == 1)
+		if (field.number == 1 && r->no_stacks)
+			continue;
+		if (field.number == 1 && field.type == PROTO_BYTES)
+			n = take_packed_locations(r, &field);
+		else if (field.number == 1)
 			n = read_repeated(r, &field, take_location_id);
 		else if (field.number == 2)
 			n = read_repeated(r, &field, take_value);
@@ -462,36 +495,56 @@ static int read_sample(struct reader *r, const struct proto_field *outer)
 	}
 	if (n < 0)
 		return n;
-	if (!r->p->n_sample_types)
+	if (!p->n_sample_types)
 		return refuse(r, outer->start, "there are samples but no sample types");
-	if (r->n_values != r->p->n_sample_types)
+	if (r->n_values != p->n_sample_types)
 		return refuse(r, outer->start, "a sample has %zu values, the file has %zu types",
-			r->n_values, r->p->n_sample_types);
-	return profile_append_sample(r->p, r->stack, r->n_stack, r->labels, r->n_labels, r->values);
+			r->n_values, p->n_sample_types);
+	p->samples[p->n_samples++] = (struct sample){(uint32_t)first_location,
+		(uint32_t)(p->n_location_ids - first_location), (uint32_t)first_label,
+		(uint32_t)(p->n_labels - first_label)};
+	return 0;
 }
-
-static const field_handler sample_handlers[N_FIELDS] = {[FIELD_SAMPLE] = read_sample};
 
 /* ---- whole files -------------------------------------------------------------------------- */
 
-static int read_tables(struct reader *r)
+static int init_id_maps(struct reader *r)
 {
-	int n = each_field(r, scan_handlers);
-	if (n < 0)
-		return n;
-	if (!r->n_strings)
-		return refuse(r, r->data, "there is no string table: this is not a profile");
-	n = id_map_init(&r->mappings, r->n_mappings);
+	int n = id_map_init(&r->mappings, r->sections[FIELD_MAPPING].n);
 	if (n == 0)
-		n = id_map_init(&r->functions, r->n_functions);
+		n = id_map_init(&r->functions, r->sections[FIELD_FUNCTION].n);
 	if (n == 0)
-		n = id_map_init(&r->locations, r->n_locations);
+		n = id_map_init(&r->locations, r->sections[FIELD_LOCATION].n);
+	return n;
+}
+
+static int read_sections(struct reader *r)
+{
+	static const struct {
+		enum profile_field number;
+		field_handler handler;
+	} order[] = {
+		{FIELD_SAMPLE_TYPE, read_sample_type},
+		{FIELD_PERIOD_TYPE, read_period_type},
+		{FIELD_DROP_FRAMES, read_header_string},
+		{FIELD_KEEP_FRAMES, read_header_string},
+		{FIELD_DEFAULT_TYPE, read_header_string},
+		{FIELD_DOC_URL, read_header_string},
+		{FIELD_COMMENT, read_comment},
+		{FIELD_MAPPING, read_mapping},
+		{FIELD_FUNCTION, read_function},
+		{FIELD_LOCATION, read_location},
+		{FIELD_SAMPLE, read_sample},
+	};
+	int n = scan(r);
 	if (n == 0)
-		n = each_field(r, table_handlers);
-	if (n == 0)
-		n = each_field(r, location_handlers);
-	if (n == 0)
-		n = each_field(r, sample_handlers);
+		n = init_id_maps(r);
+	for (size_t i = 0; n == 0 && i < sizeof(order) / sizeof(*order); i++) {
+		bool of_stacks = order[i].number >= FIELD_MAPPING &&
+				 order[i].number <= FIELD_FUNCTION;
+		if (!of_stacks || !r->no_stacks)
+			n = each_entry(r, order[i].number, order[i].handler);
+	}
 	return n;
 }
 
@@ -502,73 +555,65 @@ static void reader_end(struct reader *r)
 	id_map_free(&r->functions);
 	id_map_free(&r->locations);
 	free(r->lines);
-	free(r->stack);
-	free(r->labels);
-	free(r->values);
 	profile_free(r->p);
 }
 
-static int parse_raw(
+static int make_profile(struct reader *r)
+{
+	r->p = profile_new();
+	if (r->p && r->borrow) {
+		strings_free(r->p->strings);
+		r->p->strings = strings_over();
+	}
+	return r->p && r->p->strings ? 0 : -ENOMEM;
+}
+
+static int read_message(struct reader *r, struct profile **out)
+{
+	int n = make_profile(r);
+	if (n == 0)
+		n = read_sections(r);
+	if (n == 0)
+		*out = take_ptr(r->p);
+	else if (n == -ENOMEM)
+		snprintf(r->why, r->why_size, "out of memory");
+	else if (n == -E2BIG)
+		snprintf(r->why, r->why_size, "it has more than 2^31 entries of one kind");
+	reader_end(r);
+	return n;
+}
+
+int pprof_read_message(
 	struct profile **out, const uint8_t *data, size_t size, char *why, size_t why_size)
 {
 	struct reader r = {.data = data, .size = size, .why = why, .why_size = why_size};
-	r.p = profile_new();
-	int n = r.p ? read_tables(&r) : -ENOMEM;
+	return read_message(&r, out);
+}
+
+int pprof_take_message(struct profile **out, uint8_t *data, size_t size, bool no_stacks, char *why,
+	size_t why_size)
+{
+	struct reader r = {.data = data,
+		.size = size,
+		.why = why,
+		.why_size = why_size,
+		.no_stacks = no_stacks,
+		.borrow = true};
+	int n = read_message(&r, out);
 	if (n == 0)
-		*out = take_ptr(r.p);
-	else if (n == -ENOMEM)
-		snprintf(why, why_size, "out of memory");
-	else if (n == -E2BIG)
-		snprintf(why, why_size, "it has more than 2^31 entries of one kind");
-	reader_end(&r);
+		strings_end_borrowed((*out)->strings, data);
 	return n;
 }
 
-int pprof_parse(struct profile **out, const void *data, size_t size, char *why, size_t why_size)
+int64_t pprof_find_period(const uint8_t *data, size_t size)
 {
-	static const char perf_magic[] = "PERFILE2";
-	if (size == 0) {
-		snprintf(why, why_size, "it is empty");
-		return -EBADMSG;
+	struct proto_cursor c = {data, data + size};
+	struct proto_field field;
+	const char *problem;
+	/* What is cut off at the end is a problem as well, and ends the search. */
+	while (proto_next(&c, &field, &problem) > 0 && field.number != FIELD_SAMPLE) {
+		if (field.number == FIELD_PERIOD && field.type == PROTO_VARINT)
+			return (int64_t)field.value;
 	}
-	if (size > sizeof(perf_magic) && !memcmp(data, perf_magic, sizeof(perf_magic) - 1)) {
-		snprintf(why, why_size, "it is a perf.data file, not a pprof profile");
-		return -EBADMSG;
-	}
-	if (!gunzip_is_gzip(data, size))
-		return parse_raw(out, data, size, why, why_size);
-	uint8_t *raw = NULL;
-	size_t raw_size;
-	int n = gunzip(data, size, PPROF_MAX_BYTES, &raw, &raw_size, why, why_size);
-	if (n < 0)
-		return n;
-	n = parse_raw(out, raw, raw_size, why, why_size);
-	free(raw);
-	return n;
-}
-
-int pprof_read(struct profile **out, int fd, const char *name, char *why, size_t why_size)
-{
-	_cleanup_free_ uint8_t *data = NULL;
-	size_t size;
-	char reason[256] = "";
-	int r = slurp(fd, PPROF_MAX_BYTES, &data, &size);
-	if (r < 0)
-		snprintf(reason, sizeof(reason), "%s", strerror(-r));
-	else
-		r = pprof_parse(out, data, size, reason, sizeof(reason));
-	if (r < 0)
-		snprintf(why, why_size, "%s: %s", name, reason);
-	return r;
-}
-
-int pprof_read_file(struct profile **out, const char *path, char *why, size_t why_size)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		int r = -errno;
-		snprintf(why, why_size, "%s: %s", path, strerror(-r));
-		return r;
-	}
-	return pprof_read(out, fd, path, why, why_size);
+	return 0;
 }

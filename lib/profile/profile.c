@@ -61,6 +61,8 @@ void profile_free(struct profile *p)
 		intern_free(&p->private->locations.ids);
 		intern_free(&p->private->samples.ids);
 		intern_free(&p->private->merge_mappings.ids);
+		intern_free(&p->private->label_set_index);
+		free(p->private->label_sets);
 	}
 	strings_free(p->strings);
 	free(p->sample_types);
@@ -114,12 +116,16 @@ int profile_add_sample_type(struct profile *p, const char *type, const char *uni
 	int64_t unit_id = profile_string(p, unit);
 	if (type_id < 0 || unit_id < 0)
 		return (int)(type_id < 0 ? type_id : unit_id);
+	return profile_append_sample_type(
+		p, (struct value_type){(uint32_t)type_id, (uint32_t)unit_id});
+}
+
+int profile_append_sample_type(struct profile *p, struct value_type type)
+{
 	int r = grow(p->sample_types, p->n_sample_types, p->private->sample_type_capacity, 1);
-	if (r < 0)
-		return r;
-	p->sample_types[p->n_sample_types++] = (struct value_type){
-		(uint32_t)type_id, (uint32_t)unit_id};
-	return 0;
+	if (r == 0)
+		p->sample_types[p->n_sample_types++] = type;
+	return r;
 }
 
 int profile_append_comment(struct profile *p, uint32_t string)
@@ -235,18 +241,47 @@ int64_t profile_add_function(struct profile *p, const struct function *function)
 	return id ? id : profile_append_function(p, function);
 }
 
+int profile_find_functions(
+	struct profile *p, const struct function *functions, size_t n, uint32_t *ids)
+{
+	struct profile_index *index = &p->private->functions;
+	uint64_t hashes[INTERN_BATCH];
+	int r = profile_index_update(p, index, p->n_functions, 0, hash_function_at);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		hashes[i] = hash_function(&functions[i]);
+		intern_prefetch(&index->ids, hashes[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		__builtin_prefetch(&p->functions[intern_peek(&index->ids, hashes[i])]);
+	for (size_t i = 0; i < n; i++) {
+		struct wanted wanted = {.p = p, .entry = &functions[i]};
+		ids[i] = intern_find(&index->ids, hashes[i], equal_function, &wanted);
+	}
+	return 0;
+}
+
 /* ---- locations ---------------------------------------------------------------------------- */
+
+#define WORDS_AT_ONCE 12
 
 static uint64_t hash_location(const struct location *l, const struct line *lines, size_t n_lines)
 {
-	uint64_t words[] = {l->address, (uint64_t)l->mapping << 1 | l->is_folded, n_lines};
-	uint64_t hash = hash_bytes(words, sizeof(words));
+	uint64_t words[3 + WORDS_AT_ONCE] = {
+		l->address, (uint64_t)l->mapping << 1 | l->is_folded, n_lines};
+	uint64_t hash = 0;
+	size_t n = 3;
 	for (size_t i = 0; i < n_lines; i++) {
-		uint64_t line[] = {
-			lines[i].function, (uint64_t)lines[i].line, (uint64_t)lines[i].column};
-		hash = hash_more(hash, line, sizeof(line));
+		if (n + 3 > sizeof(words) / sizeof(*words)) {
+			hash = hash_more(hash, words, n * sizeof(*words));
+			n = 0;
+		}
+		words[n++] = lines[i].function;
+		words[n++] = (uint64_t)lines[i].line;
+		words[n++] = (uint64_t)lines[i].column;
 	}
-	return hash;
+	return hash_more(hash, words, n * sizeof(*words));
 }
 
 static uint64_t hash_location_at(const struct profile *p, size_t i)
@@ -307,7 +342,60 @@ int64_t profile_add_location(struct profile *p, const struct location *location,
 	return id ? id : profile_append_location(p, location, lines, n_lines);
 }
 
+int profile_find_locations(
+	struct profile *p, const struct location_and_lines *locations, size_t n, uint32_t *ids)
+{
+	struct profile_index *index = &p->private->locations;
+	uint64_t hashes[INTERN_BATCH];
+	int r = profile_index_update(p, index, p->n_locations, 0, hash_location_at);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		const struct location *l = &locations[i].location;
+		hashes[i] = hash_location(l, locations[i].lines, l->n_lines);
+		intern_prefetch(&index->ids, hashes[i]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		ids[i] = intern_peek(&index->ids, hashes[i]);
+		__builtin_prefetch(&p->locations[ids[i]]);
+	}
+	for (size_t i = 0; i < n; i++)
+		__builtin_prefetch(&p->lines[p->locations[ids[i]].first_line]);
+	for (size_t i = 0; i < n; i++) {
+		const struct location *l = &locations[i].location;
+		struct wanted wanted = {p, l, locations[i].lines, l->n_lines};
+		ids[i] = intern_find(&index->ids, hashes[i], equal_location, &wanted);
+	}
+	return 0;
+}
+
 /* ---- samples ------------------------------------------------------------------------------ */
+
+uint64_t profile_hash_labels(const struct label *labels, size_t n)
+{
+	uint64_t words[3 * 8], hash = n;
+	size_t filled = 0;
+	for (size_t i = 0; i < n; i++) {
+		words[filled++] = (uint64_t)labels[i].key << 32 | labels[i].str;
+		words[filled++] = (uint64_t)labels[i].num;
+		words[filled++] = labels[i].num_unit;
+		if (filled == sizeof(words) / sizeof(*words) || i + 1 == n) {
+			hash = hash_more(hash, words, filled * sizeof(*words));
+			filled = 0;
+		}
+	}
+	return hash;
+}
+
+bool profile_equal_labels(const struct label *a, const struct label *b, size_t n)
+{
+	for (size_t i = 0; a != b && i < n; i++) {
+		if (a[i].key != b[i].key || a[i].str != b[i].str || a[i].num != b[i].num ||
+			a[i].num_unit != b[i].num_unit)
+			return false;
+	}
+	return true;
+}
 
 struct wanted_sample {
 	const struct profile *p;
@@ -317,15 +405,9 @@ struct wanted_sample {
 	size_t n_labels;
 };
 
-static uint64_t hash_sample(const struct wanted_sample *s)
+uint64_t profile_hash_sample(const uint32_t *locations, size_t n_locations, uint64_t hash_of_labels)
 {
-	uint64_t hash = hash_bytes(s->locations, s->n_locations * sizeof(*s->locations));
-	for (size_t i = 0; i < s->n_labels; i++) {
-		const struct label *l = &s->labels[i];
-		uint64_t words[] = {(uint64_t)l->key << 32 | l->str, (uint64_t)l->num, l->num_unit};
-		hash = hash_more(hash, words, sizeof(words));
-	}
-	return hash;
+	return hash_more(hash_of_labels, locations, n_locations * sizeof(*locations));
 }
 
 static struct wanted_sample sample_at(const struct profile *p, size_t i)
@@ -338,7 +420,8 @@ static struct wanted_sample sample_at(const struct profile *p, size_t i)
 static uint64_t hash_sample_at(const struct profile *p, size_t i)
 {
 	struct wanted_sample s = sample_at(p, i);
-	return hash_sample(&s);
+	return profile_hash_sample(
+		s.locations, s.n_locations, profile_hash_labels(s.labels, s.n_labels));
 }
 
 static bool equal_sample(const void *userdata, uint32_t id)
@@ -347,21 +430,13 @@ static bool equal_sample(const void *userdata, uint32_t id)
 	struct wanted_sample b = sample_at(a->p, id - 1);
 	if (a->n_locations != b.n_locations || a->n_labels != b.n_labels)
 		return false;
-	for (size_t i = 0; i < b.n_locations; i++) {
-		if (a->locations[i] != b.locations[i])
-			return false;
-	}
-	for (size_t i = 0; i < b.n_labels; i++) {
-		const struct label *x = &a->labels[i], *y = &b.labels[i];
-		if (x->key != y->key || x->str != y->str || x->num != y->num ||
-			x->num_unit != y->num_unit)
-			return false;
-	}
-	return true;
+	return (!b.n_locations ||
+		       !memcmp(a->locations, b.locations, b.n_locations * sizeof(*b.locations))) &&
+	       profile_equal_labels(a->labels, b.labels, b.n_labels);
 }
 
-int profile_append_sample(struct profile *p, const uint32_t *locations, size_t n_locations,
-	const struct label *labels, size_t n_labels, const int64_t *values)
+static int append_sample(struct profile *p, const uint32_t *locations, size_t n_locations,
+	struct label_set labels, const int64_t *values)
 {
 	struct profile_private *v = p->private;
 	size_t n_values = p->n_sample_types * p->n_samples;
@@ -369,24 +444,34 @@ int profile_append_sample(struct profile *p, const uint32_t *locations, size_t n
 	if (r == 0)
 		r = grow(p->location_ids, p->n_location_ids, v->location_id_capacity, n_locations);
 	if (r == 0)
-		r = grow(p->labels, p->n_labels, v->label_capacity, n_labels);
-	if (r == 0)
 		r = grow(p->values, n_values, v->value_capacity, p->n_sample_types);
 	if (r < 0)
 		return r;
-	p->samples[p->n_samples] = (struct sample){(uint32_t)p->n_location_ids,
-		(uint32_t)n_locations, (uint32_t)p->n_labels, (uint32_t)n_labels};
+	p->samples[p->n_samples] = (struct sample){
+		(uint32_t)p->n_location_ids, (uint32_t)n_locations, labels.first, labels.n};
 	if (n_locations)
 		memcpy(p->location_ids + p->n_location_ids, locations,
 			n_locations * sizeof(*locations));
-	if (n_labels)
-		memcpy(p->labels + p->n_labels, labels, n_labels * sizeof(*labels));
 	if (p->n_sample_types)
 		memcpy(p->values + n_values, values, p->n_sample_types * sizeof(*values));
 	p->n_location_ids += n_locations;
-	p->n_labels += n_labels;
 	p->n_samples++;
 	return 0;
+}
+
+int profile_append_sample(struct profile *p, const uint32_t *locations, size_t n_locations,
+	const struct label *labels, size_t n_labels, const int64_t *values)
+{
+	struct label_set own = {(uint32_t)p->n_labels, (uint32_t)n_labels};
+	int r = grow(p->labels, p->n_labels, p->private->label_capacity, n_labels);
+	if (r < 0)
+		return r;
+	if (n_labels)
+		memcpy(p->labels + p->n_labels, labels, n_labels * sizeof(*labels));
+	r = append_sample(p, locations, n_locations, own, values);
+	if (r == 0)
+		p->n_labels += n_labels;
+	return r;
 }
 
 /* Sums stay at the ends of the range rather than wrap. */
@@ -398,6 +483,59 @@ static int64_t add_saturated(int64_t a, int64_t b)
 	return sum;
 }
 
+/* The values that a sample will be added to. NULL: there is no such sample. */
+static int64_t *find_values(struct profile *p, const struct wanted_sample *wanted, uint64_t hash)
+{
+	uint32_t id = intern_find(&p->private->samples.ids, hash, equal_sample, wanted);
+	return id ? p->values + (size_t)(id - 1) * p->n_sample_types : NULL;
+}
+
+static void add_values(int64_t *sum, const int64_t *values, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		sum[i] = add_saturated(sum[i], values[i]);
+}
+
+static int count_sample(struct profile *p, const struct ready_sample *s)
+{
+	struct wanted_sample wanted = {
+		p, s->locations, s->n_locations, p->labels + s->labels.first, s->labels.n};
+	int64_t *sum = find_values(p, &wanted, s->hash);
+	if (sum) {
+		add_values(sum, s->values, p->n_sample_types);
+		return 0;
+	}
+	int r = append_sample(p, s->locations, s->n_locations, s->labels, s->values);
+	/* Indexed at once, since its hash is known. */
+	if (r == 0)
+		r = intern_add(&p->private->samples.ids, s->hash, (uint32_t)p->n_samples);
+	p->private->samples.done += r == 0;
+	return r;
+}
+
+int profile_count_samples(struct profile *p, const struct ready_sample *samples, size_t n)
+{
+	struct profile_index *index = &p->private->samples;
+	uint32_t ids[INTERN_BATCH];
+	int r = profile_index_update(p, index, p->n_samples, 1, hash_sample_at);
+	for (size_t i = 0; i < n; i++)
+		intern_prefetch(&index->ids, samples[i].hash);
+	for (size_t i = 0; i < n; i++) {
+		ids[i] = intern_peek(&index->ids, samples[i].hash);
+		if (ids[i])
+			__builtin_prefetch(&p->samples[ids[i] - 1]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!ids[i])
+			continue;
+		__builtin_prefetch(p->location_ids + p->samples[ids[i] - 1].first_location);
+		__builtin_prefetch(p->values + (ids[i] - 1) * p->n_sample_types, 1);
+	}
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = count_sample(p, &samples[i]);
+	return r;
+}
+
 int profile_add_sample(struct profile *p, const uint32_t *locations, size_t n_locations,
 	const struct label *labels, size_t n_labels, const int64_t *values)
 {
@@ -405,16 +543,15 @@ int profile_add_sample(struct profile *p, const uint32_t *locations, size_t n_lo
 		if (!locations[i] || locations[i] >= p->n_locations)
 			return -EINVAL;
 	}
-	struct profile_index *index = &p->private->samples;
-	int r = profile_index_update(p, index, p->n_samples, 1, hash_sample_at);
+	int r = profile_index_update(p, &p->private->samples, p->n_samples, 1, hash_sample_at);
 	if (r < 0)
 		return r;
 	struct wanted_sample wanted = {p, locations, n_locations, labels, n_labels};
-	uint32_t id = intern_find(&index->ids, hash_sample(&wanted), equal_sample, &wanted);
-	if (!id)
-		return profile_append_sample(p, locations, n_locations, labels, n_labels, values);
-	int64_t *sum = p->values + (size_t)(id - 1) * p->n_sample_types;
-	for (size_t i = 0; i < p->n_sample_types; i++)
-		sum[i] = add_saturated(sum[i], values[i]);
-	return 0;
+	int64_t *sum = find_values(p, &wanted,
+		profile_hash_sample(locations, n_locations, profile_hash_labels(labels, n_labels)));
+	if (sum) {
+		add_values(sum, values, p->n_sample_types);
+		return 0;
+	}
+	return profile_append_sample(p, locations, n_locations, labels, n_labels, values);
 }

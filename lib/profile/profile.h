@@ -21,7 +21,10 @@ struct value_type {
 	uint32_t type, unit; /* strings */
 };
 
+/* Mappings and locations have, where they were read from a file, also the id that they had there;
+ * it is shown by the report `raw` and means nothing else. 0: the same as the index. */
 struct mapping {
+	uint64_t id;
 	uint64_t start, limit, offset;
 	uint32_t file, build_id; /* strings */
 	bool has_functions, has_filenames, has_line_numbers, has_inline_frames;
@@ -38,11 +41,17 @@ struct line {
 };
 
 struct location {
+	uint64_t id;
 	uint64_t address;
 	uint32_t mapping;
 	uint32_t first_line, n_lines; /* profile.lines; innermost inlined function first */
 	bool is_folded;
 };
+
+static inline uint64_t shown_id(uint64_t id, size_t index)
+{
+	return id ? id : index;
+}
 
 struct label {
 	uint32_t key;
@@ -90,7 +99,8 @@ struct profile {
 	struct profile_private *private;
 };
 
-struct profile *profile_new(void); /* NULL without memory */
+struct profile *profile_new(void);			   /* NULL without memory */
+struct profile *profile_clone(const struct profile *from); /* NULL without memory */
 void profile_free(struct profile *p);
 
 /* ---- building: each returns an id (or 0) and interns equal things to one id; -errno on failure -

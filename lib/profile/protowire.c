@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-bool proto_varint(struct proto_cursor *c, uint64_t *out)
+bool proto_long_varint(struct proto_cursor *c, uint64_t *out)
 {
 	uint64_t value = 0;
 	const uint8_t *at = c->at;
@@ -50,7 +50,7 @@ static const char *take_content(struct proto_cursor *c, struct proto_field *fiel
 	}
 }
 
-int proto_next(struct proto_cursor *c, struct proto_field *field, const char **problem)
+int proto_any_field(struct proto_cursor *c, struct proto_field *field, const char **problem)
 {
 	uint64_t tag;
 	if (c->at == c->end)

@@ -2,15 +2,12 @@
 #include "profile/prune.h"
 
 #include <errno.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "profile/private.h"
 #include "util/cleanup.h"
-
-#define PATTERN_MAX 8192
 
 /* What becomes of a location in a stack. */
 enum fate {
@@ -44,51 +41,37 @@ static const char *simplify(const char *name, size_t *length)
 	return name;
 }
 
-static bool matches(const regex_t *pattern, const char *text)
-{
-	return regexec(pattern, text, 0, NULL, 0) == 0;
-}
-
-/* The pattern comes from a file of others: no repetition counts, which multiply to any amount of
- * memory, no back references, which take exponential time, and no deep nesting. */
-static bool is_tame(const char *pattern)
-{
-	if (strlen(pattern) > PATTERN_MAX || strchr(pattern, '{'))
-		return false;
-	for (const char *at = pattern; (at = strchr(at, '\\')) && at[1]; at += 2) {
-		if (at[1] >= '0' && at[1] <= '9')
-			return false;
-	}
-	return true;
-}
-
-/* Compiles "^(pattern)$". False if there is none or it is no regular expression. */
-static bool compile(const struct profile *p, uint32_t pattern, regex_t *out)
+/* Compiles "^(pattern)$" to *out: NULL if there is none or it is no regular expression. */
+static int compile(const struct profile *p, uint32_t pattern, struct pattern **out)
 {
 	_cleanup_free_ char *anchored = NULL;
-	if (!pattern || !is_tame(profile_text(p, pattern)))
-		return false;
+	char why[256];
+	*out = NULL;
+	if (!pattern)
+		return 0;
 	if (asprintf(&anchored, "^(%s)$", profile_text(p, pattern)) < 0) {
 		anchored = NULL;
-		return false;
+		return -ENOMEM;
 	}
-	return regcomp(out, anchored, REG_EXTENDED | REG_NOSUB) == 0;
+	int r = pattern_compile(out, anchored, why, sizeof(why));
+	return r == -EINVAL ? 0 : r;
+}
+
+static bool matches(struct pattern *pattern, const char *name)
+{
+	size_t length;
+	name = simplify(name, &length);
+	return pattern_matches_n(pattern, name, length);
 }
 
 /* Marks the functions to drop. */
-static int match_functions(
-	const struct profile *p, const regex_t *drop, const regex_t *keep, bool *dropped)
+static void match_functions(
+	const struct profile *p, struct pattern *drop, struct pattern *keep, bool *dropped)
 {
 	for (size_t i = 1; i < p->n_functions; i++) {
-		size_t length;
-		const char *name = simplify(profile_text(p, p->functions[i].name), &length);
-		_cleanup_free_ char *text = strndup(name, length);
-		if (!text)
-			return -ENOMEM;
-		dropped[i] = *profile_text(p, p->functions[i].name) && matches(drop, text) &&
-			     !(keep && matches(keep, text));
+		const char *name = profile_text(p, p->functions[i].name);
+		dropped[i] = *name && matches(drop, name) && !(keep && matches(keep, name));
 	}
-	return 0;
 }
 
 /* Cuts the lines of each location below the outermost one that matches, and says what follows. */
@@ -127,36 +110,75 @@ static void cut_stack(struct profile *p, struct sample *s, const enum fate *fate
 	}
 }
 
-static int prune(struct profile *p, const regex_t *drop, const regex_t *keep)
+/* What was cut has other hashes now. */
+static void forget_hashes(struct profile *p)
 {
-	_cleanup_free_ bool *dropped = calloc(p->n_functions, sizeof(*dropped));
-	_cleanup_free_ enum fate *fates = calloc(p->n_locations, sizeof(*fates));
-	int r = dropped && fates ? match_functions(p, drop, keep, dropped) : -ENOMEM;
-	if (r < 0)
-		return r;
-	cut_lines(p, dropped, fates);
-	for (size_t i = 0; i < p->n_samples; i++)
-		cut_stack(p, &p->samples[i], fates);
-	/* What was cut has other hashes now. */
 	intern_free(&p->private->locations.ids);
 	intern_free(&p->private->samples.ids);
 	p->private->locations.done = 1;
 	p->private->samples.done = 0;
+}
+
+static int prune(struct profile *p, struct pattern *drop, struct pattern *keep)
+{
+	_cleanup_free_ bool *dropped = calloc(p->n_functions, sizeof(*dropped));
+	_cleanup_free_ enum fate *fates = calloc(p->n_locations, sizeof(*fates));
+	if (!dropped || !fates)
+		return -ENOMEM;
+	match_functions(p, drop, keep, dropped);
+	cut_lines(p, dropped, fates);
+	for (size_t i = 0; i < p->n_samples; i++)
+		cut_stack(p, &p->samples[i], fates);
+	forget_hashes(p);
 	return 0;
 }
 
 int profile_prune(struct profile *p)
 {
-	regex_t drop, keep;
-	if (!compile(p, p->drop_frames, &drop))
-		return 0;
-	bool keeps = compile(p, p->keep_frames, &keep);
-	int r = 0;
+	struct pattern *drop = NULL, *keep = NULL;
+	int r = compile(p, p->drop_frames, &drop);
+	if (r == 0)
+		r = compile(p, p->keep_frames, &keep);
 	/* A keep_frames that does not compile must not drop more than was meant. */
-	if (keeps || !p->keep_frames)
-		r = prune(p, &drop, keeps ? &keep : NULL);
-	if (keeps)
-		regfree(&keep);
-	regfree(&drop);
+	if (r == 0 && drop && (keep || !p->keep_frames))
+		r = prune(p, drop, keep);
+	pattern_free(drop);
+	pattern_free(keep);
 	return r;
+}
+
+/* Cuts the lines within the innermost one that matches. False if none does. */
+static bool cut_inner_lines(const struct profile *p, struct location *l, const bool *matched)
+{
+	for (uint32_t k = 0; k < l->n_lines; k++) {
+		if (matched[p->lines[l->first_line + k].function]) {
+			l->first_line += k;
+			l->n_lines -= k;
+			return true;
+		}
+	}
+	return false;
+}
+
+int profile_prune_from(struct profile *p, struct pattern *from)
+{
+	_cleanup_free_ bool *matched = calloc(p->n_functions, sizeof(*matched));
+	_cleanup_free_ bool *ends = calloc(p->n_locations, sizeof(*ends));
+	if (!matched || !ends)
+		return -ENOMEM;
+	match_functions(p, from, NULL, matched);
+	for (size_t i = 1; i < p->n_locations; i++)
+		ends[i] = cut_inner_lines(p, &p->locations[i], matched);
+	for (size_t i = 0; i < p->n_samples; i++) {
+		struct sample *s = &p->samples[i];
+		uint32_t k = 0;
+		while (k < s->n_locations && !ends[p->location_ids[s->first_location + k]])
+			k++;
+		if (k == s->n_locations)
+			continue;
+		s->first_location += k;
+		s->n_locations -= k;
+	}
+	forget_hashes(p);
+	return 0;
 }

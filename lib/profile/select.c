@@ -137,6 +137,8 @@ int profile_select(struct profile **out, const struct profile *in, const struct 
 		r = profile_merge_headers(p, in);
 	if (r == 0)
 		r = profile_copy_samples(p, in, keep_sample, s);
+	if (r == 0)
+		r = profile_unshare_labels(p);
 	if (r < 0) {
 		profile_free(p);
 		return r;

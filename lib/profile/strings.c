@@ -32,6 +32,7 @@ struct string_table {
 	struct chunk *chunks;
 	char *free_text;
 	size_t free_bytes, chunk_size;
+	uint8_t *bytes; /* of a file, that texts lie in */
 };
 
 /* ---- UTF-8 -------------------------------------------------------------------------------- */
@@ -69,11 +70,27 @@ static size_t sequence_length(const unsigned char *s, size_t left)
 	return n;
 }
 
+/* Whether eight bytes are all ASCII and none is NUL: with the upper bits clear, taking one from
+ * each byte borrows into an upper bit only where the byte was 0. */
+static bool plain_eight(const char *text)
+{
+	uint64_t word;
+	memcpy(&word, text, sizeof(word));
+	return !((word | (word - 0x0101010101010101ULL)) & 0x8080808080808080ULL);
+}
+
 /* How many bytes from the start are fine. */
 static size_t clean_prefix(const char *text, size_t length)
 {
 	size_t i = 0;
 	while (i < length) {
+		if (length - i >= 8 && plain_eight(text + i)) {
+			i += 8;
+			continue;
+		}
+		/* The last few bytes together with some that are known to be plain. */
+		if (i >= 8 && length - i < 8 && plain_eight(text + length - 8))
+			return length;
 		size_t n = sequence_length((const unsigned char *)text + i, length - i);
 		if (!n)
 			break;
@@ -149,7 +166,7 @@ static const char *store_text(struct string_table *t, const char *text, size_t l
 	return at;
 }
 
-static int64_t add_clean(struct string_table *t, const char *text, size_t length)
+int64_t strings_add_clean(struct string_table *t, const char *text, size_t length)
 {
 	struct wanted wanted = {t, text, length};
 	uint64_t hash = hash_bytes(text, length);
@@ -174,12 +191,12 @@ static int64_t add_clean(struct string_table *t, const char *text, size_t length
 int64_t strings_add(struct string_table *t, const char *text, size_t length)
 {
 	if (clean_prefix(text, length) == length)
-		return add_clean(t, text, length);
+		return strings_add_clean(t, text, length);
 	size_t clean_length;
 	_cleanup_free_ char *copy = clean_copy(text, length, &clean_length);
 	if (!copy)
 		return -ENOMEM;
-	return add_clean(t, copy, clean_length);
+	return strings_add_clean(t, copy, clean_length);
 }
 
 int64_t strings_find(const struct string_table *t, const char *text, size_t length)
@@ -189,17 +206,80 @@ int64_t strings_find(const struct string_table *t, const char *text, size_t leng
 	return found ? (int64_t)found - 1 : -ENOENT;
 }
 
+static void find_batch(
+	const struct string_table *t, const struct entry *texts, size_t n, uint32_t *ids)
+{
+	uint64_t hashes[INTERN_BATCH];
+	for (size_t i = 0; i < n; i++) {
+		hashes[i] = hash_bytes(texts[i].text, texts[i].length);
+		intern_prefetch(&t->index, hashes[i]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		ids[i] = intern_peek(&t->index, hashes[i]);
+		if (ids[i])
+			__builtin_prefetch(&t->entries[ids[i] - 1]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (ids[i])
+			__builtin_prefetch(t->entries[ids[i] - 1].text);
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct wanted wanted = {t, texts[i].text, texts[i].length};
+		uint32_t found = intern_find(&t->index, hashes[i], equal_text, &wanted);
+		ids[i] = found ? found - 1 : 0;
+	}
+}
+
+void strings_find_all(const struct string_table *t, const struct string_table *texts, uint32_t *ids)
+{
+	for (size_t i = 0; i < texts->count; i += INTERN_BATCH) {
+		size_t n = texts->count - i < INTERN_BATCH ? texts->count - i : INTERN_BATCH;
+		find_batch(t, texts->entries + i, n, ids + i);
+	}
+}
+
 struct string_table *strings_new(void)
 {
 	struct string_table *t = calloc(1, sizeof(*t));
 	if (!t)
 		return NULL;
 	t->chunk_size = FIRST_CHUNK;
-	if (add_clean(t, "", 0) != 0) {
+	if (strings_add_clean(t, "", 0) != 0) {
 		strings_free(t);
 		return NULL;
 	}
 	return t;
+}
+
+struct string_table *strings_over(void)
+{
+	struct string_table *t = calloc(1, sizeof(*t));
+	if (t)
+		t->chunk_size = FIRST_CHUNK;
+	return t;
+}
+
+int64_t strings_borrow(struct string_table *t, const uint8_t *text, size_t length)
+{
+	const char *as_it_is = (const char *)text, *kept = as_it_is;
+	int r = length > UINT32_MAX / 3 ? -E2BIG : grow(t->entries, t->count, t->capacity, 1);
+	if (r < 0)
+		return r;
+	if (clean_prefix(as_it_is, length) != length) {
+		_cleanup_free_ char *copy = clean_copy(as_it_is, length, &length);
+		kept = copy ? store_text(t, copy, length) : NULL;
+		if (!kept)
+			return -ENOMEM;
+	}
+	t->entries[t->count] = (struct entry){kept, (uint32_t)length};
+	return (int64_t)t->count++;
+}
+
+void strings_end_borrowed(struct string_table *t, uint8_t *bytes)
+{
+	t->bytes = bytes;
+	for (size_t i = 0; i < t->count; i++)
+		((char *)t->entries[i].text)[t->entries[i].length] = '\0';
 }
 
 void strings_free(struct string_table *t)
@@ -211,6 +291,7 @@ void strings_free(struct string_table *t)
 		free(t->chunks);
 		t->chunks = next;
 	}
+	free(t->bytes);
 	free(t->entries);
 	intern_free(&t->index);
 	free(t);

@@ -70,6 +70,8 @@ struct store_entry {
 /* Everything in the store, oldest first; free with store_list_free. Files with other names are
  * passed over. 0 or -errno. */
 int store_list(const struct store *s, struct store_entry **out, size_t *n);
+/* Where the .activity of a window is, if it has one: a path to free, or NULL without memory. */
+char *store_activity_path(const struct store_entry *e);
 void store_list_free(struct store_entry *entries, size_t n);
 
 #endif

@@ -220,6 +220,11 @@ int store_list(const struct store *s, struct store_entry **out, size_t *n)
 	return 0;
 }
 
+char *store_activity_path(const struct store_entry *e)
+{
+	return store_change_suffix(e->path, STORE_PROFILE, STORE_ACTIVITY);
+}
+
 void store_list_free(struct store_entry *entries, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {

@@ -15,16 +15,11 @@ static time_t end_of(const struct store_entry *e)
 	return e->recording ? e->mtime.tv_sec : e->start + (time_t)e->seconds;
 }
 
-static char *activity_of(const struct store_entry *e)
-{
-	return store_change_suffix(e->path, STORE_PROFILE, STORE_ACTIVITY);
-}
-
 /* Of the profile and its activity. */
 static int bytes_of(const struct store_entry *e, uint64_t *out)
 {
 	struct stat st;
-	_cleanup_free_ char *activity = activity_of(e);
+	_cleanup_free_ char *activity = store_activity_path(e);
 	if (!activity)
 		return -ENOMEM;
 	*out = e->size;
@@ -35,7 +30,7 @@ static int bytes_of(const struct store_entry *e, uint64_t *out)
 
 static int delete_entry(const struct store_entry *e)
 {
-	_cleanup_free_ char *activity = activity_of(e);
+	_cleanup_free_ char *activity = store_activity_path(e);
 	if (!activity)
 		return -ENOMEM;
 	if (unlink(e->path) < 0 && errno != ENOENT)

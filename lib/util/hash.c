@@ -2,7 +2,6 @@
 #include "util/hash.h"
 
 #include <sys/auxv.h>
-#include <xxhash.h>
 
 uint64_t hash_seed(void)
 {
@@ -14,14 +13,4 @@ uint64_t hash_seed(void)
 		seed = (random ? XXH3_64bits(random, 16) : 0) | 1;
 	}
 	return seed;
-}
-
-uint64_t hash_bytes(const void *data, size_t size)
-{
-	return XXH3_64bits_withSeed(data, size, hash_seed());
-}
-
-uint64_t hash_more(uint64_t hash, const void *data, size_t size)
-{
-	return XXH3_64bits_withSeed(data, size, hash_seed() ^ hash);
 }

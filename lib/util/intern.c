@@ -43,20 +43,6 @@ void intern_free(struct intern *t)
 	*t = (struct intern){0};
 }
 
-uint32_t intern_find(
-	const struct intern *t, uint64_t hash, intern_equal equal, const void *userdata)
-{
-	if (!t->capacity)
-		return 0;
-	size_t mask = t->capacity - 1;
-	for (size_t i = (size_t)(hash >> 32) & mask; t->slots[i]; i = (i + 1) & mask) {
-		uint64_t slot = t->slots[i];
-		if (slot >> 32 == hash >> 32 && equal(userdata, (uint32_t)slot))
-			return (uint32_t)slot;
-	}
-	return 0;
-}
-
 int intern_add(struct intern *t, uint64_t hash, uint32_t id)
 {
 	if (t->count >= t->capacity / 4 * 3) {

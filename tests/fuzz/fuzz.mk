@@ -14,4 +14,4 @@ fuzz-targets: $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libdaemon.a $(B)/libcli.a $(B)/libprofd.a
 	@mkdir -p $(@D)
-	$(CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(DAEMON_LIBS)
+	$(CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(DAEMON_LIBS) $(CLI_LIBS)

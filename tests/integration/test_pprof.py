@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
 """Files as others read them, and reports as others print them."""
 
+import collections
+import json
+import math
 import os
+import re
 import subprocess
 import time
 
 import pytest
 
 import pprof
-from profd import GO, PROFCTL, PROGRAMS, ROOT, Daemon, Program, pprof_tool
+from profd import GO, PROFCTL, PROGRAMS, ROOT, Daemon, Program, pprof_tool, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +184,32 @@ def test_queries_by_label(files, tmp_path):
         assert wanted in result.stdout and unwanted not in result.stdout
 
 
+def test_difference(files, tmp_path):
+    """What diff writes is what pprof makes of the same two files, where no scale is between them."""
+    one, two, out = files["host"], files["window"], tmp_path / "diff.pb.gz"
+    result = profctl("diff", "--json", "--normalize", one, two)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    before, after = found["before"]["total"], found["after"]["total"]
+    assert math.isclose(found["scale"], after / before)
+    by_name = {f["name"]: f for f in found["functions"]}
+    assert all(0 <= f["p"] <= 1 for f in by_name.values())
+    # 19 Hz and 99 Hz of the same load: the same shares, but for the samples of the longer one.
+    assert result.stdout == profctl("diff", "--json", two, "--against", one, "--normalize").stdout
+    assert profctl("diff", "-o", out, one, one).returncode == 0
+    ours = pprof_tool("-top", "-nodefraction=0", out).splitlines()
+    theirs = pprof_tool("-top", "-nodefraction=0", f"-diff_base={one}", one).splitlines()
+    assert ours[-1] == theirs[-1] and len(ours) == len(theirs)
+    assert profctl("diff", "-o", out, one, two).returncode == 0
+    assert pprof.read(out).cumulative()["burn_sixty"] == pytest.approx(
+        pprof.read(two).cumulative()["burn_sixty"]
+        - pprof.read(one).cumulative()["burn_sixty"]
+        * pprof.read(two).duration_nanos
+        / pprof.read(one).duration_nanos,
+        abs=len(pprof.read(one).samples),
+    )
+
+
 def test_store_queries(daemon, tmp_path):
     with Program("burn3", 60) as burn:
         time.sleep(3)
@@ -190,5 +220,30 @@ def test_store_queries(daemon, tmp_path):
         assert pprof.read(out).cumulative()["burn_sixty"] > 10
         both = daemon.ctl("top", "--last", "10m", "--pid", burn.pid)
         assert "burn_sixty" in both.stdout
-    listing = daemon.ctl("ls")
-    assert "cpu" in listing.stdout
+        around = daemon.ctl("top", "--around", "now", "--within", "1m", "--pid", burn.pid)
+        assert "burn_sixty" in around.stdout
+        check_listing(daemon, burn.pid)
+
+
+def check_listing(daemon, pid):
+    """What ls says of the only window is what its profile says."""
+    (file,) = daemon.windows()
+    wait_for(file.with_name(file.name.replace(".pb.gz", ".activity")).exists, what=".activity")
+    profile = pprof.read(file)
+    (window,) = json.loads(daemon.ctl("ls", "--json", "--around", "now").stdout)["profiles"]
+    assert window["samples"] == profile.total() and window["path"] == str(file)
+    assert window["cpu_nanoseconds"] == window["samples"] * profile.period
+    by_pid = collections.Counter()
+    for sample in profile.samples:
+        by_pid[sample.labels["pid"]] += sample.values[0]
+    busiest = window["busiest"]
+    assert busiest["samples"] == by_pid[busiest["pid"]] == max(by_pid.values())
+    timeline = json.loads(daemon.ctl("ls", "--json", "--timeline").stdout)["timeline"]
+    rows = {row["pid"]: row for row in timeline["processes"]}
+    assert rows[pid]["comm"] == "burn3" and sum(rows[pid]["columns"]) == by_pid[pid]
+    assert sum(timeline["columns"]) == profile.total()
+    shown = daemon.ctl("ls", "--timeline", "--by", "comm").stdout
+    assert re.search(r"^burn3 .*%", shown, re.MULTILINE) and "busiest: " in shown
+    assert file.name in daemon.ctl("ls").stdout
+    assert daemon.ctl("ls", "--around", "10m ago").stdout.count("\n") == 1
+    assert daemon.ctl("ls", "--within", "10m", check=False).returncode == 2

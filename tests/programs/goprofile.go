@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-// goprofile FOLDER writes profiles as Go's own runtime makes them: cpu, heap, mutex, goroutine.
+// goprofile FOLDER writes profiles as Go's own runtime makes them: cpu (with labels), heap, allocs,
+// block, mutex, goroutine, threadcreate; and old.*, the texts of debug=1 that older tools read.
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -44,22 +46,34 @@ func contend(done *sync.WaitGroup) {
 }
 
 func create(folder, name string) *os.File {
-	file, err := os.Create(filepath.Join(folder, name+".pb.gz"))
+	file, err := os.Create(filepath.Join(folder, name))
 	if err != nil {
 		panic(err)
 	}
 	return file
 }
 
+func write(folder, file, name string, debug int) {
+	out := create(folder, file)
+	if err := pprof.Lookup(name).WriteTo(out, debug); err != nil {
+		panic(err)
+	}
+	out.Close()
+}
+
 func main() {
 	folder := os.Args[1]
 	runtime.MemProfileRate = 4096
 	runtime.SetMutexProfileFraction(1)
-	cpu := create(folder, "cpu")
+	runtime.SetBlockProfileRate(1)
+	cpu := create(folder, "cpu.pb.gz")
 	if err := pprof.StartCPUProfile(cpu); err != nil {
 		panic(err)
 	}
-	burn(time.Now().Add(time.Second))
+	burn(time.Now().Add(time.Second / 2))
+	pprof.Do(context.Background(), pprof.Labels("request", "second half"), func(context.Context) {
+		burn(time.Now().Add(time.Second / 2))
+	})
 	pprof.StopCPUProfile()
 	cpu.Close()
 	allocate()
@@ -68,11 +82,9 @@ func main() {
 	go contend(&done)
 	go contend(&done)
 	done.Wait()
-	for _, name := range []string{"heap", "mutex", "goroutine"} {
-		file := create(folder, name)
-		if err := pprof.Lookup(name).WriteTo(file, 0); err != nil {
-			panic(err)
-		}
-		file.Close()
+	names := []string{"heap", "allocs", "block", "mutex", "goroutine", "threadcreate"}
+	for _, name := range names {
+		write(folder, name+".pb.gz", name, 0)
+		write(folder, "old."+name, name, 1)
 	}
 }

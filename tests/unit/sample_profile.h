@@ -78,6 +78,21 @@ static inline void sp_sample(struct profile *p, const uint32_t *stack, size_t n,
 	assert(r == 0);
 }
 
+/* Stacks of all kinds of frames, leaf first: deep is a kernel, a JIT, an inlined and two plain
+ * functions, the outermost of which is deep[3], "main"; unnamed ends in an address. */
+static inline void sp_kinds(struct profile *p, uint32_t deep[4], uint32_t unnamed[2])
+{
+	uint32_t prog = sp_mapping(p, "/bin/prog", 0x1000);
+	uint32_t kernel = sp_mapping(p, "[kernel.kallsyms]_text", 0xffffffff81000000ULL);
+	uint32_t jit = sp_mapping(p, "//anon", 0x70000);
+
+	deep[0] = sp_location(p, kernel, 0xffffffff81000010ULL, "do_read");
+	deep[1] = sp_location(p, jit, 0x70010, "js:run");
+	deep[2] = sp_location(p, prog, 0x1200, "inner<middle<outer");
+	deep[3] = unnamed[1] = sp_location(p, prog, 0x1100, "main");
+	unnamed[0] = sp_location(p, prog, 0x1abc, "");
+}
+
 /* What a report writes, as a string to free. */
 #define sp_capture(call_with_out)                           \
 	__extension__({                                     \

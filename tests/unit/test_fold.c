@@ -23,17 +23,11 @@ static void assert_folded(
 static struct profile *make(void)
 {
 	struct profile *p = sp_new();
-	uint32_t prog = sp_mapping(p, "/bin/prog", 0x1000);
-	uint32_t kernel = sp_mapping(p, "[kernel.kallsyms]_text", 0xffffffff81000000ULL);
-	uint32_t jit = sp_mapping(p, "//anon", 0x70000);
-	uint32_t main_location = sp_location(p, prog, 0x1100, "main");
-	uint32_t deep[] = {sp_location(p, kernel, 0xffffffff81000010ULL, "do_read"),
-		sp_location(p, jit, 0x70010, "js:run"),
-		sp_location(p, prog, 0x1200, "inner<middle<outer"), main_location};
-	uint32_t unnamed[] = {sp_location(p, prog, 0x1abc, ""), main_location};
+	uint32_t deep[4], unnamed[2];
+	sp_kinds(p, deep, unnamed);
 	sp_sample(p, deep, 4, 3, 12, "prog");
 	sp_sample(p, unnamed, 2, 2, 12, "prog");
-	sp_sample(p, &main_location, 1, 1, 13, "prog");
+	sp_sample(p, &deep[3], 1, 1, 13, "prog");
 	return p;
 }
 

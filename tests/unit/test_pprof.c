@@ -256,8 +256,10 @@ static void test_refuses_broken_wire_form(void **state)
 	assert_refused(&b, "a tag is cut off or too long");
 	put_line(&b, "PERFILE2 and more");
 	assert_refused(&b, "perf.data");
-	put_line(&b, "heap profile: 1: 2 [3: 4] @ heap_v2/5\n");
+	put_line(&b, "heap profile: of nobody\n");
 	assert_refused(&b, "at byte ");
+	put_line(&b, "heap profile: 1: 2 [3: 4] @ heap_v2/5\n1: x\n");
+	assert_refused(&b, "this is no line of a heap profile: '1: x'");
 }
 
 /* ---- round trips -------------------------------------------------------------------------- */

@@ -90,7 +90,8 @@ static void test_bad_expressions_drop_nothing(void **state)
 	(void)state;
 	assert_pruned("a;b;main", "b(", "", "main;b;a 1\n");
 	assert_pruned("a;b;main", "b", "(", "main;b;a 1\n");
-	assert_pruned("a;bb;main", "b{2}", "", "main;bb;a 1\n");
+	assert_pruned("a;bb;main", "b{2000}", "", "main;bb;a 1\n");
+	assert_pruned("a;bb;main", "b{2}", "", "main 1\n");
 	assert_pruned("a;bb;main", "(b)\\1", "", "main;bb;a 1\n");
 	assert_pruned("a;b\\1;main", "b\\\\1", "", "main 1\n");
 	char deep[20000];

@@ -13,7 +13,8 @@
 
 #include "report/format.h"
 #include "report/names.h"
-#include "report/top.h"
+#include "report/prepare.h"
+#include "report/report.h"
 #include "sample_profile.h"
 
 /* ---- values ------------------------------------------------------------------------------- */
@@ -142,6 +143,36 @@ static void test_base_names(void **state)
 	}
 }
 
+static void test_clean_paths(void **state)
+{
+	static const char *const cases[][2] = {{"", "."}, {"/", "/"}, {"//a//b/", "/a/b"},
+		{"a/./b", "a/b"}, {"a/../b", "b"}, {"../a/../../b", "../../b"}, {"/../a", "/a"},
+		{"a/..", "."}, {"./a", "a"}, {"/a/b/../../..", "/"}, {"..", ".."}};
+	char buffer[64];
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_string_equal(clean_path(cases[i][0], buffer), cases[i][1]);
+}
+
+static void test_trimmed_paths(void **state)
+{
+	static const struct {
+		const char *path, *trim, *search, *shown;
+	} cases[] = {
+		{"/a/b/c.c", "", "", "/a/b/c.c"},
+		{"/proc/self/cwd/x.c", "", "", "x.c"},
+		{"/proc/self/cwd/./x.c", "", "/home", "x.c"},
+		{"/remote/project/x/y.c", "", "/home/me/project", "x/y.c"},
+		{"/remote/project/x/y.c", "", "/other:/home/me/project/", "x/y.c"},
+		{"/remote/project/x/y.c", "/remote", "/home/me/project", "project/x/y.c"},
+		{"/remote/project/x/y.c", "/r:/remote/project/", "", "x/y.c"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_string_equal(
+			trim_path(cases[i].path, cases[i].trim, cases[i].search), cases[i].shown);
+}
+
 /* ---- tables ------------------------------------------------------------------------------- */
 
 static struct profile *make_busy(void)
@@ -170,10 +201,17 @@ static struct profile *make_busy(void)
 	return p;
 }
 
-static void assert_top(
-	const struct profile *p, const struct top_options *options, const char *wanted)
+static int write_top(struct profile *p, size_t type, const struct report_config *config, FILE *out)
 {
-	char *text = sp_capture(top_write(p, options, out));
+	char why[256];
+	assert_int_equal(report_prepare(p), 0);
+	return report_write(p, REPORT_TOP, config, type, NULL, out, why, sizeof(why));
+}
+
+static void assert_top(
+	struct profile *p, size_t type, const struct report_config *config, const char *wanted)
+{
+	char *text = sp_capture(write_top(p, type, config, out));
 	assert_string_equal(text, wanted);
 	free(text);
 }
@@ -190,7 +228,7 @@ static void test_table(void **state)
 {
 	struct profile *p = make_busy();
 	(void)state;
-	assert_top(p, &TOP_DEFAULTS(1),
+	assert_top(p, 1, &REPORT_CONFIG_DEFAULTS,
 		HEADER "Duration: 2.50s, Total samples = 1012ms (40.48%)\n"
 		       "Showing nodes accounting for 1010ms, 99.80% of 1012ms total\n"
 		       "Dropped 2 nodes (cum <= 5.06ms)\n" COLUMNS
@@ -205,11 +243,11 @@ static void test_table(void **state)
 static void test_cum_and_count(void **state)
 {
 	struct profile *p = make_busy();
-	struct top_options options = TOP_DEFAULTS(1);
+	struct report_config options = REPORT_CONFIG_DEFAULTS;
 	(void)state;
-	options.cum_sort = true;
+	options.cum = true;
 	options.node_count = 2;
-	assert_top(p, &options,
+	assert_top(p, 1, &options,
 		HEADER "Duration: 2.50s, Total samples = 1012ms (40.48%)\n"
 		       "Showing nodes accounting for 650ms, 64.23% of 1012ms total\n"
 		       "Dropped 2 nodes (cum <= 5.06ms)\n"
@@ -222,12 +260,12 @@ static void test_cum_and_count(void **state)
 static void test_all_nodes_in_a_unit(void **state)
 {
 	struct profile *p = make_busy();
-	struct top_options options = TOP_DEFAULTS(1);
+	struct report_config options = REPORT_CONFIG_DEFAULTS;
 	(void)state;
 	options.node_fraction = 0;
 	options.edge_fraction = 0.1;
 	options.unit = "s";
-	assert_top(p, &options,
+	assert_top(p, 1, &options,
 		HEADER "Duration: 2.50s, Total samples = 1.01s (40.48%)\n"
 		       "Showing nodes accounting for 1.01s, 100% of 1.01s total\n" COLUMNS
 		       "     0.65s 64.23% 64.23%      0.65s 64.23%  add (inline)\n"
@@ -258,7 +296,7 @@ static void test_difference(void **state)
 {
 	struct profile *p = make_difference();
 	(void)state;
-	assert_top(p, &TOP_DEFAULTS(0),
+	assert_top(p, 0, &REPORT_CONFIG_DEFAULTS,
 		"Type: samples\n"
 		"Showing nodes accounting for 320, 160.00% of 200 total\n" COLUMNS
 		"       170 85.00% 85.00%        170 85.00%  g\n"
@@ -271,11 +309,11 @@ static void test_empty(void **state)
 	struct profile *p = sp_new();
 	(void)state;
 	p->duration_nanos = 1000;
-	assert_top(p, &TOP_DEFAULTS(0),
+	assert_top(p, 0, &REPORT_CONFIG_DEFAULTS,
 		"Type: samples\n"
 		"Duration: 1us, Total samples = 0 \n"
 		"Showing nodes accounting for 0, 0% of 0 total\n" COLUMNS);
-	assert_int_equal(top_write(p, &TOP_DEFAULTS(2), stdout), -EINVAL);
+	assert_int_equal(write_top(p, 2, &REPORT_CONFIG_DEFAULTS, stdout), -EINVAL);
 	profile_free(p);
 }
 
@@ -295,6 +333,8 @@ int main(void)
 		cmocka_unit_test(test_sample_index),
 		cmocka_unit_test(test_shown_names),
 		cmocka_unit_test(test_base_names),
+		cmocka_unit_test(test_clean_paths),
+		cmocka_unit_test(test_trimmed_paths),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_cum_and_count),
 		cmocka_unit_test(test_all_nodes_in_a_unit),

@@ -52,6 +52,34 @@ static void test_equal_stacks_are_one(void **state)
 	window_unref(w);
 }
 
+static void test_samples_that_keep_their_time(void **state)
+{
+	const struct frame ab[] = {{NULL, 0xa}, {NULL, 0xb}}, a[] = {{NULL, 0xa}};
+	struct window *w = fresh(1 << 20);
+	size_t bytes;
+
+	window_keep_times(w);
+	assert_int_equal(add(w, 7, "x", ab, 2, START + 1), 0);
+	assert_int_equal(add(w, 7, "x", a, 1, START + 2), 0);
+	bytes = window_bytes(w);
+	assert_int_equal(add(w, 7, "x", ab, 2, START + 3), 0);
+	assert_int_equal(window_samples(w), 3);
+	assert_int_equal(window_n_stacks(w), 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(window_stack(w, i)->count, 1);
+		assert_int_equal(window_stack(w, i)->time, START + i + 1);
+	}
+	/* The frames of an equal stack are shared. */
+	assert_int_equal(window_stack(w, 2)->first, window_stack(w, 0)->first);
+	assert_int_equal(window_stack(w, 2)->n_frames, 2);
+	assert_int_equal(window_bytes(w), bytes + sizeof(struct window_stack));
+	window_unref(w);
+	w = fresh(1 << 20);
+	assert_int_equal(add(w, 7, "x", a, 1, START), 0);
+	assert_int_equal(window_stack(w, 0)->time, 0);
+	window_unref(w);
+}
+
 static void test_threads_and_names_are_told_apart(void **state)
 {
 	const struct frame a[] = {{NULL, 0xa}};
@@ -128,6 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_equal_stacks_are_one),
+		cmocka_unit_test(test_samples_that_keep_their_time),
 		cmocka_unit_test(test_threads_and_names_are_told_apart),
 		cmocka_unit_test(test_modules_are_held),
 		cmocka_unit_test(test_a_full_window_still_counts_what_it_knows),

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#include "report_job.h"
+
+#include <errno.h>
+
+#include "output.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+int report_job_print(struct report_job *job, FILE *out)
+{
+	char why[1024] = "";
+
+	int err = report_write(
+		job->p, job->kind, job->config, job->index, job->symbol, out, why, sizeof(why));
+	if (!err || !*why)
+		return err;
+	log_error("%s", why);
+	job->err = err;
+	return -ECANCELED;
+}
+
+int report_job_fill(void *job, int fd)
+{
+	_cleanup_fclose_ FILE *out = output_stream(fd);
+
+	return out ? report_job_print(job, out) : -errno;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* pprof_file.c - files, gzipped or not, to the bytes that pprof_read.c understands. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "profile/gunzip.h"
+#include "profile/legacy.h"
+#include "profile/pprof.h"
+#include "profile/private.h"
+#include "util/cleanup.h"
+
+/* Says what a file is that is no profile. */
+static int check_kind(const uint8_t *data, size_t size, char *why, size_t why_size)
+{
+	static const char perf_magic[] = "PERFILE2";
+	if (size == 0) {
+		snprintf(why, why_size, "it is empty");
+		return -EBADMSG;
+	}
+	if (size > sizeof(perf_magic) && !memcmp(data, perf_magic, sizeof(perf_magic) - 1)) {
+		snprintf(why, why_size, "it is a perf.data file, not a pprof profile");
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+/* What is no profile.proto, by `r` of its reader, may be in one of the formats before it. */
+static int try_legacy(int r, struct profile **out, const uint8_t *data, size_t size, char *why,
+	size_t why_size)
+{
+	if (r != -EBADMSG)
+		return r;
+	int legacy = legacy_parse(out, data, size, why, why_size);
+	return legacy == -ENODATA ? r : legacy;
+}
+
+int pprof_parse(struct profile **out, const void *data, size_t size, char *why, size_t why_size)
+{
+	_cleanup_free_ uint8_t *raw = NULL;
+	int n = check_kind(data, size, why, why_size);
+	if (n == 0 && gunzip_is_gzip(data, size)) {
+		n = gunzip(data, size, PPROF_MAX_BYTES, &raw, &size, why, why_size);
+		data = raw;
+	}
+	if (n < 0)
+		return n;
+	n = pprof_read_message(out, data, size, why, why_size);
+	return try_legacy(n, out, data, size, why, why_size);
+}
+
+/* The same of a block with one byte more than `size`, which becomes part of the profile or is
+ * freed. */
+static int parse_taken(struct profile **out, uint8_t *data, size_t size, bool no_stacks, char *why,
+	size_t why_size)
+{
+	int r = check_kind(data, size, why, why_size);
+	if (r == 0 && gunzip_is_gzip(data, size)) {
+		uint8_t *raw = NULL;
+		r = gunzip(data, size, PPROF_MAX_BYTES, &raw, &size, why, why_size);
+		free(data);
+		data = raw;
+	}
+	if (r == 0) {
+		r = pprof_take_message(out, data, size, no_stacks, why, why_size);
+		if (r == 0)
+			return 0;
+		r = try_legacy(r, out, data, size, why, why_size);
+	}
+	free(data);
+	return r;
+}
+
+enum reading { READ_ALL, READ_LEAN, READ_LABELS };
+
+static int read_with(struct profile **out, int fd, const char *name, enum reading how, char *why,
+	size_t why_size)
+{
+	uint8_t *data;
+	size_t size;
+	char reason[256] = "";
+	int r = slurp(fd, PPROF_MAX_BYTES, &data, &size);
+	if (r < 0) {
+		snprintf(reason, sizeof(reason), "%s", strerror(-r));
+	} else if (how == READ_ALL) {
+		r = pprof_parse(out, data, size, reason, sizeof(reason));
+		free(data);
+	} else {
+		r = parse_taken(out, data, size, how == READ_LABELS, reason, sizeof(reason));
+	}
+	if (r < 0)
+		snprintf(why, why_size, "%s: %s", name, reason);
+	return r;
+}
+
+int pprof_read(struct profile **out, int fd, const char *name, char *why, size_t why_size)
+{
+	return read_with(out, fd, name, READ_ALL, why, why_size);
+}
+
+int pprof_read_lean(struct profile **out, int fd, const char *name, char *why, size_t why_size)
+{
+	return read_with(out, fd, name, READ_LEAN, why, why_size);
+}
+
+int pprof_read_labels(struct profile **out, int fd, const char *name, char *why, size_t why_size)
+{
+	return read_with(out, fd, name, READ_LABELS, why, why_size);
+}
+
+int64_t pprof_peek_period(int fd)
+{
+	uint8_t head[4096], inflated[4096];
+	ssize_t n = pread(fd, head, sizeof(head), 0);
+	size_t size = n > 0 ? (size_t)n : 0;
+	if (!gunzip_is_gzip(head, size))
+		return pprof_find_period(head, size);
+	return pprof_find_period(inflated, gunzip_head(head, size, inflated, sizeof(inflated)));
+}
+
+int pprof_read_file(struct profile **out, const char *path, char *why, size_t why_size)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		int r = -errno;
+		snprintf(why, why_size, "%s: %s", path, strerror(-r));
+		return r;
+	}
+	return pprof_read(out, fd, path, why, why_size);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report.h - a profile as text: line for line what google/pprof prints for the same file and
+ * options (internal/driver/driver.go, internal/report/report.go).
+ */
+#ifndef PROFD_REPORT_REPORT_H
+#define PROFD_REPORT_REPORT_H
+
+#include <stdio.h>
+
+#include "profile/profile.h"
+#include "report/config.h"
+
+enum report_kind {
+	REPORT_TOP,
+	REPORT_TREE,
+	REPORT_PEEK, /* tree of the nodes that match */
+	REPORT_TRACES,
+	REPORT_TAGS,
+	REPORT_RAW,
+	REPORT_COMMENTS,
+	REPORT_LIST,
+	REPORT_WEBLIST, /* a page of HTML */
+	REPORT_DISASM,
+	REPORT_DOT,
+	REPORT_CALLGRIND,
+	N_REPORT_KINDS,
+};
+
+/* PEEK, LIST, WEBLIST and DISASM are about the functions that match a pattern. */
+bool report_needs_symbol(enum report_kind kind);
+
+/* Writes a report. The profile, from report_prepare(), is changed: filtered, aggregated. `symbol`
+ * is the pattern of the kinds that need one, else NULL. What matched nothing is logged. 0; -EINVAL
+ * (an option makes no sense), -ENOENT (nothing matches `symbol`), -ENOMEM, -E2BIG, each with a
+ * line in `why`; or -errno of a failed write. */
+int report_write(struct profile *p, enum report_kind kind, const struct report_config *config,
+	size_t sample_type, const char *symbol, FILE *out, char *why, size_t why_size);
+
+/* What the profile is, as reports have it in their headers. 0 or -errno of a failed write. */
+int report_write_labels(
+	struct profile *p, const struct report_config *config, size_t sample_type, FILE *out);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* weblist.h - the same as list.c prints, as one HTML page that needs nothing else. */
+#ifndef PROFD_REPORT_WEBLIST_H
+#define PROFD_REPORT_WEBLIST_H
+
+#include "report/private.h"
+
+struct weblist_function {
+	const char *name, *file;
+	const char *flat, *cum, *share; /* formatted */
+	const char *problem;		/* why there is no source; NULL if there is */
+};
+
+struct weblist_line {
+	const char *flat, *cum; /* formatted, "." for nothing */
+	int64_t number;
+	const char *text;
+	double heat; /* 0 to 1: share of the function's cum */
+};
+
+void weblist_begin(const struct report *r, const char *total);
+void weblist_begin_function(FILE *out, const struct weblist_function *f);
+void weblist_line(FILE *out, const struct weblist_line *line);
+void weblist_end_function(FILE *out);
+void weblist_end(FILE *out);
+
+#endif
