@@ -47,8 +47,8 @@ int select_from_store(struct sources *s, const struct place *place, const char *
 	const struct time_range *range, time_t now);
 /* Files as they are. 0 or -errno, explained. */
 int select_files(struct sources *s, char **paths, size_t n);
-/* A descriptor to read a source from; "-" is standard input; a URL is fetched. -errno with a line in
- * `why` that begins with its name, or explained. May be called by several threads at once. */
+/* A descriptor to read a source from; "-" is standard input; a URL is fetched. -errno with a line
+ * in `why` that begins with its name, or explained. May be called by several threads at once. */
 int select_open(const struct sources *s, size_t i, char *why, size_t why_size);
 /* What messages call it: its path, or its URL without name and password. */
 const char *select_name(const struct sources *s, size_t i);

@@ -29,8 +29,8 @@ static int check_kind(const uint8_t *data, size_t size, char *why, size_t why_si
 }
 
 /* What is no profile.proto, by `r` of its reader, may be in one of the formats before it. */
-static int try_legacy(int r, struct profile **out, const uint8_t *data, size_t size, char *why,
-	size_t why_size)
+static int try_legacy(
+	int r, struct profile **out, const uint8_t *data, size_t size, char *why, size_t why_size)
 {
 	if (r != -EBADMSG)
 		return r;

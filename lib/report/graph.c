@@ -303,8 +303,14 @@ struct walk {
 	int64_t weight, divisor;
 	uint32_t parent; /* 0: none yet */
 	bool residual;	 /* nodes were dropped since the parent */
+	bool nodes_only; /* no edges, no tags */
 	struct sample_tags tags;
 };
+
+static bool counts_tags(const struct graph *g, const struct walk *w)
+{
+	return g->options.tags && !w->nodes_only;
+}
 
 static int enter(struct graph *g, struct walk *w, uint32_t id)
 {
@@ -314,7 +320,8 @@ static int enter(struct graph *g, struct walk *w, uint32_t id)
 	node->seen = w->sample;
 	node->cum = wrapping_add(node->cum, w->weight);
 	node->cum_div = wrapping_add(node->cum_div, w->divisor);
-	return g->options.tags ? graph_tag_node(g, &w->tags, id, w->weight, w->divisor, false) : 0;
+	return counts_tags(g, w) ? graph_tag_node(g, &w->tags, id, w->weight, w->divisor, false)
+				 : 0;
 }
 
 static int step(struct graph *g, struct walk *w, uint32_t place, bool is_inline)
@@ -328,7 +335,7 @@ static int step(struct graph *g, struct walk *w, uint32_t place, bool is_inline)
 		return 0;
 	}
 	r = enter(g, w, id);
-	if (r == 0 && w->parent && w->parent != id) {
+	if (r == 0 && w->parent && w->parent != id && !w->nodes_only) {
 		struct graph_edge *edge;
 		r = find_or_add_edge(g, w->parent, id, &edge);
 		if (r < 0)
@@ -354,11 +361,12 @@ static int leave(struct graph *g, struct walk *w)
 	struct graph_node *node = &g->nodes[w->parent];
 	node->flat = wrapping_add(node->flat, w->weight);
 	node->flat_div = wrapping_add(node->flat_div, w->divisor);
-	return g->options.tags ? graph_tag_node(g, &w->tags, w->parent, w->weight, w->divisor, true)
-			       : 0;
+	return counts_tags(g, w)
+		       ? graph_tag_node(g, &w->tags, w->parent, w->weight, w->divisor, true)
+		       : 0;
 }
 
-static int count_sample(struct graph *g, size_t index)
+static int count_sample(struct graph *g, size_t index, bool nodes_only)
 {
 	const struct profile *p = g->profile;
 	const struct sample *s = &p->samples[index];
@@ -367,10 +375,11 @@ static int count_sample(struct graph *g, size_t index)
 		.sample = index + 1,
 		.weight = values[g->options.sample_type],
 		.divisor = g->options.mean ? values[0] : 0,
+		.nodes_only = nodes_only,
 	};
 	if (!w.weight && !w.divisor)
 		return 0;
-	int r = g->options.tags ? graph_sample_tags(g, s, &w.tags) : 0;
+	int r = counts_tags(g, &w) ? graph_sample_tags(g, s, &w.tags) : 0;
 	for (size_t i = s->n_locations; r == 0 && i-- > 0;) {
 		uint32_t id = p->location_ids[s->first_location + i];
 		const struct location *l = &p->locations[id];
@@ -402,7 +411,7 @@ static int list_nodes(struct graph *g)
 	return 0;
 }
 
-int graph_count(struct graph *g)
+static int count(struct graph *g, bool nodes_only)
 {
 	for (size_t i = 1; i < g->n_nodes; i++) {
 		struct graph_node *n = &g->nodes[i];
@@ -414,9 +423,18 @@ int graph_count(struct graph *g)
 	intern_free(&g->tag_index);
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < g->profile->n_samples; i++)
-		r = count_sample(g, i);
-	if (r == 0)
-		r = list_nodes(g);
+		r = count_sample(g, i, nodes_only);
+	return r < 0 ? r : list_nodes(g);
+}
+
+int graph_count_nodes(struct graph *g)
+{
+	return count(g, true);
+}
+
+int graph_count(struct graph *g)
+{
+	int r = count(g, false);
 	return r < 0 ? r : graph_link(g);
 }
 

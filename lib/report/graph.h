@@ -102,6 +102,8 @@ void graph_free(struct graph *g);
 /* Counts all samples anew over the nodes that are not dropped, and lists what has a value. 0,
  * -ENOMEM, -E2BIG. */
 int graph_count(struct graph *g);
+/* The same without edges and tags, which are most of the work: to see what to drop. */
+int graph_count_nodes(struct graph *g);
 int graph_sort(struct graph *g, enum graph_order order);
 /* Fills `in` and `out` anew after edges were moved or removed. 0 or -ENOMEM. */
 int graph_link(struct graph *g);

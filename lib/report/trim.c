@@ -165,6 +165,30 @@ static int drop_small(struct graph *g, int64_t least, size_t *n)
 	return *n ? keep_nodes(g, keep) : 0;
 }
 
+/* A share of a sum, to cut at. */
+static int64_t cutoff(int64_t sum, double fraction)
+{
+	return wrapping_abs(to_int64((double)sum * fraction));
+}
+
+/* Counts, and counts anew without the nodes below a share of the sum. *least_node and *least_edge
+ * are what the shares amount to. */
+static int count_large(struct graph *g, const struct trim_options *o, struct trimmed *out,
+	int64_t *least_node, int64_t *least_edge)
+{
+	/* A tree is not counted anew: its edges are moved. */
+	bool twice = !g->options.tree && o->node_fraction > 0;
+	int r = twice ? graph_count_nodes(g) : graph_count(g);
+	int64_t sum = graph_flat_sum(g);
+	*least_node = cutoff(sum, o->node_fraction);
+	*least_edge = cutoff(sum, o->edge_fraction);
+	if (r == 0 && *least_node > 0)
+		r = drop_small(g, *least_node, &out->n_dropped_nodes);
+	if (r == 0 && twice && !out->n_dropped_nodes)
+		r = graph_count(g);
+	return r;
+}
+
 /* In a picture tags take room too: how many nodes there is room for. */
 static int count_with_tags(const struct graph *g, size_t *count)
 {
@@ -208,21 +232,11 @@ static int keep_first(struct graph *g, const struct trim_options *o)
 	return r < 0 ? r : graph_sort(g, o->order);
 }
 
-/* A share of a sum, to cut at. */
-static int64_t cutoff(int64_t sum, double fraction)
-{
-	return wrapping_abs(to_int64((double)sum * fraction));
-}
-
 int graph_trim(struct graph *g, const struct trim_options *o, struct trimmed *out)
 {
 	*out = (struct trimmed){0};
-	int r = graph_count(g);
-	int64_t sum = graph_flat_sum(g);
-	int64_t least_node = cutoff(sum, o->node_fraction);
-	int64_t least_edge = cutoff(sum, o->edge_fraction);
-	if (r == 0 && least_node > 0)
-		r = drop_small(g, least_node, &out->n_dropped_nodes);
+	int64_t least_node, least_edge;
+	int r = count_large(g, o, out, &least_node, &least_edge);
 	out->n_before = g->n_listed;
 	if (r == 0)
 		r = graph_sort(g, o->order);

@@ -9,6 +9,8 @@
 #include "profile/prune.h"
 #include "report/prepare.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 static void must(bool condition)
 {
 	if (!condition)

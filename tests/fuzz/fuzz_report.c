@@ -12,6 +12,8 @@
 
 #define LINES 4
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 static void must(bool condition)
 {
 	if (!condition)
