@@ -126,6 +126,21 @@ static __always_inline int walk_result(struct walk *w, int result)
 	}
 }
 
+/* A caller further away than a frame can be large is on another stack: Rust and OCaml have such,
+ * and say so in their CFI. Or the CFA counted from a register or a slot that held something else
+ * than CFI says; then it is no return address that was found there. */
+static __always_inline int walk_rule(struct walk *w, const struct table_rule *rule)
+{
+	struct table_frame from = w->frame;
+	int r = table_step(&w->frame, rule);
+
+	if (r != TABLE_CALLER || w->frame.exact || w->frame.sp - from.sp <= WALK_MAX_FRAME ||
+		WALK_FIND_MAP(w, w->frame.ip - 1) != WALK_NO_MAP)
+		return r;
+	w->frame = from;
+	return TABLE_IMPLAUSIBLE;
+}
+
 /* offset: of the address that is looked up, from the module's first page. */
 static __always_inline int walk_rows(struct walk *w, __u32 page, __u32 offset)
 {
@@ -151,7 +166,7 @@ static __always_inline int walk_rows(struct walk *w, __u32 page, __u32 offset)
 			  (rule.row & UNWIND_BASE_FP ? WALK_USES_FP : 0);
 	else if (rule.row == (UNWIND_ESCAPE | UNWIND_END))
 		w->slot = WALK_ROOT;
-	return walk_result(w, table_step(&w->frame, &rule));
+	return walk_result(w, walk_rule(w, &rule));
 }
 
 /* ------------------------------------------------------------------------------------------- */
