@@ -112,18 +112,18 @@ static __always_inline int memo_step(
 	struct memo_entry to = memo->entries[(m->at - 1) & (MEMO_FRAMES - 1)];
 	__u64 cfa = (__u64)memo->sp_high << 32 | to.sp, how = from.ip >> MEMO_SLOT_SHIFT, ip;
 	__u64 slot = how == (WALK_BY_FRAME_POINTER | WALK_USES_FP) ? 1 : how & UNWIND_FP_MASK;
+	bool unchanged;
 	int r;
 
 	*same = false;
-	m->left = m->at;
 	WALK_BARRIER();
-	if (WALK_READ_ONCE(memo->sequence) != m->sequence)
-		m->left = 0;
-	else if (!m->at && how == WALK_ROOT)
+	unchanged = WALK_READ_ONCE(memo->sequence) == m->sequence;
+	m->left = unchanged ? m->at : 0;
+	if (unchanged && !m->at && how == WALK_ROOT)
 		return PROFD_END_COMPLETE;
 	if (how & WALK_USES_FP || !m->left)
 		memo_frame_pointer(m, f);
-	if (!m->at && how == (WALK_ROOT | WALK_USES_FP) && !f->fp && !f->fp_lost)
+	if (unchanged && !m->at && how == (WALK_ROOT | WALK_USES_FP) && !f->fp && !f->fp_lost)
 		return PROFD_END_COMPLETE;
 	/* Without a root that is known, a zero on the stack made it the outermost one. */
 	if (!m->left || (how & WALK_USES_FP && !memo_is_frame_pointer(memo, f, from.fp)))
