@@ -5,8 +5,8 @@
  *
  *     unwind_begin()   takes the registers of the interrupted program
  *     unwind_user()    writes at most PROFD_MAX_USER_FRAMES frames into the sample, innermost
- * first, behind unwind.first that are there, and leaves how many and why it stopped unwind_miss()
- * adds what user space needs to go on, where something was missing here
+ *                      first, behind unwind.first that are there; leaves how many, and why it ended
+ *     unwind_miss()    adds what user space needs to go on, where something was missing here
  *
  * unwind_user is a global function, so that the verifier goes through it once for itself and not
  * once for each state of the caller, and all that it needs lies in map memory: on the program's

@@ -5,9 +5,9 @@
  * read.
  *
  *     spaces      pid --> a process image, and where its mapping array lies
- *     maps        sorted mapping arrays: address --> a module's code, and its place in the
- * directory directory   one entry for each page of 64 KiB of a module's code --> block tables
- * blocks (profd/unwind_abi.h), in chunks that are created by need
+ *     maps        sorted mapping arrays: address --> a module's code, its place in the directory
+ *     directory   one entry for each page of 64 KiB of a module's code --> block
+ *     tables      blocks (profd/unwind_abi.h), in chunks that are created by need
  *
  * Programs take no lock. What they read is published by one store of a word that leads to it, and
  * taken back by another; memory that was taken back is written again TABLES_GRACE_NS later at the
