@@ -18,11 +18,7 @@ ROOTS = [
 ]
 SORTS = Step(lambda frame: in_library(frame) or "sort" in frame.name, many=True)
 WAYS = [["descend"] * 20, ["compare", SORTS, "sort_all"], ["visitor", *["walk"] * 7]]
-# A library calls its own functions through the PLT, which has no names.
-TRUTH = Truth(
-    *(["hit", *way, "turn", *root] for way in WAYS for root in ROOTS),
-    called=lambda frame: in_library(frame) or frame.name.startswith("["),
-)
+TRUTH = Truth(*(["hit", *way, "turn", *root] for way in WAYS for root in ROOTS))
 
 
 @dataclass
