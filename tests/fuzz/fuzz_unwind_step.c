@@ -30,10 +30,11 @@ static int read_stack(void *to, size_t n, uint64_t address)
 
 #define TABLE_WORD(words, i)	      (words)[(i) & (TABLE_SIZE - 1)]
 #define TABLE_READ(f, to, n, address) read_stack(to, n, address)
-#define TABLE_REGISTER(f, number)     (STACK + (number))
-#define TABLE_SP		      7
-#define TABLE_FP		      6
-#define TABLE_USER_END		      (1ULL << 56)
+/* The odd ones hold small numbers, to count by. */
+#define TABLE_REGISTER(f, number) ((number)&1 ? (number) : STACK + (number))
+#define TABLE_SP		  7
+#define TABLE_FP		  6
+#define TABLE_USER_END		  (1ULL << 56)
 #include "../../bpf/unwind_table.h"
 
 static void require(bool good)
