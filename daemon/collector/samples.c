@@ -226,7 +226,10 @@ int samples_open(struct collector *c, char *why, size_t why_size)
 		return fail(r, "finisher of stacks", why, why_size);
 	if (c->config->capture)
 		r = capture_open(&c->capture, c->config->capture);
-	return r ? fail(r, c->config->capture, why, why_size) : 0;
+	if (r)
+		snprintf(why, why_size, "%s cannot be captured into: %s%s", c->config->capture,
+			strerror(-r), r == -EEXIST ? ": name a file that is not there yet" : "");
+	return r;
 }
 
 void samples_close(struct collector *c)
