@@ -122,10 +122,12 @@ static struct {
 
 static void *in_interrupted_thread(void *userdata)
 {
-	stack_t other = {.ss_sp = stacks.signals, .ss_size = sizeof(stacks.signals)};
+	stack_t other = {.ss_sp = stacks.signals, .ss_size = sizeof(stacks.signals)},
+		none = {.ss_flags = SS_DISABLE};
 
 	assert_int_equal(sigaltstack(&other, NULL), 0);
 	raise(SIGUSR1);
+	sigaltstack(&none, NULL); /* a sanitizer unmaps what a thread leaves */
 	return NULL;
 }
 
