@@ -114,20 +114,20 @@ static int write_report(const struct job *job, FILE *out);
 
 static const struct format {
 	const char *name;
-	bool binary;
 	int (*write)(const struct job *job, FILE *out); /* NULL: pprof */
 	enum report_kind report;			/* with write_report */
+	bool binary;
 } FORMATS[] = {
-	{"pprof", true, NULL, 0},
-	{"folded", false, write_folded, 0},
-	{"svg", false, write_svg, 0},
-	{"html", false, write_html, 0},
-	{"speedscope", false, write_speedscope, 0},
-	{"firefox", false, write_firefox, 0},
-	{"perfetto", true, write_perfetto, 0},
-	{"json", false, write_json, 0},
-	{"dot", false, write_report, REPORT_DOT},
-	{"callgrind", false, write_report, REPORT_CALLGRIND},
+	{"pprof", NULL, 0, true},
+	{"folded", write_folded, 0, false},
+	{"svg", write_svg, 0, false},
+	{"html", write_html, 0, false},
+	{"speedscope", write_speedscope, 0, false},
+	{"firefox", write_firefox, 0, false},
+	{"perfetto", write_perfetto, 0, true},
+	{"json", write_json, 0, false},
+	{"dot", write_report, REPORT_DOT, false},
+	{"callgrind", write_report, REPORT_CALLGRIND, false},
 	{0},
 };
 

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "profile/private.h"
 #include "util/cleanup.h"
@@ -15,29 +14,33 @@ static int64_t times(int64_t value, double factor)
 	return product >= 0x1p63 ? INT64_MAX : product < -0x1p63 ? INT64_MIN : (int64_t)product;
 }
 
-static int mark_as_base(struct profile *p)
+int profile_mark_base(struct profile *p)
 {
 	int64_t key = profile_string(p, "pprof::base"), value = profile_string(p, "true");
 	if (key < 0 || value < 0)
 		return (int)(key < 0 ? key : value);
-	size_t n = p->n_samples;
+	size_t n = 0, capacity = p->n_samples + 1;
 	for (size_t i = 0; i < p->n_samples; i++)
-		n += p->samples[i].n_labels;
-	struct label *labels = calloc(n + 1, sizeof(*labels));
+		capacity += p->samples[i].n_labels;
+	_cleanup_free_ struct label *labels = calloc(capacity, sizeof(*labels));
 	if (!labels)
 		return -ENOMEM;
-	size_t at = 0;
 	for (size_t i = 0; i < p->n_samples; i++) {
 		struct sample *s = &p->samples[i];
-		memcpy(labels + at, p->labels + s->first_label, s->n_labels * sizeof(*labels));
-		s->first_label = (uint32_t)at;
-		at += s->n_labels++;
-		labels[at++] = (struct label){.key = (uint32_t)key, .str = (uint32_t)value};
+		size_t first = n;
+		for (size_t k = 0; k < s->n_labels; k++) {
+			const struct label *l = &p->labels[s->first_label + k];
+			if (!l->str || l->key != (uint32_t)key)
+				labels[n++] = *l;
+		}
+		labels[n++] = (struct label){.key = (uint32_t)key, .str = (uint32_t)value};
+		s->first_label = (uint32_t)first;
+		s->n_labels = (uint32_t)(n - first);
 	}
 	free(p->labels);
-	p->labels = labels;
-	p->n_labels = at;
-	p->private->label_capacity = n + 1;
+	p->labels = take_ptr(labels);
+	p->n_labels = n;
+	p->private->label_capacity = capacity;
 	return 0;
 }
 
@@ -45,7 +48,7 @@ int profile_subtract(
 	struct profile *p, struct profile *before, double scale, char *why, size_t why_size)
 {
 	int64_t duration = p->duration_nanos;
-	int r = mark_as_base(before);
+	int r = profile_mark_base(before);
 	for (size_t i = 0; i < before->n_samples * before->n_sample_types; i++)
 		before->values[i] = times(before->values[i], -scale);
 	if (r == 0)

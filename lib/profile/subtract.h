@@ -10,5 +10,8 @@
  * measure different things; -ENOMEM, -E2BIG. */
 int profile_subtract(
 	struct profile *p, struct profile *before, double scale, char *why, size_t why_size);
+/* Gives every sample the label pprof::base=true, in place of one with that key. 0, -ENOMEM,
+ * -E2BIG. */
+int profile_mark_base(struct profile *p);
 
 #endif

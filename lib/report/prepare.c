@@ -11,6 +11,7 @@
 #include "profile/private.h"
 #include "profile/prune.h"
 #include "profile/strings.h"
+#include "profile/subtract.h"
 #include "report/names.h"
 #include "report/numbers.h"
 #include "util/cleanup.h"
@@ -134,35 +135,6 @@ static int scale_to_base(struct profile *p, const struct profile *base)
 	return 0;
 }
 
-/* Every sample gets the label, in place of one with the same key. */
-static int mark_samples(struct profile *p)
-{
-	int64_t key = profile_string(p, "pprof::base"), value = profile_string(p, "true");
-	if (key < 0 || value < 0)
-		return -ENOMEM;
-	size_t n = 0, capacity = p->n_labels + p->n_samples + 1;
-	_cleanup_free_ struct label *labels = calloc(capacity, sizeof(*labels));
-	if (!labels)
-		return -ENOMEM;
-	for (size_t i = 0; i < p->n_samples; i++) {
-		struct sample *s = &p->samples[i];
-		size_t first = n;
-		for (size_t k = 0; k < s->n_labels; k++) {
-			const struct label *l = &p->labels[s->first_label + k];
-			if (!l->str || l->key != (uint32_t)key)
-				labels[n++] = *l;
-		}
-		labels[n++] = (struct label){.key = (uint32_t)key, .str = (uint32_t)value};
-		s->first_label = (uint32_t)first;
-		s->n_labels = (uint32_t)(n - first);
-	}
-	free(p->labels);
-	p->labels = take_ptr(labels);
-	p->n_labels = n;
-	p->private->label_capacity = capacity;
-	return 0;
-}
-
 /* Merging leaves out samples of nothing, and what only they needed. */
 static int merge_both(struct profile **out, const struct profile *p, const struct profile *base,
 	char *why, size_t why_size)
@@ -184,7 +156,7 @@ int report_subtract(struct profile **p, struct profile *base, bool mark, bool no
 	size_t why_size)
 {
 	struct profile *difference = NULL;
-	int r = mark ? mark_samples(base) : 0;
+	int r = mark ? profile_mark_base(base) : 0;
 	if (r == 0 && normalize && (*p)->n_sample_types == base->n_sample_types)
 		r = scale_to_base(*p, base);
 	_cleanup_free_ double *negative = new_ratios(base, -1);
