@@ -192,6 +192,18 @@ static int load(struct export *e, const struct format *format, const struct oper
 	return err ? err : report_load(&COMMAND_EXPORT, &e->report, &e->query, files, p, skipped);
 }
 
+/* Whether there are none, or the format is one of those that they are for; explained. */
+static bool takes_report_options(const struct format *format, const struct report_request *report,
+	const struct report_request *untouched)
+{
+	if (format->write == write_report || !memcmp(report, untouched, sizeof(*report)))
+		return true;
+	command_usage(&COMMAND_EXPORT,
+		"options and filters of graphs are for --format dot and callgrind, not for %s",
+		format->name);
+	return false;
+}
+
 static int run(int argc, char **argv)
 {
 	struct export e = {.query.place = place_default(),
@@ -203,10 +215,12 @@ static int run(int argc, char **argv)
 	size_t skipped = 0;
 	int code = 0;
 
+	struct report_request untouched;
+	memcpy(&untouched, &e.report, sizeof(untouched));
 	enum options_result parsed = command_parse(&COMMAND_EXPORT, argc, argv, &e, &files);
 	if (parsed == OPTIONS_OK) {
 		format = find_format(e.format);
-		if (!format)
+		if (!format || !takes_report_options(format, &e.report, &untouched))
 			parsed = OPTIONS_BAD;
 	}
 	if (parsed == OPTIONS_OK) {

@@ -138,16 +138,17 @@ static void deliver(void *userdata, const struct profd_sample *s, const struct p
 static void deliver_cut(
 	struct collector *c, const struct profd_sample *s, struct process *process, size_t n_user)
 {
-	struct {
-		struct profd_sample head;
-		uint64_t frames[PROFD_MAX_KERNEL_FRAMES + PROFD_MAX_USER_FRAMES];
-	} cut = {.head = *s};
+	union {
+		struct profd_sample sample;
+		char room[sizeof(struct profd_sample) +
+			  (PROFD_MAX_KERNEL_FRAMES + PROFD_MAX_USER_FRAMES) * sizeof(uint64_t)];
+	} cut;
 
-	memcpy(cut.frames, s->frames, (s->n_kernel + n_user) * sizeof(cut.frames[0]));
-	cut.head.n_user = (uint16_t)n_user;
-	cut.head.user_end = PROFD_END_CHANGED;
-	cut.head.miss_size = 0;
-	deliver(c, &cut.head, NULL, process);
+	memcpy(&cut, s, sizeof(*s) + (s->n_kernel + n_user) * sizeof(s->frames[0]));
+	cut.sample.n_user = (uint16_t)n_user;
+	cut.sample.user_end = PROFD_END_CHANGED;
+	cut.sample.miss_size = 0;
+	deliver(c, &cut.sample, NULL, process);
 }
 
 /* What is known of the process helps with its next samples already. */

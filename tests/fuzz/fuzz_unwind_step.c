@@ -47,16 +47,8 @@ static void walk(struct table_frame *f)
 {
 	for (int i = 0; i < MAX_STEPS; i++) {
 		struct table_frame before = *f;
-<<<<<<< HEAD
 		struct table_rule rule = {0};
 		int r;
-=======
-		struct table_rule rule;
-		int r;
-
-		table_rule(&rule, tables, (uint32_t)(f->ip >> 16), (uint16_t)f->ip);
-		r = table_step(f, &rule);
->>>>>>> rules
 
 		table_rule(&rule, tables, (uint32_t)(f->ip >> 16), (uint16_t)f->ip);
 		r = table_step(f, &rule);

@@ -123,7 +123,7 @@ static void step_by_step(struct native_walk *n)
 		if (r != WALK_GO_ON) {
 			check_end(r);
 			require(!memcmp(&before, f, sizeof(before)));
-			require(r != WALK_MISS || n->walk.missing != WALK_NOTHING);
+			require(r != WALK_MISS || n->walk.missing != PROFD_MISSING_NOTHING);
 			return;
 		}
 		require(!f->innermost);
