@@ -31,8 +31,10 @@ static __always_inline __u64 unwind_probed(__u64 ip)
 	if (!bpf_core_field_exists(task->utask))
 		return ip;
 	struct uprobe_task *utask = BPF_CORE_READ(task, utask);
+	if (!utask)
+		return ip;
 	__u64 behind = ip - BPF_CORE_READ(utask, xol_vaddr);
-	return utask && behind <= ARCH_LONGEST ? BPF_CORE_READ(utask, vaddr) + behind : ip;
+	return behind <= ARCH_LONGEST ? BPF_CORE_READ(utask, vaddr) + behind : ip;
 }
 
 static __always_inline void unwind_start(struct unwind *u, const struct arch_regs *regs)
@@ -86,6 +88,9 @@ static __always_inline bool unwind_begin(
 	if (!read_saved_regs(&saved, task) || !arch_regs_user(&saved))
 		return false;
 	unwind_start(u, &saved);
+	/* The kernel sets out for the copy, and comes back, in more than one step. */
+	if (!arch_regs_stepping(&saved))
+		u->walk.frame.ip = unwind_probed(u->walk.frame.ip);
 	return true;
 }
 
