@@ -49,7 +49,7 @@ static __always_inline __u32 take_stacks(struct clock_context *ctx, struct scrat
 	}
 	if (flags) {
 		miss = (__u32)unwind_miss(key);
-		miss_registers(scratch, &ctx->regs, task);
+		miss_registers(scratch, &ctx->regs);
 	}
 	sample->n_kernel = (__u16)n_kernel;
 	sample->n_user = (__u16)u->n;

@@ -26,6 +26,7 @@ struct unwind {
 	struct walk walk;
 	struct memo_walk memo;
 	struct table_frame innermost; /* where the walk began */
+	struct arch_regs saved;	      /* the user's, where the kernel was interrupted */
 	__u32 first;		      /* frames that are there already */
 	__u32 n;		      /* and those that were found */
 	__u32 tid;

@@ -84,12 +84,11 @@ static __always_inline bool unwind_begin(
 	if (!BPF_CORE_READ(task, mm, start_code))
 		return false;
 
-	struct arch_regs saved = {};
-	if (!read_saved_regs(&saved, task) || !arch_regs_user(&saved))
+	if (!read_saved_regs(&u->saved, task) || !arch_regs_user(&u->saved))
 		return false;
-	unwind_start(u, &saved);
+	unwind_start(u, &u->saved);
 	/* The kernel sets out for the copy, and comes back, in more than one step. */
-	if (!arch_regs_stepping(&saved))
+	if (!arch_regs_stepping(&u->saved))
 		u->walk.frame.ip = unwind_probed(u->walk.frame.ip);
 	return true;
 }
@@ -226,16 +225,18 @@ __weak __noinline int unwind_miss(__u32 key)
 
 /* The registers that the miss has in its middle: the context's, or the ones that were saved when
  * the kernel was entered. */
-static __always_inline void miss_registers(
-	struct scratch *scratch, const struct arch_regs *regs, struct task_struct *task)
+static __always_inline void miss_registers(struct scratch *scratch, const struct arch_regs *regs)
 {
 	struct profd_miss *miss = miss_of(scratch);
-	struct arch_regs saved = {};
 
-	if (arch_regs_user(regs))
+	/* Otherwise unwind_begin() has read them. (The barrier keeps the loads of both apart: one
+	 * that is the context's and memory's does not pass the verifier.) */
+	if (arch_regs_user(regs)) {
 		arch_registers(miss->registers, regs);
-	else if (read_saved_regs(&saved, task))
-		arch_registers(miss->registers, &saved);
+		WALK_BARRIER();
+	} else {
+		arch_registers(miss->registers, &scratch->unwind.saved);
+	}
 }
 
 #endif
