@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the integration tests share: a private profd, programs of known truth, profctl, go."""
 
+import contextlib
 import json
 import math
 import os
@@ -157,12 +158,20 @@ class Daemon:
         """Files of continuous profiles, oldest first."""
         return sorted(self.store.glob("cpu/*/*.pb.gz"))
 
+    def written(self):
+        """Its windows, each with when it was written: a name can come again once its file is deleted."""
+        found = {}
+        for path in self.windows():
+            with contextlib.suppress(FileNotFoundError):
+                found[path] = path.stat().st_mtime_ns
+        return found.items()
+
     def close_window(self):
         """SIGUSR1, and the file that it leads to."""
-        before = set(self.windows())
+        before = self.written()
         self.process.send_signal(signal.SIGUSR1)
-        new = wait_for(lambda: set(self.windows()) - before, 30, "the window's file")
-        return new.pop()
+        new = wait_for(lambda: self.written() - before, 30, "the window's file")
+        return new.pop()[0]
 
     def check_ledger(self):
         status = self.status()
