@@ -86,14 +86,13 @@ def test_ledger_of_an_ended_recording_stays_in_the_totals(quiet_daemon):
 
 def test_rings_that_overflow_are_counted(quiet_daemon):
     """A daemon that is stopped for a while cannot drain: the rings fill, and say so."""
-    import os
-    import signal
-
+    whole = lambda: quiet_daemon.status()["samples"]["user_stacks"]["tables"]["complete"]
     with Program("depth", 250, 60) as program:
         process, out = quiet_daemon.start_record(
-            "--pid", program.pid, "--frequency", 1000, "--seconds", 5
+            "--pid", program.pid, "--frequency", 1000, "--seconds", 8
         )
-        wait_for(quiet_daemon.recordings, what="the recording")
+        # Until tables are loaded a stack is some bytes, of which a ring holds thousands.
+        wait_for(lambda: whole() > 50, what="samples that bring 250 frames each")
         os.kill(quiet_daemon.pid, signal.SIGSTOP)
         time.sleep(3.5)
         os.kill(quiet_daemon.pid, signal.SIGCONT)
