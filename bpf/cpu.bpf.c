@@ -28,8 +28,8 @@ static __always_inline __u32 kernel_frames(struct clock_context *ctx, __u64 *fra
 
 /* Walks both stacks and returns the size of the sample. */
 static __always_inline __u32 take_stacks(struct clock_context *ctx, struct scratch *scratch,
-	__u32 key, const struct profd_session *session, struct task_struct *task, __u32 cpu,
-	struct cpu_state *state)
+	__u32 key, const struct profd_session *session, struct task_struct *task,
+	struct profd_cpu *state)
 {
 	struct profd_sample *sample = (void *)scratch->sample;
 	struct unwind *u = &scratch->unwind;
@@ -41,7 +41,7 @@ static __always_inline __u32 take_stacks(struct clock_context *ctx, struct scrat
 	u->first = n_kernel;
 	if (unwind_begin(u, &ctx->regs, task))
 		unwind_user(key);
-	if (u->walk.missing && (profd_capture || miss_allowed(cpu, state, sample->head.time)))
+	if (u->walk.missing && (profd_capture || miss_allowed(state, sample->head.time)))
 		flags = PROFD_SAMPLE_MISSED;
 	if ((flags && u->walk.missing == PROFD_MISSING_TRUST) || (profd_capture && u->n)) {
 		flags |= PROFD_SAMPLE_CAPTURED;
@@ -61,14 +61,14 @@ static __always_inline __u32 take_stacks(struct clock_context *ctx, struct scrat
 	return sizeof(*sample) + ((n_kernel + u->n) & FRAMES_MASK) * sizeof(__u64) + miss;
 }
 
-static __always_inline bool emit_sample(__u32 cpu, struct cpu_state *state,
+static __always_inline bool emit_sample(__u32 cpu, struct profd_cpu *state,
 	struct profd_sample *sample, struct profd_counters *counters, __u32 size)
 {
 	sample->head.size = size;
 	sample->head.kind = PROFD_RECORD_SAMPLE;
 	sample->head.cpu = (__u16)cpu;
 	bool missed = sample->flags & PROFD_SAMPLE_MISSED;
-	if (size > MAX_RECORD || !ring_output(cpu, state, sample, size, missed))
+	if (size > MAX_RECORD || !samples_put(cpu, state, sample, size, missed))
 		return false;
 	if (missed)
 		counters->missed++;
@@ -79,16 +79,15 @@ SEC("perf_event")
 int profd_clock(struct clock_context *ctx)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
-	__u32 slot = ctx->sample_period & PROFD_SLOT_MASK;
-	__u32 key = cpu * PROFD_MAX_SESSIONS + slot;
-	struct profd_counters *counters = bpf_map_lookup_elem(&profd_counters, &key);
-	struct cpu_state *state = bpf_map_lookup_elem(&profd_cpus, &cpu);
-	if (!counters || !state)
+	struct profd_cpu *state = bpf_map_lookup_elem(&profd_cpus, &cpu);
+	if (!state)
 		return 0;
 
+	__u32 slot = ctx->sample_period & PROFD_SLOT_MASK;
+	struct profd_counters *counters = &state->counters[slot];
 	const struct profd_session *session = &profd_sessions[slot];
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct task_struct *task = task_current();
+	struct task_struct *leader = TASK_READ(task, group_leader);
 	__u64 ids = bpf_get_current_pid_tgid();
 	__u32 pid = ids >> 32, tid = (__u32)ids;
 	if (profd_pidns_inum && pid) {
@@ -115,7 +114,7 @@ int profd_clock(struct clock_context *ctx)
 	sample->tid = tid;
 	sample->session = session->id;
 	task_identity(&sample->process, pid, leader);
-	__u32 size = take_stacks(ctx, scratch, scratch_key, session, task, cpu, state);
+	__u32 size = take_stacks(ctx, scratch, scratch_key, session, task, state);
 	if (emit_sample(cpu, state, sample, counters, size))
 		counters->emitted++;
 	else

@@ -22,7 +22,7 @@
 
 /* Where CPUs are counted, the collector sets max_entries to the number of possible CPUs. */
 
-/* One ring buffer for each CPU, created by the collector for the CPUs that are online. */
+/* Rings are created by the collector for the CPUs that are online. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, 1);
@@ -30,13 +30,28 @@ struct {
 	__type(value, __u32);
 } profd_rings __weak SEC(".maps");
 
+struct profd_samples_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32)); /* no types: an inner map has no BTF */
+	__uint(value_size, sizeof(struct profd_samples));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct profd_samples_map);
+} profd_sample_rings __weak SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct profd_counters);
-} profd_counters __weak SEC(".maps");
+	__type(value, struct profd_cpu);
+} profd_cpus __weak SEC(".maps");
 
 /* Preallocated: look-ups from interrupts must not meet an allocator (required until 6.1). */
 struct {
@@ -97,23 +112,6 @@ struct {
 
 /* ---- the programs' own ------------------------------------------------------------------- */
 
-#define CACHE_LINE 64
-
-/* All that a CPU keeps between runs, in one cache line. */
-struct cpu_state {
-	__u64 last_wakeup;  /* when the collector was last woken from here */
-	__u64 missed;	    /* when the next miss may carry its stack, at the earliest */
-	__u32 wake_pending; /* an exec waits to be told */
-	__u32 busy[PROFD_SCRATCHES];
-} __attribute__((aligned(CACHE_LINE)));
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct cpu_state);
-} profd_cpus __weak SEC(".maps");
-
 struct profd_session profd_sessions[PROFD_MAX_SESSIONS] __weak;
 /* Process records that no ring took. */
 __u64 profd_process_lost __weak;
@@ -132,6 +130,7 @@ const volatile bool profd_capture __weak = false;    /* every sample carries its
 const volatile __u64 profd_miss_interval __weak = 0; /* ns between misses of a CPU, on average */
 const volatile __u32 profd_pidns_inum __weak = 0;    /* 0: the initial namespace */
 const volatile __u32 profd_ring_quarter __weak = 0;  /* bytes */
+const volatile bool profd_have_task_btf __weak = false;
 const volatile bool profd_have_task_pt_regs __weak = false;
 
 #endif

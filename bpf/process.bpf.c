@@ -30,7 +30,7 @@ static __always_inline void emit(__u16 kind, struct task_struct *leader, struct 
 {
 	struct profd_process_record record = {};
 	__u32 cpu = bpf_get_smp_processor_id();
-	struct cpu_state *state = bpf_map_lookup_elem(&profd_cpus, &cpu);
+	struct profd_cpu *state = bpf_map_lookup_elem(&profd_cpus, &cpu);
 
 	if (!state || !describe(&record, kind, leader, parent))
 		return;
@@ -101,7 +101,7 @@ int BPF_PROG(profd_exit, struct task_struct *task)
 
 	drop_targets(task, last);
 	if (last)
-		emit(PROFD_RECORD_EXIT, BPF_CORE_READ(task, group_leader), NULL);
+		emit(PROFD_RECORD_EXIT, TASK_READ(task, group_leader), NULL);
 	return 0;
 }
 

@@ -38,12 +38,13 @@ struct unwind {
 	__u32 users;	  /* preemptible programs that have this entry, or want it */
 };
 
-/* What one sample touches lies together: few pages, few misses of the TLB. */
+/* What one sample touches lies together: one page, up to some 150 frames, and one miss of the TLB.
+ */
 struct scratch {
 	struct unwind unwind;
 	/* Frames that were walked by rows, mostly few, and their numbers (unwind_memo.h). */
-	__u8 slow_numbers[PROFD_MAX_USER_FRAMES];
-	struct memo_entry slow[PROFD_MAX_USER_FRAMES];
+	__u8 slow_numbers[MEMO_FRAMES];
+	struct memo_entry slow[MEMO_FRAMES];
 	/* sample.frames[] is frames[]: a flexible array may not stand in the middle. */
 	__u8 sample[sizeof(struct profd_sample)];
 	__u64 frames[MAX_FRAMES];
@@ -64,7 +65,7 @@ struct {
 } profd_scratch __weak SEC(".maps");
 
 /* NULL: all are in use. *key is the entry's, also for scratch_release. */
-static __always_inline struct scratch *scratch_claim(__u32 cpu, struct cpu_state *state, __u32 *key)
+static __always_inline struct scratch *scratch_claim(__u32 cpu, struct profd_cpu *state, __u32 *key)
 {
 	__u32 i = state->busy[0] ? 1 : 0;
 
@@ -77,7 +78,7 @@ static __always_inline struct scratch *scratch_claim(__u32 cpu, struct cpu_state
 	return scratch;
 }
 
-static __always_inline void scratch_release(struct cpu_state *state, __u32 key)
+static __always_inline void scratch_release(struct profd_cpu *state, __u32 key)
 {
 	state->busy[key % PROFD_SCRATCHES] = 0;
 }

@@ -77,7 +77,7 @@ static __always_inline bool unwind_begin(
 	if (arch_regs_user(regs))
 		return true;
 	u->end = PROFD_END_NO_USER;
-	if (BPF_CORE_READ(task, flags) & (PF_KTHREAD | PF_IO_WORKER))
+	if (TASK_READ(task, flags) & (PF_KTHREAD | PF_IO_WORKER))
 		return false;
 	/* In an exec the registers are still those of the image before, whose stack is gone from
 	 * the moment on when there is another address space. */
@@ -121,9 +121,9 @@ __weak __noinline int unwind_user(__u32 key)
 
 /* They cost user space time and the ring room: so many a second, and none in a ring that is half
  * full. */
-static __always_inline bool miss_allowed(__u32 cpu, struct cpu_state *state, __u64 now)
+static __always_inline bool miss_allowed(struct profd_cpu *state, __u64 now)
 {
-	if (ring_fill(cpu) > 2 * profd_ring_quarter)
+	if (!samples_free(state, PROFD_SAMPLES_BYTES / 2))
 		return false;
 	if (state->missed > now + MISS_BURST * profd_miss_interval)
 		return false;

@@ -146,11 +146,12 @@ static __always_inline int memo_step(
 
 /* ---- keeping ------------------------------------------------------------------------------ */
 
-/* Notes frame number n before it is left by rows; `slow` has room for PROFD_MAX_USER_FRAMES. */
+/* Notes frame number n before it is left by rows; `slow` and `numbers` have room for MEMO_FRAMES:
+ * a stack with more of them is not kept. */
 static __always_inline void memo_note(struct memo_walk *m, struct memo_entry *slow, __u8 *numbers,
 	const struct table_frame *f, __u32 n)
 {
-	__u32 i = m->n_slow & (PROFD_MAX_USER_FRAMES - 1);
+	__u32 i = m->n_slow & (MEMO_FRAMES - 1);
 
 	slow[i].ip = f->ip;
 	slow[i].sp = (__u32)f->sp;
@@ -164,7 +165,7 @@ static __always_inline void memo_note(struct memo_walk *m, struct memo_entry *sl
 static __always_inline void memo_left(
 	struct memo_walk *m, struct memo_entry *slow, const struct walk *w, __u32 n, int r)
 {
-	slow[m->n_slow & (PROFD_MAX_USER_FRAMES - 1)].ip |= (__u64)w->slot << MEMO_SLOT_SHIFT;
+	slow[m->n_slow & (MEMO_FRAMES - 1)].ip |= (__u64)w->slot << MEMO_SLOT_SHIFT;
 	m->n_slow++;
 	if (w->slot == WALK_NOT_SIMPLE && r == WALK_GO_ON)
 		m->simple = n + 1;

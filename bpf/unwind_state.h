@@ -6,6 +6,10 @@
 #include "profd/abi.h"
 #include "profd/tables.h"
 
+#define WALK_READ_ONCE(x) (*(volatile typeof(x) *)&(x))
+/* The compiler moves no read or write over it. */
+#define WALK_BARRIER() __asm__ volatile("" ::: "memory")
+
 struct table_frame {
 	__u64 ip, sp, fp;
 	__u8 innermost;

@@ -28,10 +28,6 @@
 /* No frame is larger than a whole stack usually may be (RLIMIT_STACK is 8 MiB by default). */
 #define WALK_MAX_FRAME (8ULL << 20)
 
-#define WALK_READ_ONCE(x) (*(volatile typeof(x) *)&(x))
-/* The compiler moves no read or write over it. */
-#define WALK_BARRIER() __asm__ volatile("" ::: "memory")
-
 /* walk.slot, beside the slots of rules of 16 bits. */
 #define WALK_BY_FRAME_POINTER 9	   /* slot 1, and what it led to was looked up in the mappings */
 #define WALK_ROOT	      10   /* an outermost frame, whatever lies on the stack */

@@ -141,6 +141,8 @@ int bpf_explain_requirements(char *why, size_t why_size)
 
 void bpf_explain_features(struct bpf_features *f)
 {
+	f->task_btf = libbpf_probe_bpf_helper(
+			      BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_get_current_task_btf, NULL) == 1;
 	f->task_pt_regs = libbpf_probe_bpf_helper(
 				  BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_task_pt_regs, NULL) == 1;
 	f->hardware_clock = try_event(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES) == 0;

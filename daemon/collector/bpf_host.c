@@ -12,6 +12,7 @@
 
 #include "collector/bpf_explain.h"
 #include "collector/cpus.h"
+#include "collector/sample_rings.h"
 #include "collector/table_memory.h"
 #include "util/cleanup.h"
 
@@ -40,8 +41,8 @@ struct bpf_host {
 	size_t ring_bytes;
 	int *rings; /* by CPU; -1: none */
 	struct ring_buffer *reader;
-	struct profd_counters *counters; /* mmapped, n_cpus * PROFD_MAX_SESSIONS */
-	size_t counters_size;
+	struct profd_cpu *cpus; /* mmapped, n_cpus of them */
+	struct sample_rings *samples;
 	struct table_memory tables;
 	bool capture;
 	uint64_t map_bytes;
@@ -112,6 +113,7 @@ static void sum_map_bytes(struct bpf_host *b)
 	b->map_bytes = 0;
 	bpf_object__for_each_map(map, b->bpf->obj) b->map_bytes += map_bytes(bpf_map__fd(map));
 	b->map_bytes += (uint64_t)b->tables.n_chunks * TABLES_CHUNK_BYTES;
+	b->map_bytes += sample_rings_bytes(b->samples);
 	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
 		if (b->rings[cpu] >= 0)
 			b->map_bytes += map_bytes(b->rings[cpu]);
@@ -126,7 +128,9 @@ int bpf_host_sync_cpus(struct bpf_host *b)
 	for (unsigned cpu = 0; r == 0 && cpu < b->n_cpus; cpu++) {
 		if (!cpus_has(&online, cpu) || b->rings[cpu] >= 0)
 			continue;
-		r = ring_create(b, cpu);
+		r = sample_rings_add(b->samples, cpu);
+		if (r == 0)
+			r = ring_create(b, cpu);
 		if (r == 0)
 			r = ring_publish(b, cpu);
 		if (r < 0)
@@ -147,6 +151,7 @@ int bpf_host_read(struct bpf_host *b, ring_handler handler, void *userdata)
 {
 	b->handler = handler;
 	b->userdata = userdata;
+	sample_rings_read(b->samples, handler, userdata);
 	int r = ring_buffer__consume(b->reader);
 	return r < 0 ? r : 0;
 }
@@ -179,6 +184,7 @@ static int configure(struct bpf_host *b, unsigned first_ring)
 	b->features.nested_pidns = ns.st_ino != INITIAL_PIDNS;
 	bpf->rodata->profd_pidns_inum = b->features.nested_pidns ? (uint32_t)ns.st_ino : 0;
 	bpf->rodata->profd_ring_quarter = (uint32_t)(b->ring_bytes / 4);
+	bpf->rodata->profd_have_task_btf = b->features.task_btf;
 	bpf->rodata->profd_have_task_pt_regs = b->features.task_pt_regs;
 	bpf->rodata->profd_capture = b->capture;
 	bpf->rodata->profd_miss_interval = b->n_cpus * MISS_NS_PER_CPU;
@@ -187,12 +193,11 @@ static int configure(struct bpf_host *b, unsigned first_ring)
 	if (r == 0)
 		r = bpf_map__set_max_entries(bpf->maps.profd_rings, b->n_cpus);
 	if (r == 0)
+		r = bpf_map__set_max_entries(bpf->maps.profd_sample_rings, b->n_cpus);
+	if (r == 0)
 		r = bpf_map__set_max_entries(bpf->maps.profd_cpus, b->n_cpus);
 	if (r == 0)
 		r = bpf_map__set_max_entries(bpf->maps.profd_scratch, b->n_cpus * PROFD_SCRATCHES);
-	if (r == 0)
-		r = bpf_map__set_max_entries(
-			bpf->maps.profd_counters, b->n_cpus * PROFD_MAX_SESSIONS);
 	return r;
 }
 
@@ -211,11 +216,13 @@ static void *map_array(int fd, size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-static int map_counters(struct bpf_host *b)
+static int map_cpus(struct bpf_host *b)
 {
-	b->counters_size = (size_t)b->n_cpus * PROFD_MAX_SESSIONS * sizeof(struct profd_counters);
-	b->counters = map_array(bpf_map__fd(b->bpf->maps.profd_counters), b->counters_size);
-	return b->counters ? 0 : -errno;
+	b->cpus = map_array(bpf_map__fd(b->bpf->maps.profd_cpus), b->n_cpus * sizeof(*b->cpus));
+	if (!b->cpus)
+		return -errno;
+	return sample_rings_new(
+		&b->samples, bpf_map__fd(b->bpf->maps.profd_sample_rings), b->cpus, b->n_cpus);
 }
 
 /* ---- unwind tables ------------------------------------------------------------------------ */
@@ -316,8 +323,8 @@ static int load(struct bpf_host *b, const char **step)
 	r = profd_bpf__load(b->bpf);
 	if (r < 0)
 		return r;
-	*step = "map the BPF counters";
-	r = map_counters(b);
+	*step = "map what the BPF programs keep for each CPU";
+	r = map_cpus(b);
 	if (r < 0)
 		return r;
 	*step = "map the unwind tables";
@@ -325,7 +332,9 @@ static int load(struct bpf_host *b, const char **step)
 	if (r < 0)
 		return r;
 	*step = "set up the rings";
-	r = ring_publish(b, first);
+	r = sample_rings_add(b->samples, first);
+	if (r == 0)
+		r = ring_publish(b, first);
 	if (r == 0)
 		r = bpf_host_sync_cpus(b);
 	if (r < 0)
@@ -409,7 +418,8 @@ void bpf_host_close(struct bpf_host *b)
 	if (b->bpf)
 		profd_bpf__detach(b->bpf);
 	ring_buffer__free(b->reader);
-	unmap_array(b->counters, b->counters_size);
+	sample_rings_free(b->samples);
+	unmap_array(b->cpus, b->n_cpus * sizeof(*b->cpus));
 	unmap_tables(&b->tables);
 	profd_bpf__destroy(b->bpf);
 	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
@@ -447,8 +457,7 @@ void bpf_host_counters(const struct bpf_host *b, unsigned slot, struct profd_cou
 
 	memset(sum, 0, sizeof(*sum));
 	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++) {
-		const uint64_t *from =
-			(const uint64_t *)&b->counters[cpu * PROFD_MAX_SESSIONS + slot];
+		const uint64_t *from = (const uint64_t *)&b->cpus[cpu].counters[slot];
 		for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
 			to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 	}
@@ -457,7 +466,7 @@ void bpf_host_counters(const struct bpf_host *b, unsigned slot, struct profd_cou
 void bpf_host_zero_counters(struct bpf_host *b, unsigned slot)
 {
 	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
-		memset(&b->counters[cpu * PROFD_MAX_SESSIONS + slot], 0, sizeof(*b->counters));
+		memset(&b->cpus[cpu].counters[slot], 0, sizeof(struct profd_counters));
 }
 
 uint64_t bpf_host_process_lost(const struct bpf_host *b)

@@ -16,6 +16,7 @@ struct table_memory;
 
 /* What this kernel can and cannot do, found by trying (DESIGN 9). */
 struct bpf_features {
+	bool task_btf;	     /* bpf_get_current_task_btf, 5.11 */
 	bool task_pt_regs;   /* bpf_task_pt_regs, 5.15 */
 	bool hardware_clock; /* PERF_COUNT_HW_CPU_CYCLES can be opened */
 	int perf_event_paranoid;

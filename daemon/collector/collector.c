@@ -16,8 +16,8 @@
 #include "collector/samples.h"
 #include "util/log.h"
 
-#define RING_BYTES     (1u << 20)
-#define CAPTURE_BYTES  (16u << 20) /* of a ring, where every sample carries its stack */
+#define RING_BYTES     (256u << 10) /* beside the sample rings */
+#define CAPTURE_BYTES  (16u << 20)  /* of a ring, where every sample carries its stack */
 #define SIDEBAND_PAGES 64
 #define TICK_USEC      1000000ULL
 /* Longer than PROFD_SETTLE_NS, so that the horizon has passed what was waited for. */

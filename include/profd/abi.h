@@ -205,11 +205,9 @@ struct profd_target {
 	__u32 id;
 };
 
-/* ---- counters --------------------------------------------------------------------------- */
+/* ---- a CPU's own ------------------------------------------------------------------------- */
 
-/* One for each CPU and slot, at index cpu * PROFD_MAX_SESSIONS + slot, in an mmapable array:
- * written by that CPU only, read by the collector without a system call. Zeroed by the collector
- * when a session takes the slot. */
+/* Of one session on one CPU. Zeroed by the collector when a session takes the slot. */
 struct profd_counters {
 	__u64 filtered;	 /* runs that the filter refused */
 	__u64 invisible; /* of those: tasks outside the collector's pid namespace */
@@ -220,5 +218,48 @@ struct profd_counters {
 	__u64 missed; /* emitted samples whose stack is to be finished in user space */
 	__u64 spent;  /* ns in the runs that were taken */
 };
+
+/* All that a CPU keeps between runs, together, since each page that a sample touches costs a miss.
+ * In an mmapable array, so that the collector reads and writes it without a system call. Written by
+ * that CPU only, but for `tail`. */
+struct profd_cpu {
+	__u32 head;	    /* where the next sample begins in the CPU's sample ring */
+	__u32 tail;	    /* the oldest sample that the collector has not read; he writes it */
+	__u32 putting;	    /* a sample is being put into the sample ring */
+	__u32 wake_pending; /* an urgent record waits to be told */
+	__u64 last_wakeup;  /* when the collector was last woken from here */
+	__u64 missed;	    /* when the next miss may carry its stack, at the earliest */
+	__u32 busy[PROFD_SCRATCHES];
+	__u32 pad[6];
+	struct profd_counters counters[PROFD_MAX_SESSIONS];
+};
+_Static_assert(sizeof(struct profd_counters) == 64, "a cache line");
+_Static_assert(__builtin_offsetof(struct profd_cpu, counters) == 64, "a cache line");
+
+/* A sample ring: samples one behind the other, each at a multiple of 8. None is divided: one that
+ * begins below PROFD_SAMPLES_BYTES may reach beyond, and the next one then begins at 0. So head ==
+ * tail means that there are none, and the programs never let `head` come round to `tail`. What is
+ * before `head` is written before `head` is. */
+#define PROFD_SAMPLES_BYTES (640 * 1024)
+#define PROFD_SAMPLES_SLACK (72 * 1024) /* the largest sample */
+
+struct profd_samples {
+	__u8 bytes[PROFD_SAMPLES_BYTES + PROFD_SAMPLES_SLACK];
+};
+
+/* Is there room for another of `size` bytes? */
+static inline int profd_samples_fit(__u32 head, __u32 tail, __u32 size)
+{
+	__u32 used = head >= tail ? head - tail : head + PROFD_SAMPLES_BYTES - tail;
+
+	return used + size + 7 < PROFD_SAMPLES_BYTES;
+}
+
+/* Where the sample behind one of `size` bytes begins. */
+static inline __u32 profd_samples_next(__u32 at, __u32 size)
+{
+	at += (size + 7) & ~7U;
+	return at >= PROFD_SAMPLES_BYTES ? 0 : at;
+}
 
 #endif

@@ -45,7 +45,8 @@ def test_a_small_budget_keeps_what_is_hot(new_daemon):
 def test_a_restart_compiles_nothing(new_daemon):
     with Program(UNWIND / "callback", 60) as program:
         first = new_daemon(types="").start()
-        profile = first.record("--pid", program.pid, "--seconds", 1, "--frequency", 997)
+        # Longer than the second time, so that it comes to every page that is hit then.
+        first.record("--pid", program.pid, "--seconds", 4, "--frequency", 997)
         helper = first.status()["unwinder"]["helper"]
         first.stop()
         assert helper["compiled"] and not helper["cached"], helper

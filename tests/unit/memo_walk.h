@@ -17,8 +17,8 @@
 struct memo_stack {
 	struct native_walk walk;
 	struct memo_walk along;
-	struct memo_entry slow[PROFD_MAX_USER_FRAMES];
-	__u8 numbers[PROFD_MAX_USER_FRAMES];
+	struct memo_entry slow[MEMO_FRAMES];
+	__u8 numbers[MEMO_FRAMES];
 	__u64 frames[PROFD_MAX_USER_FRAMES];
 	__u32 n;
 	/* What another CPU does meanwhile, called before each step; NULL: nothing. */
