@@ -42,6 +42,8 @@ int report_list(struct report *r);
 int report_disasm(struct report *r);
 int report_dot(struct report *r);
 int report_callgrind(struct report *r);
+int report_proto(struct report *r);
+int report_topproto(struct report *r);
 
 /* ---- numbers ------------------------------------------------------------------------------ */
 
@@ -51,6 +53,8 @@ int64_t report_divisor(const struct report *r, size_t sample);
 void report_format(const struct report *r, int64_t value, char out[FORMAT_VALUE_SIZE]);
 /* The same, "." for 0. */
 void report_format_or_dot(const struct report *r, int64_t value, char out[FORMAT_VALUE_SIZE]);
+/* Divides all values by -divide_by. */
+void report_scale(struct profile *p, const struct report_config *config);
 /* Right-aligned in so many characters (not bytes). */
 void report_pad(FILE *out, const char *text, int width);
 

@@ -56,6 +56,8 @@ static const struct kind {
 		.by_address = true,
 		.keeps_objects = true,
 		.is_graph = true},
+	[REPORT_PROTO] = {.print = report_proto, .whole = true, .by_address = true},
+	[REPORT_TOPPROTO] = {.print = report_topproto, .is_table = true},
 };
 
 bool report_needs_symbol(enum report_kind kind)
@@ -78,6 +80,15 @@ int64_t report_divisor(const struct report *r, size_t sample)
 static int64_t with_ratio(const struct report *r, int64_t value)
 {
 	return r->ratio > 0 && r->ratio != 1 ? to_int64((double)value * r->ratio) : value;
+}
+
+void report_scale(struct profile *p, const struct report_config *config)
+{
+	double ratio = 1 / config->divide_by;
+	if (!(ratio > 0) || ratio == 1)
+		return;
+	for (size_t i = 0; i < p->n_samples * p->n_sample_types; i++)
+		p->values[i] = to_int64((double)p->values[i] * ratio);
 }
 
 void report_format(const struct report *r, int64_t value, char out[FORMAT_VALUE_SIZE])
