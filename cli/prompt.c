@@ -330,7 +330,8 @@ static int run(int argc, char **argv)
 
 	enum options_result parsed = command_parse(&COMMAND_PROMPT, argc, argv, &s, &files);
 	if (parsed == OPTIONS_OK) {
-		code = query_exit(start(&s, &files, &skipped), skipped);
+		int err = start(&s, &files, &skipped);
+		code = query_exit(err, skipped);
 		/* A script wants to know; a person has seen it. */
 		if (!code && s.failed && !isatty(STDIN_FILENO))
 			code = 1;

@@ -129,8 +129,10 @@ int report_run(int argc, char **argv)
 	int code = 0;
 
 	enum options_result parsed = command_parse(k->command, argc, argv, &r, &files);
-	if (parsed == OPTIONS_OK)
-		code = query_exit(load_and_print(k, &r, &files, &skipped), skipped);
+	if (parsed == OPTIONS_OK) {
+		int err = load_and_print(k, &r, &files, &skipped);
+		code = query_exit(err, skipped);
+	}
 	query_free(&r.query);
 	report_request_free(&r.request);
 	return parsed == OPTIONS_BAD ? 2 : code;

@@ -5,6 +5,7 @@
 
 #include "profile/pprof.h"
 #include "profile/private.h"
+#include "profile/units.h"
 #include "report/private.h"
 #include "util/cleanup.h"
 
@@ -46,7 +47,7 @@ static int copy_header(const struct report *r, struct profile *to)
 static int64_t converted(const struct report *r, int64_t value)
 {
 	const char *unit;
-	return to_int64(format_scale(value, r->from, r->unit, &unit));
+	return to_int64(units_scale(value, r->from, r->unit, &unit));
 }
 
 static int add_node(

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/units.h"
 #include "report/filter.h"
 #include "report/names.h"
 #include "report/private.h"
@@ -198,11 +199,11 @@ static void choose_unit(struct report *r, const struct graph *g)
 	most = with_ratio(r, most);
 	const char *small, *large, *chosen;
 	int64_t hundredfold = wrapping_mul(least, 100);
-	format_scale(least, r->from, "minimum", &small);
-	format_scale(most, r->from, "minimum", &large);
+	units_scale(least, r->from, "minimum", &small);
+	units_scale(most, r->from, "minimum", &large);
 	chosen = small;
 	if (strcmp(small, large) != 0 && hundredfold < most && r->kind != REPORT_CALLGRIND)
-		format_scale(hundredfold, r->from, "minimum", &chosen);
+		units_scale(hundredfold, r->from, "minimum", &chosen);
 	r->unit = *chosen ? chosen : r->from;
 }
 
