@@ -101,7 +101,8 @@ void profile_scale(struct profile *p, const double *ratios)
 		int64_t *from = p->values + i * n, *to = p->values + kept * n;
 		bool keep = false;
 		for (size_t k = 0; k < n; k++) {
-			to[k] = ratios[k] == 1 ? from[k] : whole(round((double)from[k] * ratios[k]));
+			to[k] = ratios[k] == 1 ? from[k]
+					       : whole(round((double)from[k] * ratios[k]));
 			keep |= ratios[k] != 1 && to[k];
 		}
 		p->samples[kept] = p->samples[i];
