@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "report/prepare.h"
+#include "report/report.h"
 #include "util/log.h"
 
 #define AT(field)     offsetof(struct report_request, field)
@@ -163,18 +164,91 @@ static int subtract_base(const struct command *c, const struct report_request *r
 	return err == -EINVAL ? -ENODATA : err;
 }
 
+static int load(const struct command *c, const struct report_request *r, const struct query *q,
+	const struct operands *files, bool take, struct profile **out, size_t *skipped)
+{
+	bool has_base = r->base.n || r->diff_base.n;
+
+	int err = query_load(c, q, files, out, skipped);
+	if (!err && (take || has_base))
+		err = report_take(*out);
+	return !err && has_base ? subtract_base(c, r, q, out, skipped) : err;
+}
+
+int report_filter_samples(const struct report_request *r, struct profile **p)
+{
+	char why[512] = "";
+
+	int err = report_filter(p, &r->config, why, sizeof(why));
+	if (err)
+		log_error("%s", *why ? why : strerror(-err));
+	return err;
+}
+
+int report_load_samples(const struct command *c, const struct report_request *r,
+	const struct query *q, const struct operands *files, struct profile **out, size_t *skipped)
+{
+	int err = load(c, r, q, files, false, out, skipped);
+
+	return err ? err : report_filter_samples(r, out);
+}
+
 int report_load(const struct command *c, const struct report_request *r, const struct query *q,
 	const struct operands *files, struct profile **out, size_t *skipped)
 {
-	int err = query_load(c, q, files, out, skipped);
-	if (!err)
-		err = report_take(*out);
-	if (!err && (r->base.n || r->diff_base.n))
-		err = subtract_base(c, r, q, out, skipped);
+	int err = load(c, r, q, files, true, out, skipped);
+
 	if (err)
 		return err;
 	err = report_prepare(*out);
 	if (err)
 		log_error("%s", strerror(-err));
 	return err;
+}
+
+/* ---- which ones are given ----------------------------------------------------------------- */
+
+static bool is_about_samples(const char *name)
+{
+	static const char *const names[] = {"noinlines", "divide_by", "base", "diff_base",
+		"normalize", "inuse_space", "inuse_objects", "alloc_space", "alloc_objects",
+		"total_delay", "contentions"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(names[i], name))
+			return true;
+	return false;
+}
+
+/* The first option of a table that was given, of those that only say how reports look if `look`. */
+static const char *first_given(
+	const struct option *table, const struct report_request *r, bool look)
+{
+	struct report_request untouched = report_request_default();
+
+	for (const struct option *o = table; o->name; o++) {
+		const void *field = (const char *)r + o->offset;
+		const void *was = (const char *)&untouched + o->offset;
+		bool same = o->kind == OPTION_FLAG ? *(const bool *)field == *(const bool *)was
+			    : o->kind == OPTION_LIMIT
+				    ? *(const uint32_t *)field == *(const uint32_t *)was
+			    : o->kind == OPTION_TEXTS ? !((const struct texts *)field)->n
+			    : o->kind == OPTION_TEXT
+				    ? *(const char *const *)field == *(const char *const *)was
+				    : *(const double *)field == *(const double *)was;
+		if (!same && !(look && is_about_samples(o->name)))
+			return o->name;
+	}
+	return NULL;
+}
+
+const char *report_request_look(const struct report_request *r)
+{
+	return first_given(REPORT_OPTIONS, r, true);
+}
+
+bool report_request_is_empty(const struct report_request *r)
+{
+	return !first_given(REPORT_OPTIONS, r, false) &&
+	       !first_given(REPORT_FILTER_OPTIONS, r, false);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/prune.h"
 #include "profile/units.h"
 #include "report/filter.h"
 #include "report/names.h"
@@ -375,6 +376,45 @@ int report_write(struct profile *p, enum report_kind kind, const struct report_c
 		snprintf(why, why_size, "%s",
 			n == -ENOMEM ? "out of memory" : "the profile is too large");
 	pattern_free(r.symbol);
+	label_units_free(&r.label_units);
+	return n;
+}
+
+static int filter_whole(struct report *r)
+{
+	int n = check_config(r);
+	if (n == 0)
+		n = profile_prune(r->p);
+	if (n == 0)
+		n = label_units_find(&r->label_units, r->p);
+	if (n == 0)
+		n = tag_frames_add(r->p, r->config.tag_root, r->config.tag_leaf, r->config.unit);
+	if (n == 0)
+		n = filter(r);
+	if (n < 0)
+		return n;
+	set_grain(&r->config, true, false);
+	aggregate(r->p, &r->config);
+	report_scale(r->p, &r->config);
+	return 0;
+}
+
+int report_filter(
+	struct profile **p, const struct report_config *config, char *why, size_t why_size)
+{
+	struct report r = {.p = *p, .config = *config, .why = why, .why_size = why_size};
+	struct profile *left = NULL;
+	*why = '\0';
+	int n = filter_whole(&r);
+	if (n == 0) {
+		left = profile_new();
+		n = left ? profile_merge(left, *p, why, why_size) : -ENOMEM;
+	}
+	if (n == 0) {
+		profile_free(*p);
+		*p = take_ptr(left);
+	}
+	profile_free(left);
 	label_units_free(&r.label_units);
 	return n;
 }

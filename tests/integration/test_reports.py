@@ -9,12 +9,6 @@ from profd import PROFCTL
 from made_up import STACKS, write_profile
 
 
-def profctl(*arguments, **options):
-    return subprocess.run(
-        [PROFCTL, *map(str, arguments)], capture_output=True, text=True, timeout=60, **options
-    )
-
-
 @pytest.mark.parametrize("report", [["top"], ["tree"], ["peek", "main"], ["traces"], ["export"]])
 def test_a_broken_file_among_others_is_named(tmp_path, report):
     good, broken = write_profile(tmp_path / "good", STACKS), tmp_path / "broken"

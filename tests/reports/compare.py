@@ -36,7 +36,9 @@ TRIES = 12  # where maps decide the order of equals, the reference prints now th
 
 REPORTS = "top tree traces tags raw comments callgrind dot peek list topproto".split()
 SYMBOLIC = ["peek", "list", "disasm"]
-BINARY = {"topproto": ["-raw"]}  # reports that are profiles again, and what is compared of them
+SAMPLES = "noinlines focus ignore hide show show_from prune_from tagfocus tagignore tagshow"
+SAMPLES += " taghide tagroot tagleaf divide_by base diff_base normalize"  # what proto heeds
+BINARY = {"topproto": ["-raw"], "proto": ["-tree", "-lines", "-trim=false"]}  # reports that are profiles again, and what is compared of them
 PATTERN = "main|fn1|burn|inlined|f$"
 OPTIONS = """
 
@@ -119,7 +121,7 @@ DISASM_OPTIONS = ["", "-cum -noinlines", "-unit=ms", "-sample_index=0", "-intel_
 
 
 def ours(report, options, file):
-    named = {"dot": ["export", "--format", "dot"], "callgrind": ["export", "--format", "callgrind"]}
+    named = {"proto": ["export"], "dot": ["export", "--format", "dot"], "callgrind": ["export", "--format", "callgrind"]}
     command = named.get(report, [report])
     return [*command, *options, *([PATTERN] if report in SYMBOLIC else []), *file.split()]
 
@@ -226,6 +228,8 @@ class Comparer:
         lines = output.decode(errors="replace").split("\n")
         if report == "disasm":
             lines = instructions(lines)
+        if report == "proto":  # what is in it matters, not how that is ordered
+            lines.sort()
         return [line for line in lines if not line.startswith("Time: ")]
 
     def decode(self, report, output):
@@ -261,8 +265,15 @@ class Comparer:
         return "\n".join(difflib.unified_diff(seen[0], lines, "reference", "profctl", "", "", 2, ""))
 
 
+def about_samples(options):
+    return all(option[1:].split("=")[0] in SAMPLES.split() for option in options.split())
+
+
 def pick(good, everything):
     pairs = [(f, r, o.split()) for f in good for r in REPORTS for o in OPTIONS]
+    # Of "zeros", values cancel out where equal stacks become one in ours.
+    proto_files = [f for f in good + MIXED if f != "zeros"]
+    pairs += [(f, "proto", o.split()) for f in proto_files for o in OPTIONS if about_samples(o)]
     # The reference gives up where an address of another file comes first: only one's are left.
     pairs += [("burn", "disasm", ["-show=/burn3$", *o.split()]) for o in DISASM_OPTIONS]
     pairs += [(f, r, o.split()) for f in MIXED for r in MIXED_REPORTS for o in MIXED_OPTIONS]
