@@ -40,10 +40,10 @@ bool report_needs_symbol(enum report_kind kind);
 int report_write(struct profile *p, enum report_kind kind, const struct report_config *config,
 	size_t sample_type, const char *symbol, FILE *out, char *why, size_t why_size);
 
-/* What the filters of a config, its tag_root, tag_leaf, no_inlines and divide_by leave of a profile,
- * in place of *p: for writers of other formats. Names stay as they are, but the frames that the file
- * asks to drop go, as in reports; what no sample needs any more is left out. 0; -EINVAL with a line
- * in `why` (an option makes no sense); -ENOMEM, -E2BIG. */
+/* What the filters of a config, its tag_root, tag_leaf, no_inlines and divide_by leave of a
+ * profile, in place of *p: for writers of other formats. Names stay as they are, but the frames
+ * that the file asks to drop go, as in reports; what no sample needs any more is left out. 0;
+ * -EINVAL with a line in `why` (an option makes no sense); -ENOMEM, -E2BIG. */
 int report_filter(
 	struct profile **p, const struct report_config *config, char *why, size_t why_size);
 
