@@ -159,7 +159,7 @@ static int deliver(const struct typed *l, struct report_job *j)
 		return picture_write(l->output, l->command->suffix, report_job_fill, j);
 	if (l->output)
 		return output_write(l->output, false, report_job_fill, j);
-	int err = report_job_print(j, stdout);
+	int err = report_job_show(j);
 	fflush(stdout);
 	return err;
 }

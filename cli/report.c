@@ -81,7 +81,7 @@ static int deliver(const struct kind *k, const char *output, struct report_job *
 	else if (output)
 		err = output_write(output, false, report_job_fill, job);
 	else
-		err = report_job_print(job, stdout);
+		err = report_job_show(job);
 	if (job->err)
 		return job->err == -EINVAL ? -EINVAL : -EIO;
 	/* A reader that has seen enough, such as head, is no failure worth a word. */

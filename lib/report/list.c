@@ -84,13 +84,22 @@ static void find_range(
 		*first = 1;
 }
 
+static void print_text_line(const struct report *r, const struct weblist_line *line)
+{
+	const struct report_config *c = &r->config;
+	bool cold = *line->flat == '.' && *line->cum == '.';
+	const char *plain = look(c, LOOK_PLAIN);
+	const char *numbers = look(c, cold ? LOOK_DIM : line->heat >= 0.1 ? LOOK_HOT : LOOK_PLAIN);
+	fprintf(r->out, "%s%10s %10s %s%6" PRId64 ":%s%s\n", numbers, line->flat, line->cum,
+		cold ? "" : plain, line->number, line->text, cold ? plain : "");
+}
+
 static void print_line(const struct lister *l, const struct weblist_line *line)
 {
 	if (l->r->kind == REPORT_WEBLIST)
 		weblist_line(l->r->out, line);
 	else
-		fprintf(l->r->out, "%10s %10s %6" PRId64 ":%s\n", line->flat, line->cum,
-			line->number, line->text);
+		print_text_line(l->r, line);
 }
 
 static void print_lines(const struct lister *l, const struct source_file *file,
@@ -121,14 +130,18 @@ static void print_lines(const struct lister *l, const struct source_file *file,
 
 static void print_head(const struct lister *l, const struct weblist_function *f)
 {
+	const struct report_config *c = &l->r->config;
+	const char *plain = look(c, LOOK_PLAIN);
 	FILE *out = l->r->out;
 	if (l->r->kind == REPORT_WEBLIST) {
 		weblist_begin_function(out, f);
 		return;
 	}
 	fprintf(out,
-		"ROUTINE ======================== %s in %s\n%10s %10s (flat, cum) %s of Total\n",
-		f->name, f->file, f->flat, f->cum, f->share);
+		"ROUTINE ======================== %s%s%s in %s%s%s\n%10s %10s (flat, cum) %s of "
+		"Total\n",
+		look(c, LOOK_HEAD), f->name, plain, look(c, LOOK_DIM), f->file, plain, f->flat,
+		f->cum, f->share);
 	if (f->problem)
 		fprintf(out, " Error: %s\n", f->problem);
 }

@@ -10,6 +10,7 @@
 #include "report/format.h"
 #include "report/graph.h"
 #include "report/label_units.h"
+#include "report/look.h"
 #include "report/report.h"
 #include "report/trim.h"
 #include "util/pattern.h"
@@ -57,6 +58,10 @@ void report_format_or_dot(const struct report *r, int64_t value, char out[FORMAT
 void report_scale(struct profile *p, const struct report_config *config);
 /* Right-aligned in so many characters (not bytes). */
 void report_pad(FILE *out, const char *text, int width);
+
+/* The name of a node, behind so many columns; files are dim. `mark` follows it. */
+void report_print_name(const struct report *r, const struct graph *g, uint32_t node, unsigned used,
+	const char *mark);
 
 /* ---- graphs ------------------------------------------------------------------------------- */
 

@@ -113,6 +113,21 @@ void report_pad(FILE *out, const char *text, int width)
 	fprintf(out, "%*s%s", width > 0 ? width : 0, "", text);
 }
 
+void report_print_name(const struct report *r, const struct graph *g, uint32_t node, unsigned used,
+	const char *mark)
+{
+	const struct graph_place *place = graph_place(g, node);
+	const char *text = graph_name(g, node), *name = profile_text(r->p, place->name);
+	size_t length = strlen(text), shown = strlen(name) + (place->address ? 17 : 0);
+	bool has_file = *name && (place->file || place->line) && length > shown;
+	used += (unsigned)strlen(mark);
+	look_print(&r->config, text, has_file ? length - shown : 0, used, r->out);
+	if (*mark)
+		fprintf(r->out, "%s%s%s", look(&r->config, LOOK_DIM), mark,
+			look(&r->config, LOOK_PLAIN));
+	fputc('\n', r->out);
+}
+
 /* pprof's -diff_base marks the samples of the base: shares are then relative to it. */
 static bool is_diff_base(const struct profile *p, const struct sample *s)
 {

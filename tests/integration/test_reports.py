@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: MIT
 """Reports where it matters what is around them: other files, a terminal, sources, binaries."""
 
+import fcntl
+import os
+import pty
+import re
+import struct
 import subprocess
+import termios
 
 import pytest
 
 from profd import PROFCTL
-from made_up import STACKS, write_profile
+from made_up import HARD_NAMES, STACKS, write_profile
 
 
 @pytest.mark.parametrize("report", [["top"], ["tree"], ["peek", "main"], ["traces"], ["export"]])
@@ -19,3 +25,108 @@ def test_a_broken_file_among_others_is_named(tmp_path, report):
     assert result.returncode == 1 and result.stdout and b"broken" in result.stderr
     prompt = subprocess.run([PROFCTL, good, broken], input=b"top1", capture_output=True, timeout=60)
     assert prompt.returncode == 1 and b"draw" in prompt.stdout
+
+
+# ---- on a terminal --------------------------------------------------------------------------------
+
+COLOURS = re.compile(r"\x1b\[(?:0|1|2|1;31)m")
+
+
+def on_terminal(*arguments, columns=200, typed="", **environment):
+    """(exit code, what a terminal of that size gets)"""
+    us, them = pty.openpty()
+    fcntl.ioctl(them, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    environment = {**os.environ, "TERM": "xterm", **environment}
+    environment.pop("NO_COLOR" if not environment.get("NO_COLOR") else "", None)
+    program = subprocess.Popen(
+        [PROFCTL, *map(str, arguments)], stdin=subprocess.PIPE, stdout=them,
+        stderr=subprocess.PIPE, env=environment,
+    )  # fmt: skip
+    os.close(them)
+    program.stdin.write(typed.encode())
+    program.stdin.close()
+    text = b""
+    try:
+        while data := os.read(us, 65536):
+            text += data
+    except OSError:
+        pass  # its side is closed
+    os.close(us)
+    return program.wait(timeout=60), text.decode().replace("\r\n", "\n")
+
+
+def in_pipe(*arguments):
+    result = subprocess.run([PROFCTL, *map(str, arguments)], capture_output=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.decode()
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory):
+    """Short names, and long and hard ones."""
+    folder = tmp_path_factory.mktemp("named")
+    short = write_profile(folder / "short", STACKS)
+    names = [*HARD_NAMES, "\x1b[2Jx\x1b[1;31mred", "n" * 4096, "größe::" * 30, "🔥" * 100]
+    hard = write_profile(folder / "hard", {("main", name): 5 + i for i, name in enumerate(names)})
+    return short, hard
+
+
+REPORTS = [["top"], ["top", "-cum"], ["tree"], ["peek", "draw"], ["traces"], ["tags"], ["raw"]]
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_colours_only_on_a_terminal(named, report):
+    short, _ = named
+    plain = in_pipe(*report, short)
+    assert "\x1b" not in plain
+    code, text = on_terminal(*report, short)
+    assert code == 0 and COLOURS.sub("", text) == plain
+    if report[0] not in ("raw", "tags"):  # there are no labels
+        assert "\x1b[1m" in text
+    for line in text.splitlines():  # each ends what it began
+        assert not COLOURS.search(line) or line.rfind("\x1b[0m") > line.rfind("\x1b[1")
+    for unwanted in ({"NO_COLOR": "1"}, {"TERM": "dumb"}, {"TERM": ""}):
+        assert on_terminal(*report, short, **unwanted) == (0, plain)
+
+
+def test_shares_that_matter_are_seen(named):
+    short, _ = named
+    _, text = on_terminal("top", short)
+    rows = {line.split()[-1]: line for line in text.splitlines() if "%" in line}
+    assert rows["draw"].startswith("\x1b[1;31m") and rows["parse"].startswith("\x1b[1;31m")
+    assert rows["wait"].startswith(" ") and rows["main"].startswith("\x1b[2m")
+    _, text = on_terminal("top", "-cum", short)
+    rows = {line.split()[-1]: line for line in text.splitlines() if "%" in line}
+    assert "\x1b[1;31m" in rows["main"] and rows["main"].startswith("\x1b[2m")
+
+
+def test_prompt_has_colours_too(named):
+    short, _ = named
+    code, text = on_terminal(short, typed="top\n")
+    assert code == 0 and "\x1b[1m      flat" in text and "\x1b[1;31m" in text
+
+
+@pytest.mark.parametrize("columns", [20, 80, 132, 300])
+@pytest.mark.parametrize("report", [["top"], ["traces"], ["tree"]])
+def test_rows_fit(named, report, columns):
+    _, hard = named
+    code, text = on_terminal(*report, hard, columns=columns)
+    assert code == 0
+    # What others called their functions is not obeyed.
+    assert "\x1b" not in COLOURS.sub("", text)
+    rows = COLOURS.sub("", text).splitlines()
+    used = {"top": 44, "traces": 13, "tree": 62}[report[0]]
+    longest = max(len(row) for row in rows if "main" not in row and "---" not in row)
+    assert longest <= max(columns, used + 32), max(rows, key=len)
+    # All of the width is used, and names that fit are whole.
+    assert longest == max(columns, used + 32) or columns > 200
+    assert ("operator<<" in text) and ("…" in text)
+    assert (("größe::" * 30) in text) == (columns - used >= 210)
+
+
+def test_differences_have_colours(named, tmp_path):
+    more = write_profile(tmp_path / "more", {**STACKS, ("main", "late"): 900})
+    code, text = on_terminal("diff", named[0], more)
+    late = next(line for line in text.splitlines() if line.endswith("late"))
+    assert code == 0 and late.startswith("\x1b[1;31m") and "*" in late
+    assert COLOURS.sub("", text) == in_pipe("diff", named[0], more)
