@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/code.h"
 #include "report/private.h"
 #include "report/source.h"
 #include "report/weblist.h"
@@ -17,6 +18,7 @@ struct lister {
 	struct report *r;
 	struct graph *g;
 	struct source_reader reader;
+	struct coder *coder; /* weblist only */
 	/* Nodes that match, by function name, file, and line. */
 	uint32_t *nodes;
 	size_t n;
@@ -94,38 +96,93 @@ static void print_text_line(const struct report *r, const struct weblist_line *l
 		cold ? "" : plain, line->number, line->text, cold ? plain : "");
 }
 
-static void print_line(const struct lister *l, const struct weblist_line *line)
+static int print_line(struct lister *l, const struct weblist_line *line)
 {
-	if (l->r->kind == REPORT_WEBLIST)
-		weblist_line(l->r->out, line);
-	else
-		print_text_line(l->r, line);
+	if (l->coder)
+		return weblist_line(l->r, line, &l->reader);
+	print_text_line(l->r, line);
+	return 0;
 }
 
-static void print_lines(const struct lister *l, const struct source_file *file,
-	const uint32_t *nodes, size_t n, int64_t function_cum)
+/* What is shown of a function in one file: lines, samples in them, and in weblist their code. */
+struct lines {
+	const struct source_file *file;
+	const uint32_t *nodes;
+	size_t n_nodes;
+	int64_t cum;
+	struct code code;
+};
+
+/* The parts of both that are of a line; *node and *in are where it begins. */
+static void find_line(const struct lister *l, const struct lines *s, int64_t line, size_t *node,
+	size_t *n_nodes, size_t *in, size_t *n_code)
+{
+	while (*node < s->n_nodes && graph_place(l->g, s->nodes[*node])->line < line)
+		++*node;
+	while (*in < s->code.n && s->code.items[*in].line < line)
+		++*in;
+	for (*n_nodes = 0; *node + *n_nodes < s->n_nodes; ++*n_nodes)
+		if (graph_place(l->g, s->nodes[*node + *n_nodes])->line != line)
+			break;
+	for (*n_code = 0; *in + *n_code < s->code.n; ++*n_code)
+		if (s->code.items[*in + *n_code].line != line)
+			break;
+}
+
+/* Where the source ends, or is not to be had, weblist goes on with the lines that have something.
+ */
+static int64_t next_line(const struct lister *l, const struct lines *s, size_t node, size_t in)
+{
+	int64_t next = INT64_MAX;
+	if (node < s->n_nodes)
+		next = graph_place(l->g, s->nodes[node])->line;
+	if (in < s->code.n && s->code.items[in].line < next)
+		next = s->code.items[in].line;
+	return next;
+}
+
+static int print_found_line(struct lister *l, const struct lines *s, int64_t number,
+	const char *text, const uint32_t *nodes, size_t n_nodes,
+	const struct code_instruction *code, size_t n_code)
+{
+	char flat_text[FORMAT_VALUE_SIZE], cum_text[FORMAT_VALUE_SIZE];
+	int64_t flat, cum;
+	sum(l->g, nodes, n_nodes, &flat, &cum);
+	report_format_or_dot(l->r, flat, flat_text);
+	report_format_or_dot(l->r, cum, cum_text);
+	return print_line(l, &(struct weblist_line){.flat = flat_text,
+				     .cum = cum_text,
+				     .number = number,
+				     .text = text ? text : "",
+				     .heat = s->cum ? (double)cum / (double)s->cum : 0,
+				     .code = code,
+				     .n_code = n_code});
+}
+
+static int print_lines(struct lister *l, const struct lines *s)
 {
 	int64_t first, last;
-	find_range(l->g, nodes, n, &first, &last);
-	const char *text;
-	for (int64_t line = first; line <= last && (text = source_line(file, line)); line++) {
-		char flat_text[FORMAT_VALUE_SIZE], cum_text[FORMAT_VALUE_SIZE];
-		int64_t flat, cum;
-		size_t before = 0, here = 0;
-		while (before < n && graph_place(l->g, nodes[before])->line < line)
-			before++;
-		while (before + here < n && graph_place(l->g, nodes[before + here])->line == line)
-			here++;
-		sum(l->g, nodes + before, here, &flat, &cum);
-		report_format_or_dot(l->r, flat, flat_text);
-		report_format_or_dot(l->r, cum, cum_text);
-		print_line(
-			l, &(struct weblist_line){.flat = flat_text,
-				   .cum = cum_text,
-				   .number = line,
-				   .text = text,
-				   .heat = function_cum ? (double)cum / (double)function_cum : 0});
+	size_t node = 0, n_nodes, in = 0, n_code;
+	int r = 0;
+	find_range(l->g, s->nodes, s->n_nodes, &first, &last);
+	if (s->code.n && s->code.items[0].line > 0 && s->code.items[0].line < first)
+		first = s->code.items[0].line;
+	if (s->code.n && s->code.items[s->code.n - 1].line > last)
+		last = s->code.items[s->code.n - 1].line;
+	for (int64_t line = first; r == 0 && line <= last; line++) {
+		const char *text = source_line(s->file, line);
+		find_line(l, s, line, &node, &n_nodes, &in, &n_code);
+		if (!text && !l->coder)
+			break;
+		if (text || n_nodes || n_code)
+			r = print_found_line(l, s, line, text, s->nodes + node, n_nodes,
+				s->code.items + in, n_code);
+		else if (next_line(l, s, node, in) > last)
+			break;
+		else
+			line = next_line(l, s, node, in) - 1;
 	}
+	return r;
 }
 
 static void print_head(const struct lister *l, const struct weblist_function *f)
@@ -133,7 +190,7 @@ static void print_head(const struct lister *l, const struct weblist_function *f)
 	const struct report_config *c = &l->r->config;
 	const char *plain = look(c, LOOK_PLAIN);
 	FILE *out = l->r->out;
-	if (l->r->kind == REPORT_WEBLIST) {
+	if (l->coder) {
 		weblist_begin_function(out, f);
 		return;
 	}
@@ -151,12 +208,16 @@ static int print_file(struct lister *l, const uint32_t *nodes, size_t n)
 {
 	const struct graph_place *p = graph_place(l->g, nodes[0]);
 	const char *path = profile_text(l->r->p, p->file);
-	const struct source_file *file = source_file(&l->reader, path);
+	const struct source_file *found = source_file(&l->reader, path);
 	char flat_text[FORMAT_VALUE_SIZE], cum_text[FORMAT_VALUE_SIZE], share[PERCENTAGE_SIZE];
 	int64_t flat, cum;
-	if (!file)
+	if (!found)
 		return -ENOMEM;
+	/* Of what it points to, nothing moves when others are read. */
+	struct source_file file = *found;
+	struct lines lines = {.file = &file, .nodes = nodes, .n_nodes = n};
 	sum(l->g, nodes, n, &flat, &cum);
+	lines.cum = cum;
 	report_format(l->r, flat, flat_text);
 	report_format(l->r, cum, cum_text);
 	format_percentage(share, sizeof(share), cum, l->r->total);
@@ -165,12 +226,14 @@ static int print_file(struct lister *l, const uint32_t *nodes, size_t n)
 			      .flat = flat_text,
 			      .cum = cum_text,
 			      .share = share,
-			      .problem = file->problem});
-	if (!file->problem)
-		print_lines(l, file, nodes, n, cum);
-	if (l->r->kind == REPORT_WEBLIST)
+			      .problem = file.problem});
+	int r = l->coder ? coder_find(l->coder, p, &lines.code) : 0;
+	if (r == 0 && (!file.problem || l->coder))
+		r = print_lines(l, &lines);
+	code_free(&lines.code);
+	if (l->coder)
 		weblist_end_function(l->r->out);
-	return 0;
+	return r;
 }
 
 /* How many nodes from the first on have its name and, if that matters, its file. */
@@ -200,7 +263,7 @@ static int print_function(struct lister *l, size_t first, size_t n)
 		i += run;
 	}
 	/* A page has nothing to show then. */
-	if (!any && l->r->kind != REPORT_WEBLIST)
+	if (!any && !l->coder)
 		fprintf(l->r->out, "No source information for %s\n",
 			profile_text(l->r->p, graph_place(l->g, l->nodes[first])->name));
 	return r;
@@ -213,10 +276,12 @@ static int print(struct lister *l)
 	if (r == 0)
 		r = source_reader_init(
 			&l->reader, l->r->config.source_path, l->r->config.trim_path);
+	if (r == 0 && l->r->kind == REPORT_WEBLIST)
+		r = coder_new(&l->coder, l->r, l->g);
 	if (r < 0)
 		return r;
 	report_format(l->r, l->r->total, total);
-	if (l->r->kind == REPORT_WEBLIST)
+	if (l->coder)
 		weblist_begin(l->r, total);
 	else
 		fprintf(l->r->out, "Total: %s\n", total);
@@ -225,7 +290,7 @@ static int print(struct lister *l)
 		r = print_function(l, i, n);
 		i += n;
 	}
-	if (l->r->kind == REPORT_WEBLIST)
+	if (l->coder)
 		weblist_end(l->r->out);
 	return r;
 }
@@ -239,6 +304,7 @@ int report_list(struct report *r)
 		n = graph_count(&g);
 	if (n == 0)
 		n = print(&l);
+	coder_free(l.coder);
 	source_reader_free(&l.reader);
 	free(l.nodes);
 	graph_free(&g);

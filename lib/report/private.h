@@ -24,6 +24,7 @@ struct report {
 	size_t sample_type;
 	struct pattern *symbol;
 	struct label_units label_units;
+	uint64_t *addresses; /* weblist: of locations, which are by line otherwise */
 	int64_t total;
 	double ratio;
 	const char *from, *unit; /* of the values: in the file, as printed */

@@ -336,6 +336,16 @@ static int filter(struct report *r)
 	return filter_apply(r->p, &r->config, &r->label_units, r->why, r->why_size);
 }
 
+static int keep_addresses(struct report *r)
+{
+	r->addresses = calloc(r->p->n_locations, sizeof(*r->addresses));
+	if (!r->addresses)
+		return -ENOMEM;
+	for (size_t i = 1; i < r->p->n_locations; i++)
+		r->addresses[i] = r->p->locations[i].address;
+	return 0;
+}
+
 /* Filters, totals, aggregation: in the order on which the shares depend. */
 static int make(struct report *r, const char *symbol)
 {
@@ -358,6 +368,8 @@ static int make(struct report *r, const char *symbol)
 	r->total = total_value(r);
 	if (!r->config.relative_percentages)
 		n = filter(r);
+	if (n == 0 && r->kind == REPORT_WEBLIST)
+		n = keep_addresses(r);
 	if (n == 0)
 		aggregate(r->p, &r->config);
 	return n;
@@ -390,6 +402,7 @@ int report_write(struct profile *p, enum report_kind kind, const struct report_c
 	if (n == -ENOMEM || n == -E2BIG)
 		snprintf(why, why_size, "%s",
 			n == -ENOMEM ? "out of memory" : "the profile is too large");
+	free(r.addresses);
 	pattern_free(r.symbol);
 	label_units_free(&r.label_units);
 	return n;

@@ -2,6 +2,7 @@
 """Reports where it matters what is around them: other files, a terminal, sources, binaries."""
 
 import fcntl
+import gzip
 import os
 import pty
 import re
@@ -11,7 +12,8 @@ import termios
 
 import pytest
 
-from profd import PROFCTL
+from browser import Browser
+from profd import PROFCTL, PROGRAMS, ROOT
 from made_up import HARD_NAMES, STACKS, write_profile
 
 
@@ -130,3 +132,79 @@ def test_differences_have_colours(named, tmp_path):
     late = next(line for line in text.splitlines() if line.endswith("late"))
     assert code == 0 and late.startswith("\x1b[1;31m") and "*" in late
     assert COLOURS.sub("", text) == in_pipe("diff", named[0], more)
+
+
+# ---- sources and instructions ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def burn(tmp_path_factory):
+    path = tmp_path_factory.mktemp("burn") / "burn.pb.gz"
+    command = [PROFCTL, "record", "--standalone", "--frequency", "499", "-o", path, "--"]
+    subprocess.run([*command, PROGRAMS / "burn3", "1"], check=True, capture_output=True, timeout=60)
+    return path
+
+
+def listed(burn, *arguments):
+    """{line: (flat, cum)} of list; 0 for none."""
+    lines = {}
+    for row in in_pipe("list", *arguments, "-unit=ns", "-source_path", ROOT, burn).splitlines():
+        if found := re.match(r" *(\S+) +(\S+) +(\d+):", row):
+            flat, cum = (int(n.removesuffix("ns").replace(".", "0")) for n in found.groups()[:2])
+            lines[int(found[3])] = flat, cum
+    return lines
+
+
+SHOWN = "return [...document.querySelectorAll('.asm div')].filter(d => d.checkVisibility())"
+
+
+def test_weblist_opens_lines(burn, tmp_path):
+    page = tmp_path / "page.html"
+    in_pipe("weblist", "^burn_sixty$", "-unit=ns", "-source_path", ROOT, "-o", page, burn)
+    lines = listed(burn, "^burn_sixty$")
+    browser = Browser()
+    try:
+        browser.open(page)
+        assert browser.text("h2") == "burn_sixty" and browser.problems() == []
+        assert browser.run(SHOWN + ".length") == 0
+        hottest = max(lines, key=lambda line: lines[line][1])
+        line = f"[...document.querySelectorAll('summary.line')].find(s => +s.children[0].textContent === {hottest})"
+        browser.run(f"{line}.id = 'hot'")
+        browser.click("#hot")
+        rows = browser.run(SHOWN + ".map(d => d.textContent)")
+        found = [re.match(r" *(\S+) +(\S+) +([0-9a-f]+): +(\w+)", row) for row in rows]
+        found = [row for row in found if row]
+        # All that was counted in the line was counted in its instructions.
+        cum = sum(int(row[2].removesuffix("ns").replace(".", "0")) for row in found)
+        assert cum == lines[hottest][1] > 0
+        assert len({row[3] for row in found}) == len(found) > 1
+        # Without a script as well: by keyboard.
+        browser.run("document.querySelector('#hot').focus()")
+        browser.keys("Enter")
+        assert browser.run(SHOWN + ".length") == 0
+        browser.click("#open")
+        everything = browser.run(SHOWN + ".map(d => d.textContent)")
+        assert len(everything) > len(rows)
+        # What was inlined stands with its own source.
+        assert any("mark: churn-first" in row and "burn3.c:" in row for row in everything)
+        for theme in ("light", "dark"):
+            browser.prefer(theme)
+            browser.screenshot(tmp_path / f"{theme}.png")
+        browser.click("#close")
+        assert browser.run(SHOWN + ".length") == 0
+    finally:
+        browser.close()
+
+
+def test_weblist_without_a_binary(burn, tmp_path):
+    """The lines are there; that there are no instructions is said once."""
+    gone = tmp_path / "gone.pb.gz"
+    name = str(PROGRAMS / "burn3").encode()
+    data = gzip.decompress(burn.read_bytes())
+    assert name in data
+    gone.write_bytes(gzip.compress(data.replace(name, name[:-1] + b"0")))
+    command = [PROFCTL, "weblist", "burn_", "-source_path", ROOT, "-o", "-", gone]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and result.stderr.count("no instructions: cannot open") == 1
+    assert "burn_sixty" in result.stdout
+    assert '<div class="asm">' not in result.stdout

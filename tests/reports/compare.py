@@ -35,7 +35,7 @@ SAMPLE = 1500
 TRIES = 12  # where maps decide the order of equals, the reference prints now this, now that
 
 REPORTS = "top tree traces tags raw comments callgrind dot peek list topproto".split()
-SYMBOLIC = ["peek", "list", "disasm"]
+SYMBOLIC = ["peek", "list", "disasm", "weblist"]
 SAMPLES = "noinlines focus ignore hide show show_from prune_from tagfocus tagignore tagshow"
 SAMPLES += " taghide tagroot tagleaf divide_by base diff_base normalize"  # what proto heeds
 BINARY = {"topproto": ["-raw"], "proto": ["-tree", "-lines", "-trim=false"]}  # reports that are profiles again, and what is compared of them
@@ -120,15 +120,38 @@ MIXED_OPTIONS += ["-base=mixed-a -normalize", "-diff_base=mixed-a -base=mixed-b"
 DISASM_OPTIONS = ["", "-cum -noinlines", "-unit=ms", "-sample_index=0", "-intel_syntax -mean"]
 
 
+def pattern_of(report):
+    # The reference gives up on functions close to the start of a mapping, and takes what is behind
+    # the last one to be its own.
+    return {"weblist": ["burn_[st]"]}.get(report, [PATTERN] if report in SYMBOLIC else [])
+
+
 def ours(report, options, file):
+    if report == "weblist":
+        options = [*options, "-o", "-"]
     named = {"proto": ["export"], "dot": ["export", "--format", "dot"], "callgrind": ["export", "--format", "callgrind"]}
     command = named.get(report, [report])
-    return [*command, *options, *([PATTERN] if report in SYMBOLIC else []), *file.split()]
+    return [*command, *options, *pattern_of(report), *file.split()]
 
 
 def theirs(report, options, file):
-    flag = f"-{report}={PATTERN}" if report in SYMBOLIC else f"-{report}"
+    flag = "=".join([f"-{report}", *pattern_of(report)])
     return [flag, *options, *file.split()]
+
+
+def code_of_lines(lines):
+    """Of a page of weblist: each function's lines, each with its instructions and their costs."""
+    rows, function, line = [], "", ""
+    for text in lines:
+        if found := re.search(r"<h2>(.*?)</h2>", text):
+            function = found[1]
+        if found := re.search(r"class=\"?(?:line|number)\"?> *(\d+)</span>", text):
+            line = found[1]
+        # In the reference, the first instruction follows the source on its line.
+        text = re.sub(r"<[^>]*>", "", text.rsplit("<span class=asm>", 1)[-1])
+        if found := re.match(r" *(\S+) +(\S+) +([0-9a-f]+): ", text):
+            rows.append(f"{function} {line} {' '.join(found.groups())}")
+    return sorted(rows)
 
 
 class Reference:
@@ -136,8 +159,9 @@ class Reference:
 
     def __init__(self, folder, environment):
         self.process = subprocess.Popen(
-            [MANY], cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+            [MANY], cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
 
     def run(self, arguments):
         """(exit code, output, errors)"""
@@ -228,6 +252,8 @@ class Comparer:
         lines = output.decode(errors="replace").split("\n")
         if report == "disasm":
             lines = instructions(lines)
+        if report == "weblist":
+            return code_of_lines(lines)
         if report == "proto":  # what is in it matters, not how that is ordered
             lines.sort()
         return [line for line in lines if not line.startswith("Time: ")]
@@ -276,12 +302,13 @@ def pick(good, everything):
     pairs += [(f, "proto", o.split()) for f in proto_files for o in OPTIONS if about_samples(o)]
     # The reference gives up where an address of another file comes first: only one's are left.
     pairs += [("burn", "disasm", ["-show=/burn3$", *o.split()]) for o in DISASM_OPTIONS]
+    pairs += [("burn", "weblist", ["-show=/burn3$", *o.split()]) for o in DISASM_OPTIONS]
     pairs += [(f, r, o.split()) for f in MIXED for r in MIXED_REPORTS for o in MIXED_OPTIONS]
     # Each file with each report once without options, then a sample of the rest.
     if everything:
         return pairs
-    plain = [pair for pair in pairs if not pair[2] or pair[1] == "disasm"]
-    rest = [pair for pair in pairs if pair[2] and pair[1] != "disasm"]
+    plain = [pair for pair in pairs if not pair[2] or pair[1] in ("disasm", "weblist")]
+    rest = [pair for pair in pairs if pair not in plain]
     return plain + random.Random(1).sample(rest, min(SAMPLE - len(plain), len(rest)))
 
 
