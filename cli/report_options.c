@@ -2,6 +2,7 @@
 #include "report_options.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "report/prepare.h"
@@ -53,7 +54,7 @@ const struct option REPORT_OPTIONS[] = {
 	FLAG("normalize", AT(normalize), "scale to the totals of the base first"),
 	FLAG("drop_negative", CONFIG(drop_negative), "leave out what is below zero"),
 	TEXT("source_path", "DIRS", CONFIG(source_path),
-		"where sources are, separated by colons (this directory)"),
+		"where sources are, separated by colons (this directory; then DEBUGINFOD_URLS)"),
 	TEXT("trim_path", "DIRS", CONFIG(trim_path), "what to cut from their paths before"),
 	FLAG("intel_syntax", CONFIG(intel_syntax), "disasm, weblist: Intel's syntax"),
 	FLAG("inuse_space", AT(inuse_space), "the same as --sample_index=inuse_space"),
@@ -89,7 +90,11 @@ const struct option REPORT_FILTER_OPTIONS[] = {
 
 struct report_request report_request_default(void)
 {
-	return (struct report_request){.config = REPORT_CONFIG_DEFAULTS};
+	struct report_request r = {.config = REPORT_CONFIG_DEFAULTS};
+	const char *servers = getenv("DEBUGINFOD_URLS");
+
+	r.config.debuginfod = servers && *servers;
+	return r;
 }
 
 void report_request_free(struct report_request *r)

@@ -203,11 +203,21 @@ static void print_head(const struct lister *l, const struct weblist_function *f)
 		fprintf(out, " Error: %s\n", f->problem);
 }
 
+/* Of a mapping of this file. */
+static const char *build_id(const struct profile *p, uint32_t file)
+{
+	for (size_t i = 1; i < p->n_mappings; i++)
+		if (p->mappings[i].file == file && p->mappings[i].build_id)
+			return profile_text(p, p->mappings[i].build_id);
+	return "";
+}
+
 /* The part of a function that is in one file. */
 static int print_file(struct lister *l, const uint32_t *nodes, size_t n)
 {
 	const struct graph_place *p = graph_place(l->g, nodes[0]);
 	const char *path = profile_text(l->r->p, p->file);
+	l->reader.build_id = build_id(l->r->p, p->object);
 	const struct source_file *found = source_file(&l->reader, path);
 	char flat_text[FORMAT_VALUE_SIZE], cum_text[FORMAT_VALUE_SIZE], share[PERCENTAGE_SIZE];
 	int64_t flat, cum;
@@ -274,8 +284,8 @@ static int print(struct lister *l)
 	char total[FORMAT_VALUE_SIZE];
 	int r = pick(l);
 	if (r == 0)
-		r = source_reader_init(
-			&l->reader, l->r->config.source_path, l->r->config.trim_path);
+		r = source_reader_init(&l->reader, l->r->config.source_path, l->r->config.trim_path,
+			l->r->config.debuginfod);
 	if (r == 0 && l->r->kind == REPORT_WEBLIST)
 		r = coder_new(&l->coder, l->r, l->g);
 	if (r < 0)

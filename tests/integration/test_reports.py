@@ -6,14 +6,17 @@ import gzip
 import os
 import pty
 import re
+import socket
 import struct
 import subprocess
+import tarfile
 import termios
+import urllib.request
 
 import pytest
 
 from browser import Browser
-from profd import PROFCTL, PROGRAMS, ROOT
+from profd import PROFCTL, PROGRAMS, ROOT, wait_for
 from made_up import HARD_NAMES, STACKS, write_profile
 
 
@@ -208,3 +211,106 @@ def test_weblist_without_a_binary(burn, tmp_path):
     assert result.returncode == 0 and result.stderr.count("no instructions: cannot open") == 1
     assert "burn_sixty" in result.stdout
     assert '<div class="asm">' not in result.stdout
+
+
+# ---- debuginfod -----------------------------------------------------------------------------------
+
+GONE = "/usr/src/gone-by-now"
+BUSY = """#include <stdint.h>
+volatile uint64_t sink;
+__attribute__((noinline)) void busy(void)
+{
+	for (uint64_t i = 0; i < 2000000000; i++)
+		sink += i; /* mark: sum */
+}
+int main(void)
+{
+	busy();
+	return 0;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A profile of a program whose source only a server has, in an archive; and that server's URL."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "busy.c").write_text(BUSY)
+    flags = ["-g", "-O1", f"-ffile-prefix-map={folder}={GONE}", "-Wl,--build-id=sha1"]
+    subprocess.run(["cc", *flags, "-o", folder / "busy", folder / "busy.c"], check=True)
+    command = [PROFCTL, "record", "--standalone", "--frequency", "499", "-o", folder / "busy.pb.gz"]
+    subprocess.run([*command, "--", folder / "busy"], check=True, capture_output=True, timeout=120)
+    (folder / "archives").mkdir()
+    with tarfile.open(folder / "archives/busy.tar", "w") as archive:
+        archive.add(folder / "busy", "usr/bin/busy")
+        archive.add(folder / "busy.c", f"{GONE[1:]}/busy.c")
+    (folder / "busy.c").unlink()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    with open(folder / "server.log", "wb") as log:
+        server = subprocess.Popen(
+            ["debuginfod", "-p", str(port), "-d", ":memory:", "-Z", ".tar", folder / "archives"],
+            stdout=log, stderr=log, cwd=folder,
+        )  # fmt: skip
+    try:
+        build_id = re.search(r"Build ID: (\w+)", in_pipe("top", folder / "busy.pb.gz"))[1]
+
+        def is_scanned():
+            assert server.poll() is None, (folder / "server.log").read_text()
+            try:
+                urllib.request.urlopen(f"{url}/buildid/{build_id}/source{GONE}/busy.c", timeout=5)
+                return True
+            except OSError:
+                return False
+
+        wait_for(is_scanned, 60, "the server's scan")
+        yield folder / "busy.pb.gz", url
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def ask(report, profile, tmp_path, urls, **environment):
+    environment |= {"DEBUGINFOD_URLS": urls, "DEBUGINFOD_CACHE_PATH": str(tmp_path / "cache")}
+    return subprocess.run(
+        [PROFCTL, *report, profile], capture_output=True, text=True, timeout=100,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("report", [["list", "^busy$"], ["weblist", "^busy$", "-o", "-"]])
+def test_sources_come_from_debuginfod(served, tmp_path, report):
+    profile, url = served
+    alone = ask(report, profile, tmp_path, "")
+    assert alone.returncode == 0 and "mark: sum" not in alone.stdout
+    assert "no such file or directory" in alone.stdout and "debuginfod" not in alone.stdout
+    result = ask(report, profile, tmp_path, url)
+    assert result.returncode == 0 and "Error" not in result.stdout, result.stdout
+    row = next(row for row in result.stdout.splitlines() if "mark: sum" in row)
+    assert re.search(r"\d+(\.\d+)?m?s", row)
+    # It is kept, and not asked for again.
+    again = ask(report, profile, tmp_path, "http://127.0.0.1:9")
+    assert again.stdout == result.stdout
+
+
+def test_debuginfod_failures_are_explained(served, tmp_path):
+    profile, url = served
+    refused = ask(["list", "busy"], profile, tmp_path, "http://127.0.0.1:9")
+    assert refused.returncode == 0 and "debuginfod: Connection refused" in refused.stdout
+    # Another path than the server knows.
+    other = tmp_path / "other.pb.gz"
+    data = gzip.decompress(profile.read_bytes()).replace(b"gone-by-now/busy.c", b"gone-by-now/lazy.c")
+    other.write_bytes(gzip.compress(data))
+    unknown = ask(["list", "^busy$"], other, tmp_path, url)
+    assert unknown.returncode == 0 and "lazy.c" in unknown.stdout
+    assert "debuginfod: no server has it" in unknown.stdout
+    # One that takes the question and never answers.
+    (tmp_path / "late").mkdir()
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        silent = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        late = ask(["list", "busy|main"], profile, tmp_path / "late", silent, DEBUGINFOD_TIMEOUT="1")
+    assert late.returncode == 0 and late.stdout.count("debuginfod: no answer in 1 s") >= 1
