@@ -281,7 +281,7 @@ void prompt_line(struct prompt *s, const char *line)
 	fflush(stdout);
 }
 
-/* ---- the session -------------------------------------------------------------------------- */
+/* ---- from greeting to quit ---------------------------------------------------------------- */
 
 static const struct option_group GROUPS[] = {
 	{"Report", REPORT_OPTIONS, offsetof(struct prompt, request)},
@@ -292,7 +292,7 @@ static const struct option_group GROUPS[] = {
 	{0},
 };
 
-/* Not among the reports of a session that is piped. */
+/* Not among the reports where they are piped. */
 static int greet(struct prompt *s)
 {
 	FILE *out = isatty(STDOUT_FILENO) ? stdout : stderr;

@@ -52,7 +52,7 @@ static void *field_of(const struct prompt *s, const struct option *o)
 	return (char *)&s->request + o->offset;
 }
 
-/* The text stays until the session ends. */
+/* The text stays until the prompt ends. */
 static const char *own(struct prompt *s, const char *text)
 {
 	if (!text || grow(s->owned.items, s->owned.n, s->owned.capacity, 1))
