@@ -18,7 +18,8 @@ struct lister {
 	struct report *r;
 	struct graph *g;
 	struct source_reader reader;
-	struct coder *coder; /* weblist only */
+	struct coder *coder;   /* weblist only */
+	int64_t flat_for_code; /* what a function must have at least so that its code is shown */
 	/* Nodes that match, by function name, file, and line. */
 	uint32_t *nodes;
 	size_t n;
@@ -237,7 +238,9 @@ static int print_file(struct lister *l, const uint32_t *nodes, size_t n)
 			      .cum = cum_text,
 			      .share = share,
 			      .problem = file.problem});
-	int r = l->coder ? coder_find(l->coder, p, &lines.code) : 0;
+	int r = 0;
+	if (l->coder && wrapping_abs(flat) >= l->flat_for_code)
+		r = coder_find(l->coder, p, &lines.code);
 	if (r == 0 && (!file.problem || l->coder))
 		r = print_lines(l, &lines);
 	code_free(&lines.code);
@@ -279,6 +282,33 @@ static int print_function(struct lister *l, size_t first, size_t n)
 	return r;
 }
 
+static int compare_falling(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return x > y ? -1 : x < y;
+}
+
+/* Of many functions only those that cost most show their code: nobody reads more. */
+static int limit_code(struct lister *l)
+{
+	_cleanup_free_ int64_t *flats = calloc(l->n, sizeof(*flats));
+	size_t n = 0;
+	if (!flats)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->n;) {
+		size_t run = run_length(l, i, true);
+		int64_t flat, cum;
+		sum(l->g, l->nodes + i, run, &flat, &cum);
+		flats[n++] = wrapping_abs(flat);
+		i += run;
+	}
+	if (n <= WEBLIST_CODE_MAX)
+		return 0;
+	qsort(flats, n, sizeof(*flats), compare_falling);
+	l->flat_for_code = flats[WEBLIST_CODE_MAX - 1] ? flats[WEBLIST_CODE_MAX - 1] : 1;
+	return 0;
+}
+
 static int print(struct lister *l)
 {
 	char total[FORMAT_VALUE_SIZE];
@@ -288,11 +318,13 @@ static int print(struct lister *l)
 			l->r->config.debuginfod);
 	if (r == 0 && l->r->kind == REPORT_WEBLIST)
 		r = coder_new(&l->coder, l->r, l->g);
+	if (r == 0 && l->coder)
+		r = limit_code(l);
 	if (r < 0)
 		return r;
 	report_format(l->r, l->r->total, total);
 	if (l->coder)
-		weblist_begin(l->r, total);
+		weblist_begin(l->r, total, l->flat_for_code > 0);
 	else
 		fprintf(l->r->out, "Total: %s\n", total);
 	for (size_t i = 0; r == 0 && i < l->n;) {

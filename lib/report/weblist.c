@@ -67,7 +67,7 @@ static const char TAIL[] =
 	"\t};\n"
 	"</script>\n</body>\n</html>\n";
 
-void weblist_begin(const struct report *r, const char *total)
+void weblist_begin(const struct report *r, const char *total, bool limited)
 {
 	_cleanup_free_ char *labels = NULL;
 	size_t size;
@@ -84,8 +84,12 @@ void weblist_begin(const struct report *r, const char *total)
 	print_escaped(r->out, labels);
 	fputs("</pre>\n<p><button id=\"open\">Show all instructions</button> "
 	      "<button id=\"close\">Hide them</button> &ensp;A click on a line with ▸ shows its "
-	      "own.</p>\n",
+	      "own",
 		r->out);
+	if (limited)
+		fprintf(r->out, ": there are those of the %d functions with the largest flat",
+			WEBLIST_CODE_MAX);
+	fputs(".</p>\n", r->out);
 }
 
 void weblist_begin_function(FILE *out, const struct weblist_function *f)

@@ -24,7 +24,11 @@ struct weblist_line {
 	size_t n_code;
 };
 
-void weblist_begin(const struct report *r, const char *total);
+/* Functions whose instructions are shown. */
+#define WEBLIST_CODE_MAX 25
+
+/* limited: there are more of them. */
+void weblist_begin(const struct report *r, const char *total, bool limited);
 void weblist_begin_function(FILE *out, const struct weblist_function *f);
 /* `reader` has the sources of what was inlined. 0 or -ENOMEM. */
 int weblist_line(
