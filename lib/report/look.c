@@ -44,20 +44,34 @@ static bool begins_character(char byte)
 	return (byte & 0xc0) != 0x80;
 }
 
+/* Columns of the character that begins here; 0 inside of one. Those of East Asia and pictures take
+ * two (Unicode Standard Annex 11), which is told by their first bytes: U+3000 to U+DFFF, U+FF00 to
+ * U+FF7F, U+1F000 and above. */
+static size_t width_at(const char *text)
+{
+	unsigned char first = (unsigned char)text[0], second = (unsigned char)text[1];
+	bool wide = (first >= 0xe3 && first <= 0xed) ||
+		    (first == 0xef && (second == 0xbc || second == 0xbd)) ||
+		    (first == 0xf0 && second >= 0x9f);
+	return !begins_character(*text) ? 0 : wide ? 2 : 1;
+}
+
 static size_t count_columns(const char *text)
 {
 	size_t n = 0;
 	for (; *text; text++)
-		n += begins_character(*text);
+		n += width_at(text);
 	return n;
 }
 
-/* Bytes of the first n characters. */
+/* Bytes of the characters that fit into n columns. */
 static size_t skip(const char *text, size_t n)
 {
 	size_t at = 0;
-	while (text[at] && (n || !begins_character(text[at])))
-		n -= begins_character(text[at++]);
+	while (text[at] && width_at(text + at) <= n) {
+		n -= width_at(text + at);
+		at++;
+	}
 	return at;
 }
 
@@ -86,5 +100,9 @@ void look_print(
 	size_t first = room / 2, last = room - first - 1;
 	print_part(config, text, 0, skip(text, first), dim_from, out);
 	fputs(GAP, out);
-	print_part(config, text, skip(text, columns - last), length, dim_from, out);
+	size_t from = skip(text, columns - last);
+	/* Half of a wide one is none. */
+	if (count_columns(text + from) > last)
+		from += skip(text + from, 2);
+	print_part(config, text, from, length, dim_from, out);
 }

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import tarfile
 import termios
+import unicodedata
 import urllib.request
 
 import pytest
@@ -71,7 +72,7 @@ def named(tmp_path_factory):
     """Short names, and long and hard ones."""
     folder = tmp_path_factory.mktemp("named")
     short = write_profile(folder / "short", STACKS)
-    names = [*HARD_NAMES, "\x1b[2Jx\x1b[1;31mred", "n" * 4096, "größe::" * 30, "🔥" * 100]
+    names = [*HARD_NAMES, "\x1b[2Jx\x1b[1;31mred", "n" * 4096, "größe::" * 30, "🔥" * 200, "日本語" * 70]
     hard = write_profile(folder / "hard", {("main", name): 5 + i for i, name in enumerate(names)})
     return short, hard
 
@@ -111,6 +112,10 @@ def test_prompt_has_colours_too(named):
     assert code == 0 and "\x1b[1m      flat" in text and "\x1b[1;31m" in text
 
 
+def columns_of(row):
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in row)
+
+
 @pytest.mark.parametrize("columns", [20, 80, 132, 300])
 @pytest.mark.parametrize("report", [["top"], ["traces"], ["tree"]])
 def test_rows_fit(named, report, columns):
@@ -121,8 +126,9 @@ def test_rows_fit(named, report, columns):
     assert "\x1b" not in COLOURS.sub("", text)
     rows = COLOURS.sub("", text).splitlines()
     used = {"top": 44, "traces": 13, "tree": 62}[report[0]]
-    longest = max(len(row) for row in rows if "main" not in row and "---" not in row)
-    assert longest <= max(columns, used + 32), max(rows, key=len)
+    rows = [row for row in rows if "main" not in row and "---" not in row]
+    longest = max(map(columns_of, rows))
+    assert longest <= max(columns, used + 32), max(rows, key=columns_of)
     # All of the width is used, and names that fit are whole.
     assert longest == max(columns, used + 32) or columns > 200
     assert ("operator<<" in text) and ("…" in text)
