@@ -6,11 +6,13 @@
 #ifndef PROFD_CLI_CONSOLE_H
 #define PROFD_CLI_CONSOLE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /* A stream onto a descriptor that puts '?' in place of control characters other than newline and
- * tab (C0, DEL, and C1 in UTF-8). NULL without memory. Closing it leaves the descriptor open. */
-FILE *console_open(int fd);
+ * tab (C0, DEL, and C1 in UTF-8), except for the colours of report/look.h, if `colours`, which end
+ * with their line. NULL without memory. Closing it leaves the descriptor open. */
+FILE *console_open(int fd, bool colours);
 /* On a terminal, makes stdout such a stream. Elsewhere every byte goes out as it is. */
 void console_setup(void);
 

@@ -16,6 +16,8 @@
 #include "query.h"
 #include "report/compare.h"
 #include "report/format.h"
+#include "report/look.h"
+#include "terminal.h"
 #include "util/log.h"
 
 struct diff {
@@ -184,7 +186,7 @@ static void print_side(const char *title, const struct side *s, const struct bot
 	putchar('\n');
 }
 
-static void print_head(const struct both *b, size_t shown)
+static void print_head(const struct both *b, size_t shown, const struct report_config *config)
 {
 	print_side("Before", &b->before, b);
 	print_side("After", &b->after, b);
@@ -200,12 +202,16 @@ static void print_head(const struct both *b, size_t shown)
 		       "chance); ~: may be noise\n",
 			100 * COMPARE_FALSE_SHARE);
 	printf("Showing %zu of %zu functions\n", shown, b->changes.n);
-	printf("%10s %10s %10s %9s    %s\n", "before", "after", "change", "change%",
-		b->d->cum ? "cum" : "flat");
+	printf("%s%10s %10s %10s %9s    %s%s\n", look(config, LOOK_HEAD), "before", "after",
+		"change", "change%", b->d->cum ? "cum" : "flat", look(config, LOOK_PLAIN));
 }
 
-static void print_change(const struct both *b, const struct change *c)
+static void print_change(
+	const struct both *b, const struct change *c, const struct report_config *config)
 {
+	static const enum look looks[] = {[CHANGE_NOISE] = LOOK_DIM,
+		[CHANGE_REAL] = LOOK_PLAIN,
+		[CHANGE_UNJUDGED] = LOOK_PLAIN};
 	static const char marks[] = {
 		[CHANGE_NOISE] = '~', [CHANGE_REAL] = '*', [CHANGE_UNJUDGED] = '?'};
 	char before[FORMAT_VALUE_SIZE], after[FORMAT_VALUE_SIZE], change[FORMAT_VALUE_SIZE],
@@ -217,8 +223,11 @@ static void print_change(const struct both *b, const struct change *c)
 	if (c->before != 0)
 		snprintf(share, sizeof(share), "%+.1f%%",
 			100 * (c->after - c->before) / fabs(c->before));
-	printf("%10s %10s %10s %9s  %c %s\n", before, after, change, share, marks[c->mark],
-		c->name);
+	bool more = c->mark == CHANGE_REAL && c->after > c->before;
+	printf("%s%10s %10s %10s %9s  %c%s ", look(config, more ? LOOK_HOT : looks[c->mark]),
+		before, after, change, share, marks[c->mark], look(config, LOOK_PLAIN));
+	look_print(config, c->name, 0, 46, stdout);
+	putchar('\n');
 }
 
 /* How many rows there will be. */
@@ -233,13 +242,15 @@ static size_t count_shown(const struct both *b)
 
 static void print_table(const struct both *b)
 {
+	struct report_config config = {0};
 	size_t left = count_shown(b);
 
-	print_head(b, left);
+	terminal_dress(&config);
+	print_head(b, left, &config);
 	for (size_t i = 0; i < b->changes.n && left; i++) {
 		if (!is_shown(b, &b->changes.items[i]))
 			continue;
-		print_change(b, &b->changes.items[i]);
+		print_change(b, &b->changes.items[i], &config);
 		left--;
 	}
 }

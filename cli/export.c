@@ -20,7 +20,7 @@
 struct export
 {
 	struct query query;
-	struct report_request report; /* of the formats that are reports */
+	struct report_request report;
 	const char *format, *output;
 };
 
@@ -37,8 +37,8 @@ static const struct option_group GROUPS[] = {
 	{"Output", OUTPUT_OPTIONS, 0},
 	{"Which samples", QUERY_SAMPLE_OPTIONS, offsetof(struct export, query)},
 	{"Which profiles of the store", QUERY_STORE_OPTIONS, offsetof(struct export, query)},
-	{"Graphs (dot, callgrind)", REPORT_OPTIONS, offsetof(struct export, report)},
-	{"Filters of graphs", REPORT_FILTER_OPTIONS, offsetof(struct export, report)},
+	{"Filters", REPORT_FILTER_OPTIONS, offsetof(struct export, report)},
+	{"Values, and graphs (dot, callgrind)", REPORT_OPTIONS, offsetof(struct export, report)},
 	{"Places", PLACE_OPTIONS, offsetof(struct export, query.place)},
 	{0},
 };
@@ -186,21 +186,28 @@ static int write_output(const struct export *e, const struct format *format, str
 static int load(struct export *e, const struct format *format, const struct operands *files,
 	struct profile **p, size_t *skipped)
 {
-	if (format->write != write_report)
-		return query_load(&COMMAND_EXPORT, &e->query, files, p, skipped);
+	bool as_it_is = report_request_is_empty(&e->report);
+
 	int err = report_request_settle(&COMMAND_EXPORT, &e->report, &e->query);
-	return err ? err : report_load(&COMMAND_EXPORT, &e->report, &e->query, files, p, skipped);
+	if (err)
+		return err;
+	if (format->write == write_report)
+		return report_load(&COMMAND_EXPORT, &e->report, &e->query, files, p, skipped);
+	return as_it_is ? query_load(&COMMAND_EXPORT, &e->query, files, p, skipped)
+			: report_load_samples(
+				  &COMMAND_EXPORT, &e->report, &e->query, files, p, skipped);
 }
 
-/* Whether there are none, or the format is one of those that they are for; explained. */
-static bool takes_report_options(const struct format *format, const struct report_request *report,
-	const struct report_request *untouched)
+/* Whether all that is asked for means something in the format; explained. */
+static bool takes_options(const struct format *format, const struct report_request *report)
 {
-	if (format->write == write_report || !memcmp(report, untouched, sizeof(*report)))
+	const char *look = format->write != write_report ? report_request_look(report) : NULL;
+
+	if (!look)
 		return true;
 	command_usage(&COMMAND_EXPORT,
-		"options and filters of graphs are for --format dot and callgrind, not for %s",
-		format->name);
+		"--%s is for reports and graphs (--format dot, callgrind): it means nothing in %s",
+		look, format->name);
 	return false;
 }
 
@@ -215,12 +222,10 @@ static int run(int argc, char **argv)
 	size_t skipped = 0;
 	int code = 0;
 
-	struct report_request untouched;
-	memcpy(&untouched, &e.report, sizeof(untouched));
 	enum options_result parsed = command_parse(&COMMAND_EXPORT, argc, argv, &e, &files);
 	if (parsed == OPTIONS_OK) {
 		format = find_format(e.format);
-		if (!format || !takes_report_options(format, &e.report, &untouched))
+		if (!format || !takes_options(format, &e.report))
 			parsed = OPTIONS_BAD;
 	}
 	if (parsed == OPTIONS_OK) {

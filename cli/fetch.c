@@ -72,8 +72,12 @@ static char *without_seconds(const char *query, uint32_t *seconds)
 		_cleanup_free_ char *one = strndup(at, n);
 		if (one && !strncmp(one, "seconds=", 8)) {
 			parse_u32(one + 8, 1, LONGEST_SECONDS, seconds);
-		} else if (one) {
-			out += sprintf(out, "%s%s", out > rest ? "&" : "", one);
+		} else {
+			/* It was there before, with the `&` that separates it. */
+			if (out > rest)
+				*out++ = '&';
+			memcpy(out, at, n);
+			out += n;
 		}
 		at += n + (at[n] == '&');
 	}

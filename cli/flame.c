@@ -15,6 +15,7 @@
 #include "query.h"
 #include "report/format.h"
 #include "report/picture.h"
+#include "report_options.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -31,6 +32,7 @@ struct flame_command {
 	const char *diff_base;
 	struct time_range diff_range;
 	bool normalize;
+	struct report_request filters;
 	/* go-torch's */
 	const char *url, *suffix;
 	uint32_t seconds;
@@ -94,6 +96,7 @@ static const struct option TORCH_OPTIONS[] = {
 
 static const struct option_group GROUPS[] = {
 	{"Picture", PICTURE_OPTIONS, 0},
+	{"Filters", REPORT_FILTER_OPTIONS, offsetof(struct flame_command, filters)},
 	{"As go-torch has them", TORCH_OPTIONS, 0},
 	{"Which samples", QUERY_SAMPLE_OPTIONS, offsetof(struct flame_command, query)},
 	{"Which profiles of the store", QUERY_STORE_OPTIONS, offsetof(struct flame_command, query)},
@@ -375,16 +378,18 @@ static int write_picture(const struct flame_command *c, struct drawing *d)
 }
 
 /* Without the frames that the file's producer asks not to show, as in all reports. */
-static int load(const struct query *query, const struct operands *files, struct profile **p,
-	size_t *skipped)
+static int load(const struct flame_command *c, const struct query *query,
+	const struct operands *files, struct profile **p, size_t *skipped)
 {
 	int err = query_load(&COMMAND_FLAME, query, files, p, skipped);
 
-	if (!err)
-		err = profile_prune(*p);
+	if (err)
+		return err;
+	err = profile_prune(*p);
 	if (err == -ENOMEM)
 		log_error("out of memory");
-	return err;
+	return err || report_request_is_empty(&c->filters) ? err
+							   : report_filter_samples(&c->filters, p);
 }
 
 static int load_base(const struct flame_command *c, struct profile **base, size_t *skipped)
@@ -399,7 +404,7 @@ static int load_base(const struct flame_command *c, struct profile **base, size_
 	query.range = c->diff_range;
 	if (path)
 		query.type = NULL;
-	int err = load(&query, &file, base, &passed_over);
+	int err = load(c, &query, &file, base, &passed_over);
 	*skipped += passed_over;
 	return err;
 }
@@ -448,7 +453,7 @@ static int flame(struct flame_command *c, const struct operands *files)
 	if (!err)
 		err = make_inputs(c, files, memory, &in);
 	if (!err)
-		err = load(&c->query, &in.operands, &p, &skipped);
+		err = load(c, &c->query, &in.operands, &p, &skipped);
 	if (!err)
 		err = load_base(c, &base, &skipped);
 	if (!err)
@@ -464,7 +469,8 @@ static int flame(struct flame_command *c, const struct operands *files)
 
 static int run(int argc, char **argv)
 {
-	struct flame_command c = {.query.place = place_default()};
+	struct flame_command c = {
+		.query.place = place_default(), .filters = report_request_default()};
 	struct operands files;
 	int code = 0;
 

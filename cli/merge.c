@@ -59,7 +59,7 @@ static int run(int argc, char **argv)
 const struct command COMMAND_MERGE = {
 	.name = "merge",
 	.synopsis = "[-o FILE] FILE...",
-	.summary = "Merge profiles of the same type into one",
+	.summary = "Merge profiles into one",
 	.groups = GROUPS,
 	.run = run,
 };

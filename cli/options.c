@@ -163,6 +163,18 @@ static int add_ids(
 	}
 }
 
+static int set_limit(
+	const struct command *c, const struct option *o, uint32_t *out, const char *value)
+{
+	bool negative = value[0] == '-';
+	uint32_t number;
+
+	if (parse_u32(value + negative, 0, INT32_MAX, &number))
+		return bad_value(c, o, value, "a number, with 0 for all and -1 for what suits");
+	*out = !negative ? number : number == 1 ? UINT32_MAX : 0;
+	return 0;
+}
+
 static int set_fraction(
 	const struct command *c, const struct option *o, double *out, const char *value)
 {
@@ -193,6 +205,8 @@ int option_set(const struct command *c, const struct option *o, void *at, const 
 		return value && parse_bool(value, at) ? bad_value(c, o, value, "yes or no") : 0;
 	case OPTION_NUMBER:
 		return parse_u32(value, o->min, o->max, at) ? bad_number(c, o, value) : 0;
+	case OPTION_LIMIT:
+		return set_limit(c, o, at, value);
 	case OPTION_FRACTION:
 		return set_fraction(c, o, at, value);
 	case OPTION_REAL:

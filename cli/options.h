@@ -17,8 +17,9 @@
 
 /* What an option sets at its offset. */
 enum option_kind {
-	OPTION_FLAG,	 /* bool; also --name=yes|no, as Go's flags are typed */
-	OPTION_NUMBER,	 /* uint32_t in [min, max] */
+	OPTION_FLAG,   /* bool; also --name=yes|no, as Go's flags are typed */
+	OPTION_NUMBER, /* uint32_t in [min, max] */
+	OPTION_LIMIT,  /* uint32_t, 0 for none; -1 is UINT32_MAX, as suits; others below 0 are 0 */
 	OPTION_FRACTION, /* double in [0, 1] */
 	OPTION_REAL,	 /* double */
 	OPTION_TEXT,	 /* const char *, borrowed from argv */

@@ -27,11 +27,15 @@ const struct prompt_command PROMPT_COMMANDS[] = {
 	{"pdf", REPORT_DOT, PROMPT_PICTURE, "pdf", "The call graph as PDF (>file)"},
 	{"peek", REPORT_PEEK, PROMPT_TEXT, NULL, "Callers and callees of the functions that match"},
 	{"png", REPORT_DOT, PROMPT_PICTURE, "png", "The call graph as PNG (>file)"},
+	{"proto", REPORT_PROTO, PROMPT_BINARY, NULL,
+		"What the filters leave, as a profile (>file)"},
 	{"raw", REPORT_RAW, PROMPT_TEXT, NULL, "All of the profile as text"},
 	{"svg", REPORT_DOT, PROMPT_PICTURE, "svg", "The call graph as SVG (>file)"},
 	{"tags", REPORT_TAGS, PROMPT_TEXT, NULL, "All labels of the samples"},
 	{"text", REPORT_TOP, PROMPT_TEXT, NULL, "The functions that cost most"},
 	{"top", REPORT_TOP, PROMPT_TEXT, NULL, "The functions that cost most"},
+	{"topproto", REPORT_TOPPROTO, PROMPT_BINARY, NULL,
+		"The functions that cost most, as a profile (>file)"},
 	{"traces", REPORT_TRACES, PROMPT_TEXT, NULL, "All stacks"},
 	{"tree", REPORT_TREE, PROMPT_TEXT, NULL, "Functions with their callers and callees"},
 	{"weblist", REPORT_WEBLIST, PROMPT_VIEWER, "html",
@@ -145,15 +149,17 @@ static int deliver(const struct typed *l, struct report_job *j)
 {
 	if (l->command->way == PROMPT_VIEWER && !l->output)
 		return picture_show(l->command->suffix, report_job_fill, j);
-	if (l->command->way == PROMPT_PICTURE && !l->output && isatty(STDOUT_FILENO)) {
-		log_error("%s >FILE: a picture needs a file", l->command->name);
+	if (l->command->way != PROMPT_TEXT && !l->output && isatty(STDOUT_FILENO)) {
+		log_error("%s >FILE: this is not to be read on a terminal", l->command->name);
 		return -EINVAL;
 	}
+	if (l->command->way == PROMPT_BINARY)
+		return output_write(l->output, true, report_job_fill, j);
 	if (l->command->way != PROMPT_TEXT)
 		return picture_write(l->output, l->command->suffix, report_job_fill, j);
 	if (l->output)
 		return output_write(l->output, false, report_job_fill, j);
-	int err = report_job_print(j, stdout);
+	int err = report_job_show(j);
 	fflush(stdout);
 	return err;
 }
@@ -275,7 +281,7 @@ void prompt_line(struct prompt *s, const char *line)
 	fflush(stdout);
 }
 
-/* ---- the session -------------------------------------------------------------------------- */
+/* ---- from greeting to quit ---------------------------------------------------------------- */
 
 static const struct option_group GROUPS[] = {
 	{"Report", REPORT_OPTIONS, offsetof(struct prompt, request)},
@@ -286,7 +292,7 @@ static const struct option_group GROUPS[] = {
 	{0},
 };
 
-/* Not among the reports of a session that is piped. */
+/* Not among the reports where they are piped. */
 static int greet(struct prompt *s)
 {
 	FILE *out = isatty(STDOUT_FILENO) ? stdout : stderr;
@@ -324,7 +330,8 @@ static int run(int argc, char **argv)
 
 	enum options_result parsed = command_parse(&COMMAND_PROMPT, argc, argv, &s, &files);
 	if (parsed == OPTIONS_OK) {
-		code = query_exit(start(&s, &files, &skipped), skipped);
+		int err = start(&s, &files, &skipped);
+		code = query_exit(err, skipped);
 		/* A script wants to know; a person has seen it. */
 		if (!code && s.failed && !isatty(STDIN_FILENO))
 			code = 1;

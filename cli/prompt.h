@@ -15,6 +15,7 @@
 
 enum prompt_way {
 	PROMPT_TEXT,	/* to the terminal */
+	PROMPT_BINARY,	/* to a file or pipe */
 	PROMPT_PICTURE, /* to a file */
 	PROMPT_VIEWER,	/* to a browser */
 };
@@ -39,7 +40,7 @@ struct prompt {
 	const char *output;
 	struct texts owned; /* texts that the request points to */
 	bool ended;
-	bool failed; /* a command of this session failed */
+	bool failed; /* a command */
 };
 
 /* One line: an assignment, a report, or a word such as help. Explains what is wrong with it. */

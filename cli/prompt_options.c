@@ -52,7 +52,7 @@ static void *field_of(const struct prompt *s, const struct option *o)
 	return (char *)&s->request + o->offset;
 }
 
-/* The text stays until the session ends. */
+/* The text stays until the prompt ends. */
 static const char *own(struct prompt *s, const char *text)
 {
 	if (!text || grow(s->owned.items, s->owned.n, s->owned.capacity, 1))
@@ -105,10 +105,6 @@ static int set_flag(bool *flag, const char *name, const char *value)
 
 static int assign_option(struct prompt *s, const struct option *o, const char *value)
 {
-	if (!strcmp(o->name, "nodecount") && !strcmp(value, "-1")) {
-		s->request.config.node_count = REPORT_NODE_COUNT_DEFAULT;
-		return 0;
-	}
 	const char *kept = o->kind == OPTION_TEXT ? own(s, value) : value;
 	return kept ? option_set(&COMMAND_PROMPT, o, field_of(s, o), kept) : -ENOMEM;
 }
@@ -181,7 +177,7 @@ static void write_value(const struct prompt *s, const struct option *o, char *ou
 	case OPTION_FLAG:
 		snprintf(out, size, "%s", *(const bool *)field ? "true" : "false");
 		break;
-	case OPTION_NUMBER:
+	case OPTION_LIMIT:
 		if (*(const uint32_t *)field == REPORT_NODE_COUNT_DEFAULT)
 			snprintf(out, size, "-1");
 		else

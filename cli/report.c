@@ -41,10 +41,11 @@ const struct option_group REPORT_GROUPS[] = {
 static const struct kind {
 	const struct command *command;
 	enum report_kind kind;
-	enum { TO_OUTPUT, TO_PICTURE, TO_VIEWER } way;
+	enum { TO_OUTPUT, TO_BINARY, TO_PICTURE, TO_VIEWER } way;
 	const char *suffix; /* of the file that a viewer gets */
 } KINDS[] = {
 	{&COMMAND_TOP, REPORT_TOP, TO_OUTPUT, NULL},
+	{&COMMAND_TOPPROTO, REPORT_TOPPROTO, TO_BINARY, NULL},
 	{&COMMAND_TREE, REPORT_TREE, TO_OUTPUT, NULL},
 	{&COMMAND_PEEK, REPORT_PEEK, TO_OUTPUT, NULL},
 	{&COMMAND_TRACES, REPORT_TRACES, TO_OUTPUT, NULL},
@@ -73,12 +74,14 @@ static int deliver(const struct kind *k, const char *output, struct report_job *
 
 	if (k->way == TO_VIEWER && !output)
 		err = picture_show(k->suffix, report_job_fill, job);
+	else if (k->way == TO_BINARY)
+		err = output_write(output, true, report_job_fill, job);
 	else if (k->way != TO_OUTPUT)
 		err = picture_write(output, k->suffix, report_job_fill, job);
 	else if (output)
 		err = output_write(output, false, report_job_fill, job);
 	else
-		err = report_job_print(job, stdout);
+		err = report_job_show(job);
 	if (job->err)
 		return job->err == -EINVAL ? -EINVAL : -EIO;
 	/* A reader that has seen enough, such as head, is no failure worth a word. */
@@ -126,8 +129,10 @@ int report_run(int argc, char **argv)
 	int code = 0;
 
 	enum options_result parsed = command_parse(k->command, argc, argv, &r, &files);
-	if (parsed == OPTIONS_OK)
-		code = query_exit(load_and_print(k, &r, &files, &skipped), skipped);
+	if (parsed == OPTIONS_OK) {
+		int err = load_and_print(k, &r, &files, &skipped);
+		code = query_exit(err, skipped);
+	}
 	query_free(&r.query);
 	report_request_free(&r.request);
 	return parsed == OPTIONS_BAD ? 2 : code;
@@ -139,6 +144,8 @@ int report_run(int argc, char **argv)
 		.details = REPORT_DETAILS, .groups = REPORT_GROUPS, .run = report_run           \
 	}
 
+const struct command COMMAND_TOPPROTO = REPORT_COMMAND(
+	"topproto", "", "Write what top shows as a profile of its own");
 const struct command COMMAND_TREE = REPORT_COMMAND(
 	"tree", "", "Print functions with their callers and callees");
 const struct command COMMAND_PEEK = REPORT_COMMAND(

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* report.h - the commands that print a report: top, tree, peek, traces, tags, raw, comments, list,
- * weblist, disasm, graph, web. They share options and a way to run. */
+ * weblist, disasm, graph, web, topproto. They share options and a way to run. */
 #ifndef PROFD_CLI_REPORT_H
 #define PROFD_CLI_REPORT_H
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "output.h"
+#include "terminal.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -18,6 +19,18 @@ int report_job_print(struct report_job *job, FILE *out)
 	log_error("%s", why);
 	job->err = err;
 	return -ECANCELED;
+}
+
+int report_job_show(struct report_job *job)
+{
+	struct report_config config = *job->config;
+	struct report_job shown = *job;
+
+	terminal_dress(&config);
+	shown.config = &config;
+	int err = report_job_print(&shown, stdout);
+	job->err = shown.err;
+	return err;
 }
 
 int report_job_fill(void *job, int fd)

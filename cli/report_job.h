@@ -16,6 +16,8 @@ struct report_job {
 	int err;	    /* why there is no report; explained */
 };
 
+/* Prints to standard output, as the terminal that it may be can show it. As report_job_print(). */
+int report_job_show(struct report_job *job);
 /* 0; -ECANCELED when job->err says why there is none; -errno of a failed write. */
 int report_job_print(struct report_job *job, FILE *out);
 /* The same to a descriptor, for output_write() and picture_write(): `job` is a report_job. */

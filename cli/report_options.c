@@ -2,9 +2,11 @@
 #include "report_options.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "report/prepare.h"
+#include "report/report.h"
 #include "util/log.h"
 
 #define AT(field)     offsetof(struct report_request, field)
@@ -29,8 +31,8 @@ const struct option REPORT_OPTIONS[] = {
 	FLAG("noinlines", CONFIG(no_inlines),
 		"inlined functions count for the function that they were inlined into"),
 	FLAG("showcolumns", CONFIG(show_columns), "lines with their columns"),
-	{"nodecount", 0, "N", OPTION_NUMBER, CONFIG(node_count), 0, INT32_MAX,
-		"at most N rows (0: all; default: all in top, 80 elsewhere)"},
+	{"nodecount", 0, "N", OPTION_LIMIT, CONFIG(node_count), 0, 0,
+		"at most N rows (0: all; -1, the default: all in top, 80 elsewhere)"},
 	{"nodefraction", 0, "F", OPTION_FRACTION, CONFIG(node_fraction), 0, 0,
 		"leave out what is below this share of the total (0.005)"},
 	{"edgefraction", 0, "F", OPTION_FRACTION, CONFIG(edge_fraction), 0, 0,
@@ -52,7 +54,7 @@ const struct option REPORT_OPTIONS[] = {
 	FLAG("normalize", AT(normalize), "scale to the totals of the base first"),
 	FLAG("drop_negative", CONFIG(drop_negative), "leave out what is below zero"),
 	TEXT("source_path", "DIRS", CONFIG(source_path),
-		"where sources are, separated by colons (this directory)"),
+		"where sources are, separated by colons (this directory; then DEBUGINFOD_URLS)"),
 	TEXT("trim_path", "DIRS", CONFIG(trim_path), "what to cut from their paths before"),
 	FLAG("intel_syntax", CONFIG(intel_syntax), "disasm, weblist: Intel's syntax"),
 	FLAG("inuse_space", AT(inuse_space), "the same as --sample_index=inuse_space"),
@@ -88,7 +90,11 @@ const struct option REPORT_FILTER_OPTIONS[] = {
 
 struct report_request report_request_default(void)
 {
-	return (struct report_request){.config = REPORT_CONFIG_DEFAULTS};
+	struct report_request r = {.config = REPORT_CONFIG_DEFAULTS};
+	const char *servers = getenv("DEBUGINFOD_URLS");
+
+	r.config.debuginfod = servers && *servers;
+	return r;
 }
 
 void report_request_free(struct report_request *r)
@@ -163,18 +169,91 @@ static int subtract_base(const struct command *c, const struct report_request *r
 	return err == -EINVAL ? -ENODATA : err;
 }
 
+static int load(const struct command *c, const struct report_request *r, const struct query *q,
+	const struct operands *files, bool take, struct profile **out, size_t *skipped)
+{
+	bool has_base = r->base.n || r->diff_base.n;
+
+	int err = query_load(c, q, files, out, skipped);
+	if (!err && (take || has_base))
+		err = report_take(*out);
+	return !err && has_base ? subtract_base(c, r, q, out, skipped) : err;
+}
+
+int report_filter_samples(const struct report_request *r, struct profile **p)
+{
+	char why[512] = "";
+
+	int err = report_filter(p, &r->config, why, sizeof(why));
+	if (err)
+		log_error("%s", *why ? why : strerror(-err));
+	return err;
+}
+
+int report_load_samples(const struct command *c, const struct report_request *r,
+	const struct query *q, const struct operands *files, struct profile **out, size_t *skipped)
+{
+	int err = load(c, r, q, files, false, out, skipped);
+
+	return err ? err : report_filter_samples(r, out);
+}
+
 int report_load(const struct command *c, const struct report_request *r, const struct query *q,
 	const struct operands *files, struct profile **out, size_t *skipped)
 {
-	int err = query_load(c, q, files, out, skipped);
-	if (!err)
-		err = report_take(*out);
-	if (!err && (r->base.n || r->diff_base.n))
-		err = subtract_base(c, r, q, out, skipped);
+	int err = load(c, r, q, files, true, out, skipped);
+
 	if (err)
 		return err;
 	err = report_prepare(*out);
 	if (err)
 		log_error("%s", strerror(-err));
 	return err;
+}
+
+/* ---- which ones are given ----------------------------------------------------------------- */
+
+static bool is_about_samples(const char *name)
+{
+	static const char *const names[] = {"noinlines", "divide_by", "base", "diff_base",
+		"normalize", "inuse_space", "inuse_objects", "alloc_space", "alloc_objects",
+		"total_delay", "contentions"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(names[i], name))
+			return true;
+	return false;
+}
+
+/* The first option of a table that was given, of those that only say how reports look if `look`. */
+static const char *first_given(
+	const struct option *table, const struct report_request *r, bool look)
+{
+	struct report_request untouched = report_request_default();
+
+	for (const struct option *o = table; o->name; o++) {
+		const void *field = (const char *)r + o->offset;
+		const void *was = (const char *)&untouched + o->offset;
+		bool same = o->kind == OPTION_FLAG ? *(const bool *)field == *(const bool *)was
+			    : o->kind == OPTION_LIMIT
+				    ? *(const uint32_t *)field == *(const uint32_t *)was
+			    : o->kind == OPTION_TEXTS ? !((const struct texts *)field)->n
+			    : o->kind == OPTION_TEXT
+				    ? *(const char *const *)field == *(const char *const *)was
+				    : *(const double *)field == *(const double *)was;
+		if (!same && !(look && is_about_samples(o->name)))
+			return o->name;
+	}
+	return NULL;
+}
+
+const char *report_request_look(const struct report_request *r)
+{
+	return first_given(REPORT_OPTIONS, r, true);
+}
+
+bool report_request_is_empty(const struct report_request *r)
+{
+	return !first_given(REPORT_OPTIONS, r, false) &&
+	       !first_given(REPORT_FILTER_OPTIONS, r, false);
 }

@@ -28,6 +28,17 @@ void report_request_free(struct report_request *r);
 /* Settles what the options say together, such as the old names of sample types, into r->config and
  * q->sample_index. 0; -EINVAL, explained. */
 int report_request_settle(const struct command *c, struct report_request *r, struct query *q);
+/* Whether no option was given. */
+bool report_request_is_empty(const struct report_request *r);
+/* The first option that is given but only says how reports look, and nothing about which samples
+ * they are of; NULL if there is none. */
+const char *report_request_look(const struct report_request *r);
+/* What the query selects, less its base, as it is in the files, but for what the filters say. As
+ * query_load() otherwise. */
+int report_load_samples(const struct command *c, const struct report_request *r,
+	const struct query *q, const struct operands *files, struct profile **out, size_t *skipped);
+/* Applies the filters to what query_load() gave. 0 or -errno, explained. */
+int report_filter_samples(const struct report_request *r, struct profile **p);
 /* What the query selects, less its base, ready for report_write(). As query_load() otherwise. */
 int report_load(const struct command *c, const struct report_request *r, const struct query *q,
 	const struct operands *files, struct profile **out, size_t *skipped);

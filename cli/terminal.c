@@ -2,6 +2,7 @@
 #include "terminal.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -13,6 +14,14 @@ bool terminal_is_output(void)
 	return isatty(STDOUT_FILENO);
 }
 
+bool terminal_colours(void)
+{
+	const char *unwanted = getenv("NO_COLOR"), *kind = getenv("TERM");
+
+	return terminal_is_output() && !(unwanted && *unwanted) && kind && *kind &&
+	       strcmp(kind, "dumb") != 0;
+}
+
 unsigned terminal_width(void)
 {
 	struct winsize size;
@@ -20,6 +29,12 @@ unsigned terminal_width(void)
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || !size.ws_col)
 		return DEFAULT_WIDTH;
 	return size.ws_col;
+}
+
+void terminal_dress(struct report_config *config)
+{
+	config->colours = terminal_colours();
+	config->width = terminal_is_output() ? terminal_width() : 0;
 }
 
 bool terminal_utf8(void)

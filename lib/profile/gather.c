@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/agree.h"
 #include "profile/pprof.h"
 #include "profile/private.h"
 #include "util/cleanup.h"
@@ -37,7 +38,7 @@ struct share {
 struct gatherer {
 	const struct gather *job;
 	struct sum sum;
-	struct profile *types; /* what all must measure; the sum is another thread's to change */
+	struct profile *types; /* of the first; the sum is another thread's to change */
 	size_t first, share_size, n_shares; /* the inputs from `first` on */
 	pthread_mutex_t lock;		    /* of what follows */
 	pthread_cond_t turned;
@@ -90,12 +91,48 @@ static struct profile *read_input(const struct gather *job, size_t i, struct out
 	return p;
 }
 
+/* Without what its samples no longer need, and without those of nothing. */
+static int rebuild(struct profile **p)
+{
+	struct profile *fresh = profile_new();
+	int r = fresh ? profile_adopt_types(fresh, *p) : -ENOMEM;
+
+	if (r == 0)
+		r = profile_copy_samples(fresh, *p, NULL, NULL);
+	if (r == 0) {
+		profile_free(*p);
+		*p = take_ptr(fresh);
+	}
+	profile_free(fresh);
+	return r;
+}
+
+/* Brings what is added, and what it is added to, to the types that both have. -EINVAL with a line
+ * in `why` if there are none. */
+static int agree(struct sum *into, struct sum *from, char *why, size_t why_size)
+{
+	bool changed = false;
+
+	if (!into->samples->n_sample_types) {
+		int r = profile_drop_ambiguous_types(from->samples, why, why_size);
+		return r ? r : profile_adopt_types(into->samples, from->samples);
+	}
+	/* It is the headers' business, but its unit is one of the types. */
+	into->samples->period = into->headers->period;
+	from->samples->period = from->headers->period;
+	int r = profile_agree(into->samples, from->samples, &changed, why, why_size);
+	into->headers->period = into->samples->period;
+	from->headers->period = from->samples->period;
+	into->samples->period = 0;
+	return r == 0 && changed ? rebuild(&into->samples) : r;
+}
+
 /* 0, also where the input does not fit; -ENOMEM or -E2BIG ends it all. */
-static int add_input(const struct gather *job, struct sum *into, const struct profile *p,
-	struct outcome *outcome)
+static int add_input(
+	const struct gather *job, struct sum *into, struct profile *p, struct outcome *outcome)
 {
 	char why[WHY_BYTES] = "";
-	int r = profile_unite_types(into->samples, p, why, sizeof(why));
+	int r = agree(into, &(struct sum){p, p}, why, sizeof(why));
 
 	if (r == -EINVAL) {
 		outcome->err = r;
@@ -175,9 +212,28 @@ static int run_single(struct gatherer *g, size_t index, struct share *share)
 	return r;
 }
 
-static int add_share(struct sum *into, const struct sum *from)
+/* What none of the inputs of a share was passed over for, but all of them together are. */
+static void refuse(struct share *share, const char *why)
 {
-	int r = profile_merge_headers(into->headers, from->headers);
+	for (size_t i = 0; i < share->n; i++) {
+		if (share->outcomes[i].err)
+			continue;
+		share->outcomes[i].err = -EINVAL;
+		share->outcomes[i].why = strdup(why);
+	}
+}
+
+static int add_share(struct sum *into, struct sum *from, struct share *share)
+{
+	char why[WHY_BYTES] = "";
+	int r = agree(into, from, why, sizeof(why));
+
+	if (r == -EINVAL) {
+		refuse(share, why);
+		return 0;
+	}
+	if (r == 0)
+		r = profile_merge_headers(into->headers, from->headers);
 	return r ? r : profile_copy_samples(into->samples, from->samples, NULL, NULL);
 }
 
@@ -191,7 +247,7 @@ static int run_several(struct gatherer *g, size_t index, struct share *share)
 	for (size_t i = 0; r == 0 && i < share->n; i++)
 		r = take_input(g->job, &sum, share->first + i, &share->outcomes[i]);
 	if (wait_for_turn(g, index) && r == 0)
-		r = add_share(&g->sum, &sum);
+		r = add_share(&g->sum, &sum, share);
 	sum_free(&sum);
 	return r;
 }
@@ -258,7 +314,7 @@ static unsigned count_threads(const struct gatherer *g)
 	return n > g->n_shares ? (unsigned)g->n_shares : n;
 }
 
-/* The first that can be read says what all must measure. */
+/* The first that can be read says what the others must measure, at least in part. */
 static int take_first(struct gatherer *g)
 {
 	int r = 0;
@@ -276,7 +332,8 @@ static int take_first(struct gatherer *g)
 static int keep_types(struct gatherer *g)
 {
 	g->types = profile_new();
-	return g->types ? profile_adopt_types(g->types, g->sum.samples) : -ENOMEM;
+	int r = g->types ? profile_adopt_types(g->types, g->sum.samples) : -ENOMEM;
+	return r ? r : profile_merge_headers(g->types, g->sum.headers);
 }
 
 static void cut(struct gatherer *g)
@@ -310,13 +367,63 @@ static int take_alone(struct gatherer *g, struct profile **out)
 {
 	struct outcome outcome = {0};
 	struct profile *p = read_input(g->job, 0, &outcome);
-	int r = p ? 0 : outcome.err == -ENOMEM ? -ENOMEM : -ENODATA;
+	char why[WHY_BYTES] = "";
 
+	if (p)
+		outcome.err = profile_drop_ambiguous_types(p, why, sizeof(why));
+	if (outcome.err == -EINVAL && p)
+		outcome.why = strdup(why);
+	int r = !outcome.err ? 0 : outcome.err == -ENOMEM ? -ENOMEM : -ENODATA;
+	if (r)
+		profile_free(take_ptr(p));
 	if (r != -ENOMEM)
 		tell(g, 0, &outcome);
 	free(outcome.why);
 	*out = p;
 	return r;
+}
+
+static bool has_sample_of_nothing(const struct profile *p)
+{
+	size_t n = p->n_sample_types;
+
+	for (size_t i = 0; i < p->n_samples; i++) {
+		bool any = false;
+		for (size_t k = 0; k < n; k++)
+			any |= p->values[i * n + k] != 0;
+		if (!any)
+			return true;
+	}
+	return false;
+}
+
+/* Where types were left out, it is the first profile's default that counts, if it is still there.
+ */
+static void settle_default(struct gatherer *g)
+{
+	struct profile *p = g->sum.samples;
+
+	if (p->n_sample_types == g->types->n_sample_types)
+		return;
+	const char *wanted = profile_text(g->types, g->types->default_sample_type);
+	p->default_sample_type = p->sample_types[0].type;
+	for (size_t i = 0; i < p->n_sample_types; i++)
+		if (!strcmp(profile_text(p, p->sample_types[i].type), wanted))
+			p->default_sample_type = p->sample_types[i].type;
+}
+
+static int finish(struct gatherer *g)
+{
+	int r = 0;
+
+	if (!g->n_merged)
+		return -ENODATA;
+	if (has_sample_of_nothing(g->sum.samples))
+		r = rebuild(&g->sum.samples);
+	settle_default(g);
+	if (r == 0)
+		r = profile_merge_headers(g->sum.samples, g->sum.headers);
+	return r ? r : profile_unshare_labels(g->sum.samples);
 }
 
 static int gather_several(struct gatherer *g, struct profile **out)
@@ -333,9 +440,7 @@ static int gather_several(struct gatherer *g, struct profile **out)
 		r = g->error;
 	}
 	if (r == 0)
-		r = g->n_merged ? profile_merge_headers(g->sum.samples, g->sum.headers) : -ENODATA;
-	if (r == 0)
-		r = profile_unshare_labels(g->sum.samples);
+		r = finish(g);
 	if (r == 0)
 		*out = take_ptr(g->sum.samples);
 	profile_free(g->types);

@@ -20,17 +20,18 @@ struct gather {
 	 * `why` or explained already. Called by several threads at once. */
 	int (*open)(void *userdata, size_t i, char *why, size_t why_size);
 	const char *(*name)(void *userdata, size_t i); /* for messages; likewise */
-	/* Input i was passed over: it cannot be read (`why` begins with its name), or it does not
-	 * fit the first one. Called for one at a time, in their order. */
+	/* Input i was passed over: it cannot be read (`why` begins with its name), or it has no
+	 * type of value in common with those before. Called for one at a time, in their order. */
 	void (*skipped)(void *userdata, size_t i, int err, const char *why);
 	void *userdata;
 	const struct selection *selection; /* only these samples; may be NULL */
 	unsigned threads;		   /* 0: one for each CPU, at most 8 */
 };
 
-/* Merges them all, as profile_merge does; one input of which all is selected is taken as it is,
- * since merging would leave out samples of nothing. *n_skipped counts those that were passed over.
- * 0; -ENODATA when none is left; -ENOMEM, -E2BIG (too large a result). */
+/* Merges them all, as profile_merge does, in the types of value that all have (profile/agree.h);
+ * one input of which all is selected is taken as it is, since merging would leave out samples of
+ * nothing. *n_skipped counts those that were passed over. 0; -ENODATA when none is left; -ENOMEM,
+ * -E2BIG (too large a result). */
 int profile_gather(struct profile **out, const struct gather *g, size_t *n_skipped);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "profile/strings.h"
+#include "profile/units.h"
 #include "report/private.h"
 #include "util/cleanup.h"
 #include "util/hash.h"
@@ -158,7 +159,7 @@ struct printer {
 static int64_t whole_value(const struct report *r, int64_t value)
 {
 	const char *unit;
-	return to_int64(format_scale(value, r->from, r->unit, &unit));
+	return to_int64(units_scale(value, r->from, r->unit, &unit));
 }
 
 static const char *text(const struct printer *pr, uint32_t string)

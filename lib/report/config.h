@@ -33,6 +33,10 @@ struct report_config {
 	const char *tag_focus, *tag_ignore, *tag_show, *tag_hide;
 	const char *tag_root, *tag_leaf; /* keys, separated by commas */
 	const char *source_path, *trim_path;
+	bool debuginfod; /* ask its servers for sources that are not found */
+	/* Of the terminal that the report goes to (report/look.h). */
+	bool colours;
+	unsigned width; /* columns that rows are to fit; 0: as long as they are */
 };
 
 #define REPORT_CONFIG_DEFAULTS                           \

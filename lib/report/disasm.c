@@ -239,11 +239,15 @@ static void print_last(struct listing *l, uint64_t before)
 	report_format_or_dot(l->d->r, flat, flat_text);
 	report_format_or_dot(l->d->r, cum, cum_text);
 	bool beside = *where && strlen(l->last.text) < 40;
+	const struct report_config *c = &l->d->r->config;
+	const char *plain = look(c, LOOK_PLAIN), *dim = look(c, LOOK_DIM);
 	if (*where && !beside)
-		fprintf(out, "%74s;%s\n", "", where);
-	fprintf(out, beside ? "%10s %10s %10" PRIx64 ": %-40s;" : "%10s %10s %10" PRIx64 ": %s",
-		flat_text, cum_text, l->last.address, l->last.text);
-	fprintf(out, "%s\n", beside ? where : "");
+		fprintf(out, "%74s%s;%s%s\n", "", dim, where, plain);
+	fprintf(out,
+		beside ? "%s%10s %10s%s %10" PRIx64 ": %-40s%s;%s%s\n"
+		       : "%s%10s %10s%s %10" PRIx64 ": %s%s%s%s\n",
+		look(c, look_of_share(cum, l->f->cum, true)), flat_text, cum_text, plain,
+		l->last.address, l->last.text, dim, beside ? where : "", plain);
 }
 
 static void take_instruction(void *arg, const struct instruction *i)
@@ -262,8 +266,9 @@ static int print_routine(struct disassembler *d, const struct routine *f)
 	report_format(d->r, f->cum, cum);
 	format_percentage(share, sizeof(share), f->cum, d->r->total);
 	fprintf(d->r->out,
-		"ROUTINE ======================== %s\n%10s %10s (flat, cum) %s of Total\n", f->name,
-		flat, cum, share);
+		"ROUTINE ======================== %s%s%s\n%10s %10s (flat, cum) %s of Total\n",
+		look(&d->r->config, LOOK_HEAD), f->name, look(&d->r->config, LOOK_PLAIN), flat, cum,
+		share);
 	int r = object_disassemble(
 		f->object, f->start, f->end, d->r->config.intel_syntax, take_instruction, &l);
 	print_last(&l, UINT64_MAX);

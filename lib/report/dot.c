@@ -2,6 +2,7 @@
 /* dot.c - the call graph for graphviz (google/pprof internal/graph/dotgraph.go): boxes grow with
  * flat, are red with cum, and have small boxes for the labels of their samples. */
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,12 +111,14 @@ static int print_name(const struct report *r, const struct graph_place *place)
 	return 0;
 }
 
-static int font_size(int64_t flat, double max_flat)
+/* The smallest integer, which has no positive counterpart, becomes no size at all, as in the
+ * reference. */
+static int64_t font_size(int64_t flat, double max_flat)
 {
-	double size = fabs((double)wrapping_abs(flat));
+	double size = (double)wrapping_abs(flat);
 	if (max_flat == 0 || !flat || size > max_flat)
 		return 8;
-	return 8 + (int)ceil(16 * sqrt(size / max_flat));
+	return wrapping_add(8, to_int64(ceil(16 * sqrt(size / max_flat))));
 }
 
 static int print_node(
@@ -140,7 +143,7 @@ static int print_node(
 		print_share(r, cum, out);
 		fputc(')', out);
 	}
-	fprintf(out, "\" id=\"node%zu\" fontsize=%d shape=box tooltip=\"", id,
+	fprintf(out, "\" id=\"node%zu\" fontsize=%" PRId64 " shape=box tooltip=\"", id,
 		font_size(flat, max_flat));
 	print_escaped(out, graph_name(g, node));
 	fprintf(out, " (%s)\" color=\"", cum_text);

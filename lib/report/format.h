@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * format.h - values, units and percentages as google/pprof prints them
+ * format.h - values and percentages as google/pprof prints them
  * (internal/measurement/measurement.go), and which of a profile's sample types is meant.
  */
 #ifndef PROFD_REPORT_FORMAT_H
@@ -13,9 +13,6 @@
 
 #define FORMAT_VALUE_SIZE 352 /* DBL_MAX in %.2f, and a unit */
 
-/* Converts to another unit. `to` "auto" or "minimum" picks the largest unit in which the value is
- * at least 1. *unit is where the value now is: a constant, or `to`; "" if not worth printing. */
-double format_scale(int64_t value, const char *from, const char *to, const char **unit);
 /* "1.23s", "12.50MB", "7"; zero is "0". */
 void format_value(char *out, size_t size, int64_t value, const char *from, const char *to);
 /* |value| as a share of total: "  100%", "12.34%", " 0.12%". */

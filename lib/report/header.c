@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "profile/units.h"
 #include "report/names.h"
 #include "report/private.h"
 
@@ -23,7 +24,7 @@ static void print_duration(const struct report *r, FILE *out)
 	int64_t nanoseconds = r->p->duration_nanos;
 	format_value(duration, sizeof(duration), nanoseconds, "nanoseconds", "auto");
 	report_format(r, r->total, total);
-	double measured = format_scale(r->total, r->from, "nanoseconds", &unit);
+	double measured = units_scale(r->total, r->from, "nanoseconds", &unit);
 	fprintf(out, "Duration: %s, Total samples = %s ", duration, total);
 	/* Samples that measure time: how busy it was. */
 	if (!strcmp(unit, "ns") && measured != 0) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/code.h"
 #include "report/private.h"
 #include "report/source.h"
 #include "report/weblist.h"
@@ -17,6 +18,8 @@ struct lister {
 	struct report *r;
 	struct graph *g;
 	struct source_reader reader;
+	struct coder *coder;   /* weblist only */
+	int64_t flat_for_code; /* what a function must have at least so that its code is shown */
 	/* Nodes that match, by function name, file, and line. */
 	uint32_t *nodes;
 	size_t n;
@@ -84,53 +87,130 @@ static void find_range(
 		*first = 1;
 }
 
-static void print_line(const struct lister *l, const struct weblist_line *line)
+static void print_text_line(const struct report *r, const struct weblist_line *line)
 {
-	if (l->r->kind == REPORT_WEBLIST)
-		weblist_line(l->r->out, line);
-	else
-		fprintf(l->r->out, "%10s %10s %6" PRId64 ":%s\n", line->flat, line->cum,
-			line->number, line->text);
+	const struct report_config *c = &r->config;
+	bool cold = *line->flat == '.' && *line->cum == '.';
+	const char *plain = look(c, LOOK_PLAIN);
+	const char *numbers = look(c, cold ? LOOK_DIM : line->heat >= 0.1 ? LOOK_HOT : LOOK_PLAIN);
+	fprintf(r->out, "%s%10s %10s %s%6" PRId64 ":%s%s\n", numbers, line->flat, line->cum,
+		cold ? "" : plain, line->number, line->text, cold ? plain : "");
 }
 
-static void print_lines(const struct lister *l, const struct source_file *file,
-	const uint32_t *nodes, size_t n, int64_t function_cum)
+static int print_line(struct lister *l, const struct weblist_line *line)
+{
+	if (l->coder)
+		return weblist_line(l->r, line, &l->reader);
+	print_text_line(l->r, line);
+	return 0;
+}
+
+/* What is shown of a function in one file: lines, samples in them, and in weblist their code. */
+struct lines {
+	const struct source_file *file;
+	const uint32_t *nodes;
+	size_t n_nodes;
+	int64_t cum;
+	struct code code;
+};
+
+/* The parts of both that are of a line; *node and *in are where it begins. */
+static void find_line(const struct lister *l, const struct lines *s, int64_t line, size_t *node,
+	size_t *n_nodes, size_t *in, size_t *n_code)
+{
+	while (*node < s->n_nodes && graph_place(l->g, s->nodes[*node])->line < line)
+		++*node;
+	while (*in < s->code.n && s->code.items[*in].line < line)
+		++*in;
+	for (*n_nodes = 0; *node + *n_nodes < s->n_nodes; ++*n_nodes)
+		if (graph_place(l->g, s->nodes[*node + *n_nodes])->line != line)
+			break;
+	for (*n_code = 0; *in + *n_code < s->code.n; ++*n_code)
+		if (s->code.items[*in + *n_code].line != line)
+			break;
+}
+
+/* Where the source ends, or is not to be had, weblist goes on with the lines that have something.
+ */
+static int64_t next_line(const struct lister *l, const struct lines *s, size_t node, size_t in)
+{
+	int64_t next = INT64_MAX;
+	if (node < s->n_nodes)
+		next = graph_place(l->g, s->nodes[node])->line;
+	if (in < s->code.n && s->code.items[in].line < next)
+		next = s->code.items[in].line;
+	return next;
+}
+
+static int print_found_line(struct lister *l, const struct lines *s, int64_t number,
+	const char *text, const uint32_t *nodes, size_t n_nodes,
+	const struct code_instruction *code, size_t n_code)
+{
+	char flat_text[FORMAT_VALUE_SIZE], cum_text[FORMAT_VALUE_SIZE];
+	int64_t flat, cum;
+	sum(l->g, nodes, n_nodes, &flat, &cum);
+	report_format_or_dot(l->r, flat, flat_text);
+	report_format_or_dot(l->r, cum, cum_text);
+	return print_line(l, &(struct weblist_line){.flat = flat_text,
+				     .cum = cum_text,
+				     .number = number,
+				     .text = text ? text : "",
+				     .heat = s->cum ? (double)cum / (double)s->cum : 0,
+				     .code = code,
+				     .n_code = n_code});
+}
+
+static int print_lines(struct lister *l, const struct lines *s)
 {
 	int64_t first, last;
-	find_range(l->g, nodes, n, &first, &last);
-	const char *text;
-	for (int64_t line = first; line <= last && (text = source_line(file, line)); line++) {
-		char flat_text[FORMAT_VALUE_SIZE], cum_text[FORMAT_VALUE_SIZE];
-		int64_t flat, cum;
-		size_t before = 0, here = 0;
-		while (before < n && graph_place(l->g, nodes[before])->line < line)
-			before++;
-		while (before + here < n && graph_place(l->g, nodes[before + here])->line == line)
-			here++;
-		sum(l->g, nodes + before, here, &flat, &cum);
-		report_format_or_dot(l->r, flat, flat_text);
-		report_format_or_dot(l->r, cum, cum_text);
-		print_line(
-			l, &(struct weblist_line){.flat = flat_text,
-				   .cum = cum_text,
-				   .number = line,
-				   .text = text,
-				   .heat = function_cum ? (double)cum / (double)function_cum : 0});
+	size_t node = 0, n_nodes, in = 0, n_code;
+	int r = 0;
+	find_range(l->g, s->nodes, s->n_nodes, &first, &last);
+	if (s->code.n && s->code.items[0].line > 0 && s->code.items[0].line < first)
+		first = s->code.items[0].line;
+	if (s->code.n && s->code.items[s->code.n - 1].line > last)
+		last = s->code.items[s->code.n - 1].line;
+	for (int64_t line = first; r == 0 && line <= last; line++) {
+		const char *text = source_line(s->file, line);
+		find_line(l, s, line, &node, &n_nodes, &in, &n_code);
+		if (!text && !l->coder)
+			break;
+		if (text || n_nodes || n_code)
+			r = print_found_line(l, s, line, text, s->nodes + node, n_nodes,
+				s->code.items + in, n_code);
+		else if (next_line(l, s, node, in) > last)
+			break;
+		else
+			line = next_line(l, s, node, in) - 1;
 	}
+	return r;
 }
 
 static void print_head(const struct lister *l, const struct weblist_function *f)
 {
+	const struct report_config *c = &l->r->config;
+	const char *plain = look(c, LOOK_PLAIN);
 	FILE *out = l->r->out;
-	if (l->r->kind == REPORT_WEBLIST) {
+	if (l->coder) {
 		weblist_begin_function(out, f);
 		return;
 	}
 	fprintf(out,
-		"ROUTINE ======================== %s in %s\n%10s %10s (flat, cum) %s of Total\n",
-		f->name, f->file, f->flat, f->cum, f->share);
+		"ROUTINE ======================== %s%s%s in %s%s%s\n%10s %10s (flat, cum) %s of "
+		"Total\n",
+		look(c, LOOK_HEAD), f->name, plain, look(c, LOOK_DIM), f->file, plain, f->flat,
+		f->cum, f->share);
 	if (f->problem)
 		fprintf(out, " Error: %s\n", f->problem);
+}
+
+/* Of a mapping of this file. */
+static const char *build_id(const struct profile *p, uint32_t file)
+{
+	for (size_t i = 1; i < p->n_mappings; i++)
+		if (p->mappings[i].file == file && p->mappings[i].build_id)
+			return profile_text(p, p->mappings[i].build_id);
+	return "";
 }
 
 /* The part of a function that is in one file. */
@@ -138,12 +218,17 @@ static int print_file(struct lister *l, const uint32_t *nodes, size_t n)
 {
 	const struct graph_place *p = graph_place(l->g, nodes[0]);
 	const char *path = profile_text(l->r->p, p->file);
-	const struct source_file *file = source_file(&l->reader, path);
+	l->reader.build_id = build_id(l->r->p, p->object);
+	const struct source_file *found = source_file(&l->reader, path);
 	char flat_text[FORMAT_VALUE_SIZE], cum_text[FORMAT_VALUE_SIZE], share[PERCENTAGE_SIZE];
 	int64_t flat, cum;
-	if (!file)
+	if (!found)
 		return -ENOMEM;
+	/* Of what it points to, nothing moves when others are read. */
+	struct source_file file = *found;
+	struct lines lines = {.file = &file, .nodes = nodes, .n_nodes = n};
 	sum(l->g, nodes, n, &flat, &cum);
+	lines.cum = cum;
 	report_format(l->r, flat, flat_text);
 	report_format(l->r, cum, cum_text);
 	format_percentage(share, sizeof(share), cum, l->r->total);
@@ -152,12 +237,16 @@ static int print_file(struct lister *l, const uint32_t *nodes, size_t n)
 			      .flat = flat_text,
 			      .cum = cum_text,
 			      .share = share,
-			      .problem = file->problem});
-	if (!file->problem)
-		print_lines(l, file, nodes, n, cum);
-	if (l->r->kind == REPORT_WEBLIST)
+			      .problem = file.problem});
+	int r = 0;
+	if (l->coder && wrapping_abs(flat) >= l->flat_for_code)
+		r = coder_find(l->coder, p, &lines.code);
+	if (r == 0 && (!file.problem || l->coder))
+		r = print_lines(l, &lines);
+	code_free(&lines.code);
+	if (l->coder)
 		weblist_end_function(l->r->out);
-	return 0;
+	return r;
 }
 
 /* How many nodes from the first on have its name and, if that matters, its file. */
@@ -187,10 +276,37 @@ static int print_function(struct lister *l, size_t first, size_t n)
 		i += run;
 	}
 	/* A page has nothing to show then. */
-	if (!any && l->r->kind != REPORT_WEBLIST)
+	if (!any && !l->coder)
 		fprintf(l->r->out, "No source information for %s\n",
 			profile_text(l->r->p, graph_place(l->g, l->nodes[first])->name));
 	return r;
+}
+
+static int compare_falling(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return x > y ? -1 : x < y;
+}
+
+/* Of many functions only those that cost most show their code: nobody reads more. */
+static int limit_code(struct lister *l)
+{
+	_cleanup_free_ int64_t *flats = calloc(l->n, sizeof(*flats));
+	size_t n = 0;
+	if (!flats)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->n;) {
+		size_t run = run_length(l, i, true);
+		int64_t flat, cum;
+		sum(l->g, l->nodes + i, run, &flat, &cum);
+		flats[n++] = wrapping_abs(flat);
+		i += run;
+	}
+	if (n <= WEBLIST_CODE_MAX)
+		return 0;
+	qsort(flats, n, sizeof(*flats), compare_falling);
+	l->flat_for_code = flats[WEBLIST_CODE_MAX - 1] ? flats[WEBLIST_CODE_MAX - 1] : 1;
+	return 0;
 }
 
 static int print(struct lister *l)
@@ -198,13 +314,17 @@ static int print(struct lister *l)
 	char total[FORMAT_VALUE_SIZE];
 	int r = pick(l);
 	if (r == 0)
-		r = source_reader_init(
-			&l->reader, l->r->config.source_path, l->r->config.trim_path);
+		r = source_reader_init(&l->reader, l->r->config.source_path, l->r->config.trim_path,
+			l->r->config.debuginfod);
+	if (r == 0 && l->r->kind == REPORT_WEBLIST)
+		r = coder_new(&l->coder, l->r, l->g);
+	if (r == 0 && l->coder)
+		r = limit_code(l);
 	if (r < 0)
 		return r;
 	report_format(l->r, l->r->total, total);
-	if (l->r->kind == REPORT_WEBLIST)
-		weblist_begin(l->r, total);
+	if (l->coder)
+		weblist_begin(l->r, total, l->flat_for_code > 0);
 	else
 		fprintf(l->r->out, "Total: %s\n", total);
 	for (size_t i = 0; r == 0 && i < l->n;) {
@@ -212,7 +332,7 @@ static int print(struct lister *l)
 		r = print_function(l, i, n);
 		i += n;
 	}
-	if (l->r->kind == REPORT_WEBLIST)
+	if (l->coder)
 		weblist_end(l->r->out);
 	return r;
 }
@@ -226,6 +346,7 @@ int report_list(struct report *r)
 		n = graph_count(&g);
 	if (n == 0)
 		n = print(&l);
+	coder_free(l.coder);
 	source_reader_free(&l.reader);
 	free(l.nodes);
 	graph_free(&g);

@@ -2,6 +2,7 @@
 #include "report/object.h"
 
 #include <capstone/capstone.h>
+#include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@ struct object {
 	int fd;
 	Elf *elf;
 	Dwarf *dwarf;		     /* NULL without debug information */
+	Dwarf_Die function;	     /* that was found last; addr NULL: none */
 	uint64_t base, start, limit; /* of the mapping */
 	struct object_symbol *symbols;
 	size_t n_symbols, symbol_capacity;
@@ -212,8 +214,10 @@ static int disassemble(struct object *o, csh handle, const uint8_t *code, size_t
 		struct instruction i = {.address = address};
 		if (cs_disasm_iter(handle, &code, &left, &address, in)) {
 			write_text(in, &i);
+			i.length = in->size;
 		} else {
 			snprintf(i.text, sizeof(i.text), "(bad)");
+			i.length = 1;
 			code++;
 			address++;
 			left--;
@@ -242,4 +246,110 @@ int object_disassemble(struct object *o, uint64_t start, uint64_t end, bool inte
 	int r = disassemble(o, handle, code, size, start, end, each, arg);
 	cs_close(&handle);
 	return r;
+}
+
+/* ---- functions ---------------------------------------------------------------------------- */
+
+static bool has_code(Dwarf_Die *die, uint64_t address)
+{
+	return dwarf_haspc(die, address) > 0;
+}
+
+/* The function, inlined into no other, that has the address: in o->function. */
+static bool find_function(struct object *o, Dwarf_Die *unit, uint64_t address)
+{
+	Dwarf_Die *scopes = NULL, innermost;
+	if (o->function.addr && has_code(&o->function, address))
+		return true;
+	o->function.addr = NULL;
+	if (dwarf_getscopes(unit, address, &scopes) <= 0)
+		return false;
+	innermost = scopes[0];
+	free(scopes);
+	/* The scopes that lie around it in the file, and not around what was inlined. */
+	int n = dwarf_getscopes_die(&innermost, &scopes);
+	for (int i = 0; i < n && !o->function.addr; i++)
+		if (dwarf_tag(&scopes[i]) == DW_TAG_subprogram)
+			o->function = scopes[i];
+	if (n > 0)
+		free(scopes);
+	return o->function.addr;
+}
+
+/* The child that has the address, of those that may have inlined code in them. */
+static bool find_child(Dwarf_Die *die, uint64_t address, Dwarf_Die *child)
+{
+	if (dwarf_child(die, child) != 0)
+		return false;
+	do {
+		int tag = dwarf_tag(child);
+		if ((tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block) &&
+			has_code(child, address))
+			return true;
+	} while (dwarf_siblingof(child, child) == 0);
+	return false;
+}
+
+static const char *linkage_name(Dwarf_Die *die)
+{
+	Dwarf_Attribute attribute;
+	if (!dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) &&
+		!dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute))
+		return NULL;
+	return dwarf_formstring(&attribute);
+}
+
+static const char *text_of(Dwarf_Die *die, unsigned name)
+{
+	Dwarf_Attribute attribute;
+	return dwarf_attr(die, name, &attribute) ? dwarf_formstring(&attribute) : NULL;
+}
+
+static int number_of(Dwarf_Die *die, unsigned name)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Word value;
+	if (!dwarf_attr(die, name, &attribute) || dwarf_formudata(&attribute, &value) ||
+		value > INT32_MAX)
+		return 0;
+	return (int)value;
+}
+
+static void find_caller(Dwarf_Die *unit, Dwarf_Die *inlined, struct object_frame *caller)
+{
+	Dwarf_Files *files;
+	size_t n;
+	int file = number_of(inlined, DW_AT_call_file);
+	if (file && dwarf_getsrcfiles(unit, &files, &n) == 0 && (size_t)file < n)
+		caller->file = dwarf_filesrc(files, (size_t)file, NULL, NULL);
+	caller->line = number_of(inlined, DW_AT_call_line);
+}
+
+size_t object_frames(
+	struct object *o, uint64_t address, struct object_frame frames[OBJECT_FRAMES_MAX])
+{
+	Dwarf_Die unit, dies[OBJECT_FRAMES_MAX], at;
+	size_t n = 0;
+	if (!o->dwarf || !dwarf_addrdie(o->dwarf, address, &unit) ||
+		!find_function(o, &unit, address))
+		return 0;
+	dies[n++] = at = o->function;
+	for (Dwarf_Die child; n < OBJECT_FRAMES_MAX && find_child(&at, address, &child); at = child)
+		if (dwarf_tag(&child) == DW_TAG_inlined_subroutine)
+			dies[n++] = child;
+	struct instruction i = {.address = address};
+	find_line(o, &i);
+	struct object_frame inner = {.file = i.file, .line = i.line};
+	const char *directory = text_of(&unit, DW_AT_comp_dir);
+	for (size_t k = 0; k < n; k++) {
+		Dwarf_Die *die = &dies[n - 1 - k];
+		frames[k] = inner;
+		frames[k].name = dwarf_diename(die);
+		frames[k].linkage_name = linkage_name(die);
+		frames[k].directory = directory;
+		inner = (struct object_frame){0};
+		if (k + 1 < n)
+			find_caller(&unit, die, &inner);
+	}
+	return n;
 }

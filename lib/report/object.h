@@ -32,6 +32,7 @@ bool object_address(const struct object *o, uint64_t address, uint64_t *out);
 
 struct instruction {
 	uint64_t address;
+	unsigned length;  /* bytes */
 	char text[224];	  /* "mov    %rsp,%rbp" */
 	const char *file; /* NULL if unknown; as long as the object is open */
 	int line;
@@ -41,5 +42,20 @@ struct instruction {
  * instruction. 0, -ENOTSUP (not x86-64), -ENODATA (no code there), -ENOMEM. */
 int object_disassemble(struct object *o, uint64_t start, uint64_t end, bool intel,
 	void (*each)(void *arg, const struct instruction *i), void *arg);
+
+/* A function that an instruction belongs to, and where in it. Texts last as long as the object. */
+struct object_frame {
+	const char *name, *linkage_name; /* NULL if unknown */
+	const char *file;		 /* likewise */
+	const char *directory;		 /* that a relative `file` is below; NULL if unknown */
+	int line;			 /* 0 if unknown */
+};
+
+#define OBJECT_FRAMES_MAX 32
+
+/* The functions that an instruction belongs to by the DWARF: the innermost inlined one first, the
+ * one that has the code last. Returns how many, 0 without debug information. */
+size_t object_frames(
+	struct object *o, uint64_t address, struct object_frame frames[OBJECT_FRAMES_MAX]);
 
 #endif

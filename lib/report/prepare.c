@@ -3,11 +3,11 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/agree.h"
 #include "profile/private.h"
 #include "profile/prune.h"
 #include "profile/strings.h"
@@ -83,29 +83,6 @@ int report_prepare(struct profile *p)
 
 /* ---- less another ------------------------------------------------------------------------- */
 
-/* Multiplies each type's values; of samples whose changed values all became 0 nothing is left. */
-static void scale(struct profile *p, const double *ratios)
-{
-	size_t n = p->n_sample_types, kept = 0;
-	bool changes = false;
-	for (size_t k = 0; k < n; k++)
-		changes |= ratios[k] != 1;
-	if (!changes)
-		return;
-	for (size_t i = 0; i < p->n_samples; i++) {
-		int64_t *from = p->values + i * n, *to = p->values + kept * n;
-		bool keep = false;
-		for (size_t k = 0; k < n; k++) {
-			to[k] = ratios[k] == 1 ? from[k]
-					       : to_int64(round((double)from[k] * ratios[k]));
-			keep |= ratios[k] != 1 && to[k];
-		}
-		p->samples[kept] = p->samples[i];
-		kept += keep;
-	}
-	p->n_samples = kept;
-}
-
 static double *new_ratios(const struct profile *p, double ratio)
 {
 	double *ratios = calloc(p->n_sample_types + 1, sizeof(*ratios));
@@ -131,7 +108,7 @@ static int scale_to_base(struct profile *p, const struct profile *base)
 		int64_t ours = sum_values(p, k);
 		ratios[k] = ours ? (double)sum_values(base, k) / (double)ours : 0;
 	}
-	scale(p, ratios);
+	profile_scale(p, ratios);
 	return 0;
 }
 
@@ -156,14 +133,21 @@ int report_subtract(struct profile **p, struct profile *base, bool mark, bool no
 	size_t why_size)
 {
 	struct profile *difference = NULL;
+	bool changed;
 	int r = mark ? profile_mark_base(base) : 0;
-	if (r == 0 && normalize && (*p)->n_sample_types == base->n_sample_types)
+	if (r == 0 && normalize)
+		r = profile_check_types(*p, base, why, why_size);
+	if (r == 0 && normalize)
 		r = scale_to_base(*p, base);
+	if (r == 0)
+		r = profile_agree(*p, base, &changed, why, why_size);
+	if (r == 0)
+		r = profile_take_units(base, *p);
 	_cleanup_free_ double *negative = new_ratios(base, -1);
 	if (r == 0 && !negative)
 		r = -ENOMEM;
 	if (r == 0) {
-		scale(base, negative);
+		profile_scale(base, negative);
 		r = merge_both(&difference, *p, base, why, why_size);
 	}
 	if (r == 0) {

@@ -19,8 +19,9 @@ int report_take(struct profile *p);
 int report_prepare(struct profile *p);
 
 /* Subtracts a base in place of *p. normalize: *p is scaled to the base's sums before; mark: the
- * base's samples are labelled, so that shares are relative to them (-diff_base). Both profiles
- * must measure the same. 0; -EINVAL with a line in `why`; -ENOMEM, -E2BIG. */
+ * base's samples are labelled, so that shares are relative to them (-diff_base). What only one
+ * measures is left out; with `normalize` both must measure the same. 0; -EINVAL with a line in
+ * `why`; -ENOMEM, -E2BIG. */
 int report_subtract(struct profile **p, struct profile *base, bool mark, bool normalize, char *why,
 	size_t why_size);
 

@@ -10,6 +10,7 @@
 #include "report/format.h"
 #include "report/graph.h"
 #include "report/label_units.h"
+#include "report/look.h"
 #include "report/report.h"
 #include "report/trim.h"
 #include "util/pattern.h"
@@ -23,6 +24,7 @@ struct report {
 	size_t sample_type;
 	struct pattern *symbol;
 	struct label_units label_units;
+	uint64_t *addresses; /* weblist: of locations, which are by line otherwise */
 	int64_t total;
 	double ratio;
 	const char *from, *unit; /* of the values: in the file, as printed */
@@ -42,6 +44,8 @@ int report_list(struct report *r);
 int report_disasm(struct report *r);
 int report_dot(struct report *r);
 int report_callgrind(struct report *r);
+int report_proto(struct report *r);
+int report_topproto(struct report *r);
 
 /* ---- numbers ------------------------------------------------------------------------------ */
 
@@ -51,8 +55,14 @@ int64_t report_divisor(const struct report *r, size_t sample);
 void report_format(const struct report *r, int64_t value, char out[FORMAT_VALUE_SIZE]);
 /* The same, "." for 0. */
 void report_format_or_dot(const struct report *r, int64_t value, char out[FORMAT_VALUE_SIZE]);
+/* Divides all values by -divide_by. */
+void report_scale(struct profile *p, const struct report_config *config);
 /* Right-aligned in so many characters (not bytes). */
 void report_pad(FILE *out, const char *text, int width);
+
+/* The name of a node, behind so many columns; files are dim. `mark` follows it. */
+void report_print_name(const struct report *r, const struct graph *g, uint32_t node, unsigned used,
+	const char *mark);
 
 /* ---- graphs ------------------------------------------------------------------------------- */
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/prune.h"
+#include "profile/units.h"
 #include "report/filter.h"
 #include "report/names.h"
 #include "report/private.h"
@@ -56,6 +58,8 @@ static const struct kind {
 		.by_address = true,
 		.keeps_objects = true,
 		.is_graph = true},
+	[REPORT_PROTO] = {.print = report_proto, .whole = true, .by_address = true},
+	[REPORT_TOPPROTO] = {.print = report_topproto, .is_table = true},
 };
 
 bool report_needs_symbol(enum report_kind kind)
@@ -80,6 +84,15 @@ static int64_t with_ratio(const struct report *r, int64_t value)
 	return r->ratio > 0 && r->ratio != 1 ? to_int64((double)value * r->ratio) : value;
 }
 
+void report_scale(struct profile *p, const struct report_config *config)
+{
+	double ratio = 1 / config->divide_by;
+	if (!(ratio > 0) || ratio == 1)
+		return;
+	for (size_t i = 0; i < p->n_samples * p->n_sample_types; i++)
+		p->values[i] = to_int64((double)p->values[i] * ratio);
+}
+
 void report_format(const struct report *r, int64_t value, char out[FORMAT_VALUE_SIZE])
 {
 	format_value(out, FORMAT_VALUE_SIZE, with_ratio(r, value), r->from, r->unit);
@@ -98,6 +111,21 @@ void report_pad(FILE *out, const char *text, int width)
 	for (const char *at = text; *at; at++)
 		width -= (*at & 0xc0) != 0x80; /* UTF-8: not a continuation byte */
 	fprintf(out, "%*s%s", width > 0 ? width : 0, "", text);
+}
+
+void report_print_name(const struct report *r, const struct graph *g, uint32_t node, unsigned used,
+	const char *mark)
+{
+	const struct graph_place *place = graph_place(g, node);
+	const char *text = graph_name(g, node), *name = profile_text(r->p, place->name);
+	size_t length = strlen(text), shown = strlen(name) + (place->address ? 17 : 0);
+	bool has_file = *name && (place->file || place->line) && length > shown;
+	used += (unsigned)strlen(mark);
+	look_print(&r->config, text, has_file ? length - shown : 0, used, r->out);
+	if (*mark)
+		fprintf(r->out, "%s%s%s", look(&r->config, LOOK_DIM), mark,
+			look(&r->config, LOOK_PLAIN));
+	fputc('\n', r->out);
 }
 
 /* pprof's -diff_base marks the samples of the base: shares are then relative to it. */
@@ -187,11 +215,11 @@ static void choose_unit(struct report *r, const struct graph *g)
 	most = with_ratio(r, most);
 	const char *small, *large, *chosen;
 	int64_t hundredfold = wrapping_mul(least, 100);
-	format_scale(least, r->from, "minimum", &small);
-	format_scale(most, r->from, "minimum", &large);
+	units_scale(least, r->from, "minimum", &small);
+	units_scale(most, r->from, "minimum", &large);
 	chosen = small;
 	if (strcmp(small, large) != 0 && hundredfold < most && r->kind != REPORT_CALLGRIND)
-		format_scale(hundredfold, r->from, "minimum", &chosen);
+		units_scale(hundredfold, r->from, "minimum", &chosen);
 	r->unit = *chosen ? chosen : r->from;
 }
 
@@ -308,6 +336,16 @@ static int filter(struct report *r)
 	return filter_apply(r->p, &r->config, &r->label_units, r->why, r->why_size);
 }
 
+static int keep_addresses(struct report *r)
+{
+	r->addresses = calloc(r->p->n_locations, sizeof(*r->addresses));
+	if (!r->addresses)
+		return -ENOMEM;
+	for (size_t i = 1; i < r->p->n_locations; i++)
+		r->addresses[i] = r->p->locations[i].address;
+	return 0;
+}
+
 /* Filters, totals, aggregation: in the order on which the shares depend. */
 static int make(struct report *r, const char *symbol)
 {
@@ -330,6 +368,8 @@ static int make(struct report *r, const char *symbol)
 	r->total = total_value(r);
 	if (!r->config.relative_percentages)
 		n = filter(r);
+	if (n == 0 && r->kind == REPORT_WEBLIST)
+		n = keep_addresses(r);
 	if (n == 0)
 		aggregate(r->p, &r->config);
 	return n;
@@ -362,7 +402,47 @@ int report_write(struct profile *p, enum report_kind kind, const struct report_c
 	if (n == -ENOMEM || n == -E2BIG)
 		snprintf(why, why_size, "%s",
 			n == -ENOMEM ? "out of memory" : "the profile is too large");
+	free(r.addresses);
 	pattern_free(r.symbol);
+	label_units_free(&r.label_units);
+	return n;
+}
+
+static int filter_whole(struct report *r)
+{
+	int n = check_config(r);
+	if (n == 0)
+		n = profile_prune(r->p);
+	if (n == 0)
+		n = label_units_find(&r->label_units, r->p);
+	if (n == 0)
+		n = tag_frames_add(r->p, r->config.tag_root, r->config.tag_leaf, r->config.unit);
+	if (n == 0)
+		n = filter(r);
+	if (n < 0)
+		return n;
+	set_grain(&r->config, true, false);
+	aggregate(r->p, &r->config);
+	report_scale(r->p, &r->config);
+	return 0;
+}
+
+int report_filter(
+	struct profile **p, const struct report_config *config, char *why, size_t why_size)
+{
+	struct report r = {.p = *p, .config = *config, .why = why, .why_size = why_size};
+	struct profile *left = NULL;
+	*why = '\0';
+	int n = filter_whole(&r);
+	if (n == 0) {
+		left = profile_new();
+		n = left ? profile_merge(left, *p, why, why_size) : -ENOMEM;
+	}
+	if (n == 0) {
+		profile_free(*p);
+		*p = take_ptr(left);
+	}
+	profile_free(left);
 	label_units_free(&r.label_units);
 	return n;
 }

@@ -12,17 +12,23 @@
 
 #include "profile/gunzip.h"
 #include "report/names.h"
+#include "report/source_server.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 
 #define FILE_MAX       (64U << 20) /* bytes of a source file */
 #define LINE_MAX_BYTES 65535 /* behind a longer line nothing is shown (bufio.Scanner's limit) */
 
-int source_reader_init(struct source_reader *s, const char *search, const char *trim)
+int source_reader_init(
+	struct source_reader *s, const char *search, const char *trim, bool debuginfod)
 {
-	*s = (struct source_reader){.trim = trim ? trim : ""};
+	*s = (struct source_reader){.trim = trim ? trim : "", .build_id = ""};
 	s->search = search && *search ? strdup(search) : getcwd(NULL, 0);
-	return s->search ? 0 : -errno;
+	if (!s->search)
+		return -errno;
+	if (debuginfod)
+		s->server = source_server_new();
+	return debuginfod && !s->server ? -ENOMEM : 0;
 }
 
 void source_reader_free(struct source_reader *s)
@@ -35,6 +41,7 @@ void source_reader_free(struct source_reader *s)
 	}
 	free(s->files);
 	free(s->search);
+	source_server_free(s->server);
 	*s = (struct source_reader){0};
 }
 
@@ -111,6 +118,21 @@ static int open_source(const struct source_reader *s, const char *path, char **p
 	return fd;
 }
 
+/* Adds to the problem what the server says. */
+static int ask_server(const struct source_reader *s, const char *path, char **problem)
+{
+	char why[192] = "", *both;
+
+	int fd = source_server_open(s->server, s->build_id, path, why, sizeof(why));
+	if (fd >= 0)
+		both = NULL;
+	else if (asprintf(&both, "%s; debuginfod: %s", *problem ? *problem : "", why) < 0)
+		both = NULL;
+	free(*problem);
+	*problem = both;
+	return fd;
+}
+
 /* ---- reading ------------------------------------------------------------------------------ */
 
 static int add_line(struct source_file *f, size_t *capacity, char *line, size_t length)
@@ -170,6 +192,8 @@ const struct source_file *source_file(struct source_reader *s, const char *path)
 		return NULL;
 	s->n++;
 	_cleanup_close_ int fd = open_source(s, path, &f->problem);
+	if (fd < 0 && fd != -ENOMEM && s->server)
+		fd = ask_server(s, path, &f->problem);
 	if (fd < 0)
 		return f->problem ? f : NULL;
 	return read_source(f, fd) ? NULL : f;

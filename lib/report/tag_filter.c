@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/units.h"
 #include "report/format.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
@@ -49,7 +50,7 @@ static bool parse_range(struct tag_filter *f, const char *text)
 	const char *at = parse_bound(text + open, &first);
 	if (!at || (open && *at))
 		return false;
-	f->least = f->most = format_scale(first.value, first.unit, first.unit, &unit);
+	f->least = f->most = units_scale(first.value, first.unit, first.unit, &unit);
 	f->has_most = open || !*at;
 	f->has_least = !open;
 	if (*at == ':' && at[1]) {
@@ -57,7 +58,7 @@ static bool parse_range(struct tag_filter *f, const char *text)
 		at = parse_bound(at + 1, &second);
 		if (!at || *at)
 			return false;
-		f->most = format_scale(second.value, second.unit, unit, &other);
+		f->most = units_scale(second.value, second.unit, unit, &other);
 		f->has_most = true;
 		if (strcmp(unit, other) != 0)
 			return false;
@@ -71,7 +72,7 @@ static bool parse_range(struct tag_filter *f, const char *text)
 static bool in_range(const struct tag_filter *f, int64_t value, const char *unit)
 {
 	const char *scaled_unit;
-	double scaled = format_scale(value, unit, f->unit, &scaled_unit);
+	double scaled = units_scale(value, unit, f->unit, &scaled_unit);
 	return !strcmp(scaled_unit, f->unit) && (!f->has_least || scaled >= f->least) &&
 	       (!f->has_most || scaled <= f->most);
 }

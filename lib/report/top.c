@@ -4,7 +4,8 @@
 
 #include "report/private.h"
 
-#define SEPARATOR "----------------------------------------------------------+-------------\n"
+#define SEPARATOR "----------------------------------------------------------+-------------"
+#define TREE_HEAD "      flat  flat%   sum%        cum   cum%   calls calls% + context \t \t "
 
 struct shares {
 	char flat[PERCENTAGE_SIZE], sum[PERCENTAGE_SIZE], cum[PERCENTAGE_SIZE];
@@ -16,6 +17,18 @@ static void format_shares(
 	format_percentage(out->flat, sizeof(out->flat), flat, r->total);
 	format_percentage(out->sum, sizeof(out->sum), sum, r->total);
 	format_percentage(out->cum, sizeof(out->cum), cum, r->total);
+}
+
+/* "flat flat% sum% cum cum%": 42 columns. */
+static void print_values(const struct report *r, int64_t flat, int64_t cum, const char *flat_text,
+	const char *cum_text, const struct shares *shares)
+{
+	const char *plain = look(&r->config, LOOK_PLAIN);
+	fprintf(r->out, "%s%10s %s%s %s %s%10s %s%s",
+		look(&r->config, look_of_share(flat, r->total, !r->config.cum)), flat_text,
+		shares->flat, plain, shares->sum,
+		look(&r->config, look_of_share(cum, r->total, r->config.cum)), cum_text,
+		shares->cum, plain);
 }
 
 /* ---- top ---------------------------------------------------------------------------------- */
@@ -36,7 +49,8 @@ static const char *inline_mark(const struct graph *g, uint32_t node)
 static void print_rows(const struct report *r, const struct graph *g)
 {
 	int64_t sum = 0;
-	fprintf(r->out, "%10s %5s%% %5s%% %10s %5s%%\n", "flat", "flat", "sum", "cum", "cum");
+	fprintf(r->out, "%s%10s %5s%% %5s%% %10s %5s%%%s\n", look(&r->config, LOOK_HEAD), "flat",
+		"flat", "sum", "cum", "cum", look(&r->config, LOOK_PLAIN));
 	for (size_t i = 0; i < g->n_listed; i++) {
 		uint32_t node = g->listed[i];
 		int64_t flat = graph_flat(g, node), cum = graph_cum(g, node);
@@ -46,8 +60,9 @@ static void print_rows(const struct report *r, const struct graph *g)
 		report_format(r, flat, flat_text);
 		report_format(r, cum, cum_text);
 		format_shares(r, flat, sum, cum, &shares);
-		fprintf(r->out, "%10s %s %s %10s %s  %s%s\n", flat_text, shares.flat, shares.sum,
-			cum_text, shares.cum, graph_name(g, node), inline_mark(g, node));
+		print_values(r, flat, cum, flat_text, cum_text, &shares);
+		fputs("  ", r->out);
+		report_print_name(r, g, node, 44, inline_mark(g, node));
 	}
 }
 
@@ -66,6 +81,12 @@ int report_top(struct report *r)
 
 /* ---- tree --------------------------------------------------------------------------------- */
 
+static void print_separator(const struct report *r)
+{
+	fprintf(r->out, "%s%s%s\n", look(&r->config, LOOK_DIM), SEPARATOR,
+		look(&r->config, LOOK_PLAIN));
+}
+
 /* The calls to a node, or those that it makes. */
 static void print_calls(const struct report *r, const struct graph *g, uint32_t node, bool incoming)
 {
@@ -75,8 +96,11 @@ static void print_calls(const struct report *r, const struct graph *g, uint32_t 
 		char weight[FORMAT_VALUE_SIZE], share[PERCENTAGE_SIZE];
 		report_format(r, e->weight, weight);
 		format_percentage(share, sizeof(share), e->weight, graph_cum(g, node));
-		fprintf(r->out, "%50s %s |   %s%s\n", weight, share,
-			graph_name(g, incoming ? e->from : e->to), e->is_inline ? " (inline)" : "");
+		fprintf(r->out, "%s%50s %s%s |   ",
+			look(&r->config, look_of_share(e->weight, graph_cum(g, node), false)),
+			weight, share, look(&r->config, LOOK_PLAIN));
+		report_print_name(
+			r, g, incoming ? e->from : e->to, 62, e->is_inline ? " (inline)" : "");
 	}
 }
 
@@ -88,8 +112,9 @@ static void print_node(const struct report *r, const struct graph *g, uint32_t n
 	report_format(r, flat, flat_text);
 	report_format(r, cum, cum_text);
 	format_shares(r, flat, sum, cum, &shares);
-	fprintf(r->out, "%10s %s %s %10s %s                | %s\n", flat_text, shares.flat,
-		shares.sum, cum_text, shares.cum, graph_name(g, node));
+	print_values(r, flat, cum, flat_text, cum_text, &shares);
+	fprintf(r->out, "                | %s", look(&r->config, LOOK_HEAD));
+	report_print_name(r, g, node, 60, "");
 }
 
 static size_t print_nodes(const struct report *r, const struct graph *g)
@@ -102,7 +127,7 @@ static size_t print_nodes(const struct report *r, const struct graph *g)
 			continue;
 		printed++;
 		sum = wrapping_add(sum, graph_flat(g, node));
-		fputs(SEPARATOR, r->out);
+		print_separator(r);
 		print_calls(r, g, node, true);
 		print_node(r, g, node, sum);
 		print_calls(r, g, node, false);
@@ -118,13 +143,12 @@ int report_tree(struct report *r)
 	if (n == 0) {
 		graph_order_edges(&g);
 		report_print_header(r, &g, &trimmed, r->out);
-		fputs(SEPARATOR, r->out);
-		fputs("      flat  flat%   sum%        cum   cum%   calls calls% + context 	 "
-		      "	 \n",
-			r->out);
+		print_separator(r);
+		fprintf(r->out, "%s%s%s\n", look(&r->config, LOOK_HEAD), TREE_HEAD,
+			look(&r->config, LOOK_PLAIN));
 		size_t printed = print_nodes(r, &g);
 		if (g.n_listed)
-			fputs(SEPARATOR, r->out);
+			print_separator(r);
 		if (r->symbol && !printed) {
 			snprintf(r->why, r->why_size, "no matches found for regexp: %s",
 				pattern_text(r->symbol));

@@ -8,7 +8,13 @@
 #include "report/private.h"
 #include "util/cleanup.h"
 
-#define SEPARATOR "-----------+-------------------------------------------------------\n"
+#define SEPARATOR "-----------+-------------------------------------------------------"
+
+static void print_separator(const struct report *r)
+{
+	fprintf(r->out, "%s%s%s\n", look(&r->config, LOOK_DIM), SEPARATOR,
+		look(&r->config, LOOK_PLAIN));
+}
 
 /* The values of one label, as it is shown here: "       key:  value value". */
 static void write_label(
@@ -35,7 +41,9 @@ static int print_labels(const struct report *r, const struct sample *s)
 static void print_frame(const struct report *r, const struct graph *g, uint32_t place, bool inlined,
 	const char *value)
 {
-	fprintf(r->out, "%10s   %s%s\n", value, graph_name(g, place), inlined ? " (inline)" : "");
+	fprintf(r->out, "%s%10s%s   ", look(&r->config, LOOK_HEAD), value,
+		look(&r->config, LOOK_PLAIN));
+	report_print_name(r, g, place, 13, inlined ? " (inline)" : "");
 }
 
 static void print_stack(
@@ -68,13 +76,13 @@ int report_traces(struct report *r)
 		const struct sample *s = &r->p->samples[i];
 		if (!s->n_locations)
 			continue;
-		fputs(SEPARATOR, r->out);
+		print_separator(r);
 		n = print_labels(r, s);
 		report_format(r, divided(report_value(r, i), report_divisor(r, i)), value);
 		print_stack(r, &g, s, value);
 	}
 	if (n == 0)
-		fputs(SEPARATOR, r->out);
+		print_separator(r);
 	graph_free(&g);
 	return n;
 }

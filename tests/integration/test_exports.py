@@ -376,3 +376,62 @@ def test_timelines_by_thread(timed):
     assert sorted(decode(export("perfetto", path))[3]) == sorted(
         sample.labels["timestamp"] for sample in profile.samples
     )
+
+
+FILTERS = {
+    "-focus=read_file": lambda stack: stack if "read_file" in stack else (),
+    "-ignore=^(parse|wait)$": lambda stack: () if {"parse", "wait"} & set(stack) else stack,
+    "-hide=main|paint": lambda stack: tuple(f for f in stack if f not in ("main", "paint")),
+    "-show_from=draw": lambda stack: stack[stack.index("draw") :] if "draw" in stack else (),
+    "-prune_from=draw": lambda stack: stack[: len(stack) - stack[::-1].index("draw")]
+    if "draw" in stack
+    else stack,
+}
+TEXTUAL = ["folded", "speedscope", "firefox", "json", "svg", "html"]
+
+
+@pytest.mark.parametrize("option", FILTERS)
+def test_filters(files, tmp_path, option):
+    (tmp_path / "left.pb.gz").write_bytes(export("pprof", files["plain"], option))
+    wanted = Counter()
+    for stack, count in STACKS.items():
+        if FILTERS[option](stack):
+            wanted[FILTERS[option](stack)] += count
+    assert stacks(pprof.read(tmp_path / "left.pb.gz")) == wanted
+    # Each format has what is left and nothing else: as if that were the file.
+    for kind in (*TEXTUAL, "perfetto"):
+        assert export(kind, files["plain"], option) == export(kind, tmp_path / "left.pb.gz"), kind
+    flame = [PROFCTL, "flame", "-p"]
+    filtered = subprocess.run([*flame, option, files["plain"]], capture_output=True, timeout=60)
+    alone = subprocess.run([*flame, tmp_path / "left.pb.gz"], capture_output=True, timeout=60)
+    assert filtered.returncode == 0 and filtered.stdout == alone.stdout
+
+
+def test_filters_by_label(files):
+    whole = pprof.read(files["host"])
+    pid = max(by_thread(whole), key=by_thread(whole).get)[0]
+    for option in (f"-tagfocus=pid={pid}", f"-tagfocus=pid={pid}:{pid}"):
+        data = json.loads(export("json", files["host"], option))
+        assert sum(s["values"][0] for s in data["samples"]) == sum(
+            count for (one, _), count in by_thread(whole).items() if one == pid
+        )
+    text = export("folded", files["host"], "-tagroot=comm", "-taghide=pid", "-noinlines").decode()
+    assert "_[i]" not in text and "\nburn3;" in text
+
+
+def test_base_is_subtracted(files):
+    text = export("folded", files["plain"], "-base", files["plain"]).decode()
+    assert text == ""
+    base = export("folded", files["plain"], "-base", files["plain"], "-ignore=nothing", "-divide_by=2")
+    assert base == b""
+    half = export("folded", files["plain"], "-divide_by=2").decode()
+    assert "main;parse 15\n" in half
+
+
+@pytest.mark.parametrize("kind", [*TEXTUAL, "perfetto", "pprof"])
+@pytest.mark.parametrize("option", ["-cum", "-nodecount=5", "-unit=ms", "-lines", "-mean_delay"])
+def test_what_has_no_meaning_is_refused(files, kind, option):
+    command = [PROFCTL, "export", "--format", kind, option, files["plain"]]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2 and not result.stdout
+    assert f"-{option.split('=')[0]} is for reports and graphs" in result.stderr

@@ -123,7 +123,7 @@ class Profile:
 # ---- files made by hand ---------------------------------------------------------------------------
 
 
-def tree(seed, n_functions=40, n_samples=200, spread=1000, types=None, labels=None, **header):
+def tree(seed, n_functions=40, n_samples=200, spread=1000, types=None, labels=None, sign=1, **header):
     """Random stacks; values differ, so that the order of rows is decided."""
     dice = random.Random(seed)
     p = Profile(**({"types": types} if types else {}), **header)
@@ -139,7 +139,7 @@ def tree(seed, n_functions=40, n_samples=200, spread=1000, types=None, labels=No
                 inner = (f"main.inlined{f % 10}", "src/inlined.go", 5 + line, 4)
                 lines.insert(0, inner)
             stack.append(p.location(0x400000 + f * 64 + line * 4, lines, mapping))
-        values = [dice.randint(1, spread) * (i + 1) for _ in p.types]
+        values = [sign * dice.randint(1, spread) * (i + 1) for _ in p.types]
         p.sample(stack, values, labels(dice, i) if labels else ())
     return p
 
@@ -298,6 +298,24 @@ def listed_source():
     return p
 
 
+def mixed(types, seed, **header):
+    """The same functions, measured in several ways."""
+    return tree(seed, n_functions=12, n_samples=60, types=types, **header)
+
+
+def mixtures():
+    samples, cpu, wall = ("samples", "count"), ("cpu", "nanoseconds"), ("wall", "seconds")
+    slow, ms = ("cpu", "milliseconds"), {"period_type": ("cpu", "milliseconds"), "period": 10}
+    yield "mixed-a", mixed([samples, cpu], 20)
+    yield "mixed-b", mixed([slow, wall, samples], 21, default="wall")
+    yield "mixed-c", mixed([wall, slow], 22, default="cpu", **ms)
+    yield "mixed-d", mixed([cpu], 23)
+    yield "mixed-bytes", mixed([("samples", "bytes"), ("space", "bytes")], 24)
+    yield "mixed-twice", mixed([("cpu", "count"), samples, ("cpu", "nanoseconds")], 25)
+    yield "mixed-period", mixed([samples, cpu], 26, period_type=("wall", "nanoseconds"))
+    yield "mixed-zero", mixed([samples, cpu], 20, sign=-1)
+
+
 def by_hand():
     yield "labels", labelled().encode()
     yield "heap-sizes", heap_with_sizes().encode()
@@ -319,6 +337,8 @@ def by_hand():
     yield "units", tree(8, types=units, duration=0, time=0, period=0).encode()
     yield "plain-wire", tree(9, n_samples=50).encode()
     yield "base", tree(1, n_samples=150).encode()
+    for name, profile in mixtures():
+        yield name, profile.encode()
 
 
 def broken(good):

@@ -4,10 +4,13 @@
 #define PROFD_TESTS_SAMPLE_PROFILE_H
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "profile/pprof.h"
 #include "profile/profile.h"
 
 static inline uint32_t sp_string(struct profile *p, const char *text)
@@ -15,6 +18,17 @@ static inline uint32_t sp_string(struct profile *p, const char *text)
 	int64_t id = profile_string(p, text);
 	assert(id >= 0);
 	return (uint32_t)id;
+}
+
+/* Writes it to a file, and frees it. */
+static inline void sp_write(struct profile *p, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert(fd >= 0);
+	int r = pprof_write(p, fd);
+	assert(r == 0);
+	close(fd);
+	profile_free(p);
 }
 
 /* A CPU profile of 1 ms a sample, without samples. */

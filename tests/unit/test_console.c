@@ -12,13 +12,13 @@
 
 #include "../../cli/console.h"
 
-static void expect(const char *data, size_t size, const char *wanted)
+static void expect(const char *data, size_t size, bool colours, const char *wanted)
 {
-	char got[256] = "";
+	char got[2048] = "";
 	int fds[2];
 
 	assert_int_equal(pipe(fds), 0);
-	FILE *f = console_open(fds[1]);
+	FILE *f = console_open(fds[1], colours);
 	assert_non_null(f);
 	assert_int_equal(fwrite(data, 1, size, f), size);
 	assert_int_equal(fclose(f), 0);
@@ -28,7 +28,8 @@ static void expect(const char *data, size_t size, const char *wanted)
 	assert_string_equal(got, wanted);
 }
 
-#define EXPECT(data, wanted) expect(data, sizeof(data) - 1, wanted)
+#define EXPECT(data, wanted)  expect(data, sizeof(data) - 1, false, wanted)
+#define COLOURS(data, wanted) expect(data, sizeof(data) - 1, true, wanted)
 
 static void test_control_characters(void **state)
 {
@@ -58,7 +59,7 @@ static void test_split(void **state)
 	int fds[2];
 
 	assert_int_equal(pipe(fds), 0);
-	FILE *f = console_open(fds[1]);
+	FILE *f = console_open(fds[1], true);
 	assert_non_null(f);
 	fputc('\xc2', f);
 	assert_int_equal(fflush(f), 0);
@@ -70,12 +71,39 @@ static void test_split(void **state)
 	assert_string_equal(got, "\xc2?!");
 }
 
+static void test_colours(void **state)
+{
+	COLOURS("\x1b[1mhead\x1b[0m\nnext\n", "\x1b[1mhead\x1b[0m\nnext\n");
+	COLOURS("\x1b[0mplain\x1b[0m\n", "plain\n");
+	/* Only ours pass, and none outlasts its line. */
+	COLOURS("\x1b[1;31mf\n", "\x1b[1;31mf\x1b[0m\n");
+	COLOURS("\x1b[1;32mf", "?[1;32mf");
+	COLOURS("\x1b\x1b[2mdim", "?\x1b[2mdim");
+	COLOURS("\x1b[2J\x1b]0;title\x07", "?[2J?]0;title?");
+	COLOURS("end\x1b[1;", "end?[1;");
+	EXPECT("\x1b[1mhead\x1b[0m\n", "?[1mhead?[0m\n");
+}
+
+/* More than the stream's buffer at once. */
+static void test_long_lines(void **state)
+{
+	char line[1801];
+
+	memset(line, 'x', sizeof(line) - 1);
+	line[sizeof(line) - 2] = '\n';
+	line[sizeof(line) - 1] = '\0';
+	expect(line, sizeof(line) - 1, true, line);
+	expect(line, sizeof(line) - 1, false, line);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_control_characters),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_colours),
+		cmocka_unit_test(test_long_lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -272,16 +272,6 @@ struct folder {
 	char path[32], before[64], after[64], difference[64];
 };
 
-static void write_profile(const char *path, struct profile *p)
-{
-	int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(pprof_write(p, fd), 0);
-	close(fd);
-	profile_free(p);
-}
-
 static int set_up(void **state)
 {
 	struct folder *f = calloc(1, sizeof(*f));
@@ -292,8 +282,8 @@ static int set_up(void **state)
 	snprintf(f->before, sizeof(f->before), "%s/before", f->path);
 	snprintf(f->after, sizeof(f->after), "%s/after", f->path);
 	snprintf(f->difference, sizeof(f->difference), "%s/difference", f->path);
-	write_profile(f->before, cpu_profile(1, 2, 1));
-	write_profile(f->after, cpu_profile(2, 1, 4));
+	sp_write(cpu_profile(1, 2, 1), f->before);
+	sp_write(cpu_profile(2, 1, 4), f->after);
 	*state = f;
 	return 0;
 }

@@ -337,6 +337,62 @@ static void test_other_types_do_not_fit(void **state)
 	close_files(f);
 }
 
+/* One stack in each, of the same values whatever their types and units. */
+static struct profile *measured(const char *const types[][2], size_t n, const char *preset)
+{
+	struct profile *p = profile_new();
+	int64_t values[] = {3, 5, 7};
+
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(profile_add_sample_type(p, types[i][0], types[i][1]), 0);
+	p->default_sample_type = sp_string(p, preset);
+	uint32_t stack = sp_location(p, sp_mapping(p, "/bin/one", 0x1000), 0x1010, "f");
+	assert_int_equal(profile_add_sample(p, &stack, 1, NULL, 0, values), 0);
+	return p;
+}
+
+/* What only some measure is left out, wherever in the order they come, and the finer unit stays. */
+static void test_types_in_common(void **state)
+{
+	static const char *const three[][2] = {
+		{"samples", "count"}, {"cpu", "milliseconds"}, {"wall", "seconds"}};
+	static const char *const turned[][2] = {{"cpu", "nanoseconds"}, {"samples", "count"}};
+	static const char *const twice[][2] = {
+		{"wall", "seconds"}, {"wall", "count"}, {"samples", "count"}};
+	struct files *f = calloc(1, sizeof(*f));
+	(void)state;
+
+	for (size_t i = 0; i < 60; i++)
+		add_profile(f, i == 41 ? measured(turned, 2, "") : measured(three, 3, "wall"));
+	for (unsigned threads = 1; threads <= 4; threads++) {
+		struct profile *p = gather_all(f, threads);
+		assert_int_equal(f->n_skipped, 0);
+		assert_int_equal(p->n_sample_types, 2);
+		assert_string_equal(profile_text(p, p->sample_types[0].type), "samples");
+		assert_string_equal(profile_text(p, p->sample_types[1].unit), "nanoseconds");
+		assert_string_equal(profile_text(p, p->default_sample_type), "samples");
+		assert_int_equal(p->n_samples, 1);
+		assert_int_equal(p->values[0], 59 * 3 + 5);
+		assert_int_equal(p->values[1], 59 * 5000000 + 3);
+		profile_free(p);
+	}
+	/* A name that two types have says nothing. */
+	add_profile(f, measured(twice, 3, "wall"));
+	struct profile *p = gather_all(f, 2);
+	assert_int_equal(p->n_sample_types, 1);
+	assert_int_equal(p->values[0], 59 * 3 + 5 + 7);
+	profile_free(p);
+	/* Nothing is left to have in common: whoever comes later is passed over. */
+	static const char *const cpu[][2] = {{"cpu", "nanoseconds"}};
+	add_profile(f, measured(cpu, 1, ""));
+	p = gather_all(f, 3);
+	assert_int_equal(f->n_skipped, 1);
+	assert_int_equal(f->skipped[0], 61);
+	assert_string_equal(f->last_why, "it measures cpu/nanoseconds, the others samples/count");
+	profile_free(p);
+	close_files(f);
+}
+
 /* What is not selected leaves nothing behind, not even names. */
 static void test_selection(void **state)
 {
@@ -382,6 +438,7 @@ int main(void)
 		cmocka_unit_test(test_bad_ones_are_named_in_order),
 		cmocka_unit_test(test_nothing_but_bad_ones),
 		cmocka_unit_test(test_other_types_do_not_fit),
+		cmocka_unit_test(test_types_in_common),
 		cmocka_unit_test(test_selection),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

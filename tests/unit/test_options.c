@@ -17,7 +17,7 @@
 
 struct inner {
 	bool cum;
-	uint32_t number;
+	uint32_t number, limit;
 	double fraction;
 };
 
@@ -42,6 +42,7 @@ static const struct option OUTER[] = {
 static const struct option INNER[] = {
 	{"cum", 0, NULL, OPTION_FLAG, offsetof(struct inner, cum), 0, 0, "a flag"},
 	{"sample_number", 0, "N", OPTION_NUMBER, offsetof(struct inner, number), 1, 1000, "N"},
+	{"limit", 0, "N", OPTION_LIMIT, offsetof(struct inner, limit), 0, 0, "N"},
 	{"fraction", 0, "F", OPTION_FRACTION, offsetof(struct inner, fraction), 0, 0, "F"},
 	{0},
 };
@@ -131,6 +132,28 @@ static void test_values(void **state)
 	release(&p);
 }
 
+static void test_limits(void **state)
+{
+	static const struct {
+		const char *line;
+		uint32_t wanted;
+	} cases[] = {
+		{"--limit 12", 12},
+		{"--limit=0", 0},
+		{"-limit=-1", UINT32_MAX},
+		{"--limit -1", UINT32_MAX},
+		{"--limit=-7", 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct parsed p;
+		parse(&p, cases[i].line);
+		assert_int_equal(p.result, OPTIONS_OK);
+		assert_int_equal(p.values.inner.limit, cases[i].wanted);
+		release(&p);
+	}
+}
+
 static void test_operands(void **state)
 {
 	struct parsed p;
@@ -168,6 +191,9 @@ static void test_mistakes(void **state)
 		"--sample_number=",
 		"--sample_number 7x",
 		"--sample_number -1",
+		"--limit x",
+		"--limit --1",
+		"--limit=-",
 		"--pid 0",
 		"--pid 101",
 		"--pid 1,",
@@ -258,6 +284,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_spellings),
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_operands),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_distance),

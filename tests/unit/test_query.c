@@ -20,7 +20,7 @@
 #include "../../cli/select.h"
 #include "../../cli/summary.h"
 #include "profd/control.h"
-#include "profile/pprof.h"
+#include "sample_profile.h"
 
 static const struct option_group NO_GROUPS[] = {{0}};
 static const struct command COMMAND = {.name = "try", .groups = NO_GROUPS};
@@ -110,11 +110,7 @@ static void write_profile(const char *path, const char *type, int64_t pid, int64
 		int64_t value = tid ? second : 1;
 		assert_int_equal(profile_add_sample(p, &at, 1, labels, 2, &value), 0);
 	}
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	assert_true(fd >= 0);
-	assert_int_equal(pprof_write(p, fd), 0);
-	close(fd);
-	profile_free(p);
+	sp_write(p, path);
 }
 
 static int set_up(void **state)
