@@ -23,14 +23,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "collector/helper.h"
 #include "collector/module.h"
 #include "collector/opener.h"
-#include "collector/symbol_answer.h"
 #include "collector/symbols.h"
+#include "helper/process.h"
 #include "helper/protocol.h"
 #include "helper/sandbox.h"
 #include "helper/stream.h"
+#include "symbolizer/symbolizer.h"
+#include "symbols/answer.h"
 #include "util/log.h"
 
 #define MEMORY (64u << 20)

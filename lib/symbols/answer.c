@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "collector/symbol_answer.h"
+#include "symbols/answer.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * symbol_answer.h - checks an answer of the symbolizer before anyone believes it: that process
+ * answer.h - checks an answer of the symbolizer before anyone believes it: that process
  * parses what profiled programs control, and may be in their hands.
  */
-#ifndef PROFD_COLLECTOR_SYMBOL_ANSWER_H
-#define PROFD_COLLECTOR_SYMBOL_ANSWER_H
+#ifndef PROFD_SYMBOLS_ANSWER_H
+#define PROFD_SYMBOLS_ANSWER_H
 
 #include <stddef.h>
 

@@ -4,8 +4,8 @@
  * O_PATH, which has no side effect on devices and FIFOs and cannot block on them, then looked at,
  * and only then opened for reading.
  */
-#ifndef PROFD_OPENER_OPEN_CHECKED_H
-#define PROFD_OPENER_OPEN_CHECKED_H
+#ifndef PROFD_UTIL_OPEN_CHECKED_H
+#define PROFD_UTIL_OPEN_CHECKED_H
 
 #include <stdint.h>
 #include <sys/stat.h>

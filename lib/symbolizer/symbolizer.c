@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* symbolizer.c - main() of the symbolizer: names for the offsets of each request. */
+#include "symbolizer/symbolizer.h"
+
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
 
-#include "collector/helper.h"
-#include "collector/symbols.h"
+#include "helper/process.h"
 #include "helper/session.h"
 #include "helper/stream.h"
 #include "symbolizer/elf_module.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "opener/open_checked.h"
+#include "util/open_checked.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  * protocol.h - what stands in the messages (helper/protocol.h) to and from the symbolizer.
  *
  * A REQUEST is a symbolizer_request and the offsets (uint64_t: sorted, unique), with the module's
- * descriptor; an ANSWER is a symbolizer_answer and what it counts, which symbol_answer.h checks.
+ * descriptor; an ANSWER is a symbolizer_answer and what it counts, which symbols/answer.h checks.
  */
 #ifndef PROFD_SYMBOLIZER_PROTOCOL_H
 #define PROFD_SYMBOLIZER_PROTOCOL_H

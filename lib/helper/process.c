@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "collector/helper.h"
+#include "helper/process.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -76,7 +76,8 @@ static _Noreturn void run_child(
 			error_fd = ERROR_FD;
 	}
 	if (!error) {
-		char *argv[] = {"profd", "--helper", (char *)name, (char *)arg, NULL};
+		char *argv[] = {
+			program_invocation_short_name, "--helper", (char *)name, (char *)arg, NULL};
 		execv("/proc/self/exe", argv);
 		error = errno;
 	}
