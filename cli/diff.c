@@ -46,6 +46,7 @@ static const struct option REPORT_OPTIONS[] = {
 static const struct option_group GROUPS[] = {
 	{"Report", REPORT_OPTIONS, 0},
 	{"Which samples", QUERY_SAMPLE_OPTIONS, offsetof(struct diff, query)},
+	{"Names", QUERY_NAME_OPTIONS, offsetof(struct diff, query)},
 	{"Which profiles of the store", QUERY_STORE_OPTIONS, offsetof(struct diff, query)},
 	{"Places", PLACE_OPTIONS, offsetof(struct diff, query.place)},
 	{0},

@@ -36,6 +36,7 @@ static const struct option OUTPUT_OPTIONS[] = {
 static const struct option_group GROUPS[] = {
 	{"Output", OUTPUT_OPTIONS, 0},
 	{"Which samples", QUERY_SAMPLE_OPTIONS, offsetof(struct export, query)},
+	{"Names", QUERY_NAME_OPTIONS, offsetof(struct export, query)},
 	{"Which profiles of the store", QUERY_STORE_OPTIONS, offsetof(struct export, query)},
 	{"Graphs (dot, callgrind)", REPORT_OPTIONS, offsetof(struct export, report)},
 	{"Filters of graphs", REPORT_FILTER_OPTIONS, offsetof(struct export, report)},
@@ -224,6 +225,7 @@ static int run(int argc, char **argv)
 			parsed = OPTIONS_BAD;
 	}
 	if (parsed == OPTIONS_OK) {
+		query_take_program(&e.query, &files);
 		int err = load(&e, format, &files, &p, &skipped);
 		if (!err)
 			err = write_output(&e, format, p);

@@ -96,6 +96,7 @@ static const struct option_group GROUPS[] = {
 	{"Picture", PICTURE_OPTIONS, 0},
 	{"As go-torch has them", TORCH_OPTIONS, 0},
 	{"Which samples", QUERY_SAMPLE_OPTIONS, offsetof(struct flame_command, query)},
+	{"Names", QUERY_NAME_OPTIONS, offsetof(struct flame_command, query)},
 	{"Which profiles of the store", QUERY_STORE_OPTIONS, offsetof(struct flame_command, query)},
 	{"Places", PLACE_OPTIONS, offsetof(struct flame_command, query.place)},
 	{0},
@@ -469,8 +470,10 @@ static int run(int argc, char **argv)
 	int code = 0;
 
 	enum options_result parsed = command_parse(&COMMAND_FLAME, argc, argv, &c, &files);
-	if (parsed == OPTIONS_OK)
+	if (parsed == OPTIONS_OK) {
+		query_take_program(&c.query, &files);
 		code = flame(&c, &files);
+	}
 	query_free(&c.query);
 	return parsed == OPTIONS_BAD ? 2 : code;
 }

@@ -281,6 +281,7 @@ static const struct option_group GROUPS[] = {
 	{"Report", REPORT_OPTIONS, offsetof(struct prompt, request)},
 	{"Filters", REPORT_FILTER_OPTIONS, offsetof(struct prompt, request)},
 	{"Which samples", QUERY_SAMPLE_OPTIONS, offsetof(struct prompt, query)},
+	{"Names", QUERY_NAME_OPTIONS, offsetof(struct prompt, query)},
 	{"Which profiles of the store", QUERY_STORE_OPTIONS, offsetof(struct prompt, query)},
 	{"Places", PLACE_OPTIONS, offsetof(struct prompt, query.place)},
 	{0},
@@ -324,6 +325,7 @@ static int run(int argc, char **argv)
 
 	enum options_result parsed = command_parse(&COMMAND_PROMPT, argc, argv, &s, &files);
 	if (parsed == OPTIONS_OK) {
+		query_take_program(&s.query, &files);
 		code = query_exit(start(&s, &files, &skipped), skipped);
 		/* A script wants to know; a person has seen it. */
 		if (!code && s.failed && !isatty(STDIN_FILENO))

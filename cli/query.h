@@ -19,13 +19,21 @@ struct query {
 	struct ids pids;
 	struct texts comms, cgroups, labels;
 	const char *sample_index; /* NULL: the file's default */
+	const char *symbolize;	  /* none or local; NULL: local */
+	const char *debug_dirs;	  /* may be NULL */
+	const char *program;	  /* the main binary; NULL: as the profile says */
 };
 
 /* For the groups of a command whose struct has `query` at this offset. */
 extern const struct option QUERY_STORE_OPTIONS[];  /* which files */
 extern const struct option QUERY_SAMPLE_OPTIONS[]; /* which samples of them */
+extern const struct option QUERY_NAME_OPTIONS[];   /* where names come from */
 
-/* Merges what the query selects. Inputs that cannot be read or do not fit are named and passed
+/* Takes the program that was named before profiles off the operands, if there is one: `pprof
+ * PROGRAM FILE` is what people type. */
+void query_take_program(struct query *q, struct operands *files);
+
+/* Merges what the query selects, and names addresses that have no names (naming.h). Inputs that cannot be read or do not fit are named and passed
  * over: *skipped counts them. 0; -EINVAL for wrong usage (exit 2); another -errno when there is
  * nothing to show. All explained. */
 int query_load(const struct command *c, const struct query *q, const struct operands *files,

@@ -102,3 +102,10 @@ int symbol_answer_check(struct symbol_answer *out, const void *data, size_t size
 		return -EBADMSG;
 	return check_segments(out) && check_addresses(out) && check_functions(out) ? 0 : -EBADMSG;
 }
+
+void symbol_text_show(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 127)
+			*text = '?';
+}

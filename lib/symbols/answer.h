@@ -25,4 +25,7 @@ struct symbol_answer {
  * looked at: it can have any bytes but NUL. */
 int symbol_answer_check(struct symbol_answer *out, const void *data, size_t size, size_t n_asked);
 
+/* Such a text as people may see it: control characters become '?'. */
+void symbol_text_show(char *text);
+
 #endif

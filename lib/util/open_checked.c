@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "util/cleanup.h"
+
 int open_path_below(int root, const char *path, uint64_t flags, uint64_t resolve)
 {
 	struct open_how how = {
@@ -31,6 +33,14 @@ int stat_regular(int path_fd, struct stat *st)
 	if (fstat(path_fd, st) < 0)
 		return -errno;
 	return S_ISREG(st->st_mode) ? 0 : -EINVAL;
+}
+
+int open_regular(const char *path)
+{
+	struct stat st;
+	_cleanup_close_ int found = open(path, O_PATH | O_CLOEXEC);
+	int r = found < 0 ? -errno : stat_regular(found, &st);
+	return r ? r : reopen_for_reading(found);
 }
 
 int reopen_for_reading(int path_fd)
