@@ -114,14 +114,6 @@ static int receive_all(struct exchange *x, void *data, size_t size)
 	return 0;
 }
 
-static int send_message(struct exchange *x, uint32_t type, const void *data, size_t size, int fd)
-{
-	struct helper_head head = {type, (uint32_t)size};
-	int r = send_all(x, &head, sizeof(head), fd);
-
-	return r ? r : send_all(x, data, size, -1);
-}
-
 /* ---- debug files ---------------------------------------------------------------------------- */
 
 /* The folder that a file lies in, as its links lead there. To free; NULL if nobody knows. */
@@ -158,6 +150,7 @@ static int on_want(struct exchange *x, size_t size)
 {
 	struct symbol_reply *reply = x->reply;
 	struct symbol_want *want = &reply->wants[reply->n_wants];
+	struct helper_head file = {HELPER_FILE, 0};
 
 	if (!size || size > HELPER_MAX_WANT || reply->n_wants == SYMBOL_WANTS_MAX)
 		return nonsense(x);
@@ -170,7 +163,7 @@ static int on_want(struct exchange *x, size_t size)
 	if (fd >= 0)
 		want->path = path_of(fd);
 	symbol_text_show(want->name);
-	return send_message(x, HELPER_FILE, NULL, 0, fd);
+	return send_all(x, &file, sizeof(file), fd);
 }
 
 /* ---- answers -------------------------------------------------------------------------------- */
@@ -212,12 +205,14 @@ static int receive_answer(struct exchange *x)
 			return on_answer(x, head.size);
 		if (head.type == HELPER_WANT)
 			r = on_want(x, head.size);
-		else if (head.type == HELPER_HELLO && head.size == sizeof(hello))
+		else if (head.type == HELPER_HELLO && head.size == sizeof(hello) &&
+			 !x->client->greeted)
 			r = receive_all(x, &hello, sizeof(hello));
 		else
 			r = nonsense(x);
 		if (r)
 			return r;
+		x->client->greeted = true;
 	}
 }
 
@@ -227,6 +222,7 @@ static int start(struct exchange *x)
 
 	if (h->socket >= 0)
 		return 0;
+	x->client->greeted = false;
 	int r = helper_start(h, "symbolizer", MEMORY_LIMIT, SOCK_STREAM);
 	if (r)
 		snprintf(x->why, x->why_size, "the symbolizer does not start: %s", strerror(-r));
@@ -236,16 +232,21 @@ static int start(struct exchange *x)
 static int send_question(struct exchange *x)
 {
 	const struct symbol_question *q = x->question;
-	struct symbolizer_request header = {q->kind, q->symbols_only};
+	struct {
+		struct helper_head head;
+		struct symbolizer_request request;
+	} start = {.request = {q->kind, q->symbols_only}};
 	size_t bytes = q->n * sizeof(*q->at);
-	_cleanup_free_ char *message = malloc(sizeof(header) + bytes);
+	_cleanup_free_ char *message = malloc(sizeof(start) + bytes);
 
 	if (!message)
 		return fail(x, -ENOMEM, "cannot be asked: out of memory");
-	memcpy(message, &header, sizeof(header));
+	start.head = (struct helper_head){
+		HELPER_REQUEST, (uint32_t)(sizeof(start.request) + bytes)};
+	memcpy(message, &start, sizeof(start));
 	if (bytes)
-		memcpy(message + sizeof(header), q->at, bytes);
-	return send_message(x, HELPER_REQUEST, message, sizeof(header) + bytes, q->fd);
+		memcpy(message + sizeof(start), q->at, bytes);
+	return send_all(x, message, sizeof(start) + bytes, q->fd);
 }
 
 static int ask_once(struct symbol_client *c, const struct symbol_question *q,

@@ -19,6 +19,7 @@
 
 struct symbol_client {
 	struct helper helper;
+	bool greeted;		/* it has said HELLO */
 	const char *debug_dirs; /* further ones, separated by colons; borrowed */
 };
 
