@@ -8,6 +8,7 @@
 
 #include "placement.h"
 #include "symbol_client.h"
+#include "symbols/short_cpp.h"
 #include "util/cleanup.h"
 #include "util/open_checked.h"
 
@@ -155,27 +156,31 @@ static void place(struct module *m)
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
-static int64_t add_text(struct profile *p, const char *from)
+static int64_t add_text(struct profile *p, const char *from, bool shorten)
 {
 	_cleanup_free_ char *text = strndup(from, SYMBOLIZER_MAX_NAME - 1);
 
 	if (!text)
 		return -ENOMEM;
 	symbol_text_show(text);
+	if (shorten)
+		shorten_cpp_name(text);
 	return profile_string(p, text);
 }
 
-/* The function's id in the profile; 0: not added yet. */
-static int add_function(
-	struct profile *p, const struct symbol_answer *a, uint32_t index, uint32_t *ids)
+/* ids: of the answer's functions in the profile; 0: not added yet. */
+static int add_function(struct run *r, const struct symbol_answer *a, uint32_t index, uint32_t *ids)
 {
+	struct profile *p = r->p;
 	const struct symbolizer_function *f = &a->functions[index];
 
 	if (ids[index])
 		return 0;
-	int64_t name = add_text(p, a->strings + f->name);
-	int64_t system_name = name < 0 ? name : add_text(p, a->strings + f->system_name);
-	int64_t file = system_name < 0 ? system_name : add_text(p, a->strings + f->file);
+	const char *raw = a->strings + f->system_name;
+	bool shorten = !r->naming->full_names && is_cpp_symbol(raw);
+	int64_t name = add_text(p, a->strings + f->name, shorten);
+	int64_t system_name = name < 0 ? name : add_text(p, raw, false);
+	int64_t file = system_name < 0 ? system_name : add_text(p, a->strings + f->file, false);
 	if (file < 0)
 		return (int)file;
 	int64_t id = profile_add_function(p, &(struct function){
@@ -190,21 +195,21 @@ static int add_function(
 	return 0;
 }
 
-static int name_location(struct profile *p, const struct symbol_answer *a,
+static int name_location(struct run *run, const struct symbol_answer *a,
 	const struct symbolizer_address *address, uint32_t location, uint32_t *ids)
 {
 	struct line lines[SYMBOLIZER_MAX_INLINES];
 
 	for (uint32_t i = 0; i < address->count; i++) {
 		const struct symbolizer_line *from = &a->lines[address->first + i];
-		int r = add_function(p, a, from->function, ids);
+		int r = add_function(run, a, from->function, ids);
 
 		if (r)
 			return r;
 		lines[i] = (struct line){.function = ids[from->function], .line = from->line};
 	}
-	p->locations[location].is_folded = false;
-	return profile_set_lines(p, location, lines, address->count);
+	run->p->locations[location].is_folded = false;
+	return profile_set_lines(run->p, location, lines, address->count);
 }
 
 /* The places are in the order of the addresses that were asked; equal ones have one answer. */
@@ -218,7 +223,7 @@ static int apply(struct module *m, const struct symbol_answer *a, struct place *
 		answer += i && places[i].at != places[i - 1].at;
 		if (!a->addresses[answer].count)
 			continue;
-		r = name_location(m->run->p, a, &a->addresses[answer], places[i].location, ids);
+		r = name_location(m->run, a, &a->addresses[answer], places[i].location, ids);
 		m->report.named++;
 	}
 	return r;

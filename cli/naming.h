@@ -24,6 +24,7 @@ struct naming_report {
 
 struct naming {
 	const char *debug_dirs; /* further folders with debug files, separated by colons */
+	bool full_names;	/* C++ names keep their template arguments */
 	/* Also what somebody tried to name before: in mappings that say they have names, frames
 	 * without, and profd's own [module+0x1a2b]. Else these mappings are left alone. */
 	bool again;

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "binaries.h"
-#include "naming.h"
 #include "profile/gather.h"
 #include "report/format.h"
 #include "util/cleanup.h"
@@ -54,6 +53,8 @@ const struct option QUERY_NAME_OPTIONS[] = {
 		"or none"},
 	{"debug_dirs", 0, "DIRS", OPTION_TEXT, offsetof(struct query, debug_dirs), 0, 0,
 		"further folders with debug files, separated by colons"},
+	{"names", 0, "KIND", OPTION_TEXT, offsetof(struct query, names), 0, 0,
+		"C++ names of such addresses: short, or full, with template arguments"},
 	{0},
 };
 
@@ -82,6 +83,8 @@ static int check(const struct command *c, const struct query *q, size_t n_files)
 	if (!wrong && q->symbolize && strcmp(q->symbolize, "local") != 0 &&
 		strcmp(q->symbolize, "none") != 0)
 		wrong = "--symbolize is local or none: names come from files on this host only";
+	if (!wrong && q->names && strcmp(q->names, "short") != 0 && strcmp(q->names, "full") != 0)
+		wrong = "--names is short or full";
 	if (!wrong)
 		return 0;
 	command_usage(c, "%s", wrong);
@@ -183,11 +186,18 @@ static void note_unnamed(void *userdata, const struct naming_report *r)
 			r->why);
 }
 
+struct naming query_naming(const struct query *q)
+{
+	return (struct naming){
+		.debug_dirs = q->debug_dirs, .full_names = q->names && !strcmp(q->names, "full")};
+}
+
 static int name_addresses(const struct query *q, struct profile *p)
 {
 	struct unnamed unnamed = {0};
-	struct naming naming = {
-		.debug_dirs = q->debug_dirs, .told = note_unnamed, .userdata = &unnamed};
+	struct naming naming = query_naming(q);
+	naming.told = note_unnamed;
+	naming.userdata = &unnamed;
 	int err = binaries_locate(p, q->program);
 
 	if (!err && (!q->symbolize || strcmp(q->symbolize, "none") != 0))

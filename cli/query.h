@@ -6,6 +6,7 @@
 #ifndef PROFD_CLI_QUERY_H
 #define PROFD_CLI_QUERY_H
 
+#include "naming.h"
 #include "options.h"
 #include "place.h"
 #include "profile/profile.h"
@@ -21,6 +22,7 @@ struct query {
 	const char *sample_index; /* NULL: the file's default */
 	const char *symbolize;	  /* none or local; NULL: local */
 	const char *debug_dirs;	  /* may be NULL */
+	const char *names;	  /* short or full; NULL: short */
 	const char *program;	  /* the main binary; NULL: as the profile says */
 };
 
@@ -33,9 +35,12 @@ extern const struct option QUERY_NAME_OPTIONS[];   /* where names come from */
  * PROGRAM FILE` is what people type. */
 void query_take_program(struct query *q, struct operands *files);
 
-/* Merges what the query selects, and names addresses that have no names (naming.h). Inputs that cannot be read or do not fit are named and passed
- * over: *skipped counts them. 0; -EINVAL for wrong usage (exit 2); another -errno when there is
- * nothing to show. All explained. */
+/* How the query wants names; told, userdata and again are the caller's. */
+struct naming query_naming(const struct query *q);
+
+/* Merges what the query selects, and names addresses that have no names (naming.h). Inputs that
+ * cannot be read or do not fit are named and passed over: *skipped counts them. 0; -EINVAL for
+ * wrong usage (exit 2); another -errno when there is nothing to show. All explained. */
 int query_load(const struct command *c, const struct query *q, const struct operands *files,
 	struct profile **out, size_t *skipped);
 /* Of the options that choose samples; to be freed also after a failure. 0; -EINVAL for wrong usage;

@@ -8,7 +8,6 @@
 
 #include "binaries.h"
 #include "commands.h"
-#include "naming.h"
 #include "output.h"
 #include "profile/pprof.h"
 #include "query.h"
@@ -27,6 +26,8 @@ static const struct option OPTIONS[] = {
 		"write FILE, whole or not at all (standard output)"},
 	{"debug_dirs", 0, "DIRS", OPTION_TEXT, offsetof(struct symbolize, query.debug_dirs), 0, 0,
 		"further folders with debug files, separated by colons"},
+	{"names", 0, "KIND", OPTION_TEXT, offsetof(struct symbolize, query.names), 0, 0,
+		"C++ names: short, or full, with template arguments"},
 	{0},
 };
 
@@ -55,8 +56,7 @@ static void tell(void *userdata, const struct naming_report *r)
 /* The mappings keep the paths that the profile has: they are those of another time or host. */
 static int name_all(struct symbolize *s, struct profile *p)
 {
-	struct naming naming = {
-		.debug_dirs = s->query.debug_dirs, .again = true, .told = tell, .userdata = s};
+	struct naming naming = query_naming(&s->query);
 	size_t n = p->n_mappings;
 	_cleanup_free_ uint32_t *files = calloc(n + 1, sizeof(*files));
 
@@ -64,6 +64,9 @@ static int name_all(struct symbolize *s, struct profile *p)
 		return -ENOMEM;
 	for (size_t i = 1; i < n; i++)
 		files[i] = p->mappings[i].file;
+	naming.again = true;
+	naming.told = tell;
+	naming.userdata = s;
 	int err = binaries_locate(p, s->query.program);
 	if (!err)
 		err = naming_run(p, &naming);

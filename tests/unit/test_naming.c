@@ -21,6 +21,7 @@
 #include "../../cli/symbol_client.h"
 #include "bad_symbolizer.h"
 #include "sample_profile.h"
+#include "symbols/short_cpp.h"
 
 __attribute__((noinline)) void known_function(void);
 void known_function(void)
@@ -106,6 +107,47 @@ static void the_segment_that_holds_an_offset_wins(void **state)
 
 	expect_at(&m, two, 2, 0x7f0000001100, 0x1100);
 	expect_at(&m, two, 2, 0x7f0000001a00, 0x5a00);
+}
+
+/* ---- names ---------------------------------------------------------------------------------- */
+
+static void expect_short(const char *name, const char *wanted)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s", name);
+	shorten_cpp_name(text);
+	assert_string_equal(text, wanted);
+}
+
+static void template_arguments_are_left_out(void **state)
+{
+	expect_short("main", "main");
+	expect_short("std::vector<int, std::allocator<int> >::push_back", "std::vector::push_back");
+	expect_short("f<int>", "f");
+	expect_short("std::operator<< <std::char_traits<char> >", "std::operator<<");
+	expect_short("operator< <int>", "operator<");
+	expect_short("a::operator-><b>", "a::operator->");
+	expect_short("my_operator<int>", "my_operator");
+	expect_short("x::operator()<int>", "x::operator()");
+	expect_short("f<((1)>(0))>::g", "f::g");
+	expect_short("f<void (*)(std::less<int>)>::g", "f::g");
+	expect_short("f<&a::operator> >::g", "f::g");
+	expect_short("f<decltype(a->b)>::g", "f::g");
+	expect_short("(anonymous namespace)::f<int>::{lambda(int)#1}::operator()",
+		"(anonymous namespace)::f::{lambda(int)#1}::operator()");
+	expect_short("broken<int", "broken<int");
+	expect_short("<int>", "<int>");
+	expect_short("", "");
+}
+
+static void symbols_of_cpp_are_known(void **state)
+{
+	assert_true(is_cpp_symbol("_Z4mainv"));
+	assert_true(is_cpp_symbol("_ZN3foo3barEv"));
+	assert_false(is_cpp_symbol("main"));
+	assert_false(is_cpp_symbol("_ZN3foo3bar17h0123456789abcdefE"));
+	assert_true(is_cpp_symbol("_ZN3foo3bar17h0123456789abcdeFE"));
 }
 
 /* ---- whole profiles ------------------------------------------------------------------------- */
@@ -461,6 +503,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(programs_may_lie_where_they_were_linked),
 		cmocka_unit_test(images_are_mapped_whole),
 		cmocka_unit_test(the_segment_that_holds_an_offset_wins),
+		cmocka_unit_test(template_arguments_are_left_out),
+		cmocka_unit_test(symbols_of_cpp_are_known),
 		TEST(addresses_get_functions_files_and_lines),
 		TEST(named_locations_are_found_again),
 		TEST(mappings_with_names_are_left_alone),
