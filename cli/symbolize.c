@@ -18,7 +18,7 @@
 struct symbolize {
 	struct query query;
 	const char *output;
-	size_t wanted, named; /* addresses */
+	size_t wanted, named, unused; /* addresses; mappings that could not be used */
 };
 
 static const struct option OPTIONS[] = {
@@ -42,6 +42,7 @@ static void tell(void *userdata, const struct naming_report *r)
 	s->wanted += r->wanted;
 	s->named += r->named;
 	symbol_sources_describe(r->sources, r->debug_file, sources, sizeof(sources));
+	s->unused += r->why != NULL;
 	if (r->why)
 		log_warning(
 			"%s: %zu of %zu addresses named: %s", path, r->named, r->wanted, r->why);
@@ -121,7 +122,7 @@ static int run(int argc, char **argv)
 		break;
 	}
 	int code = query_exit(symbolize(&s, &files, &skipped), skipped);
-	return !code && s.wanted && !s.named ? 1 : code;
+	return !code && s.unused && !s.named ? 1 : code;
 }
 
 const struct command COMMAND_SYMBOLIZE = {
