@@ -24,3 +24,8 @@ void symbol_sources_describe(uint32_t flags, const char *debug_file, char *out, 
 	else
 		snprintf(out, size, "nothing: it has no symbols at all");
 }
+
+bool symbol_sources_have_lines(uint32_t flags)
+{
+	return flags & (SYMBOLIZER_SEES_DWARF | SYMBOLIZER_SEES_DEBUG_DWARF);
+}

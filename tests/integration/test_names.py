@@ -273,3 +273,49 @@ def test_symbolize_says_what_it_could_not_use(tmp_path):
     assert "it has no code at" in profctl("symbolize", tmp_path / "p", *out, code=1).stderr
     assert "which file" in profctl("symbolize", code=2).stderr
     assert "one profile at a time" in profctl("symbolize", "a", "b", code=2).stderr
+
+
+# ---- where names come from ------------------------------------------------------------------------
+
+SOURCES = {
+    "burn3": ["names: its DWARF"],
+    "burn3-symtab": ["names: its .symtab", "better: "],
+    "burn3-minidebug": ["names: its .gnu_debugdata", "better: "],
+    "burn3-stripped": ["names: its .dynsym", "/usr/lib/debug"],
+    "burn3-debuglink": ["burn3-debuglink.debug, found by .gnu_debuglink"],
+    "burn3-buildid": [".debug, found by build-id"],
+}
+
+
+def test_symbols_of_modules():
+    paths = [PROGRAMS / name for name in SOURCES]
+    output = profctl("symbols", "--debug_dirs", PROGRAMS / "debug", *paths).stdout
+    for name, wanted in SOURCES.items():
+        part = output.split(f"{PROGRAMS}/{name}\n")[1].split("\n/")[0]
+        assert all(text in part for text in wanted), part
+
+
+def test_symbols_name_the_package():
+    output = profctl("symbols", "/usr/bin/env").stdout
+    assert "names: its .dynsym" in output and "apt-get install coreutils-dbgsym" in output
+    assert "debian-debug" in output
+
+
+def test_symbols_of_a_process():
+    with Program("burn3", 60) as burn:
+        output = profctl("symbols", "--pid", burn.pid).stdout
+    assert f"{PROGRAMS}/burn3\n    names: its DWARF" in output
+    assert "/libc.so.6\n    names: " in output
+
+
+def test_symbols_says_what_it_cannot_read(tmp_path):
+    assert "it is no ELF file" in profctl("symbols", "/etc/passwd", code=1).stdout
+    assert "No such file" in profctl("symbols", tmp_path / "gone", code=1).stdout
+    assert "there is none" in profctl("symbols", "--pid", "4194303", code=1).stderr
+    assert "of which file" in profctl("symbols", code=2).stderr
+    gone = tmp_path / "gone"
+    gone.write_bytes((PROGRAMS / "burn3").read_bytes())
+    gone.chmod(0o755)
+    with Program(gone, 60) as burn:
+        gone.unlink()
+        assert "replaced or removed" in profctl("symbols", "--pid", burn.pid, code=1).stdout
