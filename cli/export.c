@@ -239,7 +239,7 @@ static int run(int argc, char **argv)
 
 const struct command COMMAND_EXPORT = {
 	.name = "export",
-	.synopsis = "[--format FORMAT] [-o FILE] [OPTION...] [FILE...]",
+	.synopsis = "[--format FORMAT] [-o FILE] [OPTION...] [[PROGRAM] FILE...]",
 	.summary = "Write what a query selects for other tools",
 	.details = "Reads the FILEs, of profd or any other producer of pprof. Without them: your "
 		   "newest\n"

@@ -480,7 +480,7 @@ static int run(int argc, char **argv)
 
 const struct command COMMAND_FLAME = {
 	.name = "flame",
-	.synopsis = "[-o FILE] [OPTION...] [FILE|URL...]",
+	.synopsis = "[-o FILE] [OPTION...] [[PROGRAM] FILE|URL...]",
 	.summary = "Draw a flame graph to zoom and search in, as an SVG or a page",
 	.details = "Reads the FILEs, of profd or any other producer of pprof. Without them: your "
 		   "newest\n"

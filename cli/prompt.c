@@ -342,7 +342,7 @@ static int run(int argc, char **argv)
 
 const struct command COMMAND_PROMPT = {
 	.name = "prompt",
-	.synopsis = "[OPTION...] [FILE...]",
+	.synopsis = "[OPTION...] [[PROGRAM] FILE...]",
 	.summary = "Ask about a profile, command by command; so does profctl FILE",
 	.details = REPORT_DETAILS,
 	.groups = GROUPS,

@@ -135,10 +135,11 @@ int report_run(int argc, char **argv)
 	return parsed == OPTIONS_BAD ? 2 : code;
 }
 
-#define REPORT_COMMAND(text, operands, what)                                                    \
-	{                                                                                       \
-		.name = text, .synopsis = "[OPTION...] " operands "[FILE...]", .summary = what, \
-		.details = REPORT_DETAILS, .groups = REPORT_GROUPS, .run = report_run           \
+#define REPORT_COMMAND(text, operands, what)                                             \
+	{                                                                                \
+		.name = text, .synopsis = "[OPTION...] " operands "[[PROGRAM] FILE...]", \
+		.summary = what, .details = REPORT_DETAILS, .groups = REPORT_GROUPS,     \
+		.run = report_run                                                        \
 	}
 
 const struct command COMMAND_TREE = REPORT_COMMAND(

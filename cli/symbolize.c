@@ -129,10 +129,10 @@ const struct command COMMAND_SYMBOLIZE = {
 	.name = "symbolize",
 	.synopsis = "[-o FILE] [OPTION...] [PROGRAM] FILE",
 	.summary = "Give names to the addresses of a profile that has none",
-	.details = "Functions, lines and inlined calls come from the files that the profile's "
-		   "mappings name,\n"
-		   "if they are the same ones still, from PROGRAM in place of the first, and from "
-		   "their debug files.",
+	.details = "Functions, lines and inlined calls come from the files that the mappings "
+		   "name,\n"
+		   "if they are the same ones still, or from PROGRAM in place of the first, and\n"
+		   "from their debug files.",
 	.groups = GROUPS,
 	.run = run,
 };

@@ -317,8 +317,8 @@ const struct command COMMAND_SYMBOLS = {
 	.name = "symbols",
 	.synopsis = "[OPTION...] MODULE... | --pid P",
 	.summary = "Say where names come from, and what would improve them",
-	.details = "For each program and library: its debug information, a debug file, symbol "
-		   "tables, or nothing,\nand which package or file would give better names.",
+	.details = "For each program and library: its debug information, a debug file, symbol\n"
+		   "tables, or nothing; and which package or file would give better names.",
 	.groups = GROUPS,
 	.run = run,
 };
