@@ -17,7 +17,7 @@ PYTHON ?= /usr/bin/python3
 MODULES := libbpf libelf libdw liblzma libprotobuf-c zlib libdeflate libsystemd libseccomp libcap inih libxxhash libcjson
 # HTTP, patterns, the prompt and instructions are for the tool only: the daemon is not linked with them.
 # What the symbolizer needs (from libelf on) both have.
-CLI_MODULES := libcurl libpcre2-8 libedit capstone libelf libdw liblzma libseccomp libcap
+CLI_MODULES := libcurl libpcre2-8 libedit capstone inih libelf libdw liblzma libseccomp libcap
 # What Debian 12 has is the floor.
 REQUIRE := 'libbpf >= 1.1' 'libelf >= 0.188' 'libdw >= 0.188' 'liblzma >= 5.4' 'libprotobuf-c >= 1.4' 'zlib >= 1.2.11' 'libdeflate >= 1.14' \
 	'libsystemd >= 252' 'libseccomp >= 2.5' 'libcap >= 2.44' 'inih >= 55' 'libxxhash >= 0.8' 'libcjson >= 1.7.15' 'libcurl >= 7.88' \

@@ -143,9 +143,8 @@ static int set_file(struct profile *p, size_t mapping, const char *path)
 static int look_for_all(struct profile *p, const char *folders)
 {
 	struct search s = {0};
-	int r = 0;
+	int r = symbol_client_init(&s.client, "");
 
-	symbol_client_init(&s.client, "");
 	for (size_t i = 1; i < p->n_mappings && !r; i++) {
 		_cleanup_free_ char *file = strdup(profile_text(p, p->mappings[i].file));
 		_cleanup_free_ char *id = strdup(profile_text(p, p->mappings[i].build_id));

@@ -322,8 +322,9 @@ int naming_run(struct profile *p, const struct naming *n)
 {
 	struct run r = {.p = p, .naming = n};
 
-	symbol_client_init(&r.client, n->debug_dirs ? n->debug_dirs : "");
-	int error = find_places(&r);
+	int error = symbol_client_init(&r.client, n->debug_dirs);
+	if (!error)
+		error = find_places(&r);
 	for (size_t i = 0, end; i < r.n_places && !error; i = end) {
 		for (end = i; end < r.n_places && r.places[end].mapping == r.places[i].mapping;)
 			end++;

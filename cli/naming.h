@@ -23,7 +23,7 @@ struct naming_report {
 };
 
 struct naming {
-	const char *debug_dirs; /* further folders with debug files, separated by colons */
+	const char *debug_dirs; /* as symbol_client_init takes them */
 	bool full_names;	/* C++ names keep their template arguments */
 	/* Also what somebody tried to name before: in mappings that say they have names, frames
 	 * without, and profd's own [module+0x1a2b]. Else these mappings are left alone. */

@@ -52,7 +52,7 @@ const struct option QUERY_NAME_OPTIONS[] = {
 		"names of addresses that have none: local (from the binaries, if they are here) "
 		"or none"},
 	{"debug_dirs", 0, "DIRS", OPTION_TEXT, offsetof(struct query, debug_dirs), 0, 0,
-		"further folders with debug files, separated by colons"},
+		"further folders with debug files, separated by colons (those of profd.conf)"},
 	{"names", 0, "KIND", OPTION_TEXT, offsetof(struct query, names), 0, 0,
 		"C++ names of such addresses: short, or full, with template arguments"},
 	{0},

@@ -21,7 +21,7 @@ struct query {
 	struct texts comms, cgroups, labels;
 	const char *sample_index; /* NULL: the file's default */
 	const char *symbolize;	  /* none or local; NULL: local */
-	const char *debug_dirs;	  /* may be NULL */
+	const char *debug_dirs;	  /* NULL: as profd is configured */
 	const char *names;	  /* short or full; NULL: short */
 	const char *program;	  /* the main binary; NULL: as the profile says */
 };

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "configured.h"
 #include "symbols/debug_dirs.h"
 #include "util/cleanup.h"
 #include "util/now.h"
@@ -29,14 +30,18 @@ struct exchange {
 	size_t why_size;
 };
 
-void symbol_client_init(struct symbol_client *c, const char *debug_dirs)
+int symbol_client_init(struct symbol_client *c, const char *debug_dirs)
 {
-	*c = (struct symbol_client){.helper = HELPER_NONE, .debug_dirs = debug_dirs};
+	*c = (struct symbol_client){.helper = HELPER_NONE,
+		.debug_dirs = debug_dirs ? strdup(debug_dirs)
+					 : configured_debug_dirs(CONFIGURED_FILE)};
+	return c->debug_dirs ? 0 : -ENOMEM;
 }
 
 void symbol_client_close(struct symbol_client *c)
 {
 	helper_stop(&c->helper);
+	free(take_ptr(c->debug_dirs));
 }
 
 void symbol_reply_free(struct symbol_reply *r)

@@ -19,8 +19,8 @@
 
 struct symbol_client {
 	struct helper helper;
-	bool greeted;		/* it has said HELLO */
-	const char *debug_dirs; /* further ones, separated by colons; borrowed */
+	bool greeted;	  /* it has said HELLO */
+	char *debug_dirs; /* further ones, separated by colons; owned */
 };
 
 struct symbol_question {
@@ -45,7 +45,9 @@ struct symbol_reply {
 	size_t n_wants;
 };
 
-void symbol_client_init(struct symbol_client *c, const char *debug_dirs);
+/* debug_dirs: further folders with debug files, separated by colons; NULL: those that profd is
+ * configured with. 0 or -ENOMEM; symbol_client_close() in any case. */
+int symbol_client_init(struct symbol_client *c, const char *debug_dirs);
 /* Ends the process. */
 void symbol_client_close(struct symbol_client *c);
 

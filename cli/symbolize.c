@@ -25,7 +25,7 @@ static const struct option OPTIONS[] = {
 	{"output", 'o', "FILE", OPTION_TEXT, offsetof(struct symbolize, output), 0, 0,
 		"write FILE, whole or not at all (standard output)"},
 	{"debug_dirs", 0, "DIRS", OPTION_TEXT, offsetof(struct symbolize, query.debug_dirs), 0, 0,
-		"further folders with debug files, separated by colons"},
+		"further folders with debug files, separated by colons (those of profd.conf)"},
 	{"names", 0, "KIND", OPTION_TEXT, offsetof(struct symbolize, query.names), 0, 0,
 		"C++ names: short, or full, with template arguments"},
 	{0},

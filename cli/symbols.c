@@ -48,7 +48,7 @@ static const struct option OPTIONS[] = {
 	{"pid", 0, "P", OPTION_IDS, offsetof(struct symbols, pids), 1, PID_MAX,
 		"all modules that these processes have mapped (repeat, or separate by commas)"},
 	{"debug_dirs", 0, "DIRS", OPTION_TEXT, offsetof(struct symbols, debug_dirs), 0, 0,
-		"further folders with debug files, separated by colons"},
+		"further folders with debug files, separated by colons (those of profd.conf)"},
 	{0},
 };
 
@@ -272,8 +272,9 @@ static int explain(struct symbols *s, const struct operands *files)
 {
 	size_t unread = 0;
 
-	symbol_client_init(&s->client, s->debug_dirs ? s->debug_dirs : "");
-	int r = add_all(s, files);
+	int r = symbol_client_init(&s->client, s->debug_dirs);
+	if (!r)
+		r = add_all(s, files);
 	for (size_t i = 0; i < s->n && !r; i++) {
 		look(s, &s->modules[i]);
 		unread += *s->modules[i].why != '\0';

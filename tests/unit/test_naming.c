@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "../../cli/binaries.h"
+#include "../../cli/configured.h"
 #include "../../cli/naming.h"
 #include "../../cli/placement.h"
 #include "../../cli/symbol_client.h"
@@ -354,7 +355,7 @@ static uint32_t own_head(const struct world *w, bool symbols_only, char *build_i
 		.kind = SYMBOLIZER_ELF_CODE, .fd = fd, .symbols_only = symbols_only};
 	char why[256];
 
-	symbol_client_init(&c, "");
+	assert_int_equal(symbol_client_init(&c, ""), 0);
 	assert_int_equal(symbol_client_ask(&c, &q, &reply, why, sizeof(why)), 0);
 	uint32_t flags = reply.answer.head->flags;
 	snprintf(build_id, size, "%s", reply.answer.head->build_id);
@@ -385,6 +386,25 @@ static void a_bad_symbolizer_names_nothing(void **state)
 		setenv("PROFD_TEST_SYMBOLIZER", ways[i][0], 1);
 		expect_unnamed(*state, ways[i][1]);
 	}
+}
+
+/* ---- debug folders -------------------------------------------------------------------------- */
+
+static void debug_folders_are_those_that_profd_has(void **state)
+{
+	char path[] = "/tmp/profd-test-conf-XXXXXX";
+	static const char text[] = "[paths]\ndebug_dirs=/wrong\n[symbols]\ndebug_dirs = /a:/b\n";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	close(fd);
+	char *found = configured_debug_dirs(path), *nothing = configured_debug_dirs("/nowhere");
+	assert_string_equal(found, "/a:/b");
+	assert_string_equal(nothing, "");
+	free(found);
+	free(nothing);
+	unlink(path);
 }
 
 /* ---- which binary --------------------------------------------------------------------------- */
@@ -514,6 +534,7 @@ int main(int argc, char **argv)
 		TEST(addresses_outside_of_code_are_counted),
 		TEST(a_crash_is_followed_by_a_careful_try),
 		TEST(a_bad_symbolizer_names_nothing),
+		cmocka_unit_test(debug_folders_are_those_that_profd_has),
 		TEST(programs_are_known_by_their_first_bytes),
 		TEST(a_program_stands_for_the_first_mapping),
 		TEST(a_program_serves_profiles_without_mappings),
