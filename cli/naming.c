@@ -95,7 +95,7 @@ struct module {
 	size_t n;
 	struct symbol_reply head; /* build-id, segments and sources */
 	struct naming_report report;
-	char why[512];
+	char why[512], failure[256];
 };
 
 /* Not files, whatever they are called: [stack], //anon, linux-vdso.so.1, /memfd:… */
@@ -263,6 +263,8 @@ static int name_places(struct module *m, struct place *places, size_t n)
 	int r = symbol_client_ask(&m->run->client, &question, &reply, m->why, sizeof(m->why));
 	if (r)
 		return r == -ENOMEM ? -EIO : r; /* it is the symbolizer that lacks memory */
+	if (*reply.failure)
+		memcpy(m->failure, reply.failure, sizeof(m->failure));
 	r = apply(m, &reply.answer, places, n);
 	note_flags(m, reply.answer.head);
 	note_debug_file(m, &reply);
@@ -309,6 +311,7 @@ static int name_mapping(struct run *r, struct place *places, size_t n)
 	m.report.path = m.path;
 	m.report.debug_file = m.debug_file;
 	m.report.why = *m.why ? m.why : NULL;
+	m.report.failure = *m.failure ? m.failure : NULL;
 	if (!error && r->naming->told)
 		r->naming->told(r->naming->userdata, &m.report);
 	free(m.path);

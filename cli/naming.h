@@ -20,6 +20,7 @@ struct naming_report {
 	uint32_t sources;	/* enum symbolizer_answer_flags, what the file has to name with */
 	const char *debug_file; /* that was used, or NULL */
 	const char *why;	/* why there are no names at all, or NULL */
+	const char *failure;	/* why there are names only, and no lines, or NULL */
 };
 
 struct naming {

@@ -288,5 +288,10 @@ int symbol_client_ask(struct symbol_client *c, const struct symbol_question *q,
 	if (!r || r == -ENOEXEC || !elf || q->symbols_only)
 		return r;
 	careful.symbols_only = true;
-	return ask_once(c, &careful, reply, why, why_size);
+	r = ask_once(c, &careful, reply, why, why_size);
+	if (!r) {
+		snprintf(reply->failure, sizeof(reply->failure), "%s", why);
+		*why = '\0';
+	}
+	return r;
 }

@@ -41,6 +41,8 @@ struct symbol_want {
 struct symbol_reply {
 	struct symbol_answer answer;
 	void *body; /* that it points into */
+	/* What the symbolizer failed at before, and this is of the symbol tables only; "". */
+	char failure[256];
 	struct symbol_want wants[SYMBOL_WANTS_MAX];
 	size_t n_wants;
 };

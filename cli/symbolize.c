@@ -41,6 +41,9 @@ static void tell(void *userdata, const struct naming_report *r)
 
 	s->wanted += r->wanted;
 	s->named += r->named;
+	if (r->failure)
+		log_warning("%s: there are no lines and inlined calls: %s at its debug information",
+			path, r->failure);
 	symbol_sources_describe(r->sources, r->debug_file, sources, sizeof(sources));
 	s->unused += r->why != NULL;
 	if (r->why)

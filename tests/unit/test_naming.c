@@ -345,32 +345,31 @@ static void addresses_outside_of_code_are_counted(void **state)
 
 /* ---- a symbolizer that fails ---------------------------------------------------------------- */
 
-/* What the file of the test has, as the symbolizer says. */
-static uint32_t own_head(const struct world *w, bool symbols_only, char *build_id, size_t size)
+/* Asks what the file of the test has. */
+static void ask_head(const struct world *w, bool symbols_only, struct symbol_reply *reply)
 {
 	struct symbol_client c;
-	struct symbol_reply reply;
 	int fd = open(w->path, O_RDONLY | O_CLOEXEC);
 	struct symbol_question q = {
 		.kind = SYMBOLIZER_ELF_CODE, .fd = fd, .symbols_only = symbols_only};
-	char why[256];
+	char why[256] = "";
 
 	assert_int_equal(symbol_client_init(&c, ""), 0);
-	assert_int_equal(symbol_client_ask(&c, &q, &reply, why, sizeof(why)), 0);
-	uint32_t flags = reply.answer.head->flags;
-	snprintf(build_id, size, "%s", reply.answer.head->build_id);
-	symbol_reply_free(&reply);
+	assert_int_equal(symbol_client_ask(&c, &q, reply, why, sizeof(why)), 0);
+	assert_string_equal(why, "");
 	symbol_client_close(&c);
 	close(fd);
-	return flags;
 }
 
 static void a_crash_is_followed_by_a_careful_try(void **state)
 {
-	char build_id[SYMBOLIZER_BUILD_ID];
+	struct symbol_reply reply;
 
 	setenv("PROFD_TEST_SYMBOLIZER", "crash-dwarf", 1);
-	assert_true(own_head(*state, false, build_id, sizeof(build_id)) & SYMBOLIZER_SEES_SYMTAB);
+	ask_head(*state, false, &reply);
+	assert_true(reply.answer.head->flags & SYMBOLIZER_SEES_SYMTAB);
+	assert_string_equal(reply.failure, "the symbolizer ran out of memory");
+	symbol_reply_free(&reply);
 }
 
 static void a_bad_symbolizer_names_nothing(void **state)
@@ -501,8 +500,11 @@ static void binaries_are_found_by_build_id(void **state)
 {
 	struct world *w = *state;
 	char id[SYMBOLIZER_BUILD_ID];
+	struct symbol_reply reply;
 
-	own_head(w, true, id, sizeof(id));
+	ask_head(w, true, &reply);
+	snprintf(id, sizeof(id), "%s", reply.answer.head->build_id);
+	symbol_reply_free(&reply);
 	assert_true(strlen(id) >= 8);
 	char *folder = folder_with(w, id, "whatever");
 	set_file(w, "/opt/service");
