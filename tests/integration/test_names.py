@@ -96,6 +96,17 @@ def test_other_reports_take_a_program(gperf, tmp_path):
         assert "keep_many" in profctl(*command.split(), moved, files["heap"]).stdout
 
 
+def test_a_program_stands_before_the_files_of_a_comparison(gperf, tmp_path):
+    program, files = gperf
+    moved = tmp_path / "moved"
+    moved.write_bytes(program.read_bytes())
+    heap = files["heap"]
+    first = heap.with_name(heap.name.replace("3.heap", "1.heap"))
+    for arguments in [[moved, first, heap], [moved, heap, "--against", first]]:
+        assert "keep_many" in profctl("diff", "--cum", *arguments).stdout
+    assert "keep_many" not in profctl("diff", "--symbolize=none", moved, first, heap).stdout
+
+
 # ---- profiles without their names -----------------------------------------------------------------
 
 
