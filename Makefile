@@ -16,8 +16,9 @@ PYTHON ?= /usr/bin/python3
 
 MODULES := libbpf libelf libdw liblzma libprotobuf-c zlib libdeflate libsystemd libseccomp libcap inih libxxhash libcjson
 # HTTP, patterns, the prompt and instructions are for the tool only: the daemon is not linked with them.
-# Nothing is linked with libdebuginfod, which is loaded when it is asked (lib/report/source_server.h).
-CLI_MODULES := libcurl libpcre2-8 libedit capstone libelf libdw
+# What the symbolizer needs (from libelf on) both have. Nothing is linked with libdebuginfod, which is
+# loaded when it is asked (lib/report/source_server.h).
+CLI_MODULES := libcurl libpcre2-8 libedit capstone inih libelf libdw liblzma libseccomp libcap
 # What Debian 12 has is the floor.
 REQUIRE := 'libbpf >= 1.1' 'libelf >= 0.188' 'libdw >= 0.188' 'liblzma >= 5.4' 'libprotobuf-c >= 1.4' 'zlib >= 1.2.11' 'libdeflate >= 1.14' \
 	'libsystemd >= 252' 'libseccomp >= 2.5' 'libcap >= 2.44' 'inih >= 55' 'libxxhash >= 0.8' 'libcjson >= 1.7.15' 'libcurl >= 7.88' \
@@ -35,7 +36,7 @@ ALL_LDFLAGS = -Wl,-z,relro,-z,now $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANIT
 PKG_CFLAGS = $(shell pkg-config --cflags $(MODULES) $(CLI_MODULES) 2>/dev/null)
 LIB_LIBS    = $(shell pkg-config --libs libprotobuf-c zlib libdeflate libxxhash libcjson 2>/dev/null) -lm
 DAEMON_LIBS = $(shell pkg-config --libs $(MODULES) 2>/dev/null) -liberty -lm
-CLI_LIBS    = $(LIB_LIBS) $(shell pkg-config --libs $(CLI_MODULES) 2>/dev/null)
+CLI_LIBS    = $(LIB_LIBS) $(shell pkg-config --libs $(CLI_MODULES) 2>/dev/null) -liberty
 
 LIB_SRC    := $(wildcard lib/*/*.c)
 PROTO      := $(basename $(notdir $(wildcard lib/*/*.proto)))

@@ -48,6 +48,7 @@ static const struct option REPORT_OPTIONS[] = {
 static const struct option_group GROUPS[] = {
 	{"Report", REPORT_OPTIONS, 0},
 	{"Which samples", QUERY_SAMPLE_OPTIONS, offsetof(struct diff, query)},
+	{"Names", QUERY_NAME_OPTIONS, offsetof(struct diff, query)},
 	{"Which profiles of the store", QUERY_STORE_OPTIONS, offsetof(struct diff, query)},
 	{"Places", PLACE_OPTIONS, offsetof(struct diff, query.place)},
 	{0},
@@ -355,6 +356,20 @@ static void inherit(struct query *q, const struct query *from)
 		q->range = from->range;
 }
 
+static const char *either(const char *given, const char *otherwise)
+{
+	return given ? given : otherwise;
+}
+
+/* Where names come from, likewise. */
+static void inherit_names(struct query *q, const struct query *from)
+{
+	q->symbolize = either(q->symbolize, from->symbolize);
+	q->debug_dirs = either(q->debug_dirs, from->debug_dirs);
+	q->names = either(q->names, from->names);
+	q->program = either(q->program, from->program);
+}
+
 /* The samples of `q`, or of `other` where it does not say which. */
 static struct query with_samples(const struct query *q, const struct query *other)
 {
@@ -400,8 +415,9 @@ static int find_against(int argc, char **argv)
 }
 
 /* Two files: the older one first, as with diff(1). */
-static int run_files(struct diff *d, const struct operands *files)
+static int run_files(struct diff *d, struct operands *files)
 {
+	query_take_program(&d->query, files);
 	if (files->n != 2)
 		return command_usage(&COMMAND_DIFF, "what is compared with what? Name two files, "
 						    "BEFORE AFTER, or put --against "
@@ -425,6 +441,9 @@ static int run_halves(struct diff *d, struct operands *new, int argc, char **arg
 	case OPTIONS_BAD:
 		break;
 	case OPTIONS_OK:
+		query_take_program(&d->query, new);
+		query_take_program(&second.query, &old);
+		inherit_names(&second.query, &d->query);
 		if (!old.n)
 			inherit(&second.query, &d->query);
 		/* Both sides show the same value, whoever names it. */

@@ -36,6 +36,7 @@ static const struct option OUTPUT_OPTIONS[] = {
 static const struct option_group GROUPS[] = {
 	{"Output", OUTPUT_OPTIONS, 0},
 	{"Which samples", QUERY_SAMPLE_OPTIONS, offsetof(struct export, query)},
+	{"Names", QUERY_NAME_OPTIONS, offsetof(struct export, query)},
 	{"Which profiles of the store", QUERY_STORE_OPTIONS, offsetof(struct export, query)},
 	{"Filters", REPORT_FILTER_OPTIONS, offsetof(struct export, report)},
 	{"Values, and graphs (dot, callgrind)", REPORT_OPTIONS, offsetof(struct export, report)},
@@ -229,6 +230,7 @@ static int run(int argc, char **argv)
 			parsed = OPTIONS_BAD;
 	}
 	if (parsed == OPTIONS_OK) {
+		query_take_program(&e.query, &files);
 		int err = load(&e, format, &files, &p, &skipped);
 		if (!err)
 			err = write_output(&e, format, p);
@@ -242,7 +244,7 @@ static int run(int argc, char **argv)
 
 const struct command COMMAND_EXPORT = {
 	.name = "export",
-	.synopsis = "[--format FORMAT] [-o FILE] [OPTION...] [FILE...]",
+	.synopsis = "[--format FORMAT] [-o FILE] [OPTION...] [[PROGRAM] FILE...]",
 	.summary = "Write what a query selects for other tools",
 	.details = "Reads the FILEs, of profd or any other producer of pprof. Without them: your "
 		   "newest\n"

@@ -99,6 +99,7 @@ static const struct option_group GROUPS[] = {
 	{"Filters", REPORT_FILTER_OPTIONS, offsetof(struct flame_command, filters)},
 	{"As go-torch has them", TORCH_OPTIONS, 0},
 	{"Which samples", QUERY_SAMPLE_OPTIONS, offsetof(struct flame_command, query)},
+	{"Names", QUERY_NAME_OPTIONS, offsetof(struct flame_command, query)},
 	{"Which profiles of the store", QUERY_STORE_OPTIONS, offsetof(struct flame_command, query)},
 	{"Places", PLACE_OPTIONS, offsetof(struct flame_command, query.place)},
 	{0},
@@ -475,15 +476,17 @@ static int run(int argc, char **argv)
 	int code = 0;
 
 	enum options_result parsed = command_parse(&COMMAND_FLAME, argc, argv, &c, &files);
-	if (parsed == OPTIONS_OK)
+	if (parsed == OPTIONS_OK) {
+		query_take_program(&c.query, &files);
 		code = flame(&c, &files);
+	}
 	query_free(&c.query);
 	return parsed == OPTIONS_BAD ? 2 : code;
 }
 
 const struct command COMMAND_FLAME = {
 	.name = "flame",
-	.synopsis = "[-o FILE] [OPTION...] [FILE|URL...]",
+	.synopsis = "[-o FILE] [OPTION...] [[PROGRAM] FILE|URL...]",
 	.summary = "Draw a flame graph to zoom and search in, as an SVG or a page",
 	.details = "Reads the FILEs, of profd or any other producer of pprof. Without them: your "
 		   "newest\n"

@@ -8,13 +8,14 @@
 #include "commands.h"
 #include "console.h"
 #include "fetch.h"
+#include "symbolizer/symbolizer.h"
 #include "util/log.h"
 
 static const struct command *const COMMANDS[] = {&COMMAND_RECORD, &COMMAND_TOP, &COMMAND_FLAME,
 	&COMMAND_TREE, &COMMAND_PEEK, &COMMAND_LIST, &COMMAND_WEBLIST, &COMMAND_DISASM,
 	&COMMAND_TRACES, &COMMAND_TAGS, &COMMAND_RAW, &COMMAND_COMMENTS, &COMMAND_GRAPH,
 	&COMMAND_WEB, &COMMAND_PROMPT, &COMMAND_DIFF, &COMMAND_EXPORT, &COMMAND_TOPPROTO,
-	&COMMAND_MERGE, &COMMAND_LS, &COMMAND_STATUS, NULL};
+	&COMMAND_MERGE, &COMMAND_SYMBOLIZE, &COMMAND_SYMBOLS, &COMMAND_LS, &COMMAND_STATUS, NULL};
 
 static void help(FILE *out)
 {
@@ -66,11 +67,22 @@ static int print_help(const char *name)
 	return 0;
 }
 
+/* What this program starts itself as (helper/process.h), and no one else. */
+static int run_helper(int argc, char **argv)
+{
+	if (argc == 4 && !strcmp(argv[2], "symbolizer"))
+		return symbolizer_main(argv[3]);
+	log_error("there is no such helper");
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
 	log_setup("profctl", LOG_LEVEL_INFO);
+	if (name && !strcmp(name, "--helper"))
+		return run_helper(argc, argv);
 	console_setup();
 	/* Who started us may have ignored it, and then children could not be waited for. */
 	signal(SIGCHLD, SIG_DFL);

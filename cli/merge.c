@@ -8,7 +8,7 @@
 #include "query.h"
 
 struct merge {
-	struct query query; /* stays empty: all samples of the files */
+	struct query query; /* all samples of the files, as they are */
 	const char *output;
 };
 
@@ -40,7 +40,7 @@ static int merge_files(const struct merge *m, const struct operands *files)
 
 static int run(int argc, char **argv)
 {
-	struct merge m = {0};
+	struct merge m = {.query.symbolize = "none"};
 	struct operands files;
 
 	switch (command_parse(&COMMAND_MERGE, argc, argv, &m, &files)) {

@@ -19,6 +19,8 @@ _profctl_values()
 	--format) echo 'pprof folded svg html speedscope firefox perfetto json dot callgrind' ;;
 	--colors) echo 'hot mem io module kind' ;;
 	--suffix) echo '/debug/pprof/profile /debug/pprof/heap /debug/pprof/allocs /debug/pprof/block /debug/pprof/mutex /debug/pprof/goroutine' ;;
+	--symbolize) echo 'local none' ;;
+	--names) echo 'short full' ;;
 	--title | --width | --minwidth | --url) echo '' ;;
 	--type) echo 'cpu' ;;
 	--pid) ps -eo pid= ;;

@@ -287,6 +287,7 @@ static const struct option_group GROUPS[] = {
 	{"Report", REPORT_OPTIONS, offsetof(struct prompt, request)},
 	{"Filters", REPORT_FILTER_OPTIONS, offsetof(struct prompt, request)},
 	{"Which samples", QUERY_SAMPLE_OPTIONS, offsetof(struct prompt, query)},
+	{"Names", QUERY_NAME_OPTIONS, offsetof(struct prompt, query)},
 	{"Which profiles of the store", QUERY_STORE_OPTIONS, offsetof(struct prompt, query)},
 	{"Places", PLACE_OPTIONS, offsetof(struct prompt, query.place)},
 	{0},
@@ -330,7 +331,10 @@ static int run(int argc, char **argv)
 
 	enum options_result parsed = command_parse(&COMMAND_PROMPT, argc, argv, &s, &files);
 	if (parsed == OPTIONS_OK) {
-		int err = start(&s, &files, &skipped);
+		int err;
+
+		query_take_program(&s.query, &files);
+		err = start(&s, &files, &skipped);
 		code = query_exit(err, skipped);
 		/* A script wants to know; a person has seen it. */
 		if (!code && s.failed && !isatty(STDIN_FILENO))
@@ -347,7 +351,7 @@ static int run(int argc, char **argv)
 
 const struct command COMMAND_PROMPT = {
 	.name = "prompt",
-	.synopsis = "[OPTION...] [FILE...]",
+	.synopsis = "[OPTION...] [[PROGRAM] FILE...]",
 	.summary = "Ask about a profile, command by command; so does profctl FILE",
 	.details = REPORT_DETAILS,
 	.groups = GROUPS,

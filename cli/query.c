@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "binaries.h"
 #include "profile/gather.h"
 #include "report/format.h"
 #include "util/cleanup.h"
@@ -45,6 +47,17 @@ const struct option QUERY_SAMPLE_OPTIONS[] = {
 	{0},
 };
 
+const struct option QUERY_NAME_OPTIONS[] = {
+	{"symbolize", 0, "MODE", OPTION_TEXT, offsetof(struct query, symbolize), 0, 0,
+		"names of addresses that have none: local (from the binaries, if they are here) "
+		"or none"},
+	{"debug_dirs", 0, "DIRS", OPTION_TEXT, offsetof(struct query, debug_dirs), 0, 0,
+		"further folders with debug files, separated by colons (those of profd.conf)"},
+	{"names", 0, "KIND", OPTION_TEXT, offsetof(struct query, names), 0, 0,
+		"C++ names of such addresses: short, or full, with template arguments"},
+	{0},
+};
+
 void query_free(struct query *q)
 {
 	ids_free(&q->pids);
@@ -67,6 +80,11 @@ static int check(const struct command *c, const struct query *q, size_t n_files)
 	if (!wrong && n_files && (time_range_is_given(&q->range) || q->type))
 		wrong = "--type, --since, --until, --last and --around pick from the store, and do "
 			"not go with files";
+	if (!wrong && q->symbolize && strcmp(q->symbolize, "local") != 0 &&
+		strcmp(q->symbolize, "none") != 0)
+		wrong = "--symbolize is local or none: names come from files on this host only";
+	if (!wrong && q->names && strcmp(q->names, "short") != 0 && strcmp(q->names, "full") != 0)
+		wrong = "--names is short or full";
 	if (!wrong)
 		return 0;
 	command_usage(c, "%s", wrong);
@@ -143,6 +161,58 @@ static int gather(struct sources *sources, const struct selection *selection, st
 	return err;
 }
 
+/* ---- names -------------------------------------------------------------------------------- */
+
+void query_take_program(struct query *q, struct operands *files)
+{
+	if (files->n < 2 || !binaries_is_program(files->items[0]))
+		return;
+	q->program = files->items[0];
+	files->items++;
+	files->n--;
+}
+
+struct unnamed {
+	size_t n;
+	char first[512];
+};
+
+static void note_unnamed(void *userdata, const struct naming_report *r)
+{
+	struct unnamed *u = userdata;
+
+	if (r->why && !u->n++)
+		snprintf(u->first, sizeof(u->first), "%.200s: %s", *r->path ? r->path : "a mapping",
+			r->why);
+}
+
+struct naming query_naming(const struct query *q)
+{
+	return (struct naming){
+		.debug_dirs = q->debug_dirs, .full_names = q->names && !strcmp(q->names, "full")};
+}
+
+static int name_addresses(const struct query *q, struct profile *p)
+{
+	struct unnamed unnamed = {0};
+	struct naming naming = query_naming(q);
+	naming.told = note_unnamed;
+	naming.userdata = &unnamed;
+	int err = binaries_locate(p, q->program);
+
+	if (!err && (!q->symbolize || strcmp(q->symbolize, "none") != 0))
+		err = naming_run(p, &naming);
+	if (err)
+		log_error("the profile's addresses get no names: %s", strerror(-err));
+	else if (unnamed.n == 1)
+		log_warning("no names from %s", unnamed.first);
+	else if (unnamed.n)
+		log_warning("no names from %zu binaries, the first being %s (profctl symbolize "
+			    "tells of all)",
+			unnamed.n, unnamed.first);
+	return err;
+}
+
 int query_load(const struct command *c, const struct query *q, const struct operands *files,
 	struct profile **out, size_t *skipped)
 {
@@ -159,6 +229,8 @@ int query_load(const struct command *c, const struct query *q, const struct oper
 					 &q->range, time(NULL));
 	if (!err)
 		err = gather(&sources, &selection, out, skipped);
+	if (!err)
+		err = name_addresses(q, *out);
 	select_free(&sources);
 	selection_free(&selection);
 	return err;

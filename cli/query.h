@@ -6,6 +6,7 @@
 #ifndef PROFD_CLI_QUERY_H
 #define PROFD_CLI_QUERY_H
 
+#include "naming.h"
 #include "options.h"
 #include "place.h"
 #include "profile/profile.h"
@@ -19,15 +20,27 @@ struct query {
 	struct ids pids;
 	struct texts comms, cgroups, labels;
 	const char *sample_index; /* NULL: the file's default */
+	const char *symbolize;	  /* none or local; NULL: local */
+	const char *debug_dirs;	  /* NULL: as profd is configured */
+	const char *names;	  /* short or full; NULL: short */
+	const char *program;	  /* the main binary; NULL: as the profile says */
 };
 
 /* For the groups of a command whose struct has `query` at this offset. */
 extern const struct option QUERY_STORE_OPTIONS[];  /* which files */
 extern const struct option QUERY_SAMPLE_OPTIONS[]; /* which samples of them */
+extern const struct option QUERY_NAME_OPTIONS[];   /* where names come from */
 
-/* Merges what the query selects. Inputs that cannot be read or do not fit are named and passed
- * over: *skipped counts them. 0; -EINVAL for wrong usage (exit 2); another -errno when there is
- * nothing to show. All explained. */
+/* Takes the program that was named before profiles off the operands, if there is one: `pprof
+ * PROGRAM FILE` is what people type. */
+void query_take_program(struct query *q, struct operands *files);
+
+/* How the query wants names; told, userdata and again are the caller's. */
+struct naming query_naming(const struct query *q);
+
+/* Merges what the query selects, and names addresses that have no names (naming.h). Inputs that
+ * cannot be read or do not fit are named and passed over: *skipped counts them. 0; -EINVAL for
+ * wrong usage (exit 2); another -errno when there is nothing to show. All explained. */
 int query_load(const struct command *c, const struct query *q, const struct operands *files,
 	struct profile **out, size_t *skipped);
 /* Of the options that choose samples; to be freed also after a failure. 0; -EINVAL for wrong usage;

@@ -31,6 +31,7 @@ const struct option_group REPORT_GROUPS[] = {
 	{"Report", REPORT_OPTIONS, offsetof(struct report_command, request)},
 	{"Filters", REPORT_FILTER_OPTIONS, offsetof(struct report_command, request)},
 	{"Which samples", QUERY_SAMPLE_OPTIONS, offsetof(struct report_command, query)},
+	{"Names", QUERY_NAME_OPTIONS, offsetof(struct report_command, query)},
 	{"Which profiles of the store", QUERY_STORE_OPTIONS,
 		offsetof(struct report_command, query)},
 	{"Output", OUTPUT_OPTIONS, 0},
@@ -108,6 +109,7 @@ static int load_and_print(
 		files->items++;
 		files->n--;
 	}
+	query_take_program(&r->query, files);
 	err = report_load(k->command, &r->request, &r->query, files, &job.p, skipped);
 	if (!err)
 		err = query_sample_index(k->command, &r->query, job.p, &job.index);
@@ -138,10 +140,11 @@ int report_run(int argc, char **argv)
 	return parsed == OPTIONS_BAD ? 2 : code;
 }
 
-#define REPORT_COMMAND(text, operands, what)                                                    \
-	{                                                                                       \
-		.name = text, .synopsis = "[OPTION...] " operands "[FILE...]", .summary = what, \
-		.details = REPORT_DETAILS, .groups = REPORT_GROUPS, .run = report_run           \
+#define REPORT_COMMAND(text, operands, what)                                             \
+	{                                                                                \
+		.name = text, .synopsis = "[OPTION...] " operands "[[PROGRAM] FILE...]", \
+		.summary = what, .details = REPORT_DETAILS, .groups = REPORT_GROUPS,     \
+		.run = report_run                                                        \
 	}
 
 const struct command COMMAND_TOPPROTO = REPORT_COMMAND(

@@ -13,7 +13,7 @@ static int run(int argc, char **argv)
 
 const struct command COMMAND_TOP = {
 	.name = "top",
-	.synopsis = "[OPTION...] [FILE...]",
+	.synopsis = "[OPTION...] [[PROGRAM] FILE...]",
 	.summary = "Print the functions that cost most",
 	.details = REPORT_DETAILS
 	"\nWith --live: the host as it is now, again and again (profctl top --live --help).",

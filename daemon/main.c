@@ -9,13 +9,13 @@
 
 #include "collector/collector.h"
 #include "collector/opener.h"
-#include "collector/symbols.h"
 #include "collector/unwinder.h"
 #include "config.h"
 #include "control.h"
 #include "notify.h"
 #include "options.h"
 #include "privileges.h"
+#include "symbolizer/symbolizer.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 

@@ -3,18 +3,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
-#include "helper/sandbox.h"
 #include "util/cleanup.h"
-
-#define EXIT_PATIENCE_MS 100
 
 void helper_link_init(
 	struct helper_link *l, sd_event *event, const struct helper_link_options *options)
@@ -51,25 +46,13 @@ bool helper_link_is_up(const struct helper_link *l)
 	return l->helper.socket >= 0;
 }
 
-/* The other end has hung up: why? It closes its socket by exiting, so it is dead or about to be;
- * looking at it leaves the reaping to helper_stop. */
+/* The other end has hung up. */
 static void report_death(struct helper_link *l)
 {
-	struct pollfd exited = {.fd = l->helper.pidfd, .events = POLLIN};
-	siginfo_t info = {0};
-	char how[64];
+	char how[HELPER_HOW_SIZE];
 
-	if (l->helper.pid > 0 && poll(&exited, 1, EXIT_PATIENCE_MS) > 0)
-		waitid(P_PID, (id_t)l->helper.pid, &info, WEXITED | WNOWAIT | WNOHANG);
+	helper_explain_end(&l->helper, how);
 	end(l);
-	if (info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED)
-		snprintf(how, sizeof(how), "died of signal %d", info.si_status);
-	else if (info.si_code == CLD_EXITED && info.si_status == SANDBOX_EXIT_MEMORY)
-		snprintf(how, sizeof(how), "ran out of memory");
-	else if (info.si_code == CLD_EXITED)
-		snprintf(how, sizeof(how), "exited with code %d", info.si_status);
-	else
-		snprintf(how, sizeof(how), "hung up");
 	l->on_gone(l->userdata, how);
 }
 

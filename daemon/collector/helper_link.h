@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-#include "collector/helper.h"
+#include "helper/process.h"
 #include "helper/protocol.h"
 
 /* A whole message; data is valid during the call. */

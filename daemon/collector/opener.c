@@ -7,7 +7,7 @@
 #include <sys/sysmacros.h>
 #include <utlist.h>
 
-#include "collector/helper.h"
+#include "helper/process.h"
 #include "opener/protocol.h"
 #include "util/cleanup.h"
 #include "util/log.h"

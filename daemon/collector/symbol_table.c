@@ -78,13 +78,6 @@ static bool same_text(const void *userdata, uint32_t id)
 	return !strcmp(key->table->texts[id - 1], key->text);
 }
 
-static void replace_controls(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 127)
-			*text = '?';
-}
-
 /* Interns a text: equal ones are the same pointer. */
 static int add_text(struct symbol_table *t, const char *from, const char **out)
 {
@@ -97,7 +90,7 @@ static int add_text(struct symbol_table *t, const char *from, const char **out)
 		return -ENOMEM;
 	if (!length)
 		return 0;
-	replace_controls(text);
+	symbol_text_show(text);
 
 	struct text_key key = {t, text};
 	uint64_t hash = hash_bytes(text, length);

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <time.h>
 
-#include "collector/symbol_answer.h"
 #include "collector/symbols.h"
+#include "symbols/answer.h"
 #include "util/intern.h"
 
 /* How much of a module the symbolizer may look at. */

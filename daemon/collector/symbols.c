@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "collector/helper_client.h"
-#include "collector/symbol_answer.h"
 #include "collector/symbol_cache.h"
+#include "symbols/answer.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 

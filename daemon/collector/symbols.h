@@ -89,7 +89,4 @@ void symbolizer_idle(struct symbolizer *s);
 
 struct symbolizer_stats symbolizer_stats(const struct symbolizer *s);
 
-/* main() of `profd --helper symbolizer MEMORY_LIMIT`, in daemon/symbolizer/. */
-int symbolizer_main(const char *memory_limit);
-
 #endif

@@ -19,9 +19,4 @@ int open_mapping(struct roots *roots, const struct opener_question *q, const cha
  * one link. */
 int open_perf_map(struct roots *roots, const struct opener_question *q);
 
-/* A debug file: by build-id (`name` in hex) below the debug folders, or by base name beside the
- * file that asks (`near`, its folder) and below the debug folders. */
-int open_debug(struct roots *roots, const struct opener_question *q, const char *name,
-	const char *near, const char *debug_dirs);
-
 #endif

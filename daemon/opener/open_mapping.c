@@ -7,9 +7,9 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
-#include "opener/open_checked.h"
 #include "opener/open_kinds.h"
 #include "util/cleanup.h"
+#include "util/open_checked.h"
 
 /* btrfs shows the device of the whole file system in maps and that of the subvolume in stat;
  * overlay shows in maps, depending on kernel and layers, the file below or its own. */

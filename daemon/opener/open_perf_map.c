@@ -4,9 +4,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "opener/open_checked.h"
 #include "opener/open_kinds.h"
 #include "util/cleanup.h"
+#include "util/open_checked.h"
 
 struct target {
 	uint32_t innermost_pid; /* in its own pid namespace, the number it knows itself by */

@@ -7,9 +7,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "collector/helper.h"
 #include "collector/opener.h"
+#include "helper/process.h"
 #include "opener/open_kinds.h"
+#include "symbols/debug_dirs.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -33,6 +34,16 @@ static bool question_ok(const union question *message, size_t size)
 	if (q->kind != OPENER_PERF_MAP && !opener_string_ok(path, q->path_size))
 		return false;
 	return !q->near_size || opener_string_ok(path + q->path_size, q->near_size);
+}
+
+/* Below the root of the process first, if that is another than ours. */
+static int open_debug(struct roots *roots, const struct opener_question *q, const char *name,
+	const char *near, const char *debug_dirs)
+{
+	int target = near && q->pid ? roots_of_process(roots, q->pid) : -1;
+
+	return debug_dirs_open(
+		name, near, target == roots->own ? -1 : target, roots->own, debug_dirs);
 }
 
 static int answer_question(

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "collector/helper.h"
+#include "helper/process.h"
 #include "helper/session.h"
 #include "helper/stream.h"
 #include "unwinder/cache_file.h"

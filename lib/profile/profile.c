@@ -305,33 +305,56 @@ static bool equal_location(const void *userdata, uint32_t id)
 	return true;
 }
 
+/* Puts lines into the pool and gives them to a location. */
+static int append_lines(struct profile *p, struct location *l, const struct line *lines, size_t n)
+{
+	int r = grow(p->lines, p->n_lines, p->private->line_capacity, n);
+	if (r < 0)
+		return r;
+	l->first_line = (uint32_t)p->n_lines;
+	l->n_lines = (uint32_t)n;
+	if (n)
+		memcpy(p->lines + p->n_lines, lines, n * sizeof(*lines));
+	p->n_lines += n;
+	return 0;
+}
+
 int64_t profile_append_location(struct profile *p, const struct location *location,
 	const struct line *lines, size_t n_lines)
 {
 	int r = grow(p->locations, p->n_locations, p->private->location_capacity, 1);
-	if (r == 0)
-		r = grow(p->lines, p->n_lines, p->private->line_capacity, n_lines);
 	if (r < 0)
 		return r;
 	struct location *l = &p->locations[p->n_locations];
 	*l = *location;
-	l->first_line = (uint32_t)p->n_lines;
-	l->n_lines = (uint32_t)n_lines;
-	if (n_lines)
-		memcpy(p->lines + p->n_lines, lines, n_lines * sizeof(*lines));
-	p->n_lines += n_lines;
-	return (int64_t)p->n_locations++;
+	r = append_lines(p, l, lines, n_lines);
+	return r < 0 ? r : (int64_t)p->n_locations++;
+}
+
+static bool have_functions(const struct profile *p, const struct line *lines, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!lines[i].function || lines[i].function >= p->n_functions)
+			return false;
+	return true;
+}
+
+int profile_set_lines(
+	struct profile *p, uint32_t location, const struct line *lines, size_t n_lines)
+{
+	struct profile_index *index = &p->private->locations;
+	if (!location || location >= p->n_locations || !have_functions(p, lines, n_lines))
+		return -EINVAL;
+	intern_free(&index->ids); /* it knows them by their lines */
+	index->done = 1;
+	return append_lines(p, &p->locations[location], lines, n_lines);
 }
 
 int64_t profile_add_location(struct profile *p, const struct location *location,
 	const struct line *lines, size_t n_lines)
 {
-	if (location->mapping >= p->n_mappings)
+	if (location->mapping >= p->n_mappings || !have_functions(p, lines, n_lines))
 		return -EINVAL;
-	for (size_t i = 0; i < n_lines; i++) {
-		if (!lines[i].function || lines[i].function >= p->n_functions)
-			return -EINVAL;
-	}
 	struct profile_index *index = &p->private->locations;
 	int r = profile_index_update(p, index, p->n_locations, 0, hash_location_at);
 	if (r < 0)

@@ -117,6 +117,10 @@ int64_t profile_add_function(struct profile *p, const struct function *function)
 /* `lines` are copied; location->first_line and n_lines are ignored. */
 int64_t profile_add_location(struct profile *p, const struct location *location,
 	const struct line *lines, size_t n_lines);
+/* Gives a location of the profile other lines. 0, -EINVAL (no such location or function), -E2BIG,
+ * -ENOMEM. */
+int profile_set_lines(
+	struct profile *p, uint32_t location, const struct line *lines, size_t n_lines);
 /* Adds values to an equal sample (same locations and labels) if there is one, else appends.
  * `values` has n_sample_types entries. Labels are compared in order: pass them in a fixed one. */
 int profile_add_sample(struct profile *p, const uint32_t *locations, size_t n_locations,

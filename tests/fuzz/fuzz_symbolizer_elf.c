@@ -29,6 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int fd = memfd_create("elf", MFD_CLOEXEC);
 	int again = fd < 0 ? -1 : dup(fd);
 	struct elf_module_options options = {
+		.virtual = size & 1,
 		.heap_limit = 1 << 20,
 		.want = want,
 		.userdata = &again,

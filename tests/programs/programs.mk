@@ -11,7 +11,7 @@ PROGRAM_PLAIN := burn3 depth threads forks execchain plugins memfd comms mapburn
 PROGRAM_BURN3 := burn3-o1 burn3-static burn3-gz burn3-symtab burn3-stripped burn3-debuglink \
 	burn3-buildid burn3-minidebug
 PROGRAMS := $(addprefix $(PROGRAM_DIR)/,$(PROGRAM_PLAIN) $(PROGRAM_BURN3) plugin_a.so plugin_b.so \
-	names-cc $(if $(shell command -v rustc),names-rs))
+	names-cc gperf-pie gperf-no-pie $(if $(shell command -v rustc),names-rs))
 
 include tests/programs/unwind/unwind.mk
 
@@ -29,6 +29,10 @@ $(PROGRAM_DIR)/plugin_%.so: tests/programs/plugin.c tests/programs/truth.h
 $(PROGRAM_DIR)/names-cc: tests/programs/names.cc
 	@mkdir -p $(@D)
 	$(CXX) -O1 -g -fno-omit-frame-pointer -o $@ $<
+
+$(PROGRAM_DIR)/gperf-%: tests/programs/gperf.cc
+	@mkdir -p $(@D)
+	$(CXX) -O2 -g -$* $(if $(filter pie,$*),-fPIE,-fno-pie) -o $@ $< -Wl,--no-as-needed -ltcmalloc -lprofiler
 
 $(PROGRAM_DIR)/names-rs: tests/programs/names.rs
 	@mkdir -p $(@D)

@@ -59,7 +59,7 @@ static inline uint32_t sp_mapping(struct profile *p, const char *file, uint64_t 
 static inline uint32_t sp_location(
 	struct profile *p, uint32_t mapping, uint64_t address, const char *functions)
 {
-	struct line lines[8];
+	struct line lines[8] = {0};
 	size_t n = 0;
 	while (*functions) {
 		size_t length = strcspn(functions, "<");

@@ -20,8 +20,8 @@
 
 #include <cmocka.h>
 
-#include "collector/helper.h"
 #include "collector/opener.h"
+#include "helper/process.h"
 #include "opener/protocol.h"
 
 struct result {

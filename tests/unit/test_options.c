@@ -235,7 +235,8 @@ static void test_distance(void **state)
 }
 
 static const struct command *const COMMANDS[] = {&COMMAND_RECORD, &COMMAND_EXPORT, &COMMAND_TOP,
-	&COMMAND_PEEK, &COMMAND_PROMPT, &COMMAND_LS, &COMMAND_STATUS, &COMMAND_MERGE, NULL};
+	&COMMAND_PEEK, &COMMAND_PROMPT, &COMMAND_LS, &COMMAND_STATUS, &COMMAND_MERGE,
+	&COMMAND_SYMBOLIZE, &COMMAND_SYMBOLS, NULL};
 
 /* Whatever a command has, its --help names it, within the width of a terminal. */
 static void test_help_is_complete(void **state)

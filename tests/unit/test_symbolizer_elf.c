@@ -160,7 +160,29 @@ static void symbols_only_has_no_lines(void **state)
 	assert_int_equal(f.answer.addresses[0].count, 1);
 	assert_string_equal(f.answer.strings + function(&f, 0)->name, "outer");
 	assert_int_equal(f.answer.lines[0].line, 0);
-	assert_int_equal(f.answer.head.flags, 0);
+	assert_int_equal(f.answer.head.flags,
+		SYMBOLIZER_SEES_DWARF | SYMBOLIZER_SEES_SYMTAB | SYMBOLIZER_SEES_DYNSYM);
+	assert_int_equal(f.wanted, 0);
+	names_free(&f.answer);
+	close(fd);
+}
+
+/* Where the segments lie is told, and whoever knows it can ask by address. */
+static void addresses_may_be_virtual(void **state)
+{
+	struct dl_phdr_info self;
+	struct fixture f = {0};
+	int fd = open_self();
+	struct elf_module_options options = {
+		.virtual = true, .heap_limit = 1 << 20, .want = no_file, .userdata = &f.wanted};
+
+	dl_iterate_phdr(first_object, &self);
+	uint64_t at = (uintptr_t)outer - self.dlpi_addr;
+	assert_int_equal(names_init(&f.answer, &at, 1), 0);
+	assert_int_equal(elf_module_resolve(&f.answer, fd, &at, 1, &options), 0);
+	assert_int_equal(f.answer.addresses[0].vaddr, at);
+	assert_string_equal(f.answer.strings + function(&f, 0)->name, "outer");
+	assert_true(f.answer.head.flags & SYMBOLIZER_HAS_LINES);
 	names_free(&f.answer);
 	close(fd);
 }
@@ -262,6 +284,7 @@ int main(void)
 		cmocka_unit_test(inlined_calls_have_lines),
 		cmocka_unit_test(symbols_only_has_no_lines),
 		cmocka_unit_test(segments_and_addresses_are_told),
+		cmocka_unit_test(addresses_may_be_virtual),
 		cmocka_unit_test(other_files_are_refused),
 		cmocka_unit_test(headers_alone_do_no_harm),
 		cmocka_unit_test(damage_does_no_harm),

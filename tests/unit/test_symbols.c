@@ -23,14 +23,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "collector/helper.h"
+#include "bad_symbolizer.h"
 #include "collector/module.h"
 #include "collector/opener.h"
-#include "collector/symbol_answer.h"
 #include "collector/symbols.h"
-#include "helper/protocol.h"
-#include "helper/sandbox.h"
-#include "helper/stream.h"
+#include "symbols/answer.h"
 #include "util/log.h"
 
 #define MEMORY (64u << 20)
@@ -444,79 +441,9 @@ static void answers_do_not_multiply(void **state)
 
 /* ---- the helper ----------------------------------------------------------------------------- */
 
-static void say(uint32_t type, const void *data, uint32_t size)
-{
-	struct helper_head head = {type, size};
-
-	stream_write(HELPER_SOCKET, &head, sizeof(head));
-	stream_write(HELPER_SOCKET, data, size);
-}
-
-/* Reads one request; exits when there are no more. */
-static struct symbolizer_request next_request(void)
-{
-	struct helper_head head;
-	struct symbolizer_request request;
-	char rest[64];
-
-	if (stream_read(HELPER_SOCKET, &head, sizeof(head), NULL) ||
-		stream_read(HELPER_SOCKET, &request, sizeof(request), NULL) ||
-		stream_read(HELPER_SOCKET, rest, head.size - sizeof(request), NULL))
-		_exit(0);
-	return request;
-}
-
-/* Looks at the request without taking it: the real symbolizer may have to answer it. */
-static bool symbols_only(void)
-{
-	struct {
-		struct helper_head head;
-		struct symbolizer_request request;
-	} peeked;
-
-	if (recv(HELPER_SOCKET, &peeked, sizeof(peeked), MSG_PEEK | MSG_WAITALL) !=
-		(ssize_t)sizeof(peeked))
-		_exit(0);
-	return peeked.request.symbols_only;
-}
-
-static int misbehave(const char *how, const char *memory)
-{
-	static const struct symbolizer_answer nonsense = {.n_lines = 7};
-	static const struct helper_hello hello;
-
-	if (!strcmp(how, "crash-dwarf")) {
-		if (!symbols_only())
-			_exit(SANDBOX_EXIT_MEMORY);
-		return symbolizer_main(memory);
-	}
-	next_request();
-	if (!strcmp(how, "nonsense"))
-		say(HELPER_ANSWER, &nonsense, sizeof(nonsense));
-	else if (!strcmp(how, "want-path"))
-		say(HELPER_WANT, "../etc/shadow", 13);
-	while (!strcmp(how, "want-forever")) {
-		struct helper_head head;
-
-		say(HELPER_WANT, "no-such-file", 12);
-		if (stream_read(HELPER_SOCKET, &head, sizeof(head), NULL))
-			_exit(0);
-	}
-	while (!strcmp(how, "hello-forever"))
-		say(HELPER_HELLO, &hello, sizeof(hello));
-	if (!strcmp(how, "crash"))
-		_exit(1);
-	pause();
-	return 0;
-}
-
 static int helper(char **argv)
 {
-	const char *how = getenv("PROFD_TEST_SYMBOLIZER");
-
-	if (!strcmp(argv[2], "opener"))
-		return opener_main(argv[3]);
-	return how ? misbehave(how, argv[3]) : symbolizer_main(argv[3]);
+	return !strcmp(argv[2], "opener") ? opener_main(argv[3]) : perhaps_bad_symbolizer(argv[3]);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

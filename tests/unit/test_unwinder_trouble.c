@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "collector/helper.h"
+#include "helper/process.h"
 #include "helper/protocol.h"
 #include "helper/stream.h"
 #include "unwinder/protocol.h"

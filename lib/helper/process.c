@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "collector/helper.h"
+#include "helper/process.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -11,9 +11,11 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "helper/sandbox.h"
 #include "util/cleanup.h"
 
 #define KILL_PATIENCE_MS 200
+#define EXIT_PATIENCE_MS 100
 /* Where the child keeps its end of the error pipe until exec closes it. */
 #define ERROR_FD (HELPER_SOCKET + 1)
 
@@ -76,7 +78,8 @@ static _Noreturn void run_child(
 			error_fd = ERROR_FD;
 	}
 	if (!error) {
-		char *argv[] = {"profd", "--helper", (char *)name, (char *)arg, NULL};
+		char *argv[] = {
+			program_invocation_short_name, "--helper", (char *)name, (char *)arg, NULL};
 		execv("/proc/self/exe", argv);
 		error = errno;
 	}
@@ -152,6 +155,24 @@ int helper_stop(struct helper *h)
 	h->pidfd = close_fd(h->pidfd);
 	h->pid = -1;
 	return status;
+}
+
+/* It closes its socket by exiting, so it is dead or about to be. */
+void helper_explain_end(const struct helper *h, char how[HELPER_HOW_SIZE])
+{
+	struct pollfd exited = {.fd = h->pidfd, .events = POLLIN};
+	siginfo_t info = {0};
+
+	if (h->pid > 0 && poll(&exited, 1, EXIT_PATIENCE_MS) > 0)
+		waitid(P_PID, (id_t)h->pid, &info, WEXITED | WNOWAIT | WNOHANG);
+	if (info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED)
+		snprintf(how, HELPER_HOW_SIZE, "died of signal %d", info.si_status);
+	else if (info.si_code == CLD_EXITED && info.si_status == SANDBOX_EXIT_MEMORY)
+		snprintf(how, HELPER_HOW_SIZE, "ran out of memory");
+	else if (info.si_code == CLD_EXITED)
+		snprintf(how, HELPER_HOW_SIZE, "exited with code %d", info.si_status);
+	else
+		snprintf(how, HELPER_HOW_SIZE, "hung up");
 }
 
 ssize_t helper_send(int socket, const void *data, size_t size, const int *fds, size_t n_fds)

@@ -46,7 +46,10 @@ static int locate(struct elf_module *m, const uint64_t *offsets, size_t n)
 	m->symbols = calloc(n + 1, sizeof(*m->symbols));
 	if (!places || !m->vaddrs || !m->asked || !m->symbols)
 		return -ENOMEM;
-	elf_file_vaddrs(&m->file, offsets, m->vaddrs, n);
+	if (m->options->virtual)
+		memcpy(m->vaddrs, offsets, n * sizeof(*offsets));
+	else
+		elf_file_vaddrs(&m->file, offsets, m->vaddrs, n);
 	for (size_t i = 0; i < n; i++) {
 		if (m->vaddrs[i] == UINT64_MAX)
 			continue;
@@ -96,6 +99,20 @@ static void name_by_symbols(struct elf_module *m)
 	}
 }
 
+static uint32_t what_it_sees(const struct elf_module *m)
+{
+	const struct elf_file *debug = m->debug.file.elf ? &m->debug.file : NULL;
+	uint32_t flags = debug ? SYMBOLIZER_SEES_DEBUG_FILE : 0;
+
+	flags |= elf_file_has_dwarf(&m->file) ? SYMBOLIZER_SEES_DWARF : 0;
+	flags |= elf_file_has(&m->file, ".symtab") ? SYMBOLIZER_SEES_SYMTAB : 0;
+	flags |= elf_file_has(&m->file, ".dynsym") ? SYMBOLIZER_SEES_DYNSYM : 0;
+	flags |= elf_file_has(&m->file, ".gnu_debugdata") ? SYMBOLIZER_SEES_DEBUGDATA : 0;
+	flags |= debug && elf_file_has_dwarf(debug) ? SYMBOLIZER_SEES_DEBUG_DWARF : 0;
+	flags |= debug && elf_file_has(debug, ".symtab") ? SYMBOLIZER_SEES_DEBUG_SYMTAB : 0;
+	return flags;
+}
+
 static int resolve(struct elf_module *m, const uint64_t *offsets, size_t n)
 {
 	bool full = !m->options->symbols_only;
@@ -107,6 +124,9 @@ static int resolve(struct elf_module *m, const uint64_t *offsets, size_t n)
 		return r;
 	if (full && !elf_file_has_dwarf(&m->file))
 		debug_file_find(&m->debug, &m->file, m->options->want, m->options->userdata);
+	m->answer->head.flags |= what_it_sees(m);
+	if (!m->n) /* asked what there is */
+		return 0;
 	if (!m->debug.file.elf && elf_file_open_debugdata(&m->mini, &m->file))
 		elf_file_close(&m->mini);
 	r = find_symbols(m);

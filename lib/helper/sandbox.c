@@ -14,7 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "collector/helper.h"
+#include "helper/process.h"
 
 #define NOBODY	  65534
 #define MAX_FILES 64 /* see CODE_MODULES_MAX */

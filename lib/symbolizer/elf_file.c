@@ -116,7 +116,7 @@ Elf_Scn *elf_file_section(const struct elf_file *f, const char *name)
 	return NULL;
 }
 
-static bool has_content(const struct elf_file *f, const char *name)
+bool elf_file_has(const struct elf_file *f, const char *name)
 {
 	Elf_Scn *section = elf_file_section(f, name);
 	GElf_Shdr sh;
@@ -126,7 +126,7 @@ static bool has_content(const struct elf_file *f, const char *name)
 
 bool elf_file_has_dwarf(const struct elf_file *f)
 {
-	return has_content(f, ".debug_info") || has_content(f, ".zdebug_info");
+	return elf_file_has(f, ".debug_info") || elf_file_has(f, ".zdebug_info");
 }
 
 /* ---- segments ----------------------------------------------------------------------------- */

@@ -4,8 +4,8 @@
  * O_PATH, which has no side effect on devices and FIFOs and cannot block on them, then looked at,
  * and only then opened for reading.
  */
-#ifndef PROFD_OPENER_OPEN_CHECKED_H
-#define PROFD_OPENER_OPEN_CHECKED_H
+#ifndef PROFD_UTIL_OPEN_CHECKED_H
+#define PROFD_UTIL_OPEN_CHECKED_H
 
 #include <stdint.h>
 #include <sys/stat.h>
@@ -17,6 +17,11 @@ int open_path_below(int root, const char *path, uint64_t flags, uint64_t resolve
 
 /* What an O_PATH descriptor is; -EINVAL unless it is a regular file. 0 or -errno. */
 int stat_regular(int path_fd, struct stat *st);
+
+/* A descriptor for reading of the regular file that a path leads to, which somebody else may have
+ * chosen: nothing else is opened (-EINVAL), devices begin to work when they are. The caller's to
+ * close; or -errno. */
+int open_regular(const char *path);
 
 /* A descriptor for reading of the same file. The caller's to close; or -errno. */
 int reopen_for_reading(int path_fd);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Where debug files lie: GDB's manual, "Debugging Information in Separate Files". The asking side
- * checks build-id or CRC of what it gets; here only the place is checked.
- */
+#include "symbols/debug_dirs.h"
+
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "opener/open_checked.h"
-#include "opener/open_kinds.h"
 #include "util/cleanup.h"
+#include "util/open_checked.h"
 
 #define STANDARD_DEBUG_DIR "/usr/lib/debug"
 #define MIN_BUILD_ID_HEX   8
@@ -97,29 +98,25 @@ static int search_beside(int root, const char *name, const char *near)
 	return fd;
 }
 
-int open_debug(struct roots *roots, const struct opener_question *q, const char *name,
-	const char *near, const char *debug_dirs)
+int debug_dirs_open(const char *name, const char *near, int target, int own, const char *more)
 {
 	if (!is_base_name(name) || (near && !is_plain_folder(near)))
 		return -EINVAL;
 	int fd = -ENOENT;
-	if (near && q->pid) {
-		int root = roots_of_process(roots, q->pid);
-		if (root >= 0 && root != roots->own)
-			fd = search_beside(root, name, near);
-	}
+	if (near && target >= 0)
+		fd = search_beside(target, name, near);
 	if (fd < 0 && near)
-		fd = search_beside(roots->own, name, near);
+		fd = search_beside(own, name, near);
 	if (fd < 0)
 		fd = search_debug_dir(STANDARD_DEBUG_DIR, name, near);
-	while (fd < 0 && *debug_dirs) {
+	while (fd < 0 && *more) {
 		char folder[PATH_MAX];
-		size_t n = strcspn(debug_dirs, ":");
+		size_t n = strcspn(more, ":");
 		if (n > 0 && n < sizeof(folder)) {
-			snprintf(folder, sizeof(folder), "%.*s", (int)n, debug_dirs);
+			snprintf(folder, sizeof(folder), "%.*s", (int)n, more);
 			fd = search_debug_dir(folder, name, near);
 		}
-		debug_dirs += n + (debug_dirs[n] == ':');
+		more += n + (more[n] == ':');
 	}
 	return fd;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "opener/open_checked.h"
+#include "util/open_checked.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "util/cleanup.h"
 
 int open_path_below(int root, const char *path, uint64_t flags, uint64_t resolve)
 {
@@ -31,6 +33,14 @@ int stat_regular(int path_fd, struct stat *st)
 	if (fstat(path_fd, st) < 0)
 		return -errno;
 	return S_ISREG(st->st_mode) ? 0 : -EINVAL;
+}
+
+int open_regular(const char *path)
+{
+	struct stat st;
+	_cleanup_close_ int found = open(path, O_PATH | O_CLOEXEC);
+	int r = found < 0 ? -errno : stat_regular(found, &st);
+	return r ? r : reopen_for_reading(found);
 }
 
 int reopen_for_reading(int path_fd)

@@ -3,7 +3,7 @@
  * protocol.h - what stands in the messages (helper/protocol.h) to and from the symbolizer.
  *
  * A REQUEST is a symbolizer_request and the offsets (uint64_t: sorted, unique), with the module's
- * descriptor; an ANSWER is a symbolizer_answer and what it counts, which symbol_answer.h checks.
+ * descriptor; an ANSWER is a symbolizer_answer and what it counts, which symbols/answer.h checks.
  */
 #ifndef PROFD_SYMBOLIZER_PROTOCOL_H
 #define PROFD_SYMBOLIZER_PROTOCOL_H
@@ -19,6 +19,7 @@
 
 enum symbolizer_kind {
 	SYMBOLIZER_ELF,	     /* offsets are file offsets */
+	SYMBOLIZER_ELF_CODE, /* offsets are ELF virtual addresses */
 	SYMBOLIZER_KALLSYMS, /* offsets are kernel addresses */
 	SYMBOLIZER_PERF_MAP, /* offsets are addresses of the process */
 };
@@ -32,6 +33,14 @@ enum symbolizer_answer_flags {
 	SYMBOLIZER_HAS_FILES = 1 << 0,
 	SYMBOLIZER_HAS_LINES = 1 << 1,
 	SYMBOLIZER_HAS_INLINES = 1 << 2,
+	/* What an ELF file has to take names from, asked for or not. */
+	SYMBOLIZER_SEES_DWARF = 1 << 3,
+	SYMBOLIZER_SEES_SYMTAB = 1 << 4,
+	SYMBOLIZER_SEES_DYNSYM = 1 << 5,
+	SYMBOLIZER_SEES_DEBUGDATA = 1 << 6,   /* .gnu_debugdata */
+	SYMBOLIZER_SEES_DEBUG_FILE = 1 << 7,  /* a separate one was sent, and belongs to it */
+	SYMBOLIZER_SEES_DEBUG_DWARF = 1 << 8, /* and that has these */
+	SYMBOLIZER_SEES_DEBUG_SYMTAB = 1 << 9,
 };
 
 /* Followed by the arrays in the order of their counts, without gaps (the wider types come first, so

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "collector/symbol_answer.h"
+#include "symbols/answer.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -101,4 +101,11 @@ int symbol_answer_check(struct symbol_answer *out, const void *data, size_t size
 		size || !head->n_strings || out->strings[0] || out->strings[head->n_strings - 1])
 		return -EBADMSG;
 	return check_segments(out) && check_addresses(out) && check_functions(out) ? 0 : -EBADMSG;
+}
+
+void symbol_text_show(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 127)
+			*text = '?';
 }

@@ -13,6 +13,7 @@
 
 struct elf_module_options {
 	bool symbols_only; /* no DWARF, no other files */
+	bool virtual;	   /* what is asked are ELF virtual addresses, not file offsets */
 	size_t heap_limit; /* bytes, see dwarf.h */
 	debug_want want;
 	void *userdata;

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "collector/helper.h"
+#include "helper/process.h"
 #include "helper/sandbox.h"
 #include "helper/stream.h"
 #include "util/cleanup.h"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* symbolizer.c - main() of the symbolizer: names for the offsets of each request. */
+#include "symbolizer/symbolizer.h"
+
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
 
-#include "collector/helper.h"
-#include "collector/symbols.h"
+#include "helper/process.h"
 #include "helper/session.h"
 #include "helper/stream.h"
 #include "symbolizer/elf_module.h"
@@ -19,6 +19,7 @@ static int resolve(struct session *s, struct names *answer,
 {
 	struct elf_module_options options = {
 		.symbols_only = request->symbols_only,
+		.virtual = request->kind == SYMBOLIZER_ELF_CODE,
 		.heap_limit = s->memory_limit / 4,
 		.want = session_want,
 		.userdata = s,
@@ -26,6 +27,7 @@ static int resolve(struct session *s, struct names *answer,
 
 	switch (request->kind) {
 	case SYMBOLIZER_ELF:
+	case SYMBOLIZER_ELF_CODE:
 		return elf_module_resolve(answer, fd, offsets, n, &options);
 	case SYMBOLIZER_KALLSYMS:
 		return kallsyms_resolve(answer, fd, offsets, n);

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * protocol.h - what the collector and the helpers that parse files (symbolizer, unwinder) say to
- * each other over their stream socket.
+ * protocol.h - what the collector, or profctl, and the helpers that parse files (symbolizer,
+ * unwinder) say to each other over their stream socket.
  *
  * Both ends are the same executable, so structs travel as they are in memory. Every message is a
  * helper_head and `size` bytes. The helper begins with HELLO; then, for each REQUEST (with
  * descriptors on its first byte), it may ask for debug files (WANT, answered by one FILE with or
  * without a descriptor) and ends with one ANSWER. What stands in a REQUEST and in an ANSWER is said
- * by the protocol.h of each helper. The collector believes nothing of an ANSWER that it has not
- * checked.
+ * by the protocol.h of each helper. Nobody believes anything of an ANSWER that was not checked.
  */
 #ifndef PROFD_HELPER_PROTOCOL_H
 #define PROFD_HELPER_PROTOCOL_H

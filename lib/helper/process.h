@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * helper.h - child processes of the collector: fork + exec of the daemon's own executable, so
+ * process.h - child processes of profd and profctl: fork + exec of the running executable, so
  * that the tenth is as bare as the first. A helper starts with descriptors 0-2 (0 and 1 on
- * /dev/null, 2 the daemon's log) and HELPER_SOCKET only, in a session of its own (a Ctrl-C for
- * the daemon is not for it), with default signals, and dies with the daemon.
+ * /dev/null, 2 its parent's standard error) and HELPER_SOCKET only, in a session of its own (a
+ * Ctrl-C for the parent is not for it), with default signals, and dies with its parent.
  */
-#ifndef PROFD_COLLECTOR_HELPER_H
-#define PROFD_COLLECTOR_HELPER_H
+#ifndef PROFD_HELPER_PROCESS_H
+#define PROFD_HELPER_PROCESS_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,10 +23,10 @@ struct helper {
 };
 #define HELPER_NONE ((struct helper){.pid = -1, .socket = -1, .pidfd = -1})
 
-/* Starts `profd --helper NAME [ARG]` (arg may be NULL) with a socket pair of the given type. It is
- * the running program (/proc/self/exe) that is started, so main() of a unit test can be a helper,
- * too. 0 or -errno, also of the exec; -EAGAIN when HELPER_MAX_STUCK helpers could not be killed
- * yet. */
+/* Starts `PROGRAM --helper NAME [ARG]` (arg may be NULL) with a socket pair of the given type. It
+ * is the running program (/proc/self/exe) that is started, so main() of a unit test can be a
+ * helper, too. 0 or -errno, also of the exec; -EAGAIN when HELPER_MAX_STUCK helpers could not be
+ * killed yet. */
 int helper_start(struct helper *h, const char *name, const char *arg, int socket_type);
 
 /* Kills it if it still runs, reaps it, closes everything; returns the wait status (0 if there was
@@ -34,6 +34,10 @@ int helper_start(struct helper *h, const char *name, const char *arg, int socket
  * killed (fs/fuse/dev.c, request_wait_answer): it is left behind after 0.2 s, counts as killed,
  * and is reaped by a later call. */
 int helper_stop(struct helper *h);
+
+/* How a helper that has hung up ended: half a sentence. It is left for helper_stop() to reap. */
+#define HELPER_HOW_SIZE 64
+void helper_explain_end(const struct helper *h, char how[HELPER_HOW_SIZE]);
 
 /* One message with up to HELPER_MAX_FDS descriptors (borrowed). Returns bytes or -errno. */
 ssize_t helper_send(int socket, const void *data, size_t size, const int *fds, size_t n_fds);

@@ -35,6 +35,8 @@ int elf_file_open_debugdata(struct elf_file *f, const struct elf_file *of);
 
 /* A section by name, or NULL. */
 Elf_Scn *elf_file_section(const struct elf_file *f, const char *name);
+/* Whether it has that section, and in the file. */
+bool elf_file_has(const struct elf_file *f, const char *name);
 bool elf_file_has_dwarf(const struct elf_file *f);
 
 /* The executable PT_LOADs, but those that no address space can hold. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * symbol_answer.h - checks an answer of the symbolizer before anyone believes it: that process
+ * answer.h - checks an answer of the symbolizer before anyone believes it: that process
  * parses what profiled programs control, and may be in their hands.
  */
-#ifndef PROFD_COLLECTOR_SYMBOL_ANSWER_H
-#define PROFD_COLLECTOR_SYMBOL_ANSWER_H
+#ifndef PROFD_SYMBOLS_ANSWER_H
+#define PROFD_SYMBOLS_ANSWER_H
 
 #include <stddef.h>
 
@@ -24,5 +24,8 @@ struct symbol_answer {
  * or texts contradict each other or exceed the limits of protocol.h. What `strings` contains is not
  * looked at: it can have any bytes but NUL. */
 int symbol_answer_check(struct symbol_answer *out, const void *data, size_t size, size_t n_asked);
+
+/* Such a text as people may see it: control characters become '?'. */
+void symbol_text_show(char *text);
 
 #endif

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MIT
+#include "symbol_client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "configured.h"
+#include "symbols/debug_dirs.h"
+#include "util/cleanup.h"
+#include "util/now.h"
+
+#define MEMORY_LIMIT "67108864" /* bytes, as profd's own by default */
+#define TIME_LIMIT   30		/* s for one answer: a person waits, but no clock ticks */
+
+/* One question on its way. */
+struct exchange {
+	struct symbol_client *client;
+	const struct symbol_question *question;
+	struct symbol_reply *reply;
+	uint64_t deadline;
+	bool answered; /* whole, whatever it says */
+	char *why;
+	size_t why_size;
+};
+
+int symbol_client_init(struct symbol_client *c, const char *debug_dirs)
+{
+	*c = (struct symbol_client){.helper = HELPER_NONE,
+		.debug_dirs = debug_dirs ? strdup(debug_dirs)
+					 : configured_debug_dirs(CONFIGURED_FILE)};
+	return c->debug_dirs ? 0 : -ENOMEM;
+}
+
+void symbol_client_close(struct symbol_client *c)
+{
+	helper_stop(&c->helper);
+	free(take_ptr(c->debug_dirs));
+}
+
+void symbol_reply_free(struct symbol_reply *r)
+{
+	for (size_t i = 0; i < r->n_wants; i++)
+		free(r->wants[i].path);
+	free(r->body);
+	*r = (struct symbol_reply){0};
+}
+
+/* ---- bytes ---------------------------------------------------------------------------------- */
+
+static int fail(struct exchange *x, int error, const char *how)
+{
+	snprintf(x->why, x->why_size, "the symbolizer %s", how);
+	return error;
+}
+
+static int gone(struct exchange *x)
+{
+	char how[HELPER_HOW_SIZE];
+
+	helper_explain_end(&x->client->helper, how);
+	return fail(x, -EIO, how);
+}
+
+static int nonsense(struct exchange *x)
+{
+	return fail(x, -EBADMSG, "gave a broken answer");
+}
+
+static int wait_for(struct exchange *x, short events)
+{
+	struct pollfd fd = {.fd = x->client->helper.socket, .events = events};
+	uint64_t now = now_ns();
+	int n = 0;
+
+	if (now < x->deadline)
+		n = poll(&fd, 1, (int)((x->deadline - now) / 1000000) + 1);
+	if (n > 0 || (n < 0 && errno == EINTR))
+		return 0;
+	return n < 0 ? -errno : fail(x, -ETIMEDOUT, "took too long");
+}
+
+/* Descriptors go with the first byte. */
+static int send_all(struct exchange *x, const void *data, size_t size, int fd)
+{
+	for (size_t sent = 0; sent < size;) {
+		ssize_t n = helper_send(x->client->helper.socket, (const char *)data + sent,
+			size - sent, &fd, !sent && fd >= 0);
+		int r = n == -EAGAIN ? wait_for(x, POLLOUT) : 0;
+
+		if (r)
+			return r;
+		if (n < 0 && n != -EAGAIN)
+			return gone(x);
+		sent += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+static int receive_all(struct exchange *x, void *data, size_t size)
+{
+	for (size_t got = 0; got < size;) {
+		ssize_t n = helper_receive(
+			x->client->helper.socket, (char *)data + got, size - got, NULL, NULL);
+		int r = n == -EAGAIN ? wait_for(x, POLLIN) : 0;
+
+		if (r)
+			return r;
+		if (n == 0 || (n < 0 && n != -EAGAIN))
+			return gone(x);
+		got += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+/* ---- debug files ---------------------------------------------------------------------------- */
+
+/* The folder that a file lies in, as its links lead there. To free; NULL if nobody knows. */
+static char *folder_of(const char *path)
+{
+	char *real = path ? realpath(path, NULL) : NULL;
+	char *slash = real ? strrchr(real, '/') : NULL;
+
+	if (slash)
+		slash[slash == real] = '\0';
+	return real;
+}
+
+static char *path_of(int fd)
+{
+	char link[64], path[PATH_MAX];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, path, sizeof(path));
+	return n > 0 && (size_t)n < sizeof(path) ? strndup(path, (size_t)n) : strdup("?");
+}
+
+static int open_debug_file(const struct exchange *x, const char *name)
+{
+	_cleanup_free_ char *folder = folder_of(x->question->path);
+	_cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0)
+		return -errno;
+	return debug_dirs_open(name, folder, -1, root, x->client->debug_dirs);
+}
+
+static int on_want(struct exchange *x, size_t size)
+{
+	struct symbol_reply *reply = x->reply;
+	struct symbol_want *want = &reply->wants[reply->n_wants];
+	struct helper_head file = {HELPER_FILE, 0};
+
+	if (!size || size > HELPER_MAX_WANT || reply->n_wants == SYMBOL_WANTS_MAX)
+		return nonsense(x);
+	*want = (struct symbol_want){0};
+	int r = receive_all(x, want->name, size);
+	if (r)
+		return r;
+	reply->n_wants++;
+	_cleanup_close_ int fd = open_debug_file(x, want->name);
+	if (fd >= 0)
+		want->path = path_of(fd);
+	symbol_text_show(want->name);
+	return send_all(x, &file, sizeof(file), fd);
+}
+
+/* ---- answers -------------------------------------------------------------------------------- */
+
+static int on_answer(struct exchange *x, size_t size)
+{
+	struct symbol_reply *reply = x->reply;
+
+	if (size > SYMBOLIZER_MAX_ANSWER)
+		return nonsense(x);
+	reply->body = malloc(size + 1);
+	if (!reply->body)
+		return fail(x, -ENOMEM, "has more to say than fits into memory");
+	int r = receive_all(x, reply->body, size);
+	if (r)
+		return r;
+	if (symbol_answer_check(&reply->answer, reply->body, size, x->question->n))
+		return nonsense(x);
+	x->answered = true;
+	r = reply->answer.head->error;
+	if (r == -ENOEXEC)
+		snprintf(x->why, x->why_size, "it is no ELF file");
+	else if (r)
+		snprintf(x->why, x->why_size, "the symbolizer cannot read it: %s", strerror(-r));
+	return r;
+}
+
+/* Reads messages up to the answer. */
+static int receive_answer(struct exchange *x)
+{
+	for (;;) {
+		struct helper_head head;
+		struct helper_hello hello;
+		int r = receive_all(x, &head, sizeof(head));
+
+		if (r)
+			return r;
+		if (head.type == HELPER_ANSWER)
+			return on_answer(x, head.size);
+		if (head.type == HELPER_WANT)
+			r = on_want(x, head.size);
+		else if (head.type == HELPER_HELLO && head.size == sizeof(hello) &&
+			 !x->client->greeted)
+			r = receive_all(x, &hello, sizeof(hello));
+		else
+			r = nonsense(x);
+		if (r)
+			return r;
+		x->client->greeted = true;
+	}
+}
+
+static int start(struct exchange *x)
+{
+	struct helper *h = &x->client->helper;
+
+	if (h->socket >= 0)
+		return 0;
+	x->client->greeted = false;
+	int r = helper_start(h, "symbolizer", MEMORY_LIMIT, SOCK_STREAM);
+	if (r)
+		snprintf(x->why, x->why_size, "the symbolizer does not start: %s", strerror(-r));
+	return r;
+}
+
+static int send_question(struct exchange *x)
+{
+	const struct symbol_question *q = x->question;
+	struct {
+		struct helper_head head;
+		struct symbolizer_request request;
+	} start = {.request = {q->kind, q->symbols_only}};
+	size_t bytes = q->n * sizeof(*q->at);
+	_cleanup_free_ char *message = malloc(sizeof(start) + bytes);
+
+	if (!message)
+		return fail(x, -ENOMEM, "cannot be asked: out of memory");
+	start.head = (struct helper_head){
+		HELPER_REQUEST, (uint32_t)(sizeof(start.request) + bytes)};
+	memcpy(message, &start, sizeof(start));
+	if (bytes)
+		memcpy(message + sizeof(start), q->at, bytes);
+	return send_all(x, message, sizeof(start) + bytes, q->fd);
+}
+
+static int ask_once(struct symbol_client *c, const struct symbol_question *q,
+	struct symbol_reply *reply, char *why, size_t why_size)
+{
+	struct exchange x = {.client = c,
+		.question = q,
+		.reply = reply,
+		.why = why,
+		.why_size = why_size,
+		.deadline = now_ns() + TIME_LIMIT * 1000000000ULL};
+
+	*reply = (struct symbol_reply){0};
+	int r = start(&x);
+	if (!r)
+		r = send_question(&x);
+	if (!r)
+		r = receive_answer(&x);
+	if (!r)
+		return 0;
+	if (!x.answered) /* there is no telling what comes next */
+		helper_stop(&c->helper);
+	symbol_reply_free(reply);
+	return r;
+}
+
+int symbol_client_ask(struct symbol_client *c, const struct symbol_question *q,
+	struct symbol_reply *reply, char *why, size_t why_size)
+{
+	struct symbol_question careful = *q;
+
+	int r = ask_once(c, q, reply, why, why_size);
+	bool elf = q->kind == SYMBOLIZER_ELF || q->kind == SYMBOLIZER_ELF_CODE;
+	if (!r || r == -ENOEXEC || !elf || q->symbols_only)
+		return r;
+	careful.symbols_only = true;
+	r = ask_once(c, &careful, reply, why, why_size);
+	if (!r) {
+		snprintf(reply->failure, sizeof(reply->failure), "%s", why);
+		*why = '\0';
+	}
+	return r;
+}

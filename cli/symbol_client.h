@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * symbol_client.h - questions to the symbolizer (symbolizer/symbolizer.h), one after the other,
+ * each waited for. It is a child of this process that runs in the same sandbox as profd's, sees no
+ * files but those that it is sent, and is believed nothing that was not checked. It starts with the
+ * first question; one that fails at a question is ended.
+ */
+#ifndef PROFD_CLI_SYMBOL_CLIENT_H
+#define PROFD_CLI_SYMBOL_CLIENT_H
+
+#include <stdbool.h>
+
+#include "helper/process.h"
+#include "helper/protocol.h"
+#include "symbols/answer.h"
+
+/* Debug files that are opened for one answer: more do not help a module. */
+#define SYMBOL_WANTS_MAX 16
+
+struct symbol_client {
+	struct helper helper;
+	bool greeted;	  /* it has said HELLO */
+	char *debug_dirs; /* further ones, separated by colons; owned */
+};
+
+struct symbol_question {
+	enum symbolizer_kind kind;
+	int fd;		    /* the module; borrowed */
+	const char *path;   /* where it lies: debug files may be beside it */
+	const uint64_t *at; /* offsets, sorted and unique, as the kind says */
+	size_t n; /* at most SYMBOLIZER_MAX_OFFSETS; 0: what is there to take names from? */
+	bool symbols_only; /* no DWARF, no other files */
+};
+
+/* A debug file that was asked for. */
+struct symbol_want {
+	char name[HELPER_MAX_WANT + 1]; /* a build-id in hex, or a base name */
+	char *path;			/* NULL: there is none */
+};
+
+struct symbol_reply {
+	struct symbol_answer answer;
+	void *body; /* that it points into */
+	/* What the symbolizer failed at before, and this is of the symbol tables only; "". */
+	char failure[256];
+	struct symbol_want wants[SYMBOL_WANTS_MAX];
+	size_t n_wants;
+};
+
+/* debug_dirs: further folders with debug files, separated by colons; NULL: those that profd is
+ * configured with. 0 or -ENOMEM; symbol_client_close() in any case. */
+int symbol_client_init(struct symbol_client *c, const char *debug_dirs);
+/* Ends the process. */
+void symbol_client_close(struct symbol_client *c);
+
+/* Asks, and where the symbolizer fails at an ELF file, asks for its symbol tables only. The reply
+ * is the caller's, for symbol_reply_free(). 0, or -errno with a line in `why`: there is no reply
+ * then. An answer's own error (answer.head->error) is 0 in a reply. */
+int symbol_client_ask(struct symbol_client *c, const struct symbol_question *q,
+	struct symbol_reply *reply, char *why, size_t why_size);
+void symbol_reply_free(struct symbol_reply *r);
+
+#endif

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#include "symbol_sources.h"
+
+#include <stdio.h>
+
+#include "symbolizer/protocol.h"
+
+void symbol_sources_describe(uint32_t flags, const char *debug_file, char *out, size_t size)
+{
+	const char *debug = debug_file ? debug_file : "its debug file";
+
+	if (flags & SYMBOLIZER_SEES_DEBUG_DWARF)
+		snprintf(out, size, "DWARF in %s", debug);
+	else if (flags & SYMBOLIZER_SEES_DWARF)
+		snprintf(out, size, "its DWARF");
+	else if (flags & SYMBOLIZER_SEES_DEBUG_SYMTAB)
+		snprintf(out, size, ".symtab in %s", debug);
+	else if (flags & SYMBOLIZER_SEES_SYMTAB)
+		snprintf(out, size, "its .symtab");
+	else if (flags & SYMBOLIZER_SEES_DEBUGDATA)
+		snprintf(out, size, "its .gnu_debugdata");
+	else if (flags & SYMBOLIZER_SEES_DYNSYM)
+		snprintf(out, size, "its .dynsym, which has exported functions only");
+	else
+		snprintf(out, size, "nothing: it has no symbols at all");
+}
+
+bool symbol_sources_have_lines(uint32_t flags)
+{
+	return flags & (SYMBOLIZER_SEES_DWARF | SYMBOLIZER_SEES_DEBUG_DWARF);
+}

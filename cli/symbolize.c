@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+/* symbolize.c - profctl symbolize: gives a profile the names that it lacks, from the binaries and
+ * debug files at hand, and says what could not be used. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "binaries.h"
+#include "commands.h"
+#include "output.h"
+#include "profile/pprof.h"
+#include "query.h"
+#include "symbol_sources.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+struct symbolize {
+	struct query query;
+	const char *output;
+	size_t wanted, named, unused; /* addresses; mappings that could not be used */
+};
+
+static const struct option OPTIONS[] = {
+	{"output", 'o', "FILE", OPTION_TEXT, offsetof(struct symbolize, output), 0, 0,
+		"write FILE, whole or not at all (standard output)"},
+	{"debug_dirs", 0, "DIRS", OPTION_TEXT, offsetof(struct symbolize, query.debug_dirs), 0, 0,
+		"further folders with debug files, separated by colons (those of profd.conf)"},
+	{"names", 0, "KIND", OPTION_TEXT, offsetof(struct symbolize, query.names), 0, 0,
+		"C++ names: short, or full, with template arguments"},
+	{0},
+};
+
+static const struct option_group GROUPS[] = {{"Output", OPTIONS, 0}, {0}};
+
+static void tell(void *userdata, const struct naming_report *r)
+{
+	struct symbolize *s = userdata;
+	const char *path = *r->path ? r->path : "a mapping";
+	char sources[256];
+
+	s->wanted += r->wanted;
+	s->named += r->named;
+	if (r->failure)
+		log_warning("%s: there are no lines and inlined calls: %s at its debug information",
+			path, r->failure);
+	symbol_sources_describe(r->sources, r->debug_file, sources, sizeof(sources));
+	s->unused += r->why != NULL;
+	if (r->why)
+		log_warning(
+			"%s: %zu of %zu addresses named: %s", path, r->named, r->wanted, r->why);
+	else if (r->outside)
+		log_info("%s: %zu of %zu addresses named, by %s; at %zu it has no code", path,
+			r->named, r->wanted, sources, r->outside);
+	else
+		log_info("%s: %zu of %zu addresses named, by %s", path, r->named, r->wanted,
+			sources);
+}
+
+/* The mappings keep the paths that the profile has: they are those of another time or host. */
+static int name_all(struct symbolize *s, struct profile *p)
+{
+	struct naming naming = query_naming(&s->query);
+	size_t n = p->n_mappings;
+	_cleanup_free_ uint32_t *files = calloc(n + 1, sizeof(*files));
+
+	if (!files)
+		return -ENOMEM;
+	for (size_t i = 1; i < n; i++)
+		files[i] = p->mappings[i].file;
+	naming.again = true;
+	naming.told = tell;
+	naming.userdata = s;
+	int err = binaries_locate(p, s->query.program);
+	if (!err)
+		err = naming_run(p, &naming);
+	for (size_t i = 1; i < n; i++)
+		if (files[i])
+			p->mappings[i].file = files[i];
+	return err;
+}
+
+static int write_profile(void *p, int fd)
+{
+	return pprof_write(p, fd);
+}
+
+static int symbolize(struct symbolize *s, struct operands *files, size_t *skipped)
+{
+	struct profile *p = NULL;
+
+	query_take_program(&s->query, files);
+	if (files->n != 1) {
+		command_usage(&COMMAND_SYMBOLIZE, files->n ? "one profile at a time (profctl merge "
+							     "makes one of several)"
+							   : "which file?");
+		return -EINVAL;
+	}
+	int err = query_load(&COMMAND_SYMBOLIZE, &s->query, files, &p, skipped);
+	if (!err) {
+		err = name_all(s, p);
+		if (err)
+			log_error("%s", strerror(-err));
+	}
+	if (!err)
+		err = output_write(s->output, true, write_profile, p);
+	if (!err && !s->wanted)
+		log_info("all addresses have names already: the profile is written as it was");
+	profile_free(p);
+	return err;
+}
+
+static int run(int argc, char **argv)
+{
+	struct symbolize s = {.query.symbolize = "none"}; /* told here, mapping by mapping */
+	struct operands files;
+	size_t skipped = 0;
+
+	switch (command_parse(&COMMAND_SYMBOLIZE, argc, argv, &s, &files)) {
+	case OPTIONS_HELP:
+		return 0;
+	case OPTIONS_BAD:
+		return 2;
+	case OPTIONS_OK:
+		break;
+	}
+	int code = query_exit(symbolize(&s, &files, &skipped), skipped);
+	return !code && s.unused && !s.named ? 1 : code;
+}
+
+const struct command COMMAND_SYMBOLIZE = {
+	.name = "symbolize",
+	.synopsis = "[-o FILE] [OPTION...] [PROGRAM] FILE",
+	.summary = "Give names to the addresses of a profile that has none",
+	.details = "Functions, lines and inlined calls come from the files that the mappings "
+		   "name,\n"
+		   "if they are the same ones still, or from PROGRAM in place of the first, and\n"
+		   "from their debug files.",
+	.groups = GROUPS,
+	.run = run,
+};

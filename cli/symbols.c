@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: MIT
+/* symbols.c - profctl symbols: where the names of a module's functions come from, and what would
+ * make them better. */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "package.h"
+#include "symbol_client.h"
+#include "symbol_sources.h"
+#include "util/cleanup.h"
+#include "util/grow.h"
+#include "util/log.h"
+#include "util/open_checked.h"
+
+#define PID_MAX 4194304 /* PID_MAX_LIMIT of 64-bit kernels (include/linux/threads.h) */
+
+static const char DELETED[] = " (deleted)";
+
+/* One file with code, and what was learned of it. */
+struct module {
+	char *path; /* as it is shown; owned */
+	char *open; /* where it can be opened; owned */
+	char build_id[SYMBOLIZER_BUILD_ID];
+	uint32_t sources; /* enum symbolizer_answer_flags */
+	char *debug_file; /* owned; that was found, or passed over, as `sources` says */
+	bool by_build_id; /* it was found by that */
+	char why[512];	  /* it cannot be read */
+};
+
+struct symbols {
+	struct ids pids;
+	const char *debug_dirs;
+	struct symbol_client client;
+	struct module *modules;
+	size_t n, capacity;
+	bool code_without_file; /* of the process: made by a JIT */
+	bool some_in_dbgsym;	/* a package of that archive was named */
+};
+
+static const struct option OPTIONS[] = {
+	{"pid", 0, "P", OPTION_IDS, offsetof(struct symbols, pids), 1, PID_MAX,
+		"all modules that these processes have mapped (repeat, or separate by commas)"},
+	{"debug_dirs", 0, "DIRS", OPTION_TEXT, offsetof(struct symbols, debug_dirs), 0, 0,
+		"further folders with debug files, separated by colons (those of profd.conf)"},
+	{0},
+};
+
+static const struct option_group GROUPS[] = {{"Options", OPTIONS, 0}, {0}};
+
+/* ---- which modules -------------------------------------------------------------------------- */
+
+/* Takes both texts over. */
+static int add_module(struct symbols *s, char *path, char *where)
+{
+	for (size_t i = 0; path && i < s->n; i++)
+		if (!strcmp(s->modules[i].path, path) && !strcmp(s->modules[i].open, where)) {
+			free(path);
+			free(where);
+			return 0;
+		}
+	if (!path || !where || grow(s->modules, s->n, s->capacity, 1)) {
+		free(path);
+		free(where);
+		return -ENOMEM;
+	}
+	s->modules[s->n++] = (struct module){.path = path, .open = where};
+	return 0;
+}
+
+static int add_mapping(struct symbols *s, uint32_t pid, const char *line)
+{
+	char flags[8], *where = NULL;
+	int at = 0;
+
+	if (sscanf(line, "%*s %7s %*s %*s %*s %n", flags, &at) != 1 || !strchr(flags, 'x'))
+		return 0;
+	const char *path = line + at;
+	if (path[0] != '/') {
+		s->code_without_file |= !*path || !strncmp(path, "[anon", 5);
+		return 0;
+	}
+	/* The process may have another root. */
+	if (asprintf(&where, "/proc/%" PRIu32 "/root%s", pid, path) < 0)
+		where = NULL;
+	return add_module(s, strdup(path), where);
+}
+
+static int add_process(struct symbols *s, uint32_t pid)
+{
+	_cleanup_free_ char *line = NULL;
+	char path[64];
+	size_t capacity = 0;
+	ssize_t n;
+	int r = 0;
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/maps", pid);
+	_cleanup_fclose_ FILE *maps = fopen(path, "re");
+	if (!maps) {
+		r = -errno;
+		log_error("process %" PRIu32 ": %s", pid,
+			r == -ENOENT ? "there is none" : strerror(-r));
+		return r;
+	}
+	errno = 0;
+	while (!r && (n = getline(&line, &capacity, maps)) > 0) {
+		line[n - (line[n - 1] == '\n')] = '\0';
+		r = add_mapping(s, pid, line);
+	}
+	if (!r && ferror(maps)) {
+		r = errno ? -errno : -EIO;
+		log_error(
+			"process %" PRIu32 ": its mappings cannot be read: %s", pid, strerror(-r));
+	}
+	return r;
+}
+
+static int add_all(struct symbols *s, const struct operands *files)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < s->pids.n && !r; i++)
+		r = add_process(s, s->pids.items[i]);
+	for (size_t i = 0; i < files->n && !r; i++)
+		r = add_module(s, strdup(files->items[i]), strdup(files->items[i]));
+	return r;
+}
+
+/* ---- what they have ------------------------------------------------------------------------- */
+
+static void take_debug_file(struct module *m, struct symbol_reply *reply)
+{
+	for (size_t i = 0; i < reply->n_wants; i++) {
+		if (!reply->wants[i].path)
+			continue;
+		free(m->debug_file);
+		m->debug_file = take_ptr(reply->wants[i].path);
+		m->by_build_id = !strcmp(reply->wants[i].name, m->build_id);
+	}
+}
+
+static void look(struct symbols *s, struct module *m)
+{
+	size_t n = strlen(m->path), d = strlen(DELETED);
+	struct symbol_reply reply;
+
+	if (n > d && !strcmp(m->path + n - d, DELETED)) {
+		snprintf(m->why, sizeof(m->why),
+			"it was replaced or removed while the process runs: start that again");
+		return;
+	}
+	_cleanup_close_ int fd = open_regular(m->open);
+	if (fd < 0) {
+		snprintf(m->why, sizeof(m->why), "%s",
+			fd == -EINVAL ? "it is no regular file" : strerror(-fd));
+		return;
+	}
+	struct symbol_question q = {.kind = SYMBOLIZER_ELF_CODE, .fd = fd, .path = m->path};
+	if (symbol_client_ask(&s->client, &q, &reply, m->why, sizeof(m->why)))
+		return;
+	snprintf(m->build_id, sizeof(m->build_id), "%s", reply.answer.head->build_id);
+	m->sources = reply.answer.head->flags;
+	take_debug_file(m, &reply);
+	symbol_reply_free(&reply);
+}
+
+/* ---- what is said --------------------------------------------------------------------------- */
+
+static void advise(struct symbols *s, const struct module *m, const struct packaged_file *f)
+{
+	if (f->installed) {
+		printf("    better: %s is installed, but of another version than %s: upgrade "
+		       "both\n",
+			f->debug, f->package);
+	} else if (f->debug) {
+		printf("    better: apt-get install %s\n", f->debug);
+		s->some_in_dbgsym |= strstr(f->debug, "-dbgsym") != NULL;
+	} else if (*m->build_id) {
+		printf("    better: its debug file as .build-id/%.2s/%s.debug below /usr/lib/debug "
+		       "or a folder of debug_dirs, or a build with -g\n",
+			m->build_id, m->build_id + 2);
+	} else {
+		printf("    better: a build with -g (it has no build-id to find a debug file "
+		       "by)\n");
+	}
+}
+
+static void print_module(struct symbols *s, const struct module *m, const struct packaged_file *f)
+{
+	char sources[PATH_MAX + 64];
+
+	printf("%s\n", m->path);
+	if (*m->why) {
+		printf("    no names: %s\n", m->why);
+		return;
+	}
+	bool found = m->sources & SYMBOLIZER_SEES_DEBUG_FILE;
+	symbol_sources_describe(m->sources, found ? m->debug_file : NULL, sources, sizeof(sources));
+	printf("    names: %s%s\n", sources,
+		!found		 ? ""
+		: m->by_build_id ? ", found by build-id"
+				 : ", found by .gnu_debuglink");
+	if (m->debug_file && !found)
+		printf("    passed over: %s, which is of another build\n", m->debug_file);
+	if (!symbol_sources_have_lines(m->sources))
+		advise(s, m, f);
+}
+
+/* Debian's codename, for the line in sources.list; "" elsewhere. */
+static void codename(char out[32])
+{
+	char line[256], id[32] = "", name[32] = "";
+	_cleanup_fclose_ FILE *in = fopen("/etc/os-release", "re");
+
+	while (in && fgets(line, sizeof(line), in)) {
+		sscanf(line, "ID=%31s", id);
+		sscanf(line, "VERSION_CODENAME=%31s", name);
+	}
+	snprintf(out, 32, "%s", strcmp(id, "debian") ? "" : name);
+}
+
+static void print_end(const struct symbols *s)
+{
+	char name[32];
+
+	if (s->code_without_file)
+		printf("code of no file, such as a JIT's\n"
+		       "    names: /tmp/perf-PID.map, if the runtime writes it (node "
+		       "--perf-basic-prof, java with a perf-map agent)\n");
+	codename(name);
+	if (s->some_in_dbgsym && *name)
+		printf("\nPackages -dbgsym are in an archive of their own: "
+		       "deb http://deb.debian.org/debian-debug %s-debug main\n",
+			name);
+}
+
+static int print_all(struct symbols *s)
+{
+	_cleanup_free_ struct packaged_file *files = calloc(s->n + 1, sizeof(*files));
+	_cleanup_free_ char *paths = calloc(s->n + 1, PATH_MAX);
+	int r = files && paths ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < s->n && !r; i++) {
+		char *real = paths + i * PATH_MAX;
+
+		/* What cannot be followed, such as a path of another root, is looked up as it is.
+		 */
+		if (!realpath(s->modules[i].path, real))
+			snprintf(real, PATH_MAX, "%s", s->modules[i].path);
+		files[i].path = real;
+	}
+	if (!r)
+		r = packaged_files_find(PACKAGE_LISTS, files, s->n);
+	for (size_t i = 0; i < s->n && !r; i++)
+		print_module(s, &s->modules[i], &files[i]);
+	if (!r)
+		print_end(s);
+	if (files)
+		packaged_files_free(files, s->n);
+	return r;
+}
+
+/* ---- the command ---------------------------------------------------------------------------- */
+
+static int explain(struct symbols *s, const struct operands *files)
+{
+	size_t unread = 0;
+
+	int r = symbol_client_init(&s->client, s->debug_dirs);
+	if (!r)
+		r = add_all(s, files);
+	for (size_t i = 0; i < s->n && !r; i++) {
+		look(s, &s->modules[i]);
+		unread += *s->modules[i].why != '\0';
+	}
+	symbol_client_close(&s->client);
+	if (!r)
+		r = print_all(s);
+	if (r == -ENOMEM)
+		log_error("out of memory");
+	return r || unread ? 1 : 0;
+}
+
+static int run(int argc, char **argv)
+{
+	struct symbols s = {0};
+	struct operands files;
+	int code = 2;
+
+	switch (command_parse(&COMMAND_SYMBOLS, argc, argv, &s, &files)) {
+	case OPTIONS_HELP:
+		code = 0;
+		break;
+	case OPTIONS_BAD:
+		break;
+	case OPTIONS_OK:
+		code = files.n || s.pids.n ? explain(&s, &files)
+					   : command_usage(&COMMAND_SYMBOLS,
+						     "of which file, or --pid of which process?");
+	}
+	for (size_t i = 0; i < s.n; i++) {
+		free(s.modules[i].path);
+		free(s.modules[i].open);
+		free(s.modules[i].debug_file);
+	}
+	free(s.modules);
+	ids_free(&s.pids);
+	return code;
+}
+
+const struct command COMMAND_SYMBOLS = {
+	.name = "symbols",
+	.synopsis = "[OPTION...] MODULE... | --pid P",
+	.summary = "Say where names come from, and what would improve them",
+	.details = "For each program and library: its debug information, a debug file, symbol\n"
+		   "tables, or nothing; and which package or file would give better names.",
+	.groups = GROUPS,
+	.run = run,
+};

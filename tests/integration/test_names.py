@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: MIT
+"""Names for profiles that have addresses only: gperftools' files, and profiles of known truth whose
+names were taken away."""
+
+import contextlib
+import gzip
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pprof
+from profd import GO, PROFCTL, PROGRAMS, ROOT, Daemon, Program
+
+sys.path.insert(0, str(ROOT / "tests/reports"))
+from compare import REFERENCE  # noqa: E402
+from files import Profile, block, number  # noqa: E402
+
+
+def profctl(*arguments, code=0, environment=(), **options):
+    result = subprocess.run(
+        [PROFCTL, *map(str, arguments)],
+        capture_output=True,
+        timeout=120,
+        text=True,
+        env={**os.environ, "PPROF_BINARY_PATH": "/nowhere", **dict(environment)},
+        **options,
+    )
+    assert result.returncode == code, result.stderr
+    return result
+
+
+def reference(*arguments):
+    result = subprocess.run(
+        [REFERENCE, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=True
+    )
+    return result.stdout
+
+
+# ---- gperftools -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["pie", "no-pie"])
+def gperf(request, tmp_path_factory):
+    """(program, {kind: file}) of a program that its own profilers have watched."""
+    folder = tmp_path_factory.mktemp("gperf")
+    program = PROGRAMS / f"gperf-{request.param}"
+    environment = {
+        **os.environ,
+        "HEAPPROFILE": str(folder / "heap"),
+        "HEAP_PROFILE_ALLOCATION_INTERVAL": "10000000",
+    }
+    subprocess.run([program], env=environment, check=True, capture_output=True, timeout=60)
+    # Its heap profiler would be in the stacks of the other.
+    environment = {**os.environ, "CPUPROFILE": str(folder / "cpu")}
+    subprocess.run([program], env=environment, check=True, capture_output=True, timeout=60)
+    heaps = sorted(folder.glob("heap.*.heap"))
+    return program, {"heap": heaps[-1], "cpu": folder / "cpu"}
+
+
+# Libraries have the names that their debug packages give them, which the reference does not read.
+OURS_ONLY = "-hide=x86_64-linux-gnu/lib"
+
+
+@pytest.mark.parametrize("kind", ["heap", "cpu"])
+@pytest.mark.parametrize(
+    "report", ["top", "top -cum", "top -lines", "top -files", "traces", "list=keep|fill|spin"]
+)
+def test_gperftools_files_read_as_with_pprof(gperf, kind, report):
+    program, files = gperf
+    command, *options = [*report.split(), OURS_ONLY]
+    name, _, pattern = command.partition("=")
+    ours = profctl(name, *([pattern] if pattern else []), *options, program, files[kind])
+    theirs = reference(f"-{command}", *options, program, files[kind])
+    # Of rows with equal values, the reference puts now this and now that one first.
+    assert sorted(ours.stdout.splitlines()) == sorted(theirs.splitlines())
+    expected = {"heap": ["keep", "fill"], "cpu": ["spin_long", "spin_short"]}[kind]
+    if "-files" not in options:
+        assert all(function in ours.stdout for function in expected)
+
+
+def test_a_program_and_a_profile_open_the_prompt(gperf):
+    program, files = gperf
+    assert "spin_long" in profctl(program, files["cpu"], input="top20\n").stdout
+
+
+def test_other_reports_take_a_program(gperf, tmp_path):
+    program, files = gperf
+    # The mappings say where the program was: what is named before them counts.
+    moved = tmp_path / "moved"
+    moved.write_bytes(program.read_bytes())
+    for command in ["flame", "export --format folded", "export --format callgrind"]:
+        assert "keep_many" in profctl(*command.split(), moved, files["heap"]).stdout
+
+
+def test_a_program_stands_before_the_files_of_a_comparison(gperf, tmp_path):
+    program, files = gperf
+    moved = tmp_path / "moved"
+    moved.write_bytes(program.read_bytes())
+    heap = files["heap"]
+    first = heap.with_name(heap.name.replace("3.heap", "1.heap"))
+    for arguments in [[moved, first, heap], [moved, heap, "--against", first]]:
+        assert "keep_many" in profctl("diff", "--cum", *arguments).stdout
+    assert "keep_many" not in profctl("diff", "--symbolize=none", moved, first, heap).stdout
+
+
+# ---- profiles without their names -----------------------------------------------------------------
+
+
+def without_names(data):
+    """The same profile, but with addresses only."""
+    out = b""
+    for field, value in pprof.fields(gzip.decompress(data)):
+        if field == 5:  # a function
+            continue
+        if field == 3:  # a mapping: what it has
+            value = encode(value, lambda key: key < 7)
+        if field == 4:  # a location: its lines
+            value = encode(value, lambda key: key != 4)
+        out += number(field, value) if isinstance(value, int) else block(field, value)
+    return gzip.compress(out)
+
+
+def encode(message, keep):
+    return b"".join(
+        number(key, value) if isinstance(value, int) else block(key, value)
+        for key, value in pprof.fields(message)
+        if keep(key)
+    )
+
+
+def in_files(profile):
+    """Stacks of what lies in files: memory and the kernel are named while they are there."""
+
+    def frames(sample):
+        return tuple(
+            (f.name, f.file, f.line, f.inlined)
+            for f in sample.frames
+            if re.match("/[^/]", f.mapping) and not f.name.startswith("[")
+        )
+
+    return [(frames(s), tuple(s.values), tuple(sorted(s.labels.items()))) for s in profile.samples]
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """What profd wrote with names of C and C++ (of programs that stay: their files are read again)."""
+    folder = tmp_path_factory.mktemp("recorded")
+    daemon = Daemon(folder, types="", debug_dirs=PROGRAMS / "debug").start()
+    programs = ["burn3", "burn3-o1", "names-cc", "burn3-buildid", "burn3-minidebug"]
+    try:
+        with contextlib.ExitStack() as stack:
+            pids = [stack.enter_context(Program(name, 60)).pid for name in programs]
+            pids = ",".join(map(str, pids))
+            daemon.ctl("record", "--pid", pids, "--seconds", 4, "-o", folder / "named.pb.gz")
+        daemon.check_ledger()
+    finally:
+        daemon.kill()
+    bare = folder / "bare.pb.gz"
+    bare.write_bytes(without_names((folder / "named.pb.gz").read_bytes()))
+    return folder / "named.pb.gz", bare
+
+
+def test_symbolize_gives_the_names_back(recorded, tmp_path):
+    named, bare = recorded
+    out = tmp_path / "again.pb.gz"
+    result = profctl(
+        "symbolize", "--names=full", "--debug_dirs", PROGRAMS / "debug", bare, "-o", out
+    )
+    assert not any(s.frames and s.frames[0].name for s in pprof.read(bare).samples)
+    assert in_files(pprof.read(out)) == in_files(pprof.read(named))
+    text = result.stderr
+    assert re.search(r"/burn3: \d+ of \d+ addresses named, by its DWARF", text)
+    assert re.search(r"/burn3-buildid: .* by DWARF in /\S+\.debug", text)
+    assert re.search(r"/burn3-minidebug: .* by its .gnu_debugdata", text)
+    assert re.search(r"kernel\S*: 0 of \d+ addresses named: it is memory", text)
+
+
+def test_reports_name_what_has_no_names(recorded):
+    _, bare = recorded
+    assert "burn_sixty" in profctl("top", bare).stdout
+    assert "burn_sixty" not in profctl("top", "-symbolize=none", bare).stdout
+    assert "burn_sixty" in profctl("export", "--format", "folded", bare).stdout
+    assert "local or none" in profctl("top", "-symbolize=remote", bare, code=2).stderr
+
+
+def test_symbolize_names_what_profd_could_not(recorded, tmp_path):
+    """A debug package that was installed later."""
+    daemon = Daemon(tmp_path, types="").start()
+    try:
+        with Program("burn3-buildid", 60) as burn:
+            daemon.ctl("record", "--pid", burn.pid, "--seconds", 2, "-o", tmp_path / "old")
+    finally:
+        daemon.kill()
+    assert any("burn3-buildid+0x" in name for name in pprof.read(tmp_path / "old").cumulative())
+    arguments = ["symbolize", "--debug_dirs", PROGRAMS / "debug", tmp_path / "old", "-o"]
+    profctl(*arguments, tmp_path / "new")
+    assert "burn_sixty" in pprof.read(tmp_path / "new").cumulative()
+
+
+def test_symbolize_of_what_has_names_keeps_it(recorded, tmp_path):
+    named, _ = recorded
+    profctl("symbolize", "--names=full", named, "-o", tmp_path / "same")
+    assert in_files(pprof.read(tmp_path / "same")) == in_files(pprof.read(named))
+
+
+def test_go_programs_get_the_names_that_go_gives(tmp_path):
+    source = ROOT / "tests/programs/goprofile.go"
+    environment = {**os.environ, "GOFLAGS": "-mod=mod", "GOPROXY": "off", "GO111MODULE": "off"}
+    program = tmp_path / "goprofile"
+    subprocess.run([GO, "build", "-o", program, source], check=True, env=environment, timeout=300)
+    subprocess.run([program, tmp_path], check=True, timeout=60)
+    bare, out = tmp_path / "bare", tmp_path / "out"
+    for kind, function in {"cpu": "main.burn", "heap": "main.allocate"}.items():
+        named = tmp_path / f"{kind}.pb.gz"
+        bare.write_bytes(without_names(named.read_bytes()))
+        profctl("symbolize", program, bare, "-o", out)
+        again, before = pprof.read(out).cumulative(), pprof.read(named).cumulative()
+        assert before[function] == again[function] > 0
+        mine = {name: n for name, n in before.items() if name.startswith("main.")}
+        assert {name: again[name] for name in mine} == mine
+
+
+# ---- files of others ------------------------------------------------------------------------------
+
+
+def perf_like(path, program, address, build_id="", **mapping):
+    """As converters write perf.data: raw addresses, ranges of files, nothing else."""
+    p = Profile()
+    at = p.mapping(str(program), build_id=build_id, flags=0, **mapping)
+    p.sample([p.location(address, mapping=at)], [1, 1])
+    path.write_bytes(gzip.compress(p.encode()))
+
+
+def symbol_of(program, name):
+    for line in subprocess.run(["nm", program], capture_output=True, text=True).stdout.splitlines():
+        address, _, symbol = line.split(maxsplit=2) if line[0] != " " else (0, 0, "")
+        if symbol == name:
+            return int(address, 16)
+    raise KeyError(name)
+
+
+@pytest.mark.parametrize("linker", ["bfd", "lld"])
+@pytest.mark.parametrize("kind", ["pie", "no-pie"])
+def test_ranges_of_files_as_the_kernel_maps_them(tmp_path, linker, kind):
+    program = tmp_path / "program"
+    source = ROOT / "tests/programs/burn3.c"
+    flags = ["-O1", "-g", "-D_GNU_SOURCE", f"-{kind}", *(["-fPIE"] if kind == "pie" else ["-fno-pie"])]
+    flags += ["-fuse-ld=lld"] if linker == "lld" else []
+    subprocess.run(["gcc", *flags, "-o", program, source, "-pthread", "-ldl"], check=True)
+    with Program(program, 60) as running:
+        maps = Path(f"/proc/{running.pid}/maps").read_text().splitlines()
+    parts = [line.split() for line in maps if line.endswith(f"/{program.name}")]
+    low = min(int(part[0].split("-")[0], 16) for part in parts)
+    code = next(part for part in parts if "x" in part[1])
+    start, limit = (int(text, 16) for text in code[0].split("-"))
+    address = symbol_of(program, "burn_sixty") + 4 + (low if kind == "pie" else 0)
+    perf_like(tmp_path / "p", program, address, start=start, limit=limit, offset=int(code[2], 16))
+    assert "burn_sixty" in profctl("top", tmp_path / "p").stdout
+
+
+def test_binaries_of_another_host(tmp_path):
+    burn = PROGRAMS / "burn3-o1"
+    perf_like(tmp_path / "p", "/opt/service", symbol_of(burn, "burn_sixty"), limit=0x500000)
+    (tmp_path / "service").symlink_to(burn)
+    named = profctl("top", tmp_path / "p", environment={"PPROF_BINARY_PATH": str(tmp_path)})
+    assert "burn_sixty" in named.stdout
+    missing = profctl("top", tmp_path / "p")
+    assert "/opt/service: No such file" in missing.stderr
+
+
+def test_symbolize_says_what_it_could_not_use(tmp_path):
+    burn = PROGRAMS / "burn3-o1"
+    address = symbol_of(burn, "burn_sixty")
+    out = ["-o", tmp_path / "out"]
+    perf_like(tmp_path / "p", burn, address, build_id="00112233", limit=0x500000)
+    assert "it is another one now" in profctl("symbolize", tmp_path / "p", *out, code=1).stderr
+    perf_like(tmp_path / "p", "/etc/passwd", address, limit=0x500000)
+    assert "it is no ELF file" in profctl("symbolize", tmp_path / "p", *out, code=1).stderr
+    perf_like(tmp_path / "p", burn, 0x10, limit=0x500000)
+    assert "it has no code at" in profctl("symbolize", tmp_path / "p", *out, code=1).stderr
+    assert "which file" in profctl("symbolize", code=2).stderr
+    assert "one profile at a time" in profctl("symbolize", "a", "b", code=2).stderr
+
+
+# ---- where names come from ------------------------------------------------------------------------
+
+SOURCES = {
+    "burn3": ["names: its DWARF"],
+    "burn3-symtab": ["names: its .symtab", "better: "],
+    "burn3-minidebug": ["names: its .gnu_debugdata", "better: "],
+    "burn3-stripped": ["names: its .dynsym", "/usr/lib/debug"],
+    "burn3-debuglink": ["burn3-debuglink.debug, found by .gnu_debuglink"],
+    "burn3-buildid": [".debug, found by build-id"],
+}
+
+
+def test_symbols_of_modules():
+    paths = [PROGRAMS / name for name in SOURCES]
+    output = profctl("symbols", "--debug_dirs", PROGRAMS / "debug", *paths).stdout
+    for name, wanted in SOURCES.items():
+        part = output.split(f"{PROGRAMS}/{name}\n")[1].split("\n/")[0]
+        assert all(text in part for text in wanted), part
+
+
+def test_symbols_name_the_package():
+    output = profctl("symbols", "/usr/bin/env").stdout
+    assert "names: its .dynsym" in output and "apt-get install coreutils-dbgsym" in output
+    assert "debian-debug" in output
+
+
+def test_symbols_of_a_process():
+    with Program("burn3", 60) as burn:
+        output = profctl("symbols", "--pid", burn.pid).stdout
+    assert f"{PROGRAMS}/burn3\n    names: its DWARF" in output
+    assert "/libc.so.6\n    names: " in output
+
+
+def test_symbols_says_what_it_cannot_read(tmp_path):
+    assert "it is no ELF file" in profctl("symbols", "/etc/passwd", code=1).stdout
+    assert "No such file" in profctl("symbols", tmp_path / "gone", code=1).stdout
+    assert "there is none" in profctl("symbols", "--pid", "4194303", code=1).stderr
+    assert "of which file" in profctl("symbols", code=2).stderr
+    gone = tmp_path / "gone"
+    gone.write_bytes((PROGRAMS / "burn3").read_bytes())
+    gone.chmod(0o755)
+    with Program(gone, 60) as burn:
+        gone.unlink()
+        assert "replaced or removed" in profctl("symbols", "--pid", burn.pid, code=1).stdout

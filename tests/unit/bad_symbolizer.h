@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* bad_symbolizer.h - a symbolizer that crashes, hangs and lies, as PROFD_TEST_SYMBOLIZER says. */
+#ifndef PROFD_TESTS_BAD_SYMBOLIZER_H
+#define PROFD_TESTS_BAD_SYMBOLIZER_H
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "helper/process.h"
+#include "helper/protocol.h"
+#include "helper/sandbox.h"
+#include "helper/stream.h"
+#include "symbolizer/protocol.h"
+#include "symbolizer/symbolizer.h"
+
+static inline void say(uint32_t type, const void *data, uint32_t size)
+{
+	struct helper_head head = {type, size};
+
+	stream_write(HELPER_SOCKET, &head, sizeof(head));
+	stream_write(HELPER_SOCKET, data, size);
+}
+
+/* Reads one request; exits when there are no more. */
+static inline struct symbolizer_request next_request(void)
+{
+	struct helper_head head;
+	struct symbolizer_request request;
+	char rest[64];
+
+	if (stream_read(HELPER_SOCKET, &head, sizeof(head), NULL) ||
+		stream_read(HELPER_SOCKET, &request, sizeof(request), NULL) ||
+		stream_read(HELPER_SOCKET, rest, head.size - sizeof(request), NULL))
+		_exit(0);
+	return request;
+}
+
+/* Looks at the request without taking it: the real symbolizer may have to answer it. */
+static inline bool symbols_only(void)
+{
+	struct {
+		struct helper_head head;
+		struct symbolizer_request request;
+	} peeked;
+
+	if (recv(HELPER_SOCKET, &peeked, sizeof(peeked), MSG_PEEK | MSG_WAITALL) !=
+		(ssize_t)sizeof(peeked))
+		_exit(0);
+	return peeked.request.symbols_only;
+}
+
+static inline int misbehave(const char *how, const char *memory)
+{
+	static const struct symbolizer_answer nonsense = {.n_lines = 7};
+	static const struct helper_hello hello;
+
+	if (!strcmp(how, "crash-dwarf")) {
+		if (!symbols_only())
+			_exit(SANDBOX_EXIT_MEMORY);
+		return symbolizer_main(memory);
+	}
+	next_request();
+	if (!strcmp(how, "nonsense"))
+		say(HELPER_ANSWER, &nonsense, sizeof(nonsense));
+	else if (!strcmp(how, "want-path"))
+		say(HELPER_WANT, "../etc/shadow", 13);
+	while (!strcmp(how, "want-forever")) {
+		struct helper_head head;
+
+		say(HELPER_WANT, "no-such-file", 12);
+		if (stream_read(HELPER_SOCKET, &head, sizeof(head), NULL))
+			_exit(0);
+	}
+	while (!strcmp(how, "hello-forever"))
+		say(HELPER_HELLO, &hello, sizeof(hello));
+	if (!strcmp(how, "crash"))
+		_exit(1);
+	pause();
+	return 0;
+}
+
+/* main() of the symbolizer, or of a bad one. */
+static inline int perhaps_bad_symbolizer(const char *memory)
+{
+	const char *how = getenv("PROFD_TEST_SYMBOLIZER");
+
+	return how ? misbehave(how, memory) : symbolizer_main(memory);
+}
+
+#endif
