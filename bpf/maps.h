@@ -18,6 +18,7 @@
 
 #include "profd/abi.h"
 #include "profd/tables.h"
+#include "unwind_rules.h"
 #include "unwind_state.h"
 
 /* Where CPUs are counted, the collector sets max_entries to the number of possible CPUs. */
@@ -102,6 +103,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct tables_space);
 } profd_spaces __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, RULES);
+	__type(key, __u32);
+	__type(value, struct known_rule);
+} profd_rules __weak SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -118,6 +118,26 @@ static __always_inline void add_frame(struct scratch *scratch, struct unwind *u)
 	scratch->frames[(u->first + u->n++) & FRAMES_MASK] = walk_frame(&u->walk);
 }
 
+/* walk_step(), if need be. */
+static __always_inline int step_by_rows(struct unwind *u)
+{
+	struct walk *w = &u->walk;
+	__u64 address = w->frame.ip - !w->frame.exact;
+	__u32 place = rules_place(address, u->mappings);
+	struct known_rule *known = bpf_map_lookup_elem(&profd_rules, &place);
+	struct table_rule rule = {};
+	int row = known ? rules_get(known, address, u->mappings) : -1;
+
+	if (row >= 0) {
+		rule.row = (__u32)row;
+		return walk_short(w, &rule);
+	}
+	int r = walk_step(w);
+	if (known && w->row != WALK_NO_ROW)
+		rules_put(known, address, u->mappings, w->row);
+	return r;
+}
+
 /* One step of scratch entry `key` by rows; the caller's address was added to its frames with
  * WALK_GO_ON and WALK_RECOGNISED. */
 __weak __noinline int unwind_step(__u32 key)
@@ -133,7 +153,7 @@ __weak __noinline int unwind_step(__u32 key)
 
 	__u32 n = u->n - 1;
 	memo_note(&u->memo, scratch->slow, scratch->slow_numbers, &u->walk.frame, n);
-	int r = walk_step(&u->walk);
+	int r = step_by_rows(u);
 	memo_left(&u->memo, scratch->slow, &u->walk, n, r);
 	if (r != WALK_GO_ON)
 		return r;

@@ -34,6 +34,7 @@ struct walk {
 	__u32 page;	    /* PROFD_MISSING_PAGE: entry in the directory */
 	__u8 missing;	    /* enum profd_missing */
 	__u8 slot;	    /* how the frame was left: see unwind_memo.h */
+	__u16 row;	    /* and the rule of 16 bits that said so; WALK_NO_ROW: another way */
 	__u8 current;	    /* the mapping array is known to be true: nothing is missing in it */
 };
 

@@ -33,6 +33,7 @@
 #define WALK_ROOT	      10   /* an outermost frame, whatever lies on the stack */
 #define WALK_USES_FP	      0x10 /* flag: by the frame pointer's value */
 #define WALK_NOT_SIMPLE	      0xff /* a step by which nothing can be remembered */
+#define WALK_NO_ROW	      UNWIND_ESCAPE /* walk.row */
 _Static_assert(UNWIND_FP_MASK < WALK_BY_FRAME_POINTER, "no slot of a rule");
 
 /* The place of the mapping that holds an address, in the array [first, first + count). */
@@ -137,6 +138,14 @@ static __always_inline int walk_rule(struct walk *w, const struct table_rule *ru
 	return TABLE_IMPLAUSIBLE;
 }
 
+/* By a rule of 16 bits. */
+static __always_inline int walk_short(struct walk *w, const struct table_rule *rule)
+{
+	w->slot = (rule->row >> UNWIND_FP_SHIFT & UNWIND_FP_MASK) |
+		  (rule->row & UNWIND_BASE_FP ? WALK_USES_FP : 0);
+	return walk_result(w, walk_rule(w, rule));
+}
+
 /* offset: of the address that is looked up, from the module's first page. */
 static __always_inline int walk_rows(struct walk *w, __u32 page, __u32 offset)
 {
@@ -157,10 +166,11 @@ static __always_inline int walk_rows(struct walk *w, __u32 page, __u32 offset)
 		return walk_miss(w, PROFD_MISSING_PAGE);
 	if (rule.row == (UNWIND_ESCAPE | UNWIND_NONE))
 		return walk_frame_pointer(w);
-	if (!(rule.row & UNWIND_ESCAPE))
-		w->slot = (rule.row >> UNWIND_FP_SHIFT & UNWIND_FP_MASK) |
-			  (rule.row & UNWIND_BASE_FP ? WALK_USES_FP : 0);
-	else if (rule.row == (UNWIND_ESCAPE | UNWIND_END))
+	if (!(rule.row & UNWIND_ESCAPE)) {
+		w->row = (__u16)rule.row;
+		return walk_short(w, &rule);
+	}
+	if (rule.row == (UNWIND_ESCAPE | UNWIND_END))
 		w->slot = WALK_ROOT;
 	return walk_result(w, walk_rule(w, &rule));
 }
@@ -176,6 +186,7 @@ static __always_inline int walk_step(struct walk *w)
 	__u32 offset;
 
 	w->slot = WALK_NOT_SIMPLE;
+	w->row = WALK_NO_ROW;
 	if (!map)
 		return w->current ? PROFD_END_UNMAPPED : walk_miss(w, PROFD_MISSING_MAPPING);
 	flags = WALK_READ_ONCE(map->flags);

@@ -8,6 +8,7 @@ one being 100 to 700 ns:
               slot of the process 1, memo's head 1, ring 3 and the record itself
     a frame by rows       mapping array 4 (6 halvings of 60 entries; the next frames find them hot),
                           directory 1, index of the block 1, rows 1 to 2, stack 1, its note 1/4
+                          (if its address came a short while ago, one line instead of the first 8)
     a frame by the memo   entry 1/4, stack 1
 """
 

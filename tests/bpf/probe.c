@@ -33,8 +33,8 @@
 #define INITIAL_PIDNS 0xEFFFFFFCu
 
 /* The maps of profd that the program uses; a kernel's map names have up to 15 letters. */
-static const char *const shared[] = {
-	"profd_spaces", "profd_maps", "profd_directory", "profd_tables", "profd_memos"};
+static const char *const shared[] = {"profd_spaces", "profd_maps", "profd_directory",
+	"profd_tables", "profd_rules", "profd_memos"};
 #define N_SHARED (sizeof(shared) / sizeof(*shared))
 
 static const char *const ends[PROFD_END_COUNT] = {"complete", "no-user", "unreadable",
