@@ -187,16 +187,15 @@ static int write_output(const struct export *e, const struct format *format, str
 static int load(struct export *e, const struct format *format, const struct operands *files,
 	struct profile **p, size_t *skipped)
 {
-	bool as_it_is = report_request_is_empty(&e->report);
-
 	int err = report_request_settle(&COMMAND_EXPORT, &e->report, &e->query);
 	if (err)
 		return err;
 	if (format->write == write_report)
 		return report_load(&COMMAND_EXPORT, &e->report, &e->query, files, p, skipped);
-	return as_it_is ? query_load(&COMMAND_EXPORT, &e->query, files, p, skipped)
-			: report_load_samples(
-				  &COMMAND_EXPORT, &e->report, &e->query, files, p, skipped);
+	/* As it is in the files, unless something else is asked for. */
+	if (report_request_takes_all(&e->report))
+		return query_load(&COMMAND_EXPORT, &e->query, files, p, skipped);
+	return report_load_samples(&COMMAND_EXPORT, &e->report, &e->query, files, p, skipped);
 }
 
 /* Whether all that is asked for means something in the format; explained. */

@@ -389,8 +389,8 @@ static int load(const struct flame_command *c, const struct query *query,
 	err = profile_prune(*p);
 	if (err == -ENOMEM)
 		log_error("out of memory");
-	return err || report_request_is_empty(&c->filters) ? err
-							   : report_filter_samples(&c->filters, p);
+	return err || report_request_takes_all(&c->filters) ? err
+							    : report_filter_samples(&c->filters, p);
 }
 
 static int load_base(const struct flame_command *c, struct profile **base, size_t *skipped)

@@ -213,47 +213,77 @@ int report_load(const struct command *c, const struct report_request *r, const s
 
 /* ---- which ones are given ----------------------------------------------------------------- */
 
-static bool is_about_samples(const char *name)
-{
-	static const char *const names[] = {"noinlines", "divide_by", "base", "diff_base",
-		"normalize", "inuse_space", "inuse_objects", "alloc_space", "alloc_objects",
-		"total_delay", "contentions"};
+/* What an option of REPORT_OPTIONS is about. */
+enum about {
+	ABOUT_LOOK, /* how a report looks */
+	ABOUT_TYPE, /* which value of the samples */
+	ABOUT_SAMPLES,
+};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strcmp(names[i], name))
-			return true;
-	return false;
+static enum about about(const char *name)
+{
+	static const struct {
+		const char *name;
+		enum about about;
+	} others[] = {
+		{"noinlines", ABOUT_SAMPLES},
+		{"divide_by", ABOUT_SAMPLES},
+		{"base", ABOUT_SAMPLES},
+		{"diff_base", ABOUT_SAMPLES},
+		{"normalize", ABOUT_SAMPLES},
+		{"inuse_space", ABOUT_TYPE},
+		{"inuse_objects", ABOUT_TYPE},
+		{"alloc_space", ABOUT_TYPE},
+		{"alloc_objects", ABOUT_TYPE},
+		{"total_delay", ABOUT_TYPE},
+		{"contentions", ABOUT_TYPE},
+	};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (!strcmp(others[i].name, name))
+			return others[i].about;
+	return ABOUT_LOOK;
 }
 
-/* The first option of a table that was given, of those that only say how reports look if `look`. */
-static const char *first_given(
-	const struct option *table, const struct report_request *r, bool look)
+/* Of the kinds of options that the tables above have. */
+static bool is_same(enum option_kind kind, const void *a, const void *b)
+{
+	switch (kind) {
+	case OPTION_FLAG:
+		return *(const bool *)a == *(const bool *)b;
+	case OPTION_LIMIT:
+		return *(const uint32_t *)a == *(const uint32_t *)b;
+	case OPTION_TEXT:
+		return *(const char *const *)a == *(const char *const *)b;
+	case OPTION_TEXTS:
+		return ((const struct texts *)a)->n == ((const struct texts *)b)->n;
+	default:
+		return *(const double *)a == *(const double *)b;
+	}
+}
+
+static bool is_given(const struct option *o, const struct report_request *r)
 {
 	struct report_request untouched = report_request_default();
 
-	for (const struct option *o = table; o->name; o++) {
-		const void *field = (const char *)r + o->offset;
-		const void *was = (const char *)&untouched + o->offset;
-		bool same = o->kind == OPTION_FLAG ? *(const bool *)field == *(const bool *)was
-			    : o->kind == OPTION_LIMIT
-				    ? *(const uint32_t *)field == *(const uint32_t *)was
-			    : o->kind == OPTION_TEXTS ? !((const struct texts *)field)->n
-			    : o->kind == OPTION_TEXT
-				    ? *(const char *const *)field == *(const char *const *)was
-				    : *(const double *)field == *(const double *)was;
-		if (!same && !(look && is_about_samples(o->name)))
-			return o->name;
-	}
-	return NULL;
+	return !is_same(o->kind, (const char *)r + o->offset, (const char *)&untouched + o->offset);
 }
 
 const char *report_request_look(const struct report_request *r)
 {
-	return first_given(REPORT_OPTIONS, r, true);
+	for (const struct option *o = REPORT_OPTIONS; o->name; o++)
+		if (about(o->name) == ABOUT_LOOK && is_given(o, r))
+			return o->name;
+	return NULL;
 }
 
-bool report_request_is_empty(const struct report_request *r)
+bool report_request_takes_all(const struct report_request *r)
 {
-	return !first_given(REPORT_OPTIONS, r, false) &&
-	       !first_given(REPORT_FILTER_OPTIONS, r, false);
+	for (const struct option *o = REPORT_FILTER_OPTIONS; o->name; o++)
+		if (is_given(o, r))
+			return false;
+	for (const struct option *o = REPORT_OPTIONS; o->name; o++)
+		if (about(o->name) == ABOUT_SAMPLES && is_given(o, r))
+			return false;
+	return true;
 }

@@ -28,8 +28,8 @@ void report_request_free(struct report_request *r);
 /* Settles what the options say together, such as the old names of sample types, into r->config and
  * q->sample_index. 0; -EINVAL, explained. */
 int report_request_settle(const struct command *c, struct report_request *r, struct query *q);
-/* Whether no option was given. */
-bool report_request_is_empty(const struct report_request *r);
+/* Whether nothing is asked for that changes samples or leaves some out. */
+bool report_request_takes_all(const struct report_request *r);
 /* The first option that is given but only says how reports look, and nothing about which samples
  * they are of; NULL if there is none. */
 const char *report_request_look(const struct report_request *r);

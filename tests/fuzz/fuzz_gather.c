@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fuzz_gather.c - the lean way from files to one profile (gather.c, pprof_read_lean): it accepts
- * what the ordinary reader accepts, and its sum is that of the ordinary merge, byte for byte.
+ * what the ordinary reader accepts, if it says what it measures, and its sum is that of the
+ * ordinary merge, byte for byte.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "profile/agree.h"
 #include "profile/gather.h"
 #include "profile/pprof.h"
 
@@ -88,15 +91,61 @@ static void must_be_equal(const struct profile *a, const struct profile *b)
 			a->labels[i].num == b->labels[i].num);
 }
 
+static bool has_sample_of_nothing(const struct profile *p)
+{
+	for (size_t i = 0; i < p->n_samples; i++) {
+		bool any = false;
+		for (size_t k = 0; k < p->n_sample_types; k++)
+			any |= p->values[i * p->n_sample_types + k] != 0;
+		if (!any)
+			return true;
+	}
+	return false;
+}
+
 static struct profile *merge(const struct profile *p)
 {
 	char why[256];
-	struct profile *sum = profile_new();
+	struct profile *sum = profile_new(), *clean = profile_new();
 
-	must(sum != NULL);
+	must(sum && clean);
 	for (int i = 0; i < COPIES; i++)
 		must(profile_merge(sum, p, why, sizeof(why)) == 0);
+	/* Where values cancel out, nothing of it stays. */
+	if (has_sample_of_nothing(sum)) {
+		must(profile_merge(clean, sum, why, sizeof(why)) == 0);
+		profile_free(sum);
+		return clean;
+	}
+	profile_free(clean);
 	return sum;
+}
+
+/* With another that has its types in another order, one of them in another unit. */
+static void check_agreement(const struct profile *p)
+{
+	struct profile *a = profile_clone(p), *b = profile_clone(p);
+	size_t n = p->n_sample_types;
+	char why[256] = "";
+	bool changed;
+
+	must(a && b);
+	if (n) {
+		struct value_type first = b->sample_types[0];
+		b->sample_types[0] = b->sample_types[n - 1];
+		b->sample_types[n - 1] = first;
+		b->sample_types[0].unit = (uint32_t)profile_string(b, "ms");
+	}
+	int r = profile_agree(a, b, &changed, why, sizeof(why));
+	must(r == 0 || (r == -EINVAL && *why));
+	must(profile_check(a, why, sizeof(why)) == 0 && profile_check(b, why, sizeof(why)) == 0);
+	if (r == 0) {
+		must(profile_take_units(b, a) == 0);
+		must(profile_check_types(a, b, why, sizeof(why)) == 0);
+		must(profile_merge(a, b, why, sizeof(why)) == 0);
+	}
+	profile_free(a);
+	profile_free(b);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -106,12 +155,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct profile *p = NULL, *some;
 	char why[256];
 	bool good = pprof_parse(&p, data, size, why, sizeof(why)) == 0;
+	if (good && profile_drop_ambiguous_types(p, why, sizeof(why))) {
+		good = false;
+		profile_free(p);
+	}
 	struct profile *gathered = gather(&in, NULL);
 
 	must(good == (gathered != NULL));
 	if (!good)
 		return 0;
 	must(profile_check(gathered, why, sizeof(why)) == 0);
+	check_agreement(p);
 	struct profile *merged = merge(p);
 	must_be_equal(merged, gathered);
 	profile_free(merged);

@@ -59,6 +59,16 @@ static struct report_config make_config(uint16_t bits, char *const lines[LINES])
 	return c;
 }
 
+/* What is left is a profile, whatever the filters did. */
+static void filter(struct profile **p, uint16_t bits, char *const lines[LINES])
+{
+	char why[512];
+	struct report_config config = make_config(bits, lines);
+	int r = report_filter(p, &config, why, sizeof(why));
+	must(r == 0 || *why);
+	must(profile_check(*p, why, sizeof(why)) == 0);
+}
+
 static void report(
 	struct profile *p, enum report_kind kind, uint16_t bits, char *const lines[LINES])
 {
@@ -95,6 +105,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int i = 0; i < LINES && whole; i++)
 		whole = (lines[i] = next_line(&data, &size)) != NULL;
 	if (whole && pprof_parse(&p, data, size, why, sizeof(why)) == 0) {
+		if (bits & 8192)
+			filter(&p, bits, lines);
 		report(p, kind, bits, lines);
 		profile_free(p);
 	}
