@@ -181,7 +181,9 @@ static void addresses_may_be_virtual(void **state)
 	assert_int_equal(names_init(&f.answer, &at, 1), 0);
 	assert_int_equal(elf_module_resolve(&f.answer, fd, &at, 1, &options), 0);
 	assert_int_equal(f.answer.addresses[0].vaddr, at);
-	assert_string_equal(f.answer.strings + function(&f, 0)->name, "outer");
+	assert_true(f.answer.addresses[0].count > 0);
+	size_t last = f.answer.addresses[0].count - 1; /* it begins with what is inlined */
+	assert_string_equal(f.answer.strings + function(&f, last)->name, "outer");
 	assert_true(f.answer.head.flags & SYMBOLIZER_HAS_LINES);
 	names_free(&f.answer);
 	close(fd);
