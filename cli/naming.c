@@ -10,7 +10,6 @@
 #include "symbol_client.h"
 #include "symbols/short_cpp.h"
 #include "util/cleanup.h"
-#include "util/open_checked.h"
 
 /* A location that wants a name. */
 struct place {
@@ -105,17 +104,7 @@ static bool is_memory(const char *path)
 	const char *name = slash ? slash + 1 : path;
 
 	return name[0] == '[' || !strncmp(name, "linux-vdso", 10) || !strncmp(path, "//anon", 6) ||
-	       !strncmp(path, "/memfd:", 7) || !strncmp(path, "/dev/", 5);
-}
-
-static int open_module(struct module *m)
-{
-	m->fd = open_regular(m->path);
-	if (m->fd >= 0)
-		return 0;
-	snprintf(m->why, sizeof(m->why), "%s",
-		m->fd == -EINVAL ? "it is no regular file" : strerror(-m->fd));
-	return m->fd;
+	       !strncmp(path, "/memfd:", 7);
 }
 
 /* What is in the file, and whether it is the one that was mapped. */
@@ -278,9 +267,11 @@ static int name_module(struct module *m)
 		snprintf(m->why, sizeof(m->why), "the profile does not say which file it is");
 	else if (is_memory(m->path))
 		snprintf(m->why, sizeof(m->why),
-			"it is memory of the process or the kernel, and "
-			"no file");
-	if (*m->why || open_module(m) || look(m))
+			"it is memory of the process or the kernel, and no file");
+	if (*m->why)
+		return 0;
+	m->fd = symbol_file_open(m->path, m->why, sizeof(m->why));
+	if (m->fd < 0 || look(m))
 		return 0;
 	place(m);
 	if (!m->n)

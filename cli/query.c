@@ -14,8 +14,6 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-#define PID_MAX 4194304 /* PID_MAX_LIMIT of 64-bit kernels (include/linux/threads.h) */
-
 const struct option QUERY_STORE_OPTIONS[] = {
 	{"type", 0, "TYPE", OPTION_TEXT, offsetof(struct query, type), 0, 0,
 		"type of profile in the store (cpu)"},

@@ -15,6 +15,7 @@
 #include "symbols/debug_dirs.h"
 #include "util/cleanup.h"
 #include "util/now.h"
+#include "util/open_checked.h"
 
 #define MEMORY_LIMIT "67108864" /* bytes, as profd's own by default */
 #define TIME_LIMIT   30		/* s for one answer: a person waits, but no clock ticks */
@@ -42,6 +43,16 @@ void symbol_client_close(struct symbol_client *c)
 {
 	helper_stop(&c->helper);
 	free(take_ptr(c->debug_dirs));
+}
+
+int symbol_file_open(const char *path, char *why, size_t why_size)
+{
+	int fd = open_regular(path);
+
+	if (fd < 0)
+		snprintf(why, why_size, "%s",
+			fd == -EINVAL ? "it is no regular file" : strerror(-fd));
+	return fd;
 }
 
 void symbol_reply_free(struct symbol_reply *r)

@@ -53,6 +53,10 @@ int symbol_client_init(struct symbol_client *c, const char *debug_dirs);
 /* Ends the process. */
 void symbol_client_close(struct symbol_client *c);
 
+/* A descriptor of a module, which may be anything, for a question; the caller's to close. Or -errno
+ * with a line in `why`. */
+int symbol_file_open(const char *path, char *why, size_t why_size);
+
 /* Asks, and where the symbolizer fails at an ELF file, asks for its symbol tables only. The reply
  * is the caller's, for symbol_reply_free(). 0, or -errno with a line in `why`: there is no reply
  * then. An answer's own error (answer.head->error) is 0 in a reply. */
