@@ -316,9 +316,12 @@ int naming_run(struct profile *p, const struct naming *n)
 {
 	struct run r = {.p = p, .naming = n};
 
-	int error = symbol_client_init(&r.client, n->debug_dirs);
-	if (!error)
-		error = find_places(&r);
+	int error = find_places(&r);
+	if (error || !r.n_places) {
+		free(r.places);
+		return error;
+	}
+	error = symbol_client_init(&r.client, n->debug_dirs);
 	for (size_t i = 0, end; i < r.n_places && !error; i = end) {
 		for (end = i; end < r.n_places && r.places[end].mapping == r.places[i].mapping;)
 			end++;

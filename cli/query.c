@@ -126,7 +126,11 @@ static void tell_skipped(void *userdata, size_t i, int err, const char *why)
 {
 	const char *name = source_name(userdata, i);
 
-	if (!strncmp(why, name, strlen(name)))
+	if (err == -EBADMSG && binaries_is_program(name))
+		log_warning("%s is a program and no profile: it goes before one, as in profctl top "
+			    "PROGRAM FILE",
+			name);
+	else if (!strncmp(why, name, strlen(name)))
 		log_warning("%s; it is left out", why);
 	else
 		log_warning("%s is left out: %s", name, *why ? why : strerror(-err));

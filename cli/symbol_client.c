@@ -207,28 +207,41 @@ static int on_answer(struct exchange *x, size_t size)
 	return r;
 }
 
+static int on_hello(struct exchange *x, size_t size)
+{
+	struct helper_hello hello;
+
+	if (size != sizeof(hello) || x->client->greeted)
+		return nonsense(x);
+	int r = receive_all(x, &hello, sizeof(hello));
+	x->client->greeted = true;
+	x->client->seccomp = !r && hello.seccomp == 1;
+	return r;
+}
+
 /* Reads messages up to the answer. */
 static int receive_answer(struct exchange *x)
 {
 	for (;;) {
 		struct helper_head head;
-		struct helper_hello hello;
 		int r = receive_all(x, &head, sizeof(head));
 
 		if (r)
 			return r;
-		if (head.type == HELPER_ANSWER)
+		switch (head.type) {
+		case HELPER_ANSWER:
 			return on_answer(x, head.size);
-		if (head.type == HELPER_WANT)
+		case HELPER_WANT:
 			r = on_want(x, head.size);
-		else if (head.type == HELPER_HELLO && head.size == sizeof(hello) &&
-			 !x->client->greeted)
-			r = receive_all(x, &hello, sizeof(hello));
-		else
+			break;
+		case HELPER_HELLO:
+			r = on_hello(x, head.size);
+			break;
+		default:
 			r = nonsense(x);
+		}
 		if (r)
 			return r;
-		x->client->greeted = true;
 	}
 }
 

@@ -20,6 +20,7 @@
 struct symbol_client {
 	struct helper helper;
 	bool greeted;	  /* it has said HELLO */
+	bool seccomp;	  /* and that its filter is in force */
 	char *debug_dirs; /* further ones, separated by colons; owned */
 };
 
