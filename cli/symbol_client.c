@@ -20,6 +20,9 @@
 #define MEMORY_LIMIT "67108864" /* bytes, as profd's own by default */
 #define TIME_LIMIT   30		/* s for one answer: a person waits, but no clock ticks */
 
+/* Debug files that are opened for one answer: split DWARF has one for each unit. */
+#define WANTS_MAX 512
+
 /* One question on its way. */
 struct exchange {
 	struct symbol_client *client;
@@ -27,6 +30,7 @@ struct exchange {
 	struct symbol_reply *reply;
 	uint64_t deadline;
 	bool answered; /* whole, whatever it says */
+	unsigned wants;
 	char *why;
 	size_t why_size;
 };
@@ -162,23 +166,31 @@ static int open_debug_file(const struct exchange *x, const char *name)
 	return debug_dirs_open(name, folder, -1, root, x->client->debug_dirs);
 }
 
+/* Remembers what was asked for, and that it was given (fd), if there is room. */
+static void keep_want(struct symbol_reply *reply, const char *name, int fd)
+{
+	struct symbol_want *want = &reply->wants[reply->n_wants];
+
+	if (reply->n_wants == SYMBOL_WANTS_KEPT)
+		return;
+	snprintf(want->name, sizeof(want->name), "%s", name);
+	symbol_text_show(want->name);
+	want->path = fd >= 0 ? path_of(fd) : NULL;
+	reply->n_wants++;
+}
+
 static int on_want(struct exchange *x, size_t size)
 {
-	struct symbol_reply *reply = x->reply;
-	struct symbol_want *want = &reply->wants[reply->n_wants];
 	struct helper_head file = {HELPER_FILE, 0};
+	char name[HELPER_MAX_WANT + 1] = "";
 
-	if (!size || size > HELPER_MAX_WANT || reply->n_wants == SYMBOL_WANTS_MAX)
+	if (!size || size > HELPER_MAX_WANT || ++x->wants > WANTS_MAX)
 		return nonsense(x);
-	*want = (struct symbol_want){0};
-	int r = receive_all(x, want->name, size);
+	int r = receive_all(x, name, size);
 	if (r)
 		return r;
-	reply->n_wants++;
-	_cleanup_close_ int fd = open_debug_file(x, want->name);
-	if (fd >= 0)
-		want->path = path_of(fd);
-	symbol_text_show(want->name);
+	_cleanup_close_ int fd = open_debug_file(x, name);
+	keep_want(x->reply, name, fd);
 	return send_all(x, &file, sizeof(file), fd);
 }
 

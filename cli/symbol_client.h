@@ -14,8 +14,8 @@
 #include "helper/protocol.h"
 #include "symbols/answer.h"
 
-/* Debug files that are opened for one answer: more do not help a module. */
-#define SYMBOL_WANTS_MAX 16
+/* Debug files of one answer that are remembered. */
+#define SYMBOL_WANTS_KEPT 8
 
 struct symbol_client {
 	struct helper helper;
@@ -44,7 +44,7 @@ struct symbol_reply {
 	void *body; /* that it points into */
 	/* What the symbolizer failed at before, and this is of the symbol tables only; "". */
 	char failure[256];
-	struct symbol_want wants[SYMBOL_WANTS_MAX];
+	struct symbol_want wants[SYMBOL_WANTS_KEPT]; /* the first ones */
 	size_t n_wants;
 };
 
