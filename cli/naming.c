@@ -118,7 +118,8 @@ static int look(struct module *m)
 	if (r)
 		return r;
 	const char *is = m->head.answer.head->build_id;
-	if (!*wanted || !*is || !strcmp(wanted, is))
+	m->report.checked = *wanted && !strcmp(wanted, is);
+	if (!*wanted || !*is || m->report.checked)
 		return 0;
 	snprintf(m->why, sizeof(m->why),
 		"it is another one now (build-id %.40s, the profile is of %.40s)", is, wanted);

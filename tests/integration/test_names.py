@@ -195,6 +195,7 @@ def test_symbolize_gives_the_names_back(recorded, tmp_path):
     assert in_files(pprof.read(out)) == in_files(pprof.read(named))
     text = result.stderr
     assert re.search(r"/burn3: \d+ of \d+ addresses named, by its DWARF", text)
+    assert "no build-id says" not in text
     assert re.search(r"/burn3-buildid: .* by DWARF in /\S+\.debug", text)
     assert re.search(r"/burn3-minidebug: .* by its .gnu_debugdata", text)
 
@@ -300,6 +301,8 @@ def test_symbolize_says_what_it_could_not_use(tmp_path):
     assert "it is another one now" in profctl("symbolize", tmp_path / "p", *out, code=1).stderr
     perf_like(tmp_path / "p", "/etc/passwd", address, limit=0x500000)
     assert "it is no ELF file" in profctl("symbolize", tmp_path / "p", *out, code=1).stderr
+    perf_like(tmp_path / "p", burn, address, limit=0x500000)
+    assert "no build-id says" in profctl("symbolize", tmp_path / "p", *out).stderr
     perf_like(tmp_path / "p", burn, 0x10, limit=0x500000)
     assert "it has no code at" in profctl("symbolize", tmp_path / "p", *out, code=1).stderr
     assert "which file" in profctl("symbolize", code=2).stderr

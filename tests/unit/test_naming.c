@@ -249,6 +249,7 @@ static void addresses_get_functions_files_and_lines(void **state)
 	assert_int_equal(w->report.wanted, 1);
 	assert_int_equal(w->report.named, 1);
 	assert_string_equal(w->why, "");
+	assert_false(w->report.checked); /* the profile has no build-id */
 	assert_true(w->report.sources & SYMBOLIZER_SEES_DWARF);
 	const struct mapping *m = &w->p->mappings[w->mapping];
 	assert_true(m->has_functions && m->has_filenames && m->has_line_numbers);
