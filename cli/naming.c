@@ -264,9 +264,10 @@ static int name_places(struct module *m, struct place *places, size_t n)
 
 static int name_module(struct module *m)
 {
+	m->report.memory = is_memory(m->path);
 	if (!*m->path)
 		snprintf(m->why, sizeof(m->why), "the profile does not say which file it is");
-	else if (is_memory(m->path))
+	else if (m->report.memory)
 		snprintf(m->why, sizeof(m->why),
 			"it is memory of the process or the kernel, and no file");
 	if (*m->why)

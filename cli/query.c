@@ -183,7 +183,7 @@ static void note_unnamed(void *userdata, const struct naming_report *r)
 {
 	struct unnamed *u = userdata;
 
-	if (r->why && !u->n++)
+	if (r->why && !r->memory && !u->n++)
 		snprintf(u->first, sizeof(u->first), "%.200s: %s", *r->path ? r->path : "a mapping",
 			r->why);
 }

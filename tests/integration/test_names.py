@@ -283,6 +283,13 @@ def test_ranges_of_files_as_the_kernel_maps_them(tmp_path, linker, kind):
     assert "burn_sixty" in profctl("top", tmp_path / "p").stdout
 
 
+def test_what_is_no_file_is_not_missed(tmp_path):
+    perf_like(tmp_path / "p", "[kernel.kallsyms]", 1 << 63, start=1 << 63, limit=(1 << 64) - 1)
+    assert profctl("top", tmp_path / "p").stderr == ""
+    output = profctl("symbolize", tmp_path / "p", "-o", tmp_path / "out", code=1).stderr
+    assert "it is memory of the process or the kernel" in output
+
+
 def test_binaries_of_another_host(tmp_path):
     burn = PROGRAMS / "burn3-o1"
     perf_like(tmp_path / "p", "/opt/service", symbol_of(burn, "burn_sixty"), limit=0x500000)

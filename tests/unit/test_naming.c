@@ -329,6 +329,7 @@ static void what_is_no_binary_is_not_used(void **state)
 	expect_unnamed(w, "no regular file");
 	set_file(w, "[stack]");
 	expect_unnamed(w, "memory");
+	assert_true(w->report.memory);
 	set_file(w, "");
 	expect_unnamed(w, "does not say");
 }
