@@ -10,7 +10,6 @@
 #include "symbol_client.h"
 #include "symbols/short_cpp.h"
 #include "util/cleanup.h"
-#include "util/open_checked.h"
 
 /* A location that wants a name. */
 struct place {
@@ -105,17 +104,7 @@ static bool is_memory(const char *path)
 	const char *name = slash ? slash + 1 : path;
 
 	return name[0] == '[' || !strncmp(name, "linux-vdso", 10) || !strncmp(path, "//anon", 6) ||
-	       !strncmp(path, "/memfd:", 7) || !strncmp(path, "/dev/", 5);
-}
-
-static int open_module(struct module *m)
-{
-	m->fd = open_regular(m->path);
-	if (m->fd >= 0)
-		return 0;
-	snprintf(m->why, sizeof(m->why), "%s",
-		m->fd == -EINVAL ? "it is no regular file" : strerror(-m->fd));
-	return m->fd;
+	       !strncmp(path, "/memfd:", 7);
 }
 
 /* What is in the file, and whether it is the one that was mapped. */
@@ -129,7 +118,8 @@ static int look(struct module *m)
 	if (r)
 		return r;
 	const char *is = m->head.answer.head->build_id;
-	if (!*wanted || !*is || !strcmp(wanted, is))
+	m->report.checked = *wanted && !strcmp(wanted, is);
+	if (!*wanted || !*is || m->report.checked)
 		return 0;
 	snprintf(m->why, sizeof(m->why),
 		"it is another one now (build-id %.40s, the profile is of %.40s)", is, wanted);
@@ -274,13 +264,16 @@ static int name_places(struct module *m, struct place *places, size_t n)
 
 static int name_module(struct module *m)
 {
+	m->report.memory = is_memory(m->path);
 	if (!*m->path)
 		snprintf(m->why, sizeof(m->why), "the profile does not say which file it is");
-	else if (is_memory(m->path))
+	else if (m->report.memory)
 		snprintf(m->why, sizeof(m->why),
-			"it is memory of the process or the kernel, and "
-			"no file");
-	if (*m->why || open_module(m) || look(m))
+			"it is memory of the process or the kernel, and no file");
+	if (*m->why)
+		return 0;
+	m->fd = symbol_file_open(m->path, m->why, sizeof(m->why));
+	if (m->fd < 0 || look(m))
 		return 0;
 	place(m);
 	if (!m->n)
@@ -325,9 +318,12 @@ int naming_run(struct profile *p, const struct naming *n)
 {
 	struct run r = {.p = p, .naming = n};
 
-	int error = symbol_client_init(&r.client, n->debug_dirs);
-	if (!error)
-		error = find_places(&r);
+	int error = find_places(&r);
+	if (error || !r.n_places) {
+		free(r.places);
+		return error;
+	}
+	error = symbol_client_init(&r.client, n->debug_dirs);
 	for (size_t i = 0, end; i < r.n_places && !error; i = end) {
 		for (end = i; end < r.n_places && r.places[end].mapping == r.places[i].mapping;)
 			end++;

@@ -16,6 +16,8 @@
 struct naming_report {
 	const char *path;	/* of the file, as the profile names it */
 	size_t wanted, named;	/* addresses without names, and those that have one now */
+	bool memory;		/* it is no file, and none was looked for */
+	bool checked;		/* by build-id: it is the file that was mapped */
 	size_t outside;		/* of those wanted: where the file has no code */
 	uint32_t sources;	/* enum symbolizer_answer_flags, what the file has to name with */
 	const char *debug_file; /* that was used, or NULL */

@@ -15,6 +15,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* Of ids of processes: PID_MAX_LIMIT of 64-bit kernels (include/linux/threads.h). */
+#define PID_MAX 4194304
+
 /* What an option sets at its offset. */
 enum option_kind {
 	OPTION_FLAG,   /* bool; also --name=yes|no, as Go's flags are typed */

@@ -14,8 +14,6 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-#define PID_MAX 4194304 /* PID_MAX_LIMIT of 64-bit kernels (include/linux/threads.h) */
-
 const struct option QUERY_STORE_OPTIONS[] = {
 	{"type", 0, "TYPE", OPTION_TEXT, offsetof(struct query, type), 0, 0,
 		"type of profile in the store (cpu)"},
@@ -128,7 +126,11 @@ static void tell_skipped(void *userdata, size_t i, int err, const char *why)
 {
 	const char *name = source_name(userdata, i);
 
-	if (!strncmp(why, name, strlen(name)))
+	if (err == -EBADMSG && binaries_is_program(name))
+		log_warning("%s is a program and no profile: it goes before one, as in profctl top "
+			    "PROGRAM FILE",
+			name);
+	else if (!strncmp(why, name, strlen(name)))
 		log_warning("%s; it is left out", why);
 	else
 		log_warning("%s is left out: %s", name, *why ? why : strerror(-err));
@@ -181,7 +183,7 @@ static void note_unnamed(void *userdata, const struct naming_report *r)
 {
 	struct unnamed *u = userdata;
 
-	if (r->why && !u->n++)
+	if (r->why && !r->memory && !u->n++)
 		snprintf(u->first, sizeof(u->first), "%.200s: %s", *r->path ? r->path : "a mapping",
 			r->why);
 }

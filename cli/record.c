@@ -24,7 +24,6 @@
 #define DEFAULT_SECONDS 30
 #define SECONDS_UNSET	UINT32_MAX
 #define MAX_SECONDS	(7 * 86400)
-#define ID_MAX		4194304 /* PID_MAX_LIMIT of 64-bit kernels (include/linux/threads.h) */
 
 struct record {
 	struct place place;
@@ -36,9 +35,9 @@ struct record {
 };
 
 static const struct option TARGET_OPTIONS[] = {
-	{"pid", 0, "P", OPTION_IDS, offsetof(struct record, pids), 1, ID_MAX,
+	{"pid", 0, "P", OPTION_IDS, offsetof(struct record, pids), 1, PID_MAX,
 		"these processes (repeat, or separate by commas)"},
-	{"tid", 0, "T", OPTION_IDS, offsetof(struct record, tids), 1, ID_MAX,
+	{"tid", 0, "T", OPTION_IDS, offsetof(struct record, tids), 1, PID_MAX,
 		"these threads (repeat, or separate by commas)"},
 	{"children", 0, NULL, OPTION_FLAG, offsetof(struct record, children), 0, 0,
 		"with --pid: also processes that they start from now on"},

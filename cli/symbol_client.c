@@ -15,9 +15,13 @@
 #include "symbols/debug_dirs.h"
 #include "util/cleanup.h"
 #include "util/now.h"
+#include "util/open_checked.h"
 
 #define MEMORY_LIMIT "67108864" /* bytes, as profd's own by default */
 #define TIME_LIMIT   30		/* s for one answer: a person waits, but no clock ticks */
+
+/* Debug files that are opened for one answer: split DWARF has one for each unit. */
+#define WANTS_MAX 512
 
 /* One question on its way. */
 struct exchange {
@@ -26,6 +30,7 @@ struct exchange {
 	struct symbol_reply *reply;
 	uint64_t deadline;
 	bool answered; /* whole, whatever it says */
+	unsigned wants;
 	char *why;
 	size_t why_size;
 };
@@ -42,6 +47,16 @@ void symbol_client_close(struct symbol_client *c)
 {
 	helper_stop(&c->helper);
 	free(take_ptr(c->debug_dirs));
+}
+
+int symbol_file_open(const char *path, char *why, size_t why_size)
+{
+	int fd = open_regular(path);
+
+	if (fd < 0)
+		snprintf(why, why_size, "%s",
+			fd == -EINVAL ? "it is no regular file" : strerror(-fd));
+	return fd;
 }
 
 void symbol_reply_free(struct symbol_reply *r)
@@ -151,23 +166,31 @@ static int open_debug_file(const struct exchange *x, const char *name)
 	return debug_dirs_open(name, folder, -1, root, x->client->debug_dirs);
 }
 
+/* Remembers what was asked for, and that it was given (fd), if there is room. */
+static void keep_want(struct symbol_reply *reply, const char *name, int fd)
+{
+	struct symbol_want *want = &reply->wants[reply->n_wants];
+
+	if (reply->n_wants == SYMBOL_WANTS_KEPT)
+		return;
+	snprintf(want->name, sizeof(want->name), "%s", name);
+	symbol_text_show(want->name);
+	want->path = fd >= 0 ? path_of(fd) : NULL;
+	reply->n_wants++;
+}
+
 static int on_want(struct exchange *x, size_t size)
 {
-	struct symbol_reply *reply = x->reply;
-	struct symbol_want *want = &reply->wants[reply->n_wants];
 	struct helper_head file = {HELPER_FILE, 0};
+	char name[HELPER_MAX_WANT + 1] = "";
 
-	if (!size || size > HELPER_MAX_WANT || reply->n_wants == SYMBOL_WANTS_MAX)
+	if (!size || size > HELPER_MAX_WANT || ++x->wants > WANTS_MAX)
 		return nonsense(x);
-	*want = (struct symbol_want){0};
-	int r = receive_all(x, want->name, size);
+	int r = receive_all(x, name, size);
 	if (r)
 		return r;
-	reply->n_wants++;
-	_cleanup_close_ int fd = open_debug_file(x, want->name);
-	if (fd >= 0)
-		want->path = path_of(fd);
-	symbol_text_show(want->name);
+	_cleanup_close_ int fd = open_debug_file(x, name);
+	keep_want(x->reply, name, fd);
 	return send_all(x, &file, sizeof(file), fd);
 }
 
@@ -196,28 +219,41 @@ static int on_answer(struct exchange *x, size_t size)
 	return r;
 }
 
+static int on_hello(struct exchange *x, size_t size)
+{
+	struct helper_hello hello;
+
+	if (size != sizeof(hello) || x->client->greeted)
+		return nonsense(x);
+	int r = receive_all(x, &hello, sizeof(hello));
+	x->client->greeted = true;
+	x->client->seccomp = !r && hello.seccomp == 1;
+	return r;
+}
+
 /* Reads messages up to the answer. */
 static int receive_answer(struct exchange *x)
 {
 	for (;;) {
 		struct helper_head head;
-		struct helper_hello hello;
 		int r = receive_all(x, &head, sizeof(head));
 
 		if (r)
 			return r;
-		if (head.type == HELPER_ANSWER)
+		switch (head.type) {
+		case HELPER_ANSWER:
 			return on_answer(x, head.size);
-		if (head.type == HELPER_WANT)
+		case HELPER_WANT:
 			r = on_want(x, head.size);
-		else if (head.type == HELPER_HELLO && head.size == sizeof(hello) &&
-			 !x->client->greeted)
-			r = receive_all(x, &hello, sizeof(hello));
-		else
+			break;
+		case HELPER_HELLO:
+			r = on_hello(x, head.size);
+			break;
+		default:
 			r = nonsense(x);
+		}
 		if (r)
 			return r;
-		x->client->greeted = true;
 	}
 }
 

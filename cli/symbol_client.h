@@ -14,12 +14,13 @@
 #include "helper/protocol.h"
 #include "symbols/answer.h"
 
-/* Debug files that are opened for one answer: more do not help a module. */
-#define SYMBOL_WANTS_MAX 16
+/* Debug files of one answer that are remembered. */
+#define SYMBOL_WANTS_KEPT 8
 
 struct symbol_client {
 	struct helper helper;
 	bool greeted;	  /* it has said HELLO */
+	bool seccomp;	  /* and that its filter is in force */
 	char *debug_dirs; /* further ones, separated by colons; owned */
 };
 
@@ -43,7 +44,7 @@ struct symbol_reply {
 	void *body; /* that it points into */
 	/* What the symbolizer failed at before, and this is of the symbol tables only; "". */
 	char failure[256];
-	struct symbol_want wants[SYMBOL_WANTS_MAX];
+	struct symbol_want wants[SYMBOL_WANTS_KEPT]; /* the first ones */
 	size_t n_wants;
 };
 
@@ -52,6 +53,10 @@ struct symbol_reply {
 int symbol_client_init(struct symbol_client *c, const char *debug_dirs);
 /* Ends the process. */
 void symbol_client_close(struct symbol_client *c);
+
+/* A descriptor of a module, which may be anything, for a question; the caller's to close. Or -errno
+ * with a line in `why`. */
+int symbol_file_open(const char *path, char *why, size_t why_size);
 
 /* Asks, and where the symbolizer fails at an ELF file, asks for its symbol tables only. The reply
  * is the caller's, for symbol_reply_free(). 0, or -errno with a line in `why`: there is no reply

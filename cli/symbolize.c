@@ -2,7 +2,9 @@
 /* symbolize.c - profctl symbolize: gives a profile the names that it lacks, from the binaries and
  * debug files at hand, and says what could not be used. */
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,24 +39,24 @@ static void tell(void *userdata, const struct naming_report *r)
 {
 	struct symbolize *s = userdata;
 	const char *path = *r->path ? r->path : "a mapping";
-	char sources[256];
+	const char *unsure = r->checked ? "" : " (no build-id says whether it is the same file)";
+	char sources[PATH_MAX + 64], outside[64] = "";
 
 	s->wanted += r->wanted;
 	s->named += r->named;
+	s->unused += r->why != NULL;
 	if (r->failure)
 		log_warning("%s: there are no lines and inlined calls: %s at its debug information",
 			path, r->failure);
 	symbol_sources_describe(r->sources, r->debug_file, sources, sizeof(sources));
-	s->unused += r->why != NULL;
+	if (r->outside)
+		snprintf(outside, sizeof(outside), "; at %zu it has no code", r->outside);
 	if (r->why)
 		log_warning(
 			"%s: %zu of %zu addresses named: %s", path, r->named, r->wanted, r->why);
-	else if (r->outside)
-		log_info("%s: %zu of %zu addresses named, by %s; at %zu it has no code", path,
-			r->named, r->wanted, sources, r->outside);
 	else
-		log_info("%s: %zu of %zu addresses named, by %s", path, r->named, r->wanted,
-			sources);
+		log_info("%s: %zu of %zu addresses named, by %s%s%s", path, r->named, r->wanted,
+			sources, outside, unsure);
 }
 
 /* The mappings keep the paths that the profile has: they are those of another time or host. */

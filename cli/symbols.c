@@ -17,9 +17,6 @@
 #include "util/cleanup.h"
 #include "util/grow.h"
 #include "util/log.h"
-#include "util/open_checked.h"
-
-#define PID_MAX 4194304 /* PID_MAX_LIMIT of 64-bit kernels (include/linux/threads.h) */
 
 static const char DELETED[] = " (deleted)";
 
@@ -155,12 +152,9 @@ static void look(struct symbols *s, struct module *m)
 			"it was replaced or removed while the process runs: start that again");
 		return;
 	}
-	_cleanup_close_ int fd = open_regular(m->open);
-	if (fd < 0) {
-		snprintf(m->why, sizeof(m->why), "%s",
-			fd == -EINVAL ? "it is no regular file" : strerror(-fd));
+	_cleanup_close_ int fd = symbol_file_open(m->open, m->why, sizeof(m->why));
+	if (fd < 0)
 		return;
-	}
 	struct symbol_question q = {.kind = SYMBOLIZER_ELF_CODE, .fd = fd, .path = m->path};
 	if (symbol_client_ask(&s->client, &q, &reply, m->why, sizeof(m->why)))
 		return;

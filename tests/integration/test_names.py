@@ -6,14 +6,16 @@ import contextlib
 import gzip
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 import pprof
-from profd import GO, PROFCTL, PROGRAMS, ROOT, Daemon, Program
+from profd import GO, PROFCTL, PROGRAMS, ROOT, Daemon, Program, unprivileged
 
 sys.path.insert(0, str(ROOT / "tests/reports"))
 from compare import REFERENCE  # noqa: E402
@@ -85,6 +87,25 @@ def test_gperftools_files_read_as_with_pprof(gperf, kind, report):
 def test_a_program_and_a_profile_open_the_prompt(gperf):
     program, files = gperf
     assert "spin_long" in profctl(program, files["cpu"], input="top20\n").stdout
+
+
+def test_a_program_alone_is_no_profile(gperf):
+    assert "is a program and no profile" in profctl("top", gperf[0], code=1).stderr
+
+
+def test_any_user_gets_names(gperf):
+    program, files = gperf
+    # Folders of pytest are their owner's alone.
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        for path in [PROFCTL, program, files["heap"]]:
+            copy = Path(shutil.copy(path, folder))
+            copy.chmod(0o755)
+        command = ["./profctl", "top", f"./{program.name}", f"./{files['heap'].name}"]
+        result = subprocess.run(
+            unprivileged(command), cwd=folder, capture_output=True, text=True, timeout=60
+        )
+    assert "keep_many" in result.stdout, result.stderr
 
 
 def test_other_reports_take_a_program(gperf, tmp_path):
@@ -174,9 +195,9 @@ def test_symbolize_gives_the_names_back(recorded, tmp_path):
     assert in_files(pprof.read(out)) == in_files(pprof.read(named))
     text = result.stderr
     assert re.search(r"/burn3: \d+ of \d+ addresses named, by its DWARF", text)
+    assert "no build-id says" not in text
     assert re.search(r"/burn3-buildid: .* by DWARF in /\S+\.debug", text)
     assert re.search(r"/burn3-minidebug: .* by its .gnu_debugdata", text)
-    assert re.search(r"kernel\S*: 0 of \d+ addresses named: it is memory", text)
 
 
 def test_reports_name_what_has_no_names(recorded):
@@ -262,6 +283,13 @@ def test_ranges_of_files_as_the_kernel_maps_them(tmp_path, linker, kind):
     assert "burn_sixty" in profctl("top", tmp_path / "p").stdout
 
 
+def test_what_is_no_file_is_not_missed(tmp_path):
+    perf_like(tmp_path / "p", "[kernel.kallsyms]", 1 << 63, start=1 << 63, limit=(1 << 64) - 1)
+    assert profctl("top", tmp_path / "p").stderr == ""
+    output = profctl("symbolize", tmp_path / "p", "-o", tmp_path / "out", code=1).stderr
+    assert "it is memory of the process or the kernel" in output
+
+
 def test_binaries_of_another_host(tmp_path):
     burn = PROGRAMS / "burn3-o1"
     perf_like(tmp_path / "p", "/opt/service", symbol_of(burn, "burn_sixty"), limit=0x500000)
@@ -280,6 +308,8 @@ def test_symbolize_says_what_it_could_not_use(tmp_path):
     assert "it is another one now" in profctl("symbolize", tmp_path / "p", *out, code=1).stderr
     perf_like(tmp_path / "p", "/etc/passwd", address, limit=0x500000)
     assert "it is no ELF file" in profctl("symbolize", tmp_path / "p", *out, code=1).stderr
+    perf_like(tmp_path / "p", burn, address, limit=0x500000)
+    assert "no build-id says" in profctl("symbolize", tmp_path / "p", *out).stderr
     perf_like(tmp_path / "p", burn, 0x10, limit=0x500000)
     assert "it has no code at" in profctl("symbolize", tmp_path / "p", *out, code=1).stderr
     assert "which file" in profctl("symbolize", code=2).stderr

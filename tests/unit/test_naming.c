@@ -249,6 +249,7 @@ static void addresses_get_functions_files_and_lines(void **state)
 	assert_int_equal(w->report.wanted, 1);
 	assert_int_equal(w->report.named, 1);
 	assert_string_equal(w->why, "");
+	assert_false(w->report.checked); /* the profile has no build-id */
 	assert_true(w->report.sources & SYMBOLIZER_SEES_DWARF);
 	const struct mapping *m = &w->p->mappings[w->mapping];
 	assert_true(m->has_functions && m->has_filenames && m->has_line_numbers);
@@ -328,6 +329,7 @@ static void what_is_no_binary_is_not_used(void **state)
 	expect_unnamed(w, "no regular file");
 	set_file(w, "[stack]");
 	expect_unnamed(w, "memory");
+	assert_true(w->report.memory);
 	set_file(w, "");
 	expect_unnamed(w, "does not say");
 }
@@ -357,6 +359,11 @@ static void ask_head(const struct world *w, bool symbols_only, struct symbol_rep
 	assert_int_equal(symbol_client_init(&c, ""), 0);
 	assert_int_equal(symbol_client_ask(&c, &q, reply, why, sizeof(why)), 0);
 	assert_string_equal(why, "");
+#if defined(__SANITIZE_ADDRESS__)
+	assert_false(c.seccomp);
+#else
+	assert_true(c.seccomp || getenv("PROFD_TEST_SYMBOLIZER"));
+#endif
 	symbol_client_close(&c);
 	close(fd);
 }
