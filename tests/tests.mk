@@ -43,9 +43,10 @@ check-integration: deps ## integration tests only
 	@$(PYTHON) tests/run --build $(B) build integration
 
 .PHONY: check-truth
-check-truth: ## compare the stacks of real programs with libdw's, frame by frame (minutes)
+check-truth: ## compare stacks and names of real programs with others', frame by frame (minutes)
 	@scripts/deps truth
 	@$(MAKE) --no-print-directory all truth
+	@$(PYTHON) tests/truth/names --large --build $(B)
 	@tests/truth/run --build $(B)
 
 .PHONY: bench
