@@ -2,6 +2,7 @@
 #include "collector/helper_client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "collector/debug_request.h"
@@ -95,10 +96,26 @@ static void on_opened(void *userdata, int fd, int error, const char *real_path)
 		close_fd(fd);
 }
 
+static bool is_scratch(const void *data, size_t size)
+{
+	return size == strlen(HELPER_SCRATCH) && !memcmp(data, HELPER_SCRATCH, size);
+}
+
+/* It has no name, so it goes with its last user. */
+static int open_scratch(const char *folder)
+{
+	return folder ? open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : -1;
+}
+
 static void on_want(struct helper_client *c, const void *data, size_t size)
 {
 	int r = -EBADMSG;
 
+	if (is_scratch(data, size) && !c->has_scratch) {
+		c->has_scratch = true;
+		send_file(c, open_scratch(c->options.scratch));
+		return;
+	}
 	if (++c->wants <= DEBUG_MAX_WANTS)
 		r = debug_request(c->opener, c->file, data, size, on_opened, c);
 	if (r == -EBADMSG) {
@@ -205,6 +222,7 @@ int helper_client_ask(struct helper_client *c, const void *question, size_t size
 		return r;
 	c->file = file;
 	c->wants = 0;
+	c->has_scratch = false;
 	c->state = HELPER_CLIENT_ASKED;
 	set_timer(c, TIME_LIMIT);
 	return 0;

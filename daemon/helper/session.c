@@ -71,6 +71,11 @@ int session_want(void *userdata, const char *name)
 	return fds[0];
 }
 
+int session_scratch(void *userdata)
+{
+	return session_want(userdata, HELPER_SCRATCH);
+}
+
 int session_run(struct session *s, const char *memory_limit, uint64_t file_limit)
 {
 	struct sandbox_limits limits = {.file_size = file_limit};

@@ -28,5 +28,7 @@ int session_send(uint32_t type, const void *data, size_t size);
 int session_next(uint32_t *size, int *fds);
 /* A debug_want of debug_file.h; userdata is the session. */
 int session_want(void *userdata, const char *name);
+/* An empty file to write to, or -1; userdata is the session. */
+int session_scratch(void *userdata);
 
 #endif

@@ -20,12 +20,10 @@ void debug_file_build_id(const struct elf_file *f, char out[SYMBOLIZER_BUILD_ID]
 /* By build-id where both have one, else by the CRC of the link (GDB's manual). */
 static bool belongs(const struct debug_file *debug, const struct elf_file *of, const uint32_t *crc)
 {
-	uint32_t actual;
-
 	if (of->build_id_size && debug->file.build_id_size)
 		return of->build_id_size == debug->file.build_id_size &&
 		       !memcmp(of->build_id, debug->file.build_id, of->build_id_size);
-	return crc && !elf_file_crc(debug->fd, &actual) && actual == *crc;
+	return crc && elf_file_crc(&debug->file) == *crc;
 }
 
 bool debug_file_find(
@@ -36,13 +34,14 @@ bool debug_file_find(
 	const char *link = elf_file_debuglink(of, &crc);
 	const char *names[] = {build_id, link};
 
-	*debug = DEBUG_FILE_NONE;
+	*debug = (struct debug_file){0};
 	debug_file_build_id(of, build_id);
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		if (!names[i] || !*names[i])
 			continue;
-		debug->fd = want(userdata, names[i]);
-		if (debug->fd >= 0 && !elf_file_open(&debug->file, debug->fd) &&
+		_cleanup_close_ int fd = want(userdata, names[i]);
+
+		if (fd >= 0 && !elf_file_open(&debug->file, fd) &&
 			belongs(debug, of, link ? &crc : NULL))
 			return true;
 		debug_file_close(debug);
@@ -53,5 +52,4 @@ bool debug_file_find(
 void debug_file_close(struct debug_file *debug)
 {
 	elf_file_close(&debug->file);
-	debug->fd = close_fd(debug->fd);
 }

@@ -84,16 +84,31 @@ static int check_kind(struct elf_file *f)
 
 int elf_file_open(struct elf_file *f, int fd)
 {
+	struct stat st;
+
 	*f = (struct elf_file){0};
+	if (fstat(fd, &st))
+		return -errno;
+	if (st.st_size <= 0)
+		return -ENOEXEC;
+	f->image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (f->image == MAP_FAILED) {
+		f->image = NULL;
+		return -errno;
+	}
+	f->mapped = (size_t)st.st_size;
 	elf_version(EV_CURRENT);
-	f->elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	f->elf = elf_memory(f->image, f->mapped);
 	return check_kind(f);
 }
 
 void elf_file_close(struct elf_file *f)
 {
 	elf_end(f->elf);
-	free(f->image);
+	if (f->mapped)
+		munmap(f->image, f->mapped);
+	else
+		free(f->image);
 	*f = (struct elf_file){0};
 }
 
@@ -334,19 +349,7 @@ const char *elf_file_debuglink(const struct elf_file *f, uint32_t *crc)
 	return name;
 }
 
-int elf_file_crc(int fd, uint32_t *crc)
+uint32_t elf_file_crc(const struct elf_file *f)
 {
-	struct stat st;
-	void *bytes;
-
-	if (fstat(fd, &st))
-		return -errno;
-	if (st.st_size <= 0)
-		return -EBADMSG;
-	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (bytes == MAP_FAILED)
-		return -errno;
-	*crc = (uint32_t)crc32_z(0, bytes, (size_t)st.st_size);
-	munmap(bytes, (size_t)st.st_size);
-	return 0;
+	return (uint32_t)crc32_z(0, f->image, f->mapped);
 }

@@ -19,13 +19,14 @@
 
 struct elf_file {
 	Elf *elf;
-	void *image; /* decompressed content that elf reads, or NULL */
+	void *image;   /* what elf reads */
+	size_t mapped; /* bytes of the image if it is mapped; 0: it is on the heap */
 	uint8_t build_id[32];
 	size_t build_id_size; /* 0: it has none */
 };
 
-/* Reads the descriptor, which must stay open as long as the file. 0, -ENOEXEC for anything but
- * ELF, -ENOMEM. elf_file_close in any case (a zeroed struct is fine). */
+/* Maps the file, whose descriptor can be closed afterwards. 0, -ENOEXEC for anything but ELF, or
+ * -errno. elf_file_close in any case (a zeroed struct is fine). */
 int elf_file_open(struct elf_file *f, int fd);
 void elf_file_close(struct elf_file *f);
 
@@ -51,7 +52,7 @@ int elf_file_symbols(const struct elf_file *f, struct nearest *search);
 /* The base name and CRC in .gnu_debuglink; NULL if there is none. The name lives as long as the
  * file and is a plain base name. */
 const char *elf_file_debuglink(const struct elf_file *f, uint32_t *crc);
-/* CRC-32 (as zlib computes it) of a whole file. 0 or -errno. */
-int elf_file_crc(int fd, uint32_t *crc);
+/* CRC-32 (as zlib computes it) of the whole file. */
+uint32_t elf_file_crc(const struct elf_file *f);
 
 #endif

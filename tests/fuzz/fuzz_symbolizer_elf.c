@@ -22,15 +22,22 @@ static int want(void *userdata, const char *name)
 	return given;
 }
 
+static int no_scratch(void *userdata)
+{
+	return -1;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint64_t offsets[OFFSETS];
+	struct elf_modules modules = {0};
 	struct names answer;
 	int fd = memfd_create("elf", MFD_CLOEXEC);
 	int again = fd < 0 ? -1 : dup(fd);
 	struct elf_module_options options = {
 		.heap_limit = 1 << 20,
 		.want = want,
+		.scratch = no_scratch,
 		.userdata = &again,
 	};
 
@@ -39,7 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < OFFSETS; i++)
 		offsets[i] = i * (size / OFFSETS + 1);
 	if (!names_init(&answer, offsets, OFFSETS))
-		elf_module_resolve(&answer, fd, offsets, OFFSETS, &options);
+		elf_modules_resolve(&modules, &answer, fd, offsets, OFFSETS, &options);
+	elf_modules_free(&modules);
 	names_free(&answer);
 	close(fd);
 	if (again >= 0)

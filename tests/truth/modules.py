@@ -39,6 +39,12 @@ def debug_file(path, root="/"):
     return None
 
 
+def with_debug(module):
+    """The file that leads to its debug information, or that itself."""
+    found = module.debug and module.debug == debug_file(module.path)
+    return module.path if found or not module.debug else module.debug
+
+
 # Compiler and flags for each form.
 FORMS = {
     "gcc-dwarf4": "g++ -gdwarf-4",

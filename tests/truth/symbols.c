@@ -96,6 +96,7 @@ static int read_places(struct places *p, Elf *elf)
 struct asked {
 	const char *path, *debug; /* the file, its separate debug file or NULL */
 	uint64_t passes;	  /* 0: show the names */
+	struct elf_modules modules;
 };
 
 /* As the opener looks for them: by build-id, or beside the file. */
@@ -115,6 +116,12 @@ static int open_debug_file(void *userdata, const char *name)
 	snprintf(path, sizeof(path), "%.*s%s", slash ? (int)(slash + 1 - a->path) : 0, a->path,
 		name);
 	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* As large as it gets, on disk. */
+static int open_scratch(void *userdata)
+{
+	return open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 }
 
 static void show(const struct names *answer, const struct places *p)
@@ -148,6 +155,7 @@ static int resolve(struct asked *a, int fd, const struct places *p)
 	struct elf_module_options options = {
 		.heap_limit = HEAP_LIMIT,
 		.want = open_debug_file,
+		.scratch = open_scratch,
 		.userdata = a,
 	};
 	_cleanup_free_ uint64_t *offsets = calloc(p->n + 1, sizeof(*offsets));
@@ -161,7 +169,7 @@ static int resolve(struct asked *a, int fd, const struct places *p)
 		offsets[i] = p->all[i].offset;
 	r = names_init(&answer, offsets, p->n);
 	if (!r)
-		r = elf_module_resolve(&answer, fd, offsets, p->n, &options);
+		r = elf_modules_resolve(&a->modules, &answer, fd, offsets, p->n, &options);
 	if (!r && a->passes)
 		printf("%.6f\n", now() - start);
 	else if (!r)
@@ -222,6 +230,7 @@ int main(int argc, char **argv)
 		r = resolve(&asked, fd, &places);
 	if (!r && asked.passes)
 		printf("%ld\n", private_kib());
+	elf_modules_free(&asked.modules);
 	free(places.all);
 	return r ? fail(asked.path, strerror(-r)) : 0;
 }

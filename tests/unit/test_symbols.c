@@ -33,7 +33,8 @@
 #include "helper/stream.h"
 #include "util/log.h"
 
-#define MEMORY (64u << 20)
+#define SCRATCH "/tmp" /* folder */
+#define MEMORY	(64u << 20)
 
 __attribute__((noinline)) void known_function(void);
 void known_function(void)
@@ -85,7 +86,7 @@ static int set_up(void **state)
 	unsetenv("PROFD_TEST_SYMBOLIZER");
 	assert_true(sd_event_new(&w->event) >= 0);
 	assert_int_equal(opener_new(&w->opener, w->event, ""), 0);
-	assert_int_equal(symbolizer_new(&w->symbolizer, w->event, w->opener, MEMORY), 0);
+	assert_int_equal(symbolizer_new(&w->symbolizer, w->event, w->opener, MEMORY, SCRATCH), 0);
 	w->module = (struct module){
 		.kind = MODULE_FILE,
 		.state = MODULE_OPEN,
