@@ -29,6 +29,25 @@ static void set_timer(struct helper_client *c, uint64_t us)
 	sd_event_source_set_enabled(c->timer, SD_EVENT_ONESHOT);
 }
 
+/* The helper works from here on, with what is left of its time. */
+static void work(struct helper_client *c)
+{
+	c->state = HELPER_CLIENT_ASKED;
+	sd_event_now(c->event, CLOCK_MONOTONIC, &c->works_since);
+	set_timer(c, c->time_left);
+}
+
+static void pause_work(struct helper_client *c)
+{
+	uint64_t now = c->works_since;
+
+	c->state = HELPER_CLIENT_WANTED;
+	sd_event_now(c->event, CLOCK_MONOTONIC, &now);
+	now -= c->works_since;
+	c->time_left -= now < c->time_left ? now : c->time_left - 1;
+	set_timer(c, 0);
+}
+
 /* ---- trouble ------------------------------------------------------------------------------ */
 
 static void fail(struct helper_client *c, enum helper_failure failure, const char *how)
@@ -82,8 +101,7 @@ static void send_file(struct helper_client *c, int fd)
 		on_gone(c, "hung up");
 		return;
 	}
-	c->state = HELPER_CLIENT_ASKED;
-	set_timer(c, TIME_LIMIT);
+	work(c);
 }
 
 static void on_opened(void *userdata, int fd, int error, const char *real_path)
@@ -113,17 +131,17 @@ static void on_want(struct helper_client *c, const void *data, size_t size)
 
 	if (is_scratch(data, size) && !c->has_scratch) {
 		c->has_scratch = true;
+		pause_work(c);
 		send_file(c, open_scratch(c->options.scratch));
 		return;
 	}
-	if (++c->wants <= DEBUG_MAX_WANTS)
+	if (++c->wants <= HELPER_MAX_WANTS)
 		r = debug_request(c->opener, c->file, data, size, on_opened, c);
 	if (r == -EBADMSG) {
 		refuse(c);
 		return;
 	}
-	set_timer(c, 0); /* the opener has its own */
-	c->state = HELPER_CLIENT_WANTED;
+	pause_work(c); /* the opener has its own limit */
 	if (r)
 		send_file(c, -1);
 }
@@ -223,8 +241,8 @@ int helper_client_ask(struct helper_client *c, const void *question, size_t size
 	c->file = file;
 	c->wants = 0;
 	c->has_scratch = false;
-	c->state = HELPER_CLIENT_ASKED;
-	set_timer(c, TIME_LIMIT);
+	c->time_left = TIME_LIMIT;
+	work(c);
 	return 0;
 }
 

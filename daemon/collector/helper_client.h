@@ -53,6 +53,8 @@ struct helper_client {
 	struct helper_link link;
 	sd_event_source *timer;
 	enum helper_client_state state;
+	uint64_t works_since;	   /* of the monotonic clock, us */
+	uint64_t time_left;	   /* for its work on the question, us */
 	bool greeted;		   /* the process has said HELLO */
 	const struct module *file; /* that is asked about */
 	unsigned wants;		   /* debug files, for one question */

@@ -5,16 +5,20 @@
 
 #include "util/cleanup.h"
 
-void debug_file_build_id(const struct elf_file *f, char out[SYMBOLIZER_BUILD_ID])
+static void to_hex(char *p, const uint8_t *bytes, size_t size)
 {
 	static const char digits[] = "0123456789abcdef";
-	char *p = out;
 
-	for (size_t i = 0; i < f->build_id_size; i++) {
-		*p++ = digits[f->build_id[i] >> 4];
-		*p++ = digits[f->build_id[i] & 15];
+	for (size_t i = 0; i < size; i++) {
+		*p++ = digits[bytes[i] >> 4];
+		*p++ = digits[bytes[i] & 15];
 	}
 	*p = '\0';
+}
+
+void debug_file_build_id(const struct elf_file *f, char out[SYMBOLIZER_BUILD_ID])
+{
+	to_hex(out, f->build_id, f->build_id_size);
 }
 
 /* By build-id where both have one, else by the CRC of the link (GDB's manual). */
@@ -43,6 +47,32 @@ bool debug_file_find(
 
 		if (fd >= 0 && !elf_file_open(&debug->file, fd) &&
 			belongs(debug, of, link ? &crc : NULL))
+			return true;
+		debug_file_close(debug);
+	}
+	return false;
+}
+
+bool debug_file_alternate(
+	struct debug_file *debug, const struct elf_file *of, debug_want want, void *userdata)
+{
+	char hex[SYMBOLIZER_BUILD_ID];
+	const char *name;
+	const uint8_t *build_id;
+	size_t size;
+
+	*debug = (struct debug_file){0};
+	if (!elf_file_alternate(of, &build_id, &size, &name))
+		return false;
+	to_hex(hex, build_id, size);
+	const char *names[] = {hex, name};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		_cleanup_close_ int fd = want(userdata, names[i]);
+
+		if (fd >= 0 && !elf_file_open(&debug->file, fd) &&
+			debug->file.build_id_size == size &&
+			!memcmp(debug->file.build_id, build_id, size))
 			return true;
 		debug_file_close(debug);
 	}

@@ -16,6 +16,9 @@ struct debug_file {
 /* False if there is none that belongs to the file. debug_file_close in any case. */
 bool debug_file_find(
 	struct debug_file *debug, const struct elf_file *of, debug_want want, void *userdata);
+/* The file to which dwz moved what `of` shares with others. As above. */
+bool debug_file_alternate(
+	struct debug_file *debug, const struct elf_file *of, debug_want want, void *userdata);
 void debug_file_close(struct debug_file *debug);
 
 /* The build-id in lowercase hex; "" if the file has none. */

@@ -5,8 +5,6 @@
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <zlib.h>
 
 #include "helper/protocol.h"
@@ -84,31 +82,18 @@ static int check_kind(struct elf_file *f)
 
 int elf_file_open(struct elf_file *f, int fd)
 {
-	struct stat st;
-
 	*f = (struct elf_file){0};
-	if (fstat(fd, &st))
-		return -errno;
-	if (st.st_size <= 0)
-		return -ENOEXEC;
-	f->image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (f->image == MAP_FAILED) {
-		f->image = NULL;
-		return -errno;
-	}
-	f->mapped = (size_t)st.st_size;
 	elf_version(EV_CURRENT);
-	f->elf = elf_memory(f->image, f->mapped);
+	f->elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	/* Whatever is read comes from the mapping. */
+	elf_cntl(f->elf, ELF_C_FDDONE);
 	return check_kind(f);
 }
 
 void elf_file_close(struct elf_file *f)
 {
 	elf_end(f->elf);
-	if (f->mapped)
-		munmap(f->image, f->mapped);
-	else
-		free(f->image);
+	free(f->image);
 	*f = (struct elf_file){0};
 }
 
@@ -331,6 +316,12 @@ int elf_file_symbols(const struct elf_file *f, struct nearest *search)
 
 /* ---- separate debug files ------------------------------------------------------------------ */
 
+static bool is_base_name(const char *name)
+{
+	return *name && strlen(name) < HELPER_MAX_WANT && !strchr(name, '/') &&
+	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
 const char *elf_file_debuglink(const struct elf_file *f, uint32_t *crc)
 {
 	Elf_Scn *section = elf_file_section(f, ".gnu_debuglink");
@@ -342,14 +333,33 @@ const char *elf_file_debuglink(const struct elf_file *f, uint32_t *crc)
 	size_t length = strnlen(name, data->d_size);
 	size_t at = (length + 4) & ~(size_t)3; /* behind the NUL, aligned */
 
-	if (!length || length >= HELPER_MAX_WANT || at + sizeof(*crc) > data->d_size ||
-		strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+	if (at + sizeof(*crc) > data->d_size || !is_base_name(name))
 		return NULL;
 	memcpy(crc, (const char *)data->d_buf + at, sizeof(*crc));
 	return name;
 }
 
+bool elf_file_alternate(const struct elf_file *f, const uint8_t **build_id, size_t *build_id_size,
+	const char **name)
+{
+	Elf_Scn *section = elf_file_section(f, ".gnu_debugaltlink");
+	Elf_Data *data = section ? elf_rawdata(section, NULL) : NULL;
+	const char *path = data ? data->d_buf : NULL, *slash;
+	size_t length = path ? strnlen(path, data->d_size) : 0;
+
+	if (!path || length == data->d_size)
+		return false;
+	*build_id = (const uint8_t *)path + length + 1;
+	*build_id_size = data->d_size - length - 1;
+	slash = strrchr(path, '/');
+	*name = slash ? slash + 1 : path;
+	return *build_id_size && *build_id_size <= sizeof(f->build_id) && is_base_name(*name);
+}
+
 uint32_t elf_file_crc(const struct elf_file *f)
 {
-	return (uint32_t)crc32_z(0, f->image, f->mapped);
+	size_t size = 0;
+	const char *bytes = elf_rawfile(f->elf, &size);
+
+	return (uint32_t)crc32_z(0, (const uint8_t *)bytes, size);
 }

@@ -19,8 +19,7 @@
 
 struct elf_file {
 	Elf *elf;
-	void *image;   /* what elf reads */
-	size_t mapped; /* bytes of the image if it is mapped; 0: it is on the heap */
+	void *image; /* decompressed content that elf reads, or NULL */
 	uint8_t build_id[32];
 	size_t build_id_size; /* 0: it has none */
 };
@@ -52,6 +51,10 @@ int elf_file_symbols(const struct elf_file *f, struct nearest *search);
 /* The base name and CRC in .gnu_debuglink; NULL if there is none. The name lives as long as the
  * file and is a plain base name. */
 const char *elf_file_debuglink(const struct elf_file *f, uint32_t *crc);
+/* The build-id and the base name of the file in .gnu_debugaltlink, to which dwz moved what several
+ * files share. False if there is none. The name lives as long as the file. */
+bool elf_file_alternate(const struct elf_file *f, const uint8_t **build_id, size_t *build_id_size,
+	const char **name);
 /* CRC-32 (as zlib computes it) of the whole file. */
 uint32_t elf_file_crc(const struct elf_file *f);
 

@@ -21,10 +21,10 @@ struct elf_module {
 	struct file_identity identity;
 	bool symbols_only;
 	struct elf_file file, mini;
-	struct debug_file debug;
+	struct debug_file debug, alternate; /* alternate: of dwz */
 	struct scratch_file scratch;
 	struct arena arena; /* what was compressed */
-	Elf *inflated;
+	Elf *inflated, *inflated_alternate;
 	struct dwarf_index *dwarf; /* NULL: there is none */
 	int error;		   /* of the DWARF: -ENOMEM, or it is only broken */
 };
@@ -46,10 +46,12 @@ static void close_module(struct elf_module *m)
 {
 	dwarf_index_free(m->dwarf);
 	elf_end(m->inflated);
+	elf_end(m->inflated_alternate);
 	arena_free(&m->arena);
 	close_fd(m->scratch.fd);
 	elf_file_close(&m->mini);
 	debug_file_close(&m->debug);
+	debug_file_close(&m->alternate);
 	elf_file_close(&m->file);
 	free(m);
 }
@@ -71,7 +73,10 @@ static int open_dwarf(struct elf_module *m, const struct elf_module_options *opt
 	if (m->scratch.fd >= 0)
 		m->arena.file = with.scratch = &m->scratch;
 	r = inflate_debug(&m->inflated, from, &m->arena);
+	if (!r && debug_file_alternate(&m->alternate, from, options->want, options->userdata))
+		r = inflate_debug(&m->inflated_alternate, &m->alternate.file, &m->arena);
 	with.elf = m->inflated ? m->inflated : from->elf;
+	with.alternate = m->inflated_alternate ? m->inflated_alternate : m->alternate.file.elf;
 	return r ? r : dwarf_index_new(&m->dwarf, &with);
 }
 

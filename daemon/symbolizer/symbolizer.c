@@ -82,7 +82,7 @@ static int serve(struct session *session)
 	struct symbolizer_session *s = (struct symbolizer_session *)session;
 	int fds[HELPER_MESSAGE_FDS];
 	uint32_t size;
-	int r = session_next(&size, fds);
+	int r = session_next(session, &size, fds);
 
 	if (r)
 		return r;

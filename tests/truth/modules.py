@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Files with debug information in all its forms, made of one source, and large ones of others."""
 
+import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ class Module:
     name: str
     path: Path
     debug: Path = None  # where its DWARF is, if it is not in the file
+    others: Path = None  # what others read instead: they do not know this form
     least_inlined: float = 0.1  # part of the addresses that are in an inlined call
 
 
@@ -40,7 +43,9 @@ def debug_file(path, root="/"):
 
 
 def with_debug(module):
-    """The file that leads to its debug information, or that itself."""
+    """What others read: the file that leads to its debug information, or that itself."""
+    if module.others:
+        return module.others
     found = module.debug and module.debug == debug_file(module.path)
     return module.path if found or not module.debug else module.debug
 
@@ -49,9 +54,13 @@ def with_debug(module):
 FORMS = {
     "gcc-dwarf4": "g++ -gdwarf-4",
     "gcc-dwarf5": "g++ -gdwarf-5",
-    "gcc-o3": "g++ -O3 -ffunction-sections -Wl,--gc-sections",
+    "gcc-sections": "g++ -O3 -ffunction-sections -Wl,--gc-sections",
     "gcc-lto": "g++ -flto",
     "gcc-gz": "g++ -gz=zlib",
+    "gcc-split": "g++ -gsplit-dwarf",
+    "gcc-split-dwarf4": "g++ -gdwarf-4 -gsplit-dwarf",
+    "clang-split": "clang++ -gdwarf-5 -gsplit-dwarf",
+    "clang-split-dwarf4": "clang++ -gdwarf-4 -gsplit-dwarf",
     "clang-dwarf4": "clang++ -gdwarf-4",
     "clang-dwarf5": "clang++ -gdwarf-5",
     "clang-line-tables": "clang++ -gline-tables-only",
@@ -59,16 +68,94 @@ FORMS = {
 }
 
 
+RUST = """
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+fn index(text: &str) -> HashMap<&str, Vec<usize>> {
+    let mut words: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (i, word) in text.split_whitespace().enumerate() { words.entry(word).or_default().push(i); }
+    words
+}
+fn main() {
+    let text: String = std::env::args().collect::<Vec<_>>().join(" ");
+    let words = index(&text);
+    let sorted: BTreeMap<_, _> = words.iter().filter(|(k, _)| k.len() > 1).collect();
+    let mut out = String::new();
+    for (k, v) in sorted.iter().rev() { writeln!(out, "{k}: {}", v.iter().sum::<usize>()).unwrap(); }
+    print!("{out}");
+}
+"""
+
+GO = """
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"sort"
+)
+
+func main() {
+	words := map[string][]int{}
+	for i, word := range os.Args {
+		words[word] = append(words[word], i)
+	}
+	keys := []string{}
+	for key := range words {
+		keys = append(keys, key)
+	}
+	sort.Strings(keys)
+	text, _ := json.Marshal(words)
+	fmt.Println(string(text), keys)
+}
+"""
+
+
 def build(command, name, folder):
     compiler, *flags = command.split()
     words = [compiler, "-std=c++17", "-O2", "-g", *flags, "-o", name, SOURCE]
-    subprocess.run(words, cwd=folder, check=True)
-    return folder / name
+    (folder / name).mkdir()
+    subprocess.run(words, cwd=folder / name, check=True)
+    return folder / name / name
+
+
+def dwz(folder):
+    """Two programs that share a part of their debug information, in a third file."""
+    place = folder / "dwz"
+    place.mkdir()
+    for name, flags in ("dwz-one", "-O2"), ("dwz-two", "-O1"):
+        shutil.copy(build(f"g++ -gdwarf-5 {flags}", name, folder), place / name)
+    names = ["dwz-one", "dwz-two"]
+    common = ["-m", "dwz-common", "-M", place / "dwz-common"]
+    subprocess.run(["dwz", *common, *names], cwd=place, check=True)
+    return [Module(name, place / name, others=folder / name / name) for name in names]
+
+
+def rust(folder):
+    (folder / "words.rs").write_text(RUST)
+    command = ["rustc", "-O", "-C", "debuginfo=2", "-o", "rust", "words.rs"]
+    subprocess.run(command, cwd=folder, check=True)
+    return [Module("rust", folder / "rust")]
+
+
+def go(folder):
+    (folder / "words.go").write_text(GO)
+    caches = {"GOCACHE": folder / "cache", "GOFLAGS": "-ldflags=-compressdwarf=true"}
+    environment = {**os.environ, **{key: str(value) for key, value in caches.items()}}
+    subprocess.run(["go", "build", "-o", "go", "words.go"], cwd=folder, check=True, env=environment)
+    return [Module("go", folder / "go")]
 
 
 def made(folder):
-    """The forms of tests/programs/inlines.cc."""
-    return [Module(name, build(command, name, folder)) for name, command in FORMS.items()]
+    """The forms of tests/programs/inlines.cc, and programs in Rust and Go."""
+
+    def form(name):
+        return lambda folder: [Module(name, build(FORMS[name], name, folder))]
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        makers = [rust, go, dwz, *map(form, FORMS)]
+        return sum(pool.map(lambda make: make(folder), makers), [])
 
 
 # Large files of Debian, unpacked but not installed: packages, and what is looked at.
