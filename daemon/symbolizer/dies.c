@@ -257,7 +257,7 @@ static const struct die_abbreviation *find_abbreviation(const struct dies *d, ui
 	struct die_abbreviation key = {.code = code};
 
 	/* Producers count from 1. */
-	if (code <= d->n_abbreviations && d->abbreviations[code - 1].code == code)
+	if (code && code <= d->n_abbreviations && d->abbreviations[code - 1].code == code)
 		return &d->abbreviations[code - 1];
 	return bsearch(&key, d->abbreviations, d->n_abbreviations, sizeof(key), compare_codes);
 }
@@ -400,9 +400,12 @@ static void read_scope(struct dies *d, const struct die_abbreviation *as, struct
 /* Only where its children end matters. */
 static void pass_over(struct dies *d, const struct die_abbreviation *as, struct die *die)
 {
-	const struct die_attribute *all = d->attributes + as->first;
+	const struct die_attribute *all;
 	const uint8_t *values = d->at.at;
 
+	if (!as->count)
+		return;
+	all = d->attributes + as->first;
 	if (as->size != DIES_VARIABLE) {
 		if (!read_bytes(&d->at, as->size) || as->sibling_at == DIES_VARIABLE)
 			return;
@@ -454,7 +457,7 @@ unsigned dies_attributes(struct dies *d, die_take take_value, void *userdata)
 {
 	const struct die_abbreviation *as = find_abbreviation(d, read_uleb(&d->at));
 
-	if (!as || !as->code)
+	if (!as)
 		return 0;
 	for (uint32_t i = 0; i < as->count; i++) {
 		const struct die_attribute *a = &d->attributes[as->first + i];

@@ -56,10 +56,8 @@ void dwarf_sections_find(struct dwarf_sections *s, Elf *elf, bool split)
 
 const char *section_text(const struct section_bytes *section, uint64_t offset)
 {
-	const char *text = (const char *)section->bytes + offset;
-
 	if (!section->bytes || offset >= section->size ||
-		!memchr(text, '\0', section->size - offset))
+		!memchr(section->bytes + offset, '\0', section->size - offset))
 		return NULL;
-	return text;
+	return (const char *)section->bytes + offset;
 }

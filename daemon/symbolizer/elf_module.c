@@ -10,6 +10,7 @@
 #include "collector/file_identity.h"
 #include "symbolizer/dwarf.h"
 #include "symbolizer/elf_file.h"
+#include "symbolizer/go_table.h"
 #include "symbolizer/inflate.h"
 #include "util/cleanup.h"
 
@@ -26,6 +27,7 @@ struct elf_module {
 	struct arena arena; /* what was compressed */
 	Elf *inflated, *inflated_alternate;
 	struct dwarf_index *dwarf; /* NULL: there is none */
+	struct go_table go;	   /* without DWARF; n_functions is 0 if there is none */
 	int error;		   /* of the DWARF: -ENOMEM, or it is only broken */
 };
 
@@ -92,6 +94,8 @@ static int open_module(struct elf_module *m, int fd, const struct elf_module_opt
 		elf_file_close(&m->mini);
 	if (!options->symbols_only)
 		m->error = open_dwarf(m, options);
+	if (!m->dwarf && !options->symbols_only && go_table_open(&m->go, &m->file))
+		m->go.n_functions = 0;
 	return 0;
 }
 
@@ -246,6 +250,32 @@ static void name_by_symbols(struct request *q)
 	}
 }
 
+static void name_by_go(struct request *q)
+{
+	struct go_frame found[SYMBOLIZER_MAX_INLINES];
+	struct names_frame frames[SYMBOLIZER_MAX_INLINES];
+
+	for (size_t i = 0; i < q->n; i++) {
+		size_t n = go_table_frames(
+			&q->module->go, q->vaddrs[i], found, SYMBOLIZER_MAX_INLINES);
+
+		for (size_t k = 0; k < n; k++) {
+			struct symbolizer_function function = {
+				.name = names_string(q->answer, found[k].name),
+				.file = found[k].file ? names_string(q->answer, found[k].file) : 0,
+				.start_line = found[k].start_line,
+			};
+
+			frames[k] = (struct names_frame){
+				names_function(q->answer, &function), found[k].line};
+		}
+		if (n)
+			names_set(q->answer, q->asked[i], frames, n);
+	}
+	q->answer->head.flags |= SYMBOLIZER_HAS_FILES | SYMBOLIZER_HAS_LINES |
+				 SYMBOLIZER_HAS_INLINES;
+}
+
 static int resolve(struct request *q, const uint64_t *offsets, size_t n)
 {
 	struct elf_module *m = q->module;
@@ -261,6 +291,8 @@ static int resolve(struct request *q, const uint64_t *offsets, size_t n)
 		r = dwarf_index_resolve(m->dwarf, q->answer, q->vaddrs, q->asked, q->symbols, q->n);
 	else if (m->error == -ENOMEM)
 		r = m->error;
+	if (m->go.n_functions)
+		name_by_go(q);
 	name_by_symbols(q);
 	return r ? r : q->answer->failed;
 }

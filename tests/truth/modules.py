@@ -140,11 +140,16 @@ def rust(folder):
 
 
 def go(folder):
+    """A Go program, and one that is stripped: others read it as it was before."""
     (folder / "words.go").write_text(GO)
-    caches = {"GOCACHE": folder / "cache", "GOFLAGS": "-ldflags=-compressdwarf=true"}
-    environment = {**os.environ, **{key: str(value) for key, value in caches.items()}}
-    subprocess.run(["go", "build", "-o", "go", "words.go"], cwd=folder, check=True, env=environment)
-    return [Module("go", folder / "go")]
+    subprocess.run(["go", "build", "-o", "go", "words.go"], cwd=folder, check=True)
+    return [Module("go", folder / "go"), stripped(folder / "go")]
+
+
+def stripped(path):
+    bare = path.with_name(f"{path.name}-stripped")
+    subprocess.run(["strip", "-o", bare, path], check=True)
+    return Module(bare.name, bare, others=path)
 
 
 def made(folder):
@@ -183,10 +188,13 @@ def unpacked(package, folder):
 
 
 def large(folder):
+    """Files of Debian; Go's linker, position-independent and stripped."""
     python = Path(shutil.which("python3", path="/usr/bin")).resolve()
     found = [Module(python.name, python, debug_file(python))]
     for package, pattern in UNPACKED.items():
         root = unpacked(package, folder)
         path = next(root.glob(pattern))
         found.append(Module(path.name, path, debug_file(path, root)))
-    return found
+    linker = folder / "go-pie"
+    subprocess.run(["go", "build", "-buildmode=pie", "-o", linker, "cmd/link"], check=True)
+    return [*found, stripped(linker)]
