@@ -187,6 +187,17 @@ def unpacked(package, folder):
     return root
 
 
+def at_hand(folder, program):
+    """Large files that need not be fetched, or were before; and a program of ours."""
+    python = Path(shutil.which("python3", path="/usr/bin")).resolve()
+    found = [Module(program.name, program), Module(python.name, python, debug_file(python))]
+    for package, pattern in UNPACKED.items():
+        root = folder / package
+        for path in root.glob(pattern):
+            found.append(Module(path.name, path, debug_file(path, root)))
+    return found
+
+
 def large(folder):
     """Files of Debian; Go's linker, position-independent and stripped."""
     python = Path(shutil.which("python3", path="/usr/bin")).resolve()

@@ -6,7 +6,7 @@
  *
  * Prints each address, and below it its frames, innermost first: TAB raw name TAB name TAB file
  * TAB line TAB line of the function. With --passes nothing of that, but for each pass over the same
- * addresses its seconds, and then the most private memory in KiB.
+ * addresses its CPU seconds, and then its private memory in KiB.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -142,11 +142,12 @@ static void show(const struct names *answer, const struct places *p)
 	}
 }
 
+/* Of this process's CPU time. */
 static double now(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
