@@ -189,11 +189,13 @@ static uint32_t file_string(
 	struct resolver *r, const struct unit_entry *e, const struct dwarf_unit *u, uint32_t index)
 {
 	struct dwarf_index *x = r->index;
-	const struct line_file *file = &u->files[index];
-	struct file_slot *slot = &x->files[((uintptr_t)file / sizeof(*file)) % FILE_SLOTS];
+	const struct line_file *file;
+	struct file_slot *slot;
 
 	if (index >= u->n_files)
 		return 0;
+	file = &u->files[index];
+	slot = &x->files[((uintptr_t)file / sizeof(*file)) % FILE_SLOTS];
 	if (slot->file != file || slot->answer != x->answers)
 		*slot = (struct file_slot){file, x->answers,
 			path_string(r->answer, e->is.folder, file->folder, file->name)};
