@@ -20,9 +20,6 @@
 #define MEMORY_LIMIT "67108864" /* bytes, as profd's own by default */
 #define TIME_LIMIT   30		/* s for one answer: a person waits, but no clock ticks */
 
-/* Debug files that are opened for one answer: split DWARF has one for each unit. */
-#define WANTS_MAX 512
-
 /* One question on its way. */
 struct exchange {
 	struct symbol_client *client;
@@ -166,6 +163,14 @@ static int open_debug_file(const struct exchange *x, const char *name)
 	return debug_dirs_open(name, folder, -1, root, x->client->debug_dirs);
 }
 
+/* What the symbolizer unpacks lies in a file without a name, which goes with its last user. */
+static int open_scratch(void)
+{
+	const char *folder = getenv("TMPDIR");
+
+	return open(folder && *folder ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
 /* Remembers what was asked for, and that it was given (fd), if there is room. */
 static void keep_want(struct symbol_reply *reply, const char *name, int fd)
 {
@@ -184,13 +189,15 @@ static int on_want(struct exchange *x, size_t size)
 	struct helper_head file = {HELPER_FILE, 0};
 	char name[HELPER_MAX_WANT + 1] = "";
 
-	if (!size || size > HELPER_MAX_WANT || ++x->wants > WANTS_MAX)
+	if (!size || size > HELPER_MAX_WANT || ++x->wants > HELPER_MAX_WANTS)
 		return nonsense(x);
 	int r = receive_all(x, name, size);
 	if (r)
 		return r;
-	_cleanup_close_ int fd = open_debug_file(x, name);
-	keep_want(x->reply, name, fd);
+	bool scratch = !strcmp(name, HELPER_SCRATCH);
+	_cleanup_close_ int fd = scratch ? open_scratch() : open_debug_file(x, name);
+	if (!scratch)
+		keep_want(x->reply, name, fd);
 	return send_all(x, &file, sizeof(file), fd);
 }
 

@@ -43,14 +43,15 @@ check-integration: deps ## integration tests only
 	@$(PYTHON) tests/run --build $(B) build integration
 
 .PHONY: check-truth
-check-truth: ## compare the stacks of real programs with libdw's, frame by frame (minutes)
+check-truth: ## compare stacks and names of real programs with others', frame by frame (minutes)
 	@scripts/deps truth
 	@$(MAKE) --no-print-directory all truth
+	@$(PYTHON) tests/truth/names --large --build $(B)
 	@tests/truth/run --build $(B)
 
 .PHONY: bench
 bench: deps ## measure what profiling costs, beside its peers
-	@$(MAKE) --no-print-directory all programs $(B)/bench/compile_tables $(B)/bench/day
+	@$(MAKE) --no-print-directory all programs $(B)/bench/compile_tables $(B)/bench/day $(B)/truth/symbols
 	@$(PYTHON) tests/bench/bench --build $(B)
 
 .PHONY: demo

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "collector/file_identity.h"
+#include "util/file_identity.h"
 
 #define BAD_FILES_MAX 64 /* remembered at once */
 

@@ -237,7 +237,8 @@ static int open_sources(struct collector *c, char *why, size_t why_size)
 	r = opener_new(&c->opener, c->event, c->config->debug_dirs);
 	if (r)
 		return fail(r, "the opener cannot be started", why, why_size);
-	r = symbolizer_new(&c->symbolizer, c->event, c->opener, c->config->symbolizer);
+	r = symbolizer_new(
+		&c->symbolizer, c->event, c->opener, c->config->symbolizer, c->config->cache);
 	if (r)
 		return fail(r, "the symbolizer cannot be started", why, why_size);
 	r = processes_new(&c->processes, c->opener);

@@ -8,9 +8,6 @@
 
 #include "collector/opener.h"
 
-/* Debug files that are opened for one answer. */
-#define DEBUG_MAX_WANTS 4
-
 /* name: of `size` bytes, without NUL; a build-id in hex or a base name. 0: done will be called.
  * -EBADMSG: it is no such name; another -errno: there is no such file. */
 int debug_request(struct opener *opener, const struct module *of, const char *name, size_t size,

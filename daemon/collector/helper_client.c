@@ -2,6 +2,7 @@
 #include "collector/helper_client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "collector/debug_request.h"
@@ -26,6 +27,25 @@ static void set_timer(struct helper_client *c, uint64_t us)
 		return;
 	sd_event_source_set_time(c->timer, now + us);
 	sd_event_source_set_enabled(c->timer, SD_EVENT_ONESHOT);
+}
+
+/* The helper works from here on, with what is left of its time. */
+static void work(struct helper_client *c)
+{
+	c->state = HELPER_CLIENT_ASKED;
+	sd_event_now(c->event, CLOCK_MONOTONIC, &c->works_since);
+	set_timer(c, c->time_left);
+}
+
+static void pause_work(struct helper_client *c)
+{
+	uint64_t now = c->works_since;
+
+	c->state = HELPER_CLIENT_WANTED;
+	sd_event_now(c->event, CLOCK_MONOTONIC, &now);
+	now -= c->works_since;
+	c->time_left -= now < c->time_left ? now : c->time_left - 1;
+	set_timer(c, 0);
 }
 
 /* ---- trouble ------------------------------------------------------------------------------ */
@@ -81,8 +101,7 @@ static void send_file(struct helper_client *c, int fd)
 		on_gone(c, "hung up");
 		return;
 	}
-	c->state = HELPER_CLIENT_ASKED;
-	set_timer(c, TIME_LIMIT);
+	work(c);
 }
 
 static void on_opened(void *userdata, int fd, int error, const char *real_path)
@@ -95,18 +114,34 @@ static void on_opened(void *userdata, int fd, int error, const char *real_path)
 		close_fd(fd);
 }
 
+static bool is_scratch(const void *data, size_t size)
+{
+	return size == strlen(HELPER_SCRATCH) && !memcmp(data, HELPER_SCRATCH, size);
+}
+
+/* It has no name, so it goes with its last user. */
+static int open_scratch(const char *folder)
+{
+	return folder ? open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : -1;
+}
+
 static void on_want(struct helper_client *c, const void *data, size_t size)
 {
 	int r = -EBADMSG;
 
-	if (++c->wants <= DEBUG_MAX_WANTS)
+	if (is_scratch(data, size) && !c->has_scratch) {
+		c->has_scratch = true;
+		pause_work(c);
+		send_file(c, open_scratch(c->options.scratch));
+		return;
+	}
+	if (++c->wants <= HELPER_MAX_WANTS)
 		r = debug_request(c->opener, c->file, data, size, on_opened, c);
 	if (r == -EBADMSG) {
 		refuse(c);
 		return;
 	}
-	set_timer(c, 0); /* the opener has its own */
-	c->state = HELPER_CLIENT_WANTED;
+	pause_work(c); /* the opener has its own limit */
 	if (r)
 		send_file(c, -1);
 }
@@ -205,8 +240,9 @@ int helper_client_ask(struct helper_client *c, const void *question, size_t size
 		return r;
 	c->file = file;
 	c->wants = 0;
-	c->state = HELPER_CLIENT_ASKED;
-	set_timer(c, TIME_LIMIT);
+	c->has_scratch = false;
+	c->time_left = TIME_LIMIT;
+	work(c);
 	return 0;
 }
 

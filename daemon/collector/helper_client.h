@@ -24,6 +24,9 @@ struct helper_client_options {
 	const char *name; /* as helper_start takes it; must outlive the client */
 	uint64_t memory_limit;
 	size_t max_answer; /* bytes */
+	/* Folder for the files that a helper may write to, and that are gone with it; NULL: none.
+	 * Must outlive the client. */
+	const char *scratch;
 	/* The body of an ANSWER, aligned as malloc does. The next question may be asked from
 	 * within. 0; or, to have the helper ended and be told of the failure: -EBADMSG, -ENOMEM. */
 	int (*on_answer)(void *userdata, const void *data, size_t size);
@@ -50,9 +53,12 @@ struct helper_client {
 	struct helper_link link;
 	sd_event_source *timer;
 	enum helper_client_state state;
+	uint64_t works_since;	   /* of the monotonic clock, us */
+	uint64_t time_left;	   /* for its work on the question, us */
 	bool greeted;		   /* the process has said HELLO */
 	const struct module *file; /* that is asked about */
 	unsigned wants;		   /* debug files, for one question */
+	bool has_scratch;	   /* likewise: it was given one */
 	struct helper_client_stats stats;
 };
 

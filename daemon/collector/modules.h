@@ -20,7 +20,7 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "collector/file_identity.h"
+#include "util/file_identity.h"
 
 enum module_kind {
 	MODULE_FILE,	 /* an ELF file, perhaps: nobody looked inside */

@@ -273,14 +273,15 @@ static int on_answer(void *userdata, const void *data, size_t size)
 
 /* ---- the outside ---------------------------------------------------------------------------- */
 
-int symbolizer_new(
-	struct symbolizer **out, sd_event *event, struct opener *opener, uint64_t memory_limit)
+int symbolizer_new(struct symbolizer **out, sd_event *event, struct opener *opener,
+	uint64_t memory_limit, const char *scratch)
 {
 	struct symbolizer *s = calloc(1, sizeof(*s));
 	struct helper_client_options options = {
 		.name = "symbolizer",
 		.memory_limit = memory_limit,
 		.max_answer = SYMBOLIZER_MAX_ANSWER,
+		.scratch = scratch,
 		.on_answer = on_answer,
 		.on_failure = on_failure,
 		.userdata = s,

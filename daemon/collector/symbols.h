@@ -68,9 +68,10 @@ struct symbolizer_stats {
 	bool seccomp; /* the helper reported that its filter is in force */
 };
 
-/* memory_limit: of the helper's private memory (RLIMIT_DATA), bytes. 0 or -errno. */
-int symbolizer_new(
-	struct symbolizer **out, sd_event *event, struct opener *opener, uint64_t memory_limit);
+/* memory_limit: of the helper's private memory (RLIMIT_DATA), bytes. scratch: the folder for what
+ * it unpacks, see helper_client.h. 0 or -errno. */
+int symbolizer_new(struct symbolizer **out, sd_event *event, struct opener *opener,
+	uint64_t memory_limit, const char *scratch);
 /* Open requests end with -ECANCELED. */
 void symbolizer_free(struct symbolizer *s);
 

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "collector/file_identity.h"
+#include "util/file_identity.h"
 
 #define UNWIND_CACHE_BYTES (64u << 20) /* on disk */
 

@@ -19,7 +19,7 @@ struct reader {
 
 static inline struct reader reader_of(const uint8_t *bytes, size_t size)
 {
-	return (struct reader){.at = bytes, .end = bytes + size};
+	return (struct reader){.at = bytes, .end = size ? bytes + size : bytes};
 }
 
 static inline size_t reader_left(const struct reader *r)
@@ -37,7 +37,8 @@ static inline const uint8_t *read_bytes(struct reader *r, uint64_t n)
 		r->at = r->end;
 		return NULL;
 	}
-	r->at += n;
+	if (n) /* there may be none, and no place for them */
+		r->at += n;
 	return bytes;
 }
 

@@ -71,7 +71,6 @@ static int open_module(struct code_modules *c, const struct file_identity *ident
 	if (!m)
 		return -ENOMEM;
 	m->identity = *identity;
-	m->debug = DEBUG_FILE_NONE;
 	m->fd = *fd;
 	r = read_module(c, m);
 	if (r) {

@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#include "collector/file_identity.h"
+#include "util/file_identity.h"
 #include "collector/unwinder.h"
 
 enum unwinder_question {

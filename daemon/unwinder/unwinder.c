@@ -119,7 +119,7 @@ static int serve(struct session *s)
 	struct helper_state *h = (struct helper_state *)s;
 	int fds[HELPER_MESSAGE_FDS];
 	uint32_t size;
-	int r = session_next(&size, fds);
+	int r = session_next(s, &size, fds);
 
 	if (r)
 		return r;

@@ -148,6 +148,8 @@ static bool filter_calls(bool may_write)
 		r = allow_some_arguments(filter);
 	if (!r && may_write)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(pwrite64), 0);
+	if (!r && may_write)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fallocate), 0);
 	if (!r)
 		r = refuse_paths(filter);
 	if (!r)

@@ -39,7 +39,7 @@ static int read_head(struct helper_head *head, int *fds)
 	return r;
 }
 
-int session_next(uint32_t *size, int *fds)
+int session_next(struct session *s, uint32_t *size, int *fds)
 {
 	struct helper_head head;
 	int r = read_head(&head, fds);
@@ -50,6 +50,7 @@ int session_next(uint32_t *size, int *fds)
 	}
 	if (!r)
 		*size = head.size;
+	s->wants = 0;
 	return r;
 }
 
@@ -59,6 +60,9 @@ int session_want(void *userdata, const char *name)
 	struct helper_head head;
 	int fds[HELPER_MESSAGE_FDS];
 
+	if (s->wants == HELPER_MAX_WANTS)
+		return -1;
+	s->wants++;
 	s->error = session_send(HELPER_WANT, name, strlen(name));
 	if (!s->error)
 		s->error = read_head(&head, fds);
@@ -69,6 +73,11 @@ int session_want(void *userdata, const char *name)
 		forget_descriptors(fds);
 	}
 	return fds[0];
+}
+
+int session_scratch(void *userdata)
+{
+	return session_want(userdata, HELPER_SCRATCH);
 }
 
 int session_run(struct session *s, const char *memory_limit, uint64_t file_limit)

@@ -12,7 +12,8 @@
 struct session {
 	const char *name; /* of the helper, for messages */
 	uint64_t memory_limit;
-	int error; /* of the socket: it cannot go on */
+	unsigned wants; /* files asked for, for this request */
+	int error;	/* of the socket: it cannot go on */
 	/* Reads one request and answers it. 0, or -errno: the helper ends. */
 	int (*serve)(struct session *s);
 };
@@ -25,8 +26,10 @@ int session_send(uint32_t type, const void *data, size_t size);
 /* Reads a REQUEST's head, and its descriptors, which are the caller's; fds holds
  * HELPER_MESSAGE_FDS, -1 where there is none. The caller reads the rest, *size bytes. 0 or -errno
  * (nothing is open then). */
-int session_next(uint32_t *size, int *fds);
-/* A debug_want of debug_file.h; userdata is the session. */
+int session_next(struct session *s, uint32_t *size, int *fds);
+/* A debug_want of debug_file.h; userdata is the session. None beyond HELPER_MAX_WANTS. */
 int session_want(void *userdata, const char *name);
+/* An empty file to write to, or -1; userdata is the session. */
+int session_scratch(void *userdata);
 
 #endif

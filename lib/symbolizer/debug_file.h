@@ -8,14 +8,16 @@
 /* A descriptor of a debug file by build-id in hex or base name, or -1. The callee's then. */
 typedef int (*debug_want)(void *userdata, const char *name);
 
+/* Zero-initialised is none. */
 struct debug_file {
 	struct elf_file file; /* file.elf: NULL if none was found */
-	int fd;
 };
-#define DEBUG_FILE_NONE ((struct debug_file){.fd = -1})
 
 /* False if there is none that belongs to the file. debug_file_close in any case. */
 bool debug_file_find(
+	struct debug_file *debug, const struct elf_file *of, debug_want want, void *userdata);
+/* The file to which dwz moved what `of` shares with others. As above. */
+bool debug_file_alternate(
 	struct debug_file *debug, const struct elf_file *of, debug_want want, void *userdata);
 void debug_file_close(struct debug_file *debug);
 

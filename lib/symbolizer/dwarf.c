@@ -1,8 +1,7 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 #include "symbolizer/dwarf.h"
 
 #include <dwarf.h>
-#include <elfutils/libdw.h>
 #include <errno.h>
 #include <limits.h>
 #include <malloc.h>
@@ -10,43 +9,48 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "helper/sandbox.h"
-#include "symbolizer/dwarf_scopes.h"
+#include "symbolizer/dwarf_functions.h"
+#include "symbolizer/dwarf_split.h"
+#include "symbolizer/dwarf_unit.h"
 #include "symbolizer/dwarf_units.h"
 #include "util/cleanup.h"
-#include "util/grow.h"
-#include "util/hash.h"
 
-/* Origins of origins: an inlined constructor has three. */
-#define MAX_ORIGINS 16
+#define FILE_SLOTS 256
 
-/* What is known of a function: the same DIE is met again and again. */
-struct function {
-	Dwarf_Off die;
-	struct symbolizer_function is; /* file: where it is declared */
+/* The strings of an answer that files of units have. */
+struct file_slot {
+	const struct line_file *file;
+	uint64_t answer;
+	uint32_t string;
 };
 
+struct dwarf_index {
+	struct dwarf_index_options options;
+	struct dwarf_source main;
+	struct dwarf_units units;
+	struct split_files splits;
+	struct arena arena;
+	struct unit_reader reader;
+	struct dwarf_functions functions;
+	size_t heap_base;
+	uint64_t answers; /* so far */
+	struct file_slot files[FILE_SLOTS];
+};
+
+/* One request. */
 struct resolver {
+	struct dwarf_index *index;
 	struct names *answer;
-	Elf *elf;
-	Dwarf *dwarf;
 	const uint64_t *addresses;
 	const uint32_t *asked;
 	const char *const *symbols;
-	size_t heap_limit, heap_base;
-	struct function *functions;
-	size_t n_functions, capacity;
-	struct intern function_index; /* functions + 1, by DIE */
 };
 
-/* Line tables of the unit at hand. */
-struct tables {
-	Dwarf_Lines *lines;
-	Dwarf_Files *files;
-	size_t n_lines, n_files;
-	const char *folder; /* of the compiler; NULL: unknown */
+/* Where a unit's code is asked for. */
+struct unit_address {
+	struct unit_entry *unit;
+	uint32_t address; /* index */
 };
 
 /* A line of source. */
@@ -55,11 +59,7 @@ struct position {
 	uint32_t file; /* a string of the answer; 0: unknown */
 };
 
-/* libdw has no other way to say that memory ran out. */
-static __attribute__((noreturn)) void out_of_memory(void)
-{
-	_exit(SANDBOX_EXIT_MEMORY);
-}
+/* ---- memory --------------------------------------------------------------------------------- */
 
 static size_t heap_used(void)
 {
@@ -68,233 +68,154 @@ static size_t heap_used(void)
 	return info.uordblks + info.hblkhd;
 }
 
-static int open_dwarf(struct resolver *r)
+static void forget(struct dwarf_index *x)
 {
-	r->dwarf = dwarf_begin_elf(r->elf, DWARF_C_READ, NULL);
-	if (!r->dwarf)
-		return -EBADMSG;
-	dwarf_new_oom_handler(r->dwarf, out_of_memory);
-	r->heap_base = heap_used();
-	return 0;
+	for (size_t i = 0; i < x->units.n; i++)
+		x->units.all[i].index = NULL;
+	x->reader.open = NULL;
+	dwarf_functions_free(&x->functions);
+	split_files_free(&x->splits);
+	arena_free(&x->arena);
+	memset(x->files, 0, sizeof(x->files));
 }
 
-/* libdw keeps all that it ever touched. The file's sections stay, so this costs little. */
-static int give_back(struct resolver *r)
+/* libdw keeps all that it ever touched. The file's sections stay, so opening it anew costs little.
+ */
+static bool has_room(const struct dwarf_index *x, const struct names *answer)
 {
-	if (heap_used() - r->heap_base < r->heap_limit)
-		return 0;
-	dwarf_end(r->dwarf);
-	return open_dwarf(r);
+	return heap_used() < x->heap_base + names_bytes(answer) + x->options.heap_limit;
 }
 
-/* ---- functions ---------------------------------------------------------------------------- */
-
-static const char *linkage_name(Dwarf_Die *die, bool follow)
+static void give_back(struct dwarf_index *x, const struct names *answer)
 {
-	static const unsigned names[] = {DW_AT_linkage_name, DW_AT_MIPS_linkage_name};
-	Dwarf_Attribute attribute;
+	if (has_room(x, answer))
+		return;
+	dwarf_source_close(&x->main);
+	split_files_close(&x->splits);
+	if (!has_room(x, answer))
+		forget(x);
+}
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		Dwarf_Attribute *a = follow ? dwarf_attr_integrate(die, names[i], &attribute)
-					    : dwarf_attr(die, names[i], &attribute);
-		const char *text = a ? dwarf_formstring(a) : NULL;
+/* ---- units ---------------------------------------------------------------------------------- */
 
-		if (text && *text)
-			return text;
+/* Compilers of C and C++ define methods beside their classes, which are most of the entries. (They
+ * are looked at when something is missing.) */
+static bool types_hold_code(uint32_t language)
+{
+	switch (language) {
+	case DW_LANG_C:
+	case DW_LANG_C89:
+	case DW_LANG_C99:
+	case DW_LANG_C11:
+	case DW_LANG_C_plus_plus:
+	case DW_LANG_C_plus_plus_03:
+	case DW_LANG_C_plus_plus_11:
+	case DW_LANG_C_plus_plus_14:
+		return false;
+	default:
+		return true;
 	}
-	return NULL;
 }
 
-/* Finds an attribute of the DIE or of what it is an instance of; *die moves to where it is. */
-static bool find_attribute(Dwarf_Die *die, unsigned name, Dwarf_Attribute *out)
+/* Where the unit's functions are: in the file itself, or in a .dwo file. */
+static void place_unit(struct dwarf_index *x, const struct unit_entry *e, struct dwarf_unit *u)
 {
-	Dwarf_Attribute reference;
-	Dwarf_Die origin;
+	*u = (struct dwarf_unit){
+		.source = &x->main,
+		.where = e->where,
+		.addresses = unit_addresses(&e->is, &x->main.sections),
+		.lists = unit_ranges(&e->where, &e->is, &x->main.sections),
+		.types_hold_code = types_hold_code(e->is.language),
+	};
+	if (e->is.split_name && e->is.split_id)
+		split_files_place(&x->splits, u, e, x->options.want, x->options.userdata);
+}
 
-	for (unsigned i = 0; i < MAX_ORIGINS; i++) {
-		if (dwarf_attr(die, name, out))
-			return true;
-		if ((!dwarf_attr(die, DW_AT_abstract_origin, &reference) &&
-			    !dwarf_attr(die, DW_AT_specification, &reference)) ||
-			!dwarf_formref_die(&reference, &origin))
-			return false;
-		*die = origin;
+static int build(struct dwarf_index *x, struct unit_entry *e)
+{
+	struct dwarf_unit *u = arena_alloc(&x->arena, sizeof(*u));
+	int r;
+
+	if (!u)
+		return -ENOMEM;
+	place_unit(x, e, u);
+	r = dwarf_unit_functions(u, &x->reader, false);
+	if (!r && e->is.has_lines)
+		r = dwarf_unit_lines(u, &x->reader, &x->main.sections, e->is.lines);
+	if (!r)
+		e->index = u;
+	return r;
+}
+
+/* The function at an address, with its calls; *out is NULL if there is none. Functions inside of
+ * functions are rare: they are looked for only if something is missing. */
+static int find_function(
+	struct dwarf_index *x, struct dwarf_unit *u, uint64_t address, struct unit_function **out)
+{
+	int r = 0;
+
+	*out = dwarf_unit_function(u, address);
+	if (!*out && !u->is_thorough) {
+		r = dwarf_unit_functions(u, &x->reader, true);
+		*out = r ? NULL : dwarf_unit_function(u, address);
 	}
-	return false;
+	if (*out && !(*out)->is_open)
+		r = dwarf_unit_open(u, &x->reader, *out);
+	return r;
 }
 
-static const char *compiler_folder(Dwarf_Die *unit)
-{
-	Dwarf_Attribute attribute;
+/* ---- files and lines ------------------------------------------------------------------------ */
 
-	return dwarf_formstring(dwarf_attr(unit, DW_AT_comp_dir, &attribute));
-}
-
-/* libdw leaves DWARF 5's names relative to the folder in which the compiler ran. */
-static uint32_t add_file(struct resolver *r, const char *folder, const char *file)
+/* A relative folder of the compiler is one that it was told to write (-ffile-prefix-map); it has
+ * written the names so too. */
+static uint32_t path_string(
+	struct names *answer, const char *compiler, const char *folder, const char *name)
 {
 	char path[PATH_MAX];
+	int n = 0;
 
-	if (!file || !strcmp(file, "???"))
+	if (!name || !*name)
 		return 0;
-	if (*file == '/' || !folder || *folder != '/')
-		return names_string(r->answer, file);
-	int n = snprintf(path, sizeof(path), "%s/%s", folder, file);
-
-	return names_string(r->answer, n < (int)sizeof(path) ? path : file);
+	if (*name == '/')
+		return names_string(answer, name);
+	if (folder && *folder != '/' && compiler && *compiler == '/')
+		n = snprintf(path, sizeof(path), "%s/%s/%s", compiler, folder, name);
+	else if (folder || (compiler && *compiler))
+		n = snprintf(path, sizeof(path), "%s/%s", folder ? folder : compiler, name);
+	return names_string(answer, n > 0 && n < (int)sizeof(path) ? path : name);
 }
 
-static uint32_t file_at(
-	struct resolver *r, Dwarf_Files *files, size_t n, Dwarf_Word index, const char *folder)
+static uint32_t file_string(
+	struct resolver *r, const struct unit_entry *e, const struct dwarf_unit *u, uint32_t index)
 {
-	return index < n ? add_file(r, folder, dwarf_filesrc(files, index, NULL, NULL)) : 0;
-}
+	struct dwarf_index *x = r->index;
+	const struct line_file *file;
+	struct file_slot *slot;
 
-/* dwarf_decl_file() does not know that clang's file 0 of DWARF 5 is a file. */
-static uint32_t decl_file(struct resolver *r, const Dwarf_Die *of)
-{
-	Dwarf_Die die = *of, unit;
-	Dwarf_Attribute attribute;
-	Dwarf_Files *files;
-	Dwarf_Word index;
-	size_t n;
-
-	if (!find_attribute(&die, DW_AT_decl_file, &attribute) ||
-		dwarf_formudata(&attribute, &index) || !dwarf_diecu(&die, &unit, NULL, NULL) ||
-		dwarf_getsrcfiles(&unit, &files, &n))
+	if (index >= u->n_files)
 		return 0;
-	return file_at(r, files, n, index, compiler_folder(&unit));
+	file = &u->files[index];
+	slot = &x->files[((uintptr_t)file / sizeof(*file)) % FILE_SLOTS];
+	if (slot->file != file || slot->answer != x->answers)
+		*slot = (struct file_slot){file, x->answers,
+			path_string(r->answer, e->is.folder, file->folder, file->name)};
+	return slot->string;
 }
 
-/* Moves to the abstract instance, where everything but the addresses is; a concrete constructor
- * has a linkage name of its own and stays. */
-static void find_origin(Dwarf_Die *die)
+static struct position position_of(struct resolver *r, const struct unit_entry *e,
+	const struct dwarf_unit *u, uint64_t address)
 {
-	Dwarf_Attribute attribute;
-	Dwarf_Die origin;
+	const struct line_row *row = dwarf_unit_row(u, address);
 
-	for (unsigned i = 0; i < MAX_ORIGINS; i++) {
-		if (linkage_name(die, false) ||
-			!dwarf_attr(die, DW_AT_abstract_origin, &attribute) ||
-			!dwarf_formref_die(&attribute, &origin))
-			return;
-		*die = origin;
-	}
+	if (!row || !row->line)
+		return (struct position){0};
+	return (struct position){row->line, file_string(r, e, u, row->file)};
 }
 
-static struct symbolizer_function describe(struct resolver *r, Dwarf_Die *die)
-{
-	struct symbolizer_function function = {0};
-	Dwarf_Attribute attribute;
-	int line;
-
-	names_describe(r->answer, &function, linkage_name(die, true),
-		dwarf_formstring(dwarf_attr_integrate(die, DW_AT_name, &attribute)));
-	function.file = decl_file(r, die);
-	if (!dwarf_decl_line(die, &line) && line > 0)
-		function.start_line = (uint32_t)line;
-	return function;
-}
-
-struct function_key {
-	const struct resolver *resolver;
-	Dwarf_Off die;
-};
-
-static bool same_die(const void *userdata, uint32_t id)
-{
-	const struct function_key *key = userdata;
-
-	return key->resolver->functions[id - 1].die == key->die;
-}
-
-static struct symbolizer_function function_at(struct resolver *r, Dwarf_Off offset)
-{
-	struct symbolizer_function function = {0};
-	Dwarf_Die die;
-
-	if (!dwarf_offdie(r->dwarf, offset, &die))
-		return function;
-	find_origin(&die);
-
-	struct function_key key = {r, dwarf_dieoffset(&die)};
-	uint64_t hash = hash_bytes(&key.die, sizeof(key.die));
-	uint32_t id = intern_find(&r->function_index, hash, same_die, &key);
-
-	if (id)
-		return r->functions[id - 1].is;
-	function = describe(r, &die);
-	if (!grow(r->functions, r->n_functions, r->capacity, 1) &&
-		!intern_add(&r->function_index, hash, (uint32_t)r->n_functions + 1))
-		r->functions[r->n_functions++] = (struct function){key.die, function};
-	return function; /* a cache that cannot grow only costs time */
-}
-
-/* gcc gives functions of anonymous namespaces and lambdas no linkage name, and their name alone
- * ("operator()") says little: the symbol table has the whole name of one that was not inlined. */
-static void name_by_symbol(
-	struct resolver *r, struct symbolizer_function *function, const char *symbol)
-{
-	if (symbol && function->name && !function->system_name &&
-		(!strncmp(symbol, "_Z", 2) || !strncmp(symbol, "_R", 2)))
-		names_describe(r->answer, function, symbol, NULL);
-}
-
-/* The function of a scope. Its file is that of the line, which can be another than where the
- * function is declared (#include in a body, macros): else the line would point nowhere. */
-static uint32_t scope_function(struct resolver *r, const struct scope *scope,
-	const struct position *at, const char *symbol)
-{
-	struct symbolizer_function function = function_at(r, scope->die);
-
-	if (!scope->parent)
-		name_by_symbol(r, &function, symbol);
-	if (at->line && at->file)
-		function.file = at->file;
-	return names_function(r->answer, &function);
-}
-
-/* ---- lines -------------------------------------------------------------------------------- */
-
-/* The last row at or below the address, unless its sequence has ended there. libdw sorts rows by
- * address, ends of sequences first. */
-static struct position find_line(struct resolver *r, const struct tables *t, uint64_t address)
-{
-	struct position at = {0};
-	size_t low = 0, high = t->n_lines;
-	Dwarf_Addr row;
-	bool end = true;
-	int line = 0;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (dwarf_lineaddr(dwarf_onesrcline(t->lines, middle), &row) || row > address)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	Dwarf_Line *found = low ? dwarf_onesrcline(t->lines, low - 1) : NULL;
-
-	if (!found || dwarf_lineendsequence(found, &end) || end)
-		return at;
-	if (!dwarf_lineno(found, &line) && line > 0)
-		at.line = (uint32_t)line;
-	at.file = add_file(r, t->folder, dwarf_linesrc(found, NULL, NULL));
-	return at;
-}
-
-static struct position call_position(
-	struct resolver *r, const struct tables *t, const struct scope *scope)
-{
-	return (struct position){
-		scope->call_line, file_at(r, t->files, t->n_files, scope->call_file, t->folder)};
-}
-
-/* ---- units -------------------------------------------------------------------------------- */
+/* ---- frames --------------------------------------------------------------------------------- */
 
 /* The function that the symbol table knows, where the unit has lines but no (named) function:
- * assembly, or names that dwz moved away. */
+ * assembly, or names that were moved to a file that is not there. */
 static uint32_t symbol_function(struct resolver *r, uint32_t address, const struct position *at)
 {
 	const char *symbol = r->symbols[address];
@@ -302,104 +223,188 @@ static uint32_t symbol_function(struct resolver *r, uint32_t address, const stru
 	return symbol ? names_symbol(r->answer, symbol, at->line ? at->file : 0) : NAMES_NONE;
 }
 
-static void name_address(struct resolver *r, uint32_t address, const struct scopes *scopes,
-	uint32_t innermost, const struct tables *tables)
+/* gcc gives functions of anonymous namespaces and lambdas no linkage name, and their name alone
+ * ("operator()") says little: the symbol table has the whole name of one that was not inlined. */
+static bool is_better(const struct dwarf_function *f, const char *symbol)
 {
+	return symbol && !f->raw && (!strncmp(symbol, "_Z", 2) || !strncmp(symbol, "_R", 2));
+}
+
+static void put_names(struct resolver *r, struct dwarf_function *f)
+{
+	if (f->answer == r->index->answers)
+		return;
+	f->name_string = names_string(r->answer, f->name);
+	f->system_name_string = f->raw && f->raw != f->name ? names_string(r->answer, f->raw) : 0;
+	f->answer = r->index->answers;
+}
+
+/* Where the function is declared: in a file of the unit at hand, mostly. */
+static uint32_t declared_in(
+	struct resolver *r, const struct unit_entry *e, const struct dwarf_unit *u, uint64_t die)
+{
+	struct dwarf_declaration d;
+
+	if (!dwarf_function_declaration(u->source, die, &d))
+		return 0;
+	if (d.die >= u->where.offset && d.die < u->where.end && d.file < u->n_files)
+		return file_string(r, e, u, (uint32_t)d.file);
+	return path_string(
+		r->answer, dwarf_declaration_folder(&d), NULL, dwarf_declaration_file(&d));
+}
+
+/* The file of a function is that of the line, which can be another than where it is declared
+ * (#include in a body, macros): else the line would point nowhere. */
+static uint32_t file_of(struct resolver *r, const struct unit_entry *e, const struct dwarf_unit *u,
+	uint64_t die, const struct position *at)
+{
+	return at->line && at->file ? at->file : declared_in(r, e, u, die);
+}
+
+/* symbol: of the symbol table, if the function was not inlined. */
+static uint32_t function_of(struct resolver *r, const struct unit_entry *e,
+	const struct dwarf_unit *u, uint64_t die, const char *symbol, const struct position *at)
+{
+	struct dwarf_index *x = r->index;
+	struct dwarf_function *f = dwarf_functions_get(&x->functions, &x->arena, u->source, die);
+	struct symbolizer_function function;
+
+	if (!f || !f->name)
+		return NAMES_NONE;
+	function = (struct symbolizer_function){.start_line = f->start_line};
+	if (is_better(f, symbol)) {
+		names_describe(r->answer, &function, symbol, NULL);
+	} else {
+		put_names(r, f);
+		function.name = f->name_string;
+		function.system_name = f->system_name_string;
+	}
+	function.file = file_of(r, e, u, die, at);
+	return names_function(r->answer, &function);
+}
+
+static int name_address(struct resolver *r, const struct unit_entry *e, uint32_t address)
+{
+	struct dwarf_unit *u = e->index;
+	uint64_t vaddr = r->addresses[address];
 	struct names_frame frames[SYMBOLIZER_MAX_INLINES];
-	struct position at = find_line(r, tables, r->addresses[address]);
+	struct position at = position_of(r, e, u, vaddr);
+	struct unit_function *f;
 	size_t n = 0;
+	uint32_t id;
+	int error = find_function(r->index, u, vaddr, &f);
 
-	if (!innermost && at.line)
-		frames[n++] = (struct names_frame){symbol_function(r, address, &at), at.line};
-	for (uint32_t id = innermost; id && n < SYMBOLIZER_MAX_INLINES;) {
-		const struct scope *scope = &scopes->all[id];
-		uint32_t function = scope_function(r, scope, &at, r->symbols[address]);
+	if (error)
+		return error;
+	id = f ? boundaries_find(f->boundaries, f->n_boundaries, f->base, vaddr) : 0;
+	for (; id && n + 1 < SYMBOLIZER_MAX_INLINES; id = f->calls[id].parent) {
+		const struct unit_call *call = &f->calls[id];
+		uint32_t function = function_of(r, e, u, call->die, NULL, &at);
 
-		if (function == NAMES_NONE && !scope->parent)
-			function = symbol_function(r, address, &at);
 		/* Without a name a call cannot be shown; its caller's line is right anyway. */
 		if (function != NAMES_NONE)
 			frames[n++] = (struct names_frame){function, at.line};
-		at = call_position(r, tables, scope);
-		id = scope->parent;
+		at = (struct position){call->line, file_string(r, e, u, call->file)};
 	}
+	uint32_t outer = f ? function_of(r, e, u, f->die, r->symbols[address], &at) : NAMES_NONE;
+
+	if (outer == NAMES_NONE && (f || at.line))
+		outer = symbol_function(r, address, &at);
+	frames[n++] = (struct names_frame){outer, at.line};
 	names_set(r->answer, r->asked[address], frames, n);
+	return r->answer->failed;
 }
 
-static void open_tables(struct tables *t, Dwarf_Die *unit)
+/* ---- requests ------------------------------------------------------------------------------- */
+
+static int compare(const void *a, const void *b)
 {
-	*t = (struct tables){.folder = compiler_folder(unit)};
-	if (dwarf_getsrclines(unit, &t->lines, &t->n_lines))
-		t->n_lines = 0;
-	if (dwarf_getsrcfiles(unit, &t->files, &t->n_files))
-		t->n_files = 0;
+	const struct unit_address *x = a, *y = b;
+
+	if (x->unit != y->unit)
+		return x->unit < y->unit ? -1 : 1;
+	return (x->address > y->address) - (x->address < y->address);
 }
 
-static int resolve_unit(struct resolver *r, const struct unit_address *list, size_t n)
-{
-	_cleanup_free_ uint64_t *addresses = calloc(n, sizeof(*addresses));
-	struct scopes scopes = {0};
-	struct tables tables;
-	Dwarf_Die unit;
-	int error;
-
-	if (!addresses)
-		return -ENOMEM;
-	if (!dwarf_offdie(r->dwarf, list->unit, &unit))
-		return 0;
-	for (size_t i = 0; i < n; i++)
-		addresses[i] = r->addresses[list[i].address];
-	error = scopes_find(&scopes, &unit, addresses, n);
-	if (!error)
-		open_tables(&tables, &unit);
-	for (size_t i = 0; !error && i < n; i++) {
-		name_address(r, list[i].address, &scopes, scopes.innermost[i], &tables);
-		error = r->answer->failed;
-	}
-	scopes_free(&scopes);
-	return error;
-}
-
-static int resolve_units(struct resolver *r, const struct unit_address *list, size_t n)
+static int resolve_list(struct resolver *r, const struct unit_address *list, size_t n)
 {
 	int error = 0;
 
-	for (size_t first = 0, end; !error && first < n; first = end) {
-		for (end = first + 1; end < n && list[end].unit == list[first].unit;)
-			end++;
-		error = resolve_unit(r, list + first, end - first);
+	for (size_t i = 0; !error && i < n; i++) {
+		if (i && list[i].unit != list[i - 1].unit)
+			give_back(r->index, r->answer);
+		if (!list[i].unit->index)
+			error = build(r->index, list[i].unit);
 		if (!error)
-			error = give_back(r);
+			error = name_address(r, list[i].unit, list[i].address);
 	}
 	return error;
 }
 
-int dwarf_resolve(struct names *answer, Elf *elf, const uint64_t *addresses, const uint32_t *asked,
-	const char *const *symbols, size_t n, size_t heap_limit)
+int dwarf_index_resolve(struct dwarf_index *x, struct names *answer, const uint64_t *addresses,
+	const uint32_t *asked, const char *const *symbols, size_t n)
 {
-	struct resolver r = {
-		.answer = answer,
-		.elf = elf,
-		.addresses = addresses,
-		.asked = asked,
-		.symbols = symbols,
-		.heap_limit = heap_limit,
-	};
-	_cleanup_free_ struct unit_address *list = NULL;
+	struct resolver r = {x, answer, addresses, asked, symbols};
+	_cleanup_free_ struct unit_address *list = calloc(n + 1, sizeof(*list));
 	size_t n_list = 0;
-	int error = open_dwarf(&r);
+	int error;
 
-	if (!error)
-		error = dwarf_units_find(r.dwarf, addresses, n, &list, &n_list);
-	if (!error)
-		error = give_back(&r);
-	if (!error) {
-		answer->head.flags |= SYMBOLIZER_HAS_FILES | SYMBOLIZER_HAS_LINES |
-				      SYMBOLIZER_HAS_INLINES;
-		error = resolve_units(&r, list, n_list);
+	if (!list)
+		return -ENOMEM;
+	answer->head.flags |= SYMBOLIZER_HAS_FILES | SYMBOLIZER_HAS_LINES | SYMBOLIZER_HAS_INLINES;
+	x->answers++;
+	x->heap_base = heap_used() - names_bytes(answer);
+	for (size_t i = 0; i < n; i++) {
+		struct unit_entry *e = dwarf_units_at(&x->units, addresses[i]);
+
+		if (e)
+			list[n_list++] = (struct unit_address){e, (uint32_t)i};
 	}
-	dwarf_end(r.dwarf);
-	free(r.functions);
-	intern_free(&r.function_index);
+	if (n_list)
+		qsort(list, n_list, sizeof(*list), compare);
+	error = resolve_list(&r, list, n_list);
+	/* What it knows is not needed twice. */
+	dwarf_source_close(&x->main);
+	split_files_close(&x->splits);
 	return error;
+}
+
+void dwarf_index_want(struct dwarf_index *x, debug_want want, void *userdata)
+{
+	x->options.want = want;
+	x->options.userdata = userdata;
+}
+
+int dwarf_index_new(struct dwarf_index **out, const struct dwarf_index_options *options)
+{
+	struct dwarf_index *x = calloc(1, sizeof(*x));
+	int r;
+
+	if (!x)
+		return -ENOMEM;
+	x->options = *options;
+	x->arena.file = options->scratch;
+	x->reader.arena = &x->arena;
+	r = dwarf_source_init(&x->main, options->elf, false);
+	x->main.alternate = options->alternate;
+	if (!r)
+		r = dwarf_units_find(&x->units, &x->main.sections, dwarf_source_open(&x->main));
+	if (r) {
+		dwarf_index_free(x);
+		return r;
+	}
+	*out = x;
+	return 0;
+}
+
+void dwarf_index_free(struct dwarf_index *x)
+{
+	if (!x)
+		return;
+	forget(x);
+	dies_close(&x->reader.dies);
+	spans_free(&x->reader.spans);
+	dwarf_units_free(&x->units);
+	dwarf_source_close(&x->main);
+	free(x);
 }

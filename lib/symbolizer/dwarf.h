@@ -1,27 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dwarf.h - functions, inlined calls and lines of addresses, from DWARF 2 to 5.
+ * dwarf.h - functions, inlined calls and lines of addresses, from DWARF 2 to 5, through an index
+ * that is built once for each unit that has asked addresses (dwarf_unit.h).
  *
- * dwarf_getscopes() is not used: it finds no scopes in many LTO binaries and starts anew for
- * every address. Instead the addresses are sorted by unit (dwarf_units.h), each unit's tree is
- * walked once for all of its addresses (dwarf_scopes.h), and libdw's memory is given back whenever
- * it has grown too large.
+ * dwarf_getscopes() is not used: it finds no scopes in many LTO binaries and starts anew for every
+ * address. Addresses are sorted by unit, so that each unit is read in one go.
  *
- * Not read: type units, split DWARF, and what dwz moved to another file. Addresses there keep the
- * names of the symbol table.
+ * Split DWARF is read from the .dwo files that `want` gives. Not read: type units, which hold no
+ * code, and .dwp files: the functions of such units have the names of the symbol table.
  */
 #ifndef PROFD_SYMBOLIZER_DWARF_H
 #define PROFD_SYMBOLIZER_DWARF_H
 
 #include <libelf.h>
 
+#include "symbolizer/arena.h"
+#include "symbolizer/debug_file.h"
 #include "symbolizer/names.h"
+
+struct dwarf_index;
+
+struct dwarf_index_options {
+	Elf *elf;	/* with the DWARF, uncompressed; must live as long as the index */
+	Elf *alternate; /* of dwz, likewise; or NULL */
+	struct scratch_file *scratch; /* for the index, borrowed; NULL: it is on the heap */
+	size_t heap_limit; /* bytes of heap beyond which libdw's memory is given back, and then
+			      what is in the index */
+	debug_want want;   /* for .dwo files, by base name */
+	void *userdata;
+};
+
+/* 0, -EBADMSG when there is no usable DWARF, -ENOMEM. */
+int dwarf_index_new(struct dwarf_index **out, const struct dwarf_index_options *options);
+void dwarf_index_free(struct dwarf_index *x);
+
+/* Who asks, from now on. */
+void dwarf_index_want(struct dwarf_index *x, debug_want want, void *userdata);
 
 /* Names addresses[0..n-1] (ELF virtual addresses, sorted; asked[i] is the index in the answer).
  * symbols[i] is the raw name that the symbol table has for it, or NULL: it stands in where DWARF
- * has lines but no function's name. heap_limit: bytes of heap at which libdw's memory is given
- * back. 0, -EBADMSG when there is no usable DWARF, -ENOMEM. */
-int dwarf_resolve(struct names *answer, Elf *elf, const uint64_t *addresses, const uint32_t *asked,
-	const char *const *symbols, size_t n, size_t heap_limit);
+ * has lines but no function's name. 0 or -ENOMEM; what was named before is in the answer. */
+int dwarf_index_resolve(struct dwarf_index *x, struct names *answer, const uint64_t *addresses,
+	const uint32_t *asked, const char *const *symbols, size_t n);
 
 #endif

@@ -5,8 +5,6 @@
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <zlib.h>
 
 #include "helper/protocol.h"
@@ -87,6 +85,8 @@ int elf_file_open(struct elf_file *f, int fd)
 	*f = (struct elf_file){0};
 	elf_version(EV_CURRENT);
 	f->elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	/* Whatever is read comes from the mapping. */
+	elf_cntl(f->elf, ELF_C_FDDONE);
 	return check_kind(f);
 }
 
@@ -316,6 +316,12 @@ int elf_file_symbols(const struct elf_file *f, struct nearest *search)
 
 /* ---- separate debug files ------------------------------------------------------------------ */
 
+static bool is_base_name(const char *name)
+{
+	return *name && strlen(name) < HELPER_MAX_WANT && !strchr(name, '/') &&
+	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
 const char *elf_file_debuglink(const struct elf_file *f, uint32_t *crc)
 {
 	Elf_Scn *section = elf_file_section(f, ".gnu_debuglink");
@@ -327,26 +333,33 @@ const char *elf_file_debuglink(const struct elf_file *f, uint32_t *crc)
 	size_t length = strnlen(name, data->d_size);
 	size_t at = (length + 4) & ~(size_t)3; /* behind the NUL, aligned */
 
-	if (!length || length >= HELPER_MAX_WANT || at + sizeof(*crc) > data->d_size ||
-		strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+	if (at + sizeof(*crc) > data->d_size || !is_base_name(name))
 		return NULL;
 	memcpy(crc, (const char *)data->d_buf + at, sizeof(*crc));
 	return name;
 }
 
-int elf_file_crc(int fd, uint32_t *crc)
+bool elf_file_alternate(const struct elf_file *f, const uint8_t **build_id, size_t *build_id_size,
+	const char **name)
 {
-	struct stat st;
-	void *bytes;
+	Elf_Scn *section = elf_file_section(f, ".gnu_debugaltlink");
+	Elf_Data *data = section ? elf_rawdata(section, NULL) : NULL;
+	const char *path = data ? data->d_buf : NULL, *slash;
+	size_t length = path ? strnlen(path, data->d_size) : 0;
 
-	if (fstat(fd, &st))
-		return -errno;
-	if (st.st_size <= 0)
-		return -EBADMSG;
-	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (bytes == MAP_FAILED)
-		return -errno;
-	*crc = (uint32_t)crc32_z(0, bytes, (size_t)st.st_size);
-	munmap(bytes, (size_t)st.st_size);
-	return 0;
+	if (!path || length == data->d_size)
+		return false;
+	*build_id = (const uint8_t *)path + length + 1;
+	*build_id_size = data->d_size - length - 1;
+	slash = strrchr(path, '/');
+	*name = slash ? slash + 1 : path;
+	return *build_id_size && *build_id_size <= sizeof(f->build_id) && is_base_name(*name);
+}
+
+uint32_t elf_file_crc(const struct elf_file *f)
+{
+	size_t size = 0;
+	const char *bytes = elf_rawfile(f->elf, &size);
+
+	return (uint32_t)crc32_z(0, (const uint8_t *)bytes, size);
 }

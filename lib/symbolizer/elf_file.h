@@ -24,8 +24,8 @@ struct elf_file {
 	size_t build_id_size; /* 0: it has none */
 };
 
-/* Reads the descriptor, which must stay open as long as the file. 0, -ENOEXEC for anything but
- * ELF, -ENOMEM. elf_file_close in any case (a zeroed struct is fine). */
+/* Maps the file, whose descriptor can be closed afterwards. 0, -ENOEXEC for anything but ELF, or
+ * -errno. elf_file_close in any case (a zeroed struct is fine). */
 int elf_file_open(struct elf_file *f, int fd);
 void elf_file_close(struct elf_file *f);
 
@@ -53,7 +53,11 @@ int elf_file_symbols(const struct elf_file *f, struct nearest *search);
 /* The base name and CRC in .gnu_debuglink; NULL if there is none. The name lives as long as the
  * file and is a plain base name. */
 const char *elf_file_debuglink(const struct elf_file *f, uint32_t *crc);
-/* CRC-32 (as zlib computes it) of a whole file. 0 or -errno. */
-int elf_file_crc(int fd, uint32_t *crc);
+/* The build-id and the base name of the file in .gnu_debugaltlink, to which dwz moved what several
+ * files share. False if there is none. The name lives as long as the file. */
+bool elf_file_alternate(const struct elf_file *f, const uint8_t **build_id, size_t *build_id_size,
+	const char **name);
+/* CRC-32 (as zlib computes it) of the whole file. */
+uint32_t elf_file_crc(const struct elf_file *f);
 
 #endif

@@ -1,29 +1,183 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 #include "symbolizer/elf_module.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "util/file_identity.h"
 #include "symbolizer/dwarf.h"
 #include "symbolizer/elf_file.h"
+#include "symbolizer/go_table.h"
+#include "symbolizer/inflate.h"
 #include "util/cleanup.h"
+
+#define MAX_MODULES 16
+
+/* A file and what is known of it. */
+struct elf_module {
+	struct elf_module *next;
+	struct file_identity identity;
+	bool symbols_only;
+	struct elf_file file, mini;
+	struct debug_file debug, alternate; /* alternate: of dwz */
+	struct scratch_file scratch;
+	struct arena arena; /* what was compressed */
+	Elf *inflated, *inflated_alternate;
+	struct dwarf_index *dwarf; /* NULL: there is none */
+	struct go_table go;	   /* without DWARF; n_functions is 0 if there is none */
+	int error;		   /* of the DWARF: -ENOMEM, or it is only broken */
+};
+
+/* One request. */
+struct request {
+	struct elf_module *module;
+	struct names *answer;
+	bool virtual; /* see struct elf_module_options */
+	/* Offsets that lie in a segment, by virtual address. */
+	uint64_t *vaddrs;
+	uint32_t *asked; /* index in the request */
+	const char **symbols;
+	size_t n;
+};
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static void close_module(struct elf_module *m)
+{
+	dwarf_index_free(m->dwarf);
+	elf_end(m->inflated);
+	elf_end(m->inflated_alternate);
+	arena_free(&m->arena);
+	close_fd(m->scratch.fd);
+	elf_file_close(&m->mini);
+	debug_file_close(&m->debug);
+	debug_file_close(&m->alternate);
+	elf_file_close(&m->file);
+	free(m);
+}
+
+/* The DWARF of the file or of its debug file. Broken DWARF leaves the symbol table's names. */
+static int open_dwarf(struct elf_module *m, const struct elf_module_options *options)
+{
+	const struct elf_file *from = m->debug.file.elf ? &m->debug.file : &m->file;
+	struct dwarf_index_options with = {
+		.heap_limit = options->heap_limit,
+		.want = options->want,
+		.userdata = options->userdata,
+	};
+	int r;
+
+	if (!elf_file_has_dwarf(from))
+		return 0;
+	m->scratch.fd = options->scratch(options->userdata);
+	if (m->scratch.fd >= 0)
+		m->arena.file = with.scratch = &m->scratch;
+	r = inflate_debug(&m->inflated, from, &m->arena);
+	if (!r && debug_file_alternate(&m->alternate, from, options->want, options->userdata))
+		r = inflate_debug(&m->inflated_alternate, &m->alternate.file, &m->arena);
+	with.elf = m->inflated ? m->inflated : from->elf;
+	with.alternate = m->inflated_alternate ? m->inflated_alternate : m->alternate.file.elf;
+	return r ? r : dwarf_index_new(&m->dwarf, &with);
+}
+
+static int open_module(struct elf_module *m, int fd, const struct elf_module_options *options)
+{
+	int r = elf_file_open(&m->file, fd);
+
+	if (r)
+		return r;
+	if (!options->symbols_only && !elf_file_has_dwarf(&m->file))
+		debug_file_find(&m->debug, &m->file, options->want, options->userdata);
+	if (!m->debug.file.elf && elf_file_open_debugdata(&m->mini, &m->file))
+		elf_file_close(&m->mini);
+	if (!options->symbols_only)
+		m->error = open_dwarf(m, options);
+	if (!m->dwarf && !options->symbols_only && go_table_open(&m->go, &m->file))
+		m->go.n_functions = 0;
+	return 0;
+}
+
+/* ---- the files asked about last ------------------------------------------------------------- */
+
+static struct file_identity identity_of(const struct stat *st)
+{
+	return (struct file_identity){st->st_dev, st->st_ino, (uint64_t)st->st_size,
+		st->st_mtim.tv_sec, st->st_mtim.tv_nsec, st->st_ctim.tv_sec, st->st_ctim.tv_nsec};
+}
+
+static size_t heap_used(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+/* Closes what was not asked about for longest, until there are at most `keep`. */
+static void close_oldest(struct elf_modules *all, size_t keep)
+{
+	struct elf_module **link = &all->newest;
+
+	for (size_t i = 0; *link && i < keep; i++)
+		link = &(*link)->next;
+	while (*link) {
+		struct elf_module *m = *link;
+
+		*link = m->next;
+		close_module(m);
+	}
+}
+
+static int get_module(struct elf_modules *all, struct elf_module **out, int fd,
+	const struct elf_module_options *options)
+{
+	struct file_identity identity;
+	struct elf_module *m = NULL;
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st))
+		return -errno;
+	identity = identity_of(&st);
+	for (struct elf_module **link = &all->newest; *link && !m; link = &(*link)->next) {
+		if (!file_identity_equal(&(*link)->identity, &identity) ||
+			(*link)->symbols_only != options->symbols_only)
+			continue;
+		m = *link;
+		*link = m->next;
+		break;
+	}
+	if (!m) {
+		close_oldest(all, heap_used() < options->heap_limit ? MAX_MODULES - 1 : 0);
+		m = calloc(1, sizeof(*m));
+		if (!m)
+			return -ENOMEM;
+		m->scratch.fd = -1;
+		m->identity = identity;
+		m->symbols_only = options->symbols_only;
+		r = open_module(m, fd, options);
+		if (r) {
+			close_module(m);
+			return r;
+		}
+	}
+	m->next = all->newest;
+	all->newest = *out = m;
+	return 0;
+}
+
+void elf_modules_free(struct elf_modules *all)
+{
+	close_oldest(all, 0);
+}
+
+/* ---- addresses ------------------------------------------------------------------------------ */
 
 struct place {
 	uint64_t vaddr;
 	uint32_t asked; /* index in the request */
-};
-
-struct elf_module {
-	const struct elf_module_options *options;
-	struct names *answer;
-	struct elf_file file, mini;
-	struct debug_file debug;
-	/* Offsets that lie in a segment, by virtual address. */
-	uint64_t *vaddrs;
-	uint32_t *asked;
-	const char **symbols;
-	size_t n;
 };
 
 static int compare_places(const void *a, const void *b)
@@ -37,40 +191,41 @@ static int compare_places(const void *a, const void *b)
 
 /* Turns offsets into addresses and sorts them: segments can lie in another order than in the file.
  */
-static int locate(struct elf_module *m, const uint64_t *offsets, size_t n)
+static int locate(struct request *q, const uint64_t *offsets, size_t n)
 {
 	_cleanup_free_ struct place *places = calloc(n + 1, sizeof(*places));
 
-	m->vaddrs = calloc(n + 1, sizeof(*m->vaddrs));
-	m->asked = calloc(n + 1, sizeof(*m->asked));
-	m->symbols = calloc(n + 1, sizeof(*m->symbols));
-	if (!places || !m->vaddrs || !m->asked || !m->symbols)
+	q->vaddrs = calloc(n + 1, sizeof(*q->vaddrs));
+	q->asked = calloc(n + 1, sizeof(*q->asked));
+	q->symbols = calloc(n + 1, sizeof(*q->symbols));
+	if (!places || !q->vaddrs || !q->asked || !q->symbols)
 		return -ENOMEM;
-	if (m->options->virtual)
-		memcpy(m->vaddrs, offsets, n * sizeof(*offsets));
+	if (q->virtual)
+		memcpy(q->vaddrs, offsets, n * sizeof(*offsets));
 	else
-		elf_file_vaddrs(&m->file, offsets, m->vaddrs, n);
+		elf_file_vaddrs(&q->module->file, offsets, q->vaddrs, n);
 	for (size_t i = 0; i < n; i++) {
-		if (m->vaddrs[i] == UINT64_MAX)
+		if (q->vaddrs[i] == UINT64_MAX)
 			continue;
-		m->answer->addresses[i].vaddr = m->vaddrs[i];
-		places[m->n++] = (struct place){m->vaddrs[i], (uint32_t)i};
+		q->answer->addresses[i].vaddr = q->vaddrs[i];
+		places[q->n++] = (struct place){q->vaddrs[i], (uint32_t)i};
 	}
-	qsort(places, m->n, sizeof(*places), compare_places);
-	for (size_t i = 0; i < m->n; i++) {
-		m->vaddrs[i] = places[i].vaddr;
-		m->asked[i] = places[i].asked;
+	qsort(places, q->n, sizeof(*places), compare_places);
+	for (size_t i = 0; i < q->n; i++) {
+		q->vaddrs[i] = places[i].vaddr;
+		q->asked[i] = places[i].asked;
 	}
 	return 0;
 }
 
 /* ---- names ---------------------------------------------------------------------------------- */
 
-static int find_symbols(struct elf_module *m)
+static int find_symbols(struct request *q)
 {
-	_cleanup_free_ struct nearest_symbol *found = calloc(m->n + 1, sizeof(*found));
+	const struct elf_module *m = q->module;
+	_cleanup_free_ struct nearest_symbol *found = calloc(q->n + 1, sizeof(*found));
 	struct nearest search;
-	int r = nearest_init(&search, m->vaddrs, m->n);
+	int r = nearest_init(&search, q->vaddrs, q->n);
 
 	if (!found)
 		r = -ENOMEM;
@@ -82,20 +237,20 @@ static int find_symbols(struct elf_module *m)
 		r = elf_file_symbols(&m->mini, &search);
 	if (!r)
 		nearest_finish(&search, found);
-	for (size_t i = 0; !r && i < m->n; i++)
-		m->symbols[i] = found[i].tag;
+	for (size_t i = 0; !r && i < q->n; i++)
+		q->symbols[i] = found[i].tag;
 	nearest_free(&search);
 	return r;
 }
 
-static void name_by_symbols(struct elf_module *m)
+static void name_by_symbols(struct request *q)
 {
-	for (size_t i = 0; i < m->n; i++) {
-		if (!m->symbols[i] || m->answer->addresses[m->asked[i]].count)
+	for (size_t i = 0; i < q->n; i++) {
+		if (!q->symbols[i] || q->answer->addresses[q->asked[i]].count)
 			continue;
-		struct names_frame frame = {names_symbol(m->answer, m->symbols[i], 0), 0};
+		struct names_frame frame = {names_symbol(q->answer, q->symbols[i], 0), 0};
 
-		names_set(m->answer, m->asked[i], &frame, 1);
+		names_set(q->answer, q->asked[i], &frame, 1);
 	}
 }
 
@@ -113,48 +268,67 @@ static uint32_t what_it_sees(const struct elf_module *m)
 	return flags;
 }
 
-static int resolve(struct elf_module *m, const uint64_t *offsets, size_t n)
+static void name_by_go(struct request *q)
 {
-	bool full = !m->options->symbols_only;
-	int r = locate(m, offsets, n);
+	struct go_frame found[SYMBOLIZER_MAX_INLINES];
+	struct names_frame frames[SYMBOLIZER_MAX_INLINES];
 
-	debug_file_build_id(&m->file, m->answer->head.build_id);
-	elf_file_segments(&m->file, m->answer);
-	if (r)
-		return r;
-	if (full && !elf_file_has_dwarf(&m->file))
-		debug_file_find(&m->debug, &m->file, m->options->want, m->options->userdata);
-	m->answer->head.flags |= what_it_sees(m);
-	if (!m->n) /* asked what there is */
-		return 0;
-	if (!m->debug.file.elf && elf_file_open_debugdata(&m->mini, &m->file))
-		elf_file_close(&m->mini);
-	r = find_symbols(m);
-	if (r)
-		return r;
-	const struct elf_file *dwarf = m->debug.file.elf ? &m->debug.file : &m->file;
+	for (size_t i = 0; i < q->n; i++) {
+		size_t n = go_table_frames(
+			&q->module->go, q->vaddrs[i], found, SYMBOLIZER_MAX_INLINES);
 
-	/* Broken DWARF leaves the symbol table's names. */
-	if (full && elf_file_has_dwarf(dwarf))
-		dwarf_resolve(m->answer, dwarf->elf, m->vaddrs, m->asked, m->symbols, m->n,
-			m->options->heap_limit);
-	name_by_symbols(m);
-	return m->answer->failed;
+		for (size_t k = 0; k < n; k++) {
+			struct symbolizer_function function = {
+				.name = names_string(q->answer, found[k].name),
+				.file = found[k].file ? names_string(q->answer, found[k].file) : 0,
+				.start_line = found[k].start_line,
+			};
+
+			frames[k] = (struct names_frame){
+				names_function(q->answer, &function), found[k].line};
+		}
+		if (n)
+			names_set(q->answer, q->asked[i], frames, n);
+	}
+	q->answer->head.flags |= SYMBOLIZER_HAS_FILES | SYMBOLIZER_HAS_LINES |
+				 SYMBOLIZER_HAS_INLINES;
 }
 
-int elf_module_resolve(struct names *answer, int fd, const uint64_t *offsets, size_t n,
-	const struct elf_module_options *options)
+static int resolve(struct request *q, const uint64_t *offsets, size_t n)
 {
-	struct elf_module m = {.options = options, .answer = answer, .debug = DEBUG_FILE_NONE};
-	int r = elf_file_open(&m.file, fd);
+	struct elf_module *m = q->module;
+	int r = locate(q, offsets, n);
 
-	if (!r)
-		r = resolve(&m, offsets, n);
-	elf_file_close(&m.mini);
-	debug_file_close(&m.debug);
-	elf_file_close(&m.file);
-	free(m.vaddrs);
-	free(m.asked);
-	free(m.symbols);
+	debug_file_build_id(&m->file, q->answer->head.build_id);
+	elf_file_segments(&m->file, q->answer);
+	q->answer->head.flags |= what_it_sees(m);
+	if (!r && q->n) /* else it was only asked what there is */
+		r = find_symbols(q);
+	if (r || !q->n)
+		return r;
+	if (m->dwarf)
+		r = dwarf_index_resolve(m->dwarf, q->answer, q->vaddrs, q->asked, q->symbols, q->n);
+	else if (m->error == -ENOMEM)
+		r = m->error;
+	if (m->go.n_functions)
+		name_by_go(q);
+	name_by_symbols(q);
+	return r ? r : q->answer->failed;
+}
+
+int elf_modules_resolve(struct elf_modules *all, struct names *answer, int fd,
+	const uint64_t *offsets, size_t n, const struct elf_module_options *options)
+{
+	struct request q = {.answer = answer, .virtual = options->virtual};
+	int r = get_module(all, &q.module, fd, options);
+
+	if (r)
+		return r;
+	if (q.module->dwarf)
+		dwarf_index_want(q.module->dwarf, options->want, options->userdata);
+	r = resolve(&q, offsets, n);
+	free(q.vaddrs);
+	free(q.asked);
+	free(q.symbols);
 	return r;
 }

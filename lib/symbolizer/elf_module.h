@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * elf_module.h - names for file offsets of an ELF file, from the best that there is: its DWARF,
- * that of a separate debug file, symbol tables (also of the debug file and of .gnu_debugdata).
+ * elf_module.h - names for file offsets of ELF files, from the best that there is: its DWARF, that
+ * of a separate debug file, symbol tables (also of the debug file and of .gnu_debugdata).
+ *
+ * The files that were asked about last stay open with what is known of them, so that asking again
+ * costs little.
  */
 #ifndef PROFD_SYMBOLIZER_ELF_MODULE_H
 #define PROFD_SYMBOLIZER_ELF_MODULE_H
@@ -14,14 +17,24 @@
 struct elf_module_options {
 	bool symbols_only; /* no DWARF, no other files */
 	bool virtual;	   /* what is asked are ELF virtual addresses, not file offsets */
-	size_t heap_limit; /* bytes, see dwarf.h */
+	size_t heap_limit; /* bytes, see dwarf.h; also of all files together */
 	debug_want want;
+	/* An empty file to write to, that nobody else has, or -1. The callee's then. */
+	int (*scratch)(void *userdata);
 	void *userdata;
 };
 
+struct elf_module;
+
+/* Zero-initialised is empty. */
+struct elf_modules {
+	struct elf_module *newest;
+};
+
 /* Fills in build-id, segments, addresses and names. 0, or -ENOEXEC (not ELF), -ENOMEM. What could
- * be found before a failure is in the answer. */
-int elf_module_resolve(struct names *answer, int fd, const uint64_t *offsets, size_t n,
-	const struct elf_module_options *options);
+ * be found before a failure is in the answer. The descriptor can be closed afterwards. */
+int elf_modules_resolve(struct elf_modules *all, struct names *answer, int fd,
+	const uint64_t *offsets, size_t n, const struct elf_module_options *options);
+void elf_modules_free(struct elf_modules *all);
 
 #endif

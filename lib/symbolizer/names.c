@@ -37,6 +37,14 @@ void names_free(struct names *a)
 	intern_free(&a->function_index);
 }
 
+size_t names_bytes(const struct names *a)
+{
+	return a->n_addresses * sizeof(*a->addresses) +
+	       a->functions_capacity * sizeof(*a->functions) +
+	       a->lines_capacity * sizeof(*a->lines) + a->strings_capacity +
+	       intern_bytes(&a->string_index) + intern_bytes(&a->function_index);
+}
+
 static size_t answer_size(const struct names *a)
 {
 	return sizeof(a->head) + a->n_segments * sizeof(*a->segments) +

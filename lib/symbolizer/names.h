@@ -42,6 +42,9 @@ struct names_frame {
 int names_init(struct names *a, const uint64_t *offsets, size_t n);
 void names_free(struct names *a);
 
+/* What it takes on the heap. */
+size_t names_bytes(const struct names *a);
+
 /* The offset of a string, 0 for "" or after a failure. Texts longer than SYMBOLIZER_MAX_NAME are
  * cut. */
 uint32_t names_string(struct names *a, const char *text);

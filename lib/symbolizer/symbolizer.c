@@ -8,27 +8,34 @@
 #include "helper/process.h"
 #include "helper/session.h"
 #include "helper/stream.h"
+#include "symbolizer/arena.h"
 #include "symbolizer/elf_module.h"
 #include "symbolizer/kallsyms.h"
 #include "symbolizer/perfmap.h"
 #include "symbolizer/protocol.h"
 #include "util/cleanup.h"
 
-static int resolve(struct session *s, struct names *answer,
+struct symbolizer_session {
+	struct session session; /* first: userdata of callbacks */
+	struct elf_modules modules;
+};
+
+static int resolve(struct symbolizer_session *s, struct names *answer,
 	const struct symbolizer_request *request, int fd, const uint64_t *offsets, size_t n)
 {
 	struct elf_module_options options = {
 		.symbols_only = request->symbols_only,
 		.virtual = request->kind == SYMBOLIZER_ELF_CODE,
-		.heap_limit = s->memory_limit / 4,
+		.heap_limit = s->session.memory_limit / 4,
 		.want = session_want,
-		.userdata = s,
+		.scratch = session_scratch,
+		.userdata = &s->session,
 	};
 
 	switch (request->kind) {
 	case SYMBOLIZER_ELF:
 	case SYMBOLIZER_ELF_CODE:
-		return elf_module_resolve(answer, fd, offsets, n, &options);
+		return elf_modules_resolve(&s->modules, answer, fd, offsets, n, &options);
 	case SYMBOLIZER_KALLSYMS:
 		return kallsyms_resolve(answer, fd, offsets, n);
 	case SYMBOLIZER_PERF_MAP:
@@ -38,22 +45,22 @@ static int resolve(struct session *s, struct names *answer,
 	}
 }
 
-static int answer_request(struct session *s, const struct symbolizer_request *request, int fd,
-	const uint64_t *offsets, size_t n)
+static int answer_request(struct symbolizer_session *s, const struct symbolizer_request *request,
+	int fd, const uint64_t *offsets, size_t n)
 {
 	struct names answer;
 	int r = names_init(&answer, offsets, n);
 
 	if (!r) {
 		answer.head.error = resolve(s, &answer, request, fd, offsets, n);
-		r = s->error ? s->error : names_send(&answer, HELPER_SOCKET);
+		r = s->session.error ? s->session.error : names_send(&answer, HELPER_SOCKET);
 	}
 	names_free(&answer);
 	malloc_trim(0);
 	return r;
 }
 
-static int read_request(struct session *s, uint32_t size, int fd)
+static int read_request(struct symbolizer_session *s, uint32_t size, int fd)
 {
 	_cleanup_free_ uint64_t *offsets = NULL;
 	struct symbolizer_request request;
@@ -72,11 +79,12 @@ static int read_request(struct session *s, uint32_t size, int fd)
 	return r ? r : answer_request(s, &request, fd, offsets, bytes / sizeof(*offsets));
 }
 
-static int serve(struct session *s)
+static int serve(struct session *session)
 {
+	struct symbolizer_session *s = (struct symbolizer_session *)session;
 	int fds[HELPER_MESSAGE_FDS];
 	uint32_t size;
-	int r = session_next(&size, fds);
+	int r = session_next(session, &size, fds);
 
 	if (r)
 		return r;
@@ -88,7 +96,9 @@ static int serve(struct session *s)
 
 int symbolizer_main(const char *memory_limit)
 {
-	struct session s = {.name = "symbolizer", .serve = serve};
+	struct symbolizer_session s = {.session = {.name = "symbolizer", .serve = serve}};
+	int code = session_run(&s.session, memory_limit, ARENA_MAX);
 
-	return session_run(&s, memory_limit, 0);
+	elf_modules_free(&s.modules);
+	return code;
 }

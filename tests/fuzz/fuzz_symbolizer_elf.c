@@ -9,41 +9,51 @@
 
 #include "symbolizer/elf_module.h"
 
-#define OFFSETS 64
+#define OFFSETS	  64
+#define MAX_WANTS 4
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The file is its own debug file, once. */
+struct file {
+	int fd;
+	unsigned wants;
+};
+
+/* The file is its own debug file, alternate file and .dwo file, some times. */
 static int want(void *userdata, const char *name)
 {
-	int *fd = userdata, given = *fd;
+	struct file *file = userdata;
 
-	*fd = -1;
-	return given;
+	return file->wants++ < MAX_WANTS ? dup(file->fd) : -1;
+}
+
+static int no_scratch(void *userdata)
+{
+	return -1;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint64_t offsets[OFFSETS];
+	struct elf_modules modules = {0};
 	struct names answer;
-	int fd = memfd_create("elf", MFD_CLOEXEC);
-	int again = fd < 0 ? -1 : dup(fd);
+	struct file file = {.fd = memfd_create("elf", MFD_CLOEXEC)};
 	struct elf_module_options options = {
 		.virtual = size & 1,
 		.heap_limit = 1 << 20,
 		.want = want,
-		.userdata = &again,
+		.scratch = no_scratch,
+		.userdata = &file,
 	};
 
-	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
+	if (file.fd < 0 || write(file.fd, data, size) != (ssize_t)size)
 		abort();
 	for (size_t i = 0; i < OFFSETS; i++)
 		offsets[i] = i * (size / OFFSETS + 1);
 	if (!names_init(&answer, offsets, OFFSETS))
-		elf_module_resolve(&answer, fd, offsets, OFFSETS, &options);
+		elf_modules_resolve(&modules, &answer, file.fd, offsets, OFFSETS, &options);
+	elf_modules_free(&modules);
 	names_free(&answer);
-	close(fd);
-	if (again >= 0)
-		close(again);
+	close(file.fd);
 	return 0;
 }

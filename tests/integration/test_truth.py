@@ -350,6 +350,7 @@ def test_rust_names(daemon, program):
 
 
 WITH_LINES = ["burn3-o1", "burn3-static", "burn3-gz", "burn3-debuglink", "burn3-buildid"]
+WITH_LINES += ["burn3-split", "burn3-dwz"]
 
 
 @pytest.mark.parametrize("program", [*WITH_LINES, "burn3-symtab", "burn3-minidebug"])

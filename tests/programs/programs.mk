@@ -9,7 +9,7 @@ PROGRAM_PLAIN := burn3 depth threads forks execchain plugins memfd comms mapburn
 	kernelwork rustsymbols vdso
 # The same program, and what was done to its names.
 PROGRAM_BURN3 := burn3-o1 burn3-static burn3-gz burn3-symtab burn3-stripped burn3-debuglink \
-	burn3-buildid burn3-minidebug
+	burn3-buildid burn3-minidebug burn3-split burn3-dwz
 PROGRAMS := $(addprefix $(PROGRAM_DIR)/,$(PROGRAM_PLAIN) $(PROGRAM_BURN3) plugin_a.so plugin_b.so \
 	names-cc gperf-pie gperf-no-pie $(if $(shell command -v rustc),names-rs))
 
@@ -49,6 +49,17 @@ $(PROGRAM_DIR)/burn3-static: tests/programs/burn3.c tests/programs/truth.h
 $(PROGRAM_DIR)/burn3-gz: tests/programs/burn3.c tests/programs/truth.h
 	@mkdir -p $(@D)
 	$(CC) $(PROGRAM_CFLAGS) -gz=zlib -o $@ $<
+
+# Its functions are described in a file beside it.
+$(PROGRAM_DIR)/burn3-split: tests/programs/burn3.c tests/programs/truth.h
+	@mkdir -p $(@D)
+	$(CC) $(PROGRAM_CFLAGS) -gsplit-dwarf -o $@ $<
+
+# What two programs share is described in a file of its own.
+$(PROGRAM_DIR)/burn3-dwz: $(PROGRAM_DIR)/burn3-whole-dwz $(PROGRAM_DIR)/burn3-whole-dwz2
+	cp $< $@
+	cp $(word 2,$^) $@2
+	cd $(@D) && dwz -m burn3-dwz.common -M burn3-dwz.common burn3-dwz burn3-dwz2
 
 # A build-id of its own for each, so that no cache can answer for another.
 $(PROGRAM_DIR)/burn3-whole-%: tests/programs/burn3.c tests/programs/truth.h

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: MIT
-# The comparison of unwound stacks with libdw's, into $(B)/truth/.
+# The comparison of unwound stacks with libdw's, and of names with other symbolizers', into
+# $(B)/truth/.
 
-TRUTH_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(filter-out %/truth.c,$(wildcard tests/truth/*.c)))
+TRUTH_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(filter-out %/truth.c %/symbols.c,$(wildcard tests/truth/*.c)))
 
 $(B)/libtruth.a: $(TRUTH_OBJ)
 
 .PHONY: truth
-truth: $(B)/truth/truth ## build the comparison of stacks with libdw's
+truth: $(B)/truth/truth $(B)/truth/symbols ## build the comparisons of stacks and names
 
 $(B)/truth/truth: $(B)/obj/tests/truth/truth.o $(B)/libtruth.a $(B)/libdaemon.a $(B)/libprofd.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+
+$(B)/truth/symbols: $(B)/obj/tests/truth/symbols.o $(B)/libdaemon.a $(B)/libprofd.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)

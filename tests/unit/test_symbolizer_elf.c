@@ -79,6 +79,11 @@ static int no_file(void *userdata, const char *name)
 	return -1;
 }
 
+static int no_scratch(void *userdata)
+{
+	return -1;
+}
+
 struct fixture {
 	struct names answer;
 	unsigned wanted;
@@ -93,12 +98,16 @@ static void resolve(struct fixture *f, int fd, const uint64_t *offsets, size_t n
 		.symbols_only = symbols_only,
 		.heap_limit = 1 << 20,
 		.want = no_file,
+		.scratch = no_scratch,
 		.userdata = &f->wanted,
 	};
 
+	struct elf_modules modules = {0};
+
 	f->wanted = 0;
 	assert_int_equal(names_init(&f->answer, offsets, n), 0);
-	f->error = elf_module_resolve(&f->answer, fd, offsets, n, &options);
+	f->error = elf_modules_resolve(&modules, &f->answer, fd, offsets, n, &options);
+	elf_modules_free(&modules);
 }
 
 static const struct symbolizer_function *function(const struct fixture *f, size_t line)

@@ -4,8 +4,8 @@
  * was changed. ctime cannot be set back by its owner. Has no padding: it travels to helpers and
  * into files as it is.
  */
-#ifndef PROFD_COLLECTOR_FILE_IDENTITY_H
-#define PROFD_COLLECTOR_FILE_IDENTITY_H
+#ifndef PROFD_UTIL_FILE_IDENTITY_H
+#define PROFD_UTIL_FILE_IDENTITY_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+#include "symbolizer/arena.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "util/grow.h"
+
+#define CHUNK_SIZE (1u << 20)
+#define HEAP_CHUNK (64u << 10)
+#define PAGE_MASK  4095ULL
+#define ALIGN_MASK 15ULL
+
+/* Room on the disk is taken first: a page of a file that finds none would kill the process. */
+static uint8_t *map_chunk(struct arena *a, size_t size)
+{
+	struct scratch_file *f = a->file;
+	void *bytes;
+
+	if (size > ARENA_MAX - f->end || fallocate(f->fd, 0, (off_t)f->end, (off_t)size))
+		return NULL;
+	bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, (off_t)f->end);
+	f->end += size;
+	return bytes == MAP_FAILED ? NULL : bytes;
+}
+
+static int add_chunk(struct arena *a, size_t at_least)
+{
+	size_t usual = a->file ? CHUNK_SIZE : HEAP_CHUNK;
+	size_t size = at_least <= usual ? usual : (at_least + PAGE_MASK) & ~PAGE_MASK;
+	uint8_t *bytes;
+
+	if (size > ARENA_MAX - a->bytes || grow(a->chunks, a->n_chunks, a->capacity, 1))
+		return -ENOMEM;
+	bytes = a->file ? map_chunk(a, size) : malloc(size);
+	if (!bytes)
+		return -ENOMEM;
+	a->chunks[a->n_chunks++] = (struct arena_chunk){bytes, size};
+	a->bytes += size;
+	a->used = 0;
+	return 0;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+	struct arena_chunk *last;
+	void *bytes;
+
+	if (size > ARENA_MAX)
+		return NULL;
+	size = (size + ALIGN_MASK) & ~ALIGN_MASK;
+	last = a->n_chunks ? &a->chunks[a->n_chunks - 1] : NULL;
+	if (!last || size > last->size - a->used) {
+		if (add_chunk(a, size))
+			return NULL;
+		last = &a->chunks[a->n_chunks - 1];
+	}
+	bytes = last->bytes + a->used;
+	a->used += size;
+	return bytes;
+}
+
+void *arena_copy(struct arena *a, const void *from, size_t n, size_t size)
+{
+	void *to = n > ARENA_MAX / size ? NULL : arena_alloc(a, n * size);
+
+	if (to && n)
+		memcpy(to, from, n * size);
+	return to;
+}
+
+void arena_free(struct arena *a)
+{
+	for (size_t i = 0; i < a->n_chunks; i++) {
+		if (a->file)
+			munmap(a->chunks[i].bytes, a->chunks[i].size);
+		else
+			free(a->chunks[i].bytes);
+	}
+	free(a->chunks);
+	*a = (struct arena){.file = a->file};
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+#include "symbolizer/inflate.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <gelf.h>
+#include <libdeflate.h>
+#include <string.h>
+
+/* Of zlib's format: what one byte can become. A larger promise is a lie. */
+#define MAX_RATIO 1040
+#define GNU_HEAD  12 /* "ZLIB" and the size, big-endian */
+
+static const char *const wanted[] = {"abbrev", "addr", "aranges", "info", "line", "line_str",
+	"ranges", "rnglists", "str", "str_offsets"};
+#define N_WANTED (sizeof(wanted) / sizeof(*wanted))
+
+/* A section as it is and as it will be. */
+struct part {
+	const char *name; /* as in `wanted`; NULL: there is none */
+	const uint8_t *from;
+	size_t from_size, size;
+	bool is_compressed;
+};
+
+struct job {
+	const struct elf_file *file;
+	struct part parts[N_WANTED];
+	bool any;
+};
+
+static struct part *part_of(struct job *j, const char *name, bool *is_old)
+{
+	size_t skip = !strncmp(name, ".debug_", 7) ? 7 : !strncmp(name, ".zdebug_", 8) ? 8 : 0;
+
+	*is_old = skip == 8;
+	for (size_t i = 0; skip && i < N_WANTED; i++) {
+		if (strcmp(name + skip, wanted[i]) || j->parts[i].name)
+			continue;
+		j->parts[i].name = wanted[i];
+		return &j->parts[i];
+	}
+	return NULL;
+}
+
+/* GNU's own form before the gABI had one. */
+static int look_at_old(struct part *p)
+{
+	uint64_t size;
+
+	if (p->from_size < GNU_HEAD || memcmp(p->from, "ZLIB", 4) != 0)
+		return 0; /* it became no smaller */
+	memcpy(&size, p->from + 4, sizeof(size));
+	p->size = be64toh(size);
+	p->from += GNU_HEAD;
+	p->from_size -= GNU_HEAD;
+	p->is_compressed = true;
+	return 0;
+}
+
+static int look_at(struct job *j, Elf_Scn *section, const GElf_Shdr *sh, const char *name)
+{
+	bool is_old;
+	struct part *p = sh->sh_type == SHT_NOBITS ? NULL : part_of(j, name, &is_old);
+	Elf_Data *data = p ? elf_rawdata(section, NULL) : NULL;
+	GElf_Chdr head;
+	size_t head_size;
+
+	if (!data || !data->d_buf) {
+		if (p)
+			p->name = NULL;
+		return 0;
+	}
+	p->from = data->d_buf;
+	p->from_size = p->size = data->d_size;
+	if (is_old)
+		look_at_old(p);
+	if (sh->sh_flags & SHF_COMPRESSED) {
+		head_size = gelf_getclass(j->file->elf) == ELFCLASS32 ? sizeof(Elf32_Chdr)
+								      : sizeof(Elf64_Chdr);
+		if (!gelf_getchdr(section, &head) || p->from_size < head_size)
+			return -EBADMSG;
+		if (head.ch_type != ELFCOMPRESS_ZLIB)
+			return -ENOTSUP;
+		p->from += head_size;
+		p->from_size -= head_size;
+		p->size = head.ch_size;
+		p->is_compressed = true;
+	}
+	j->any |= p->is_compressed;
+	return p->size / MAX_RATIO > p->from_size ? -EBADMSG : 0;
+}
+
+static int look_at_all(struct job *j)
+{
+	Elf_Scn *section = NULL;
+	size_t strings;
+	GElf_Shdr sh;
+	int r = 0;
+
+	if (elf_getshdrstrndx(j->file->elf, &strings))
+		return -EBADMSG;
+	while (!r && (section = elf_nextscn(j->file->elf, section))) {
+		const char *name = gelf_getshdr(section, &sh)
+					   ? elf_strptr(j->file->elf, strings, sh.sh_name)
+					   : NULL;
+
+		if (name)
+			r = look_at(j, section, &sh, name);
+	}
+	return r;
+}
+
+static int unpack(const struct job *j, uint8_t *image, const Elf64_Shdr *headers)
+{
+	struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
+	int r = d ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !r && i < N_WANTED; i++) {
+		const struct part *p = &j->parts[i];
+		uint8_t *to = image + headers[i + 1].sh_offset;
+
+		if (!p->name)
+			continue;
+		if (!p->is_compressed)
+			memcpy(to, p->from, p->size);
+		else if (libdeflate_zlib_decompress(d, p->from, p->from_size, to, p->size, NULL))
+			r = -EBADMSG;
+	}
+	libdeflate_free_decompressor(d);
+	return r;
+}
+
+/* The new file: its header, names, headers of sections (none, one for each part, names), parts. */
+struct layout {
+	Elf64_Ehdr header;
+	char names[N_WANTED * 24];
+	Elf64_Shdr sections[N_WANTED + 2];
+};
+
+static void lay_out(const struct job *j, struct layout *l, uint64_t *size)
+{
+	size_t at = 1; /* of names */
+	GElf_Ehdr old;
+
+	gelf_getehdr(j->file->elf, &old);
+	*size = sizeof(*l);
+	for (size_t i = 0; i < N_WANTED; i++) {
+		const struct part *p = &j->parts[i];
+		size_t n = strlen(wanted[i]);
+
+		l->sections[i + 1] = (Elf64_Shdr){
+			.sh_name = (Elf64_Word)at,
+			.sh_type = p->name ? SHT_PROGBITS : SHT_NOBITS,
+			.sh_offset = *size,
+			.sh_size = p->name ? p->size : 0,
+			.sh_addralign = 8,
+		};
+		memcpy(l->names + at, ".debug_", 7);
+		memcpy(l->names + at + 7, wanted[i], n + 1);
+		at += 7 + n + 1;
+		*size += (l->sections[i + 1].sh_size + 7) & ~7ULL;
+	}
+	l->sections[N_WANTED + 1] = (Elf64_Shdr){
+		.sh_type = SHT_STRTAB,
+		.sh_offset = offsetof(struct layout, names),
+		.sh_size = sizeof(l->names),
+		.sh_addralign = 1,
+	};
+	memcpy(l->header.e_ident, ELFMAG, SELFMAG);
+	l->header.e_ident[EI_CLASS] = ELFCLASS64;
+	l->header.e_ident[EI_DATA] = ELFDATA2LSB;
+	l->header.e_ident[EI_VERSION] = EV_CURRENT;
+	l->header.e_type = ET_EXEC; /* nothing is relocated */
+	l->header.e_machine = old.e_machine;
+	l->header.e_version = EV_CURRENT;
+	l->header.e_shoff = offsetof(struct layout, sections);
+	l->header.e_ehsize = sizeof(Elf64_Ehdr);
+	l->header.e_shentsize = sizeof(Elf64_Shdr);
+	l->header.e_shnum = N_WANTED + 2;
+	l->header.e_shstrndx = N_WANTED + 1;
+}
+
+int inflate_debug(Elf **out, const struct elf_file *f, struct arena *arena)
+{
+	struct job job = {.file = f};
+	struct layout layout = {0};
+	uint64_t size;
+	uint8_t *image;
+	int r = look_at_all(&job);
+
+	*out = NULL;
+	if (r || !job.any)
+		return r;
+	lay_out(&job, &layout, &size);
+	image = arena_alloc(arena, size);
+	if (!image)
+		return -ENOMEM;
+	memcpy(image, &layout, sizeof(layout));
+	r = unpack(&job, image, layout.sections);
+	if (r)
+		return r;
+	*out = elf_memory((char *)image, size);
+	return *out ? 0 : -EBADMSG;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inflate.h - compressed debug sections (gABI's SHF_COMPRESSED; GNU's older .zdebug_*), unpacked
+ * into an arena: libelf would do that on the heap, where those of a large program have no room.
+ */
+#ifndef PROFD_SYMBOLIZER_INFLATE_H
+#define PROFD_SYMBOLIZER_INFLATE_H
+
+#include "symbolizer/arena.h"
+#include "symbolizer/elf_file.h"
+
+/* An ELF file in the arena with nothing but the sections that symbolizing reads, for elf_end.
+ * *out is NULL if none of them is compressed. 0; -ENOMEM: no room; -EBADMSG: broken; -ENOTSUP:
+ * compressed by something else than zlib. */
+int inflate_debug(Elf **out, const struct elf_file *f, struct arena *arena);
+
+#endif
