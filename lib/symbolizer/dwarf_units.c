@@ -192,6 +192,9 @@ static int add_ranges(struct finder *f, const struct unit_entry *e, uint32_t id)
 	bool any = false;
 	int r = 0;
 
+	/* GNU's base is for the entries in the .dwo file, not for the unit's own. */
+	if (e->where.version < 5)
+		lists.offsets = 0;
 	die_ranges_open(&ranges, &f->dies, &lists, &e->is.place);
 	while (!r && die_ranges_next(&ranges, &low, &high)) {
 		any = true;

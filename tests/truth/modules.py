@@ -112,10 +112,18 @@ func main() {
 """
 
 
+# A unit before the one that matters: what that has does not begin at 0 in any section.
+FIRST = """
+[[gnu::cold, gnu::noinline, gnu::used]] static int seldom(int n) { return n * n; }
+[[gnu::noinline]] int often(int n) { return n < 0 ? seldom(n) : n + 1; }
+"""
+
+
 def build(command, name, folder):
     compiler, *flags = command.split()
-    words = [compiler, "-std=c++17", "-O2", "-g", *flags, "-o", name, SOURCE]
+    words = [compiler, "-std=c++17", "-O2", "-g", *flags, "-o", name, "first.cc", SOURCE]
     (folder / name).mkdir()
+    (folder / name / "first.cc").write_text(FIRST)
     subprocess.run(words, cwd=folder / name, check=True)
     return folder / name / name
 
