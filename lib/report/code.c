@@ -37,6 +37,7 @@ struct binary {
 /* Addresses of a function in a binary. */
 struct range {
 	uint32_t binary;
+	uint32_t mapping; /* of that file, whose object is open */
 	uint64_t start, end;
 };
 
@@ -187,6 +188,11 @@ struct search {
 	int error;
 };
 
+static struct object *object_of(const struct coder *c, const struct range *range)
+{
+	return c->binaries[range->mapping].object;
+}
+
 /* From the symbol that the address is in or behind to the next. */
 static bool find_symbol(const struct object *o, uint64_t address, struct range *out)
 {
@@ -215,7 +221,7 @@ static int add_range(struct search *s, uint32_t location)
 	int r = open_binary(s->c, mapping);
 	if (r < 0 || !file_address(s->c, location, &address))
 		return r;
-	struct range range = {.binary = s->c->binaries[mapping].first};
+	struct range range = {.binary = s->c->binaries[mapping].first, .mapping = mapping};
 	if (!find_symbol(s->c->binaries[mapping].object, address, &range))
 		return 0;
 	for (size_t i = 0; i < s->n_ranges; i++)
@@ -356,7 +362,7 @@ static void take(void *arg, const struct instruction *in)
 	size_t first = find_hit(b, in->address), end = first;
 	while (end < b->n && b->hits[end].address < in->address + in->length)
 		end++;
-	size_t n = object_frames(b->object, in->address, found);
+	size_t n = object_frames(object_of(s->c, s->range), in->address, found);
 	if (n && found[0].line) {
 		memcpy(s->frames, found, sizeof(found));
 		s->n_frames = n;
@@ -387,7 +393,7 @@ static int read_range(struct search *s, const struct range *range)
 		end = range->start + FUNCTION_MAX;
 	s->range = range;
 	s->n_frames = 0;
-	int r = object_disassemble(s->c->binaries[range->binary].object, range->start, end,
+	int r = object_disassemble(object_of(s->c, range), range->start, end,
 		s->c->r->config.intel_syntax, take, s);
 	/* Of other machines, or of what is no code, there are none. */
 	return s->error ? s->error : r == -ENOMEM ? r : 0;

@@ -155,6 +155,24 @@ static void test_instructions(void **state)
 	profile_free(p);
 }
 
+/* A file that was mapped twice, and samples only in the second mapping. */
+static void test_second_mapping(void **state)
+{
+	struct profile *p = own_profile(77);
+	struct mapping m = p->mappings[1];
+	(void)state;
+
+	p->mappings[1].start += 1ULL << 40;
+	p->mappings[1].limit += 1ULL << 40;
+	int64_t second = profile_add_mapping(p, &m);
+	assert_int_equal(second, 2);
+	p->locations[1].mapping = (uint32_t)second;
+	char *page = page_of(p, "^outer$");
+	assert_non_null(strstr(page, "<div class=\"inlined\">"));
+	free(page);
+	profile_free(p);
+}
+
 /* A binary that is gone, or is none, costs nothing but the instructions. */
 static void test_no_binary(void **state)
 {
@@ -207,6 +225,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_instructions),
+		cmocka_unit_test(test_second_mapping),
 		cmocka_unit_test(test_no_binary),
 		cmocka_unit_test(test_rows),
 	};
