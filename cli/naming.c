@@ -252,7 +252,8 @@ static int name_places(struct module *m, struct place *places, size_t n)
 			at[question.n++] = places[i].at;
 	int r = symbol_client_ask(&m->run->client, &question, &reply, m->why, sizeof(m->why));
 	if (r)
-		return r == -ENOMEM ? -EIO : r; /* it is the symbolizer that lacks memory */
+		/* It is the symbolizer that lacks memory, or its answer that is too large. */
+		return r == -ENOMEM || r == -E2BIG ? -EIO : r;
 	if (*reply.failure)
 		memcpy(m->failure, reply.failure, sizeof(m->failure));
 	r = apply(m, &reply.answer, places, n);

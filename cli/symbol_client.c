@@ -221,6 +221,8 @@ static int on_answer(struct exchange *x, size_t size)
 	r = reply->answer.head->error;
 	if (r == -ENOEXEC)
 		snprintf(x->why, x->why_size, "it is no ELF file");
+	else if (r == -E2BIG)
+		snprintf(x->why, x->why_size, "the symbolizer has more to say than it may");
 	else if (r)
 		snprintf(x->why, x->why_size, "the symbolizer cannot read it: %s", strerror(-r));
 	return r;

@@ -3,6 +3,7 @@
 #ifndef PROFD_TESTS_BAD_SYMBOLIZER_H
 #define PROFD_TESTS_BAD_SYMBOLIZER_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,27 @@ static inline bool symbols_only(void)
 	return peeked.request.symbols_only;
 }
 
+/* It can read the file, but not name an address of it. */
+static inline void fail_at_names(int error)
+{
+	struct {
+		struct symbolizer_answer head;
+		struct symbolizer_segment code;
+		char strings[8];
+	} whole = {.head = {.n_segments = 1, .n_strings = 8}, .code = {0, 0, 1 << 30, 1 << 30}};
+	struct {
+		struct symbolizer_answer head;
+		struct symbolizer_address address;
+		char strings[8];
+	} failed = {.head = {.error = error, .n_addresses = 1, .n_strings = 8}};
+
+	say(HELPER_ANSWER, &whole, sizeof(whole));
+	for (;;) {
+		next_request();
+		say(HELPER_ANSWER, &failed, sizeof(failed));
+	}
+}
+
 static inline int misbehave(const char *how, const char *memory)
 {
 	static const struct symbolizer_answer nonsense = {.n_lines = 7};
@@ -65,6 +87,8 @@ static inline int misbehave(const char *how, const char *memory)
 	next_request();
 	if (!strcmp(how, "nonsense"))
 		say(HELPER_ANSWER, &nonsense, sizeof(nonsense));
+	else if (!strcmp(how, "too-large"))
+		fail_at_names(-E2BIG);
 	else if (!strcmp(how, "want-path"))
 		say(HELPER_WANT, "../etc/shadow", 13);
 	while (!strcmp(how, "want-forever")) {

@@ -386,6 +386,7 @@ static void a_bad_symbolizer_names_nothing(void **state)
 		{"nonsense", "broken answer"},
 		{"want-forever", "broken answer"},
 		{"hello-forever", "broken answer"},
+		{"too-large", "more to say than it may"},
 	};
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
