@@ -22,14 +22,17 @@ static uint8_t *map_chunk(struct arena *a, size_t size)
 	if (size > ARENA_MAX - f->end || fallocate(f->fd, 0, (off_t)f->end, (off_t)size))
 		return NULL;
 	bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, (off_t)f->end);
+	if (bytes == MAP_FAILED)
+		return NULL;
 	f->end += size;
-	return bytes == MAP_FAILED ? NULL : bytes;
+	return bytes;
 }
 
 static int add_chunk(struct arena *a, size_t at_least)
 {
 	size_t usual = a->file ? CHUNK_SIZE : HEAP_CHUNK;
 	size_t size = at_least <= usual ? usual : (at_least + PAGE_MASK) & ~PAGE_MASK;
+	uint64_t offset = a->file ? a->file->end : 0;
 	uint8_t *bytes;
 
 	if (size > ARENA_MAX - a->bytes || grow(a->chunks, a->n_chunks, a->capacity, 1))
@@ -37,7 +40,7 @@ static int add_chunk(struct arena *a, size_t at_least)
 	bytes = a->file ? map_chunk(a, size) : malloc(size);
 	if (!bytes)
 		return -ENOMEM;
-	a->chunks[a->n_chunks++] = (struct arena_chunk){bytes, size};
+	a->chunks[a->n_chunks++] = (struct arena_chunk){bytes, size, offset};
 	a->bytes += size;
 	a->used = 0;
 	return 0;
@@ -73,11 +76,16 @@ void *arena_copy(struct arena *a, const void *from, size_t n, size_t size)
 
 void arena_free(struct arena *a)
 {
-	for (size_t i = 0; i < a->n_chunks; i++) {
-		if (a->file)
-			munmap(a->chunks[i].bytes, a->chunks[i].size);
-		else
-			free(a->chunks[i].bytes);
+	while (a->n_chunks) {
+		const struct arena_chunk *last = &a->chunks[--a->n_chunks];
+
+		if (!a->file) {
+			free(last->bytes);
+			continue;
+		}
+		munmap(last->bytes, last->size);
+		if (last->offset + last->size == a->file->end)
+			a->file->end = last->offset;
 	}
 	free(a->chunks);
 	*a = (struct arena){.file = a->file};

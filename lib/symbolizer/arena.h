@@ -19,6 +19,7 @@ struct scratch_file {
 struct arena_chunk {
 	uint8_t *bytes;
 	size_t size;
+	uint64_t offset; /* in the file */
 };
 
 /* Zero-initialised is empty. */
@@ -37,6 +38,7 @@ struct arena {
 void *arena_alloc(struct arena *a, size_t size);
 /* A copy of n elements; n may be 0. NULL as above. */
 void *arena_copy(struct arena *a, const void *from, size_t n, size_t size);
+/* What lies at the end of the file is free there, too. */
 void arena_free(struct arena *a);
 
 #endif

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+/* Memory in a scratch file: what two arenas have does not mix, and room is used again. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "symbolizer/arena.h"
+#include "util/cleanup.h"
+
+#define PIECE 100000
+#define MANY  40 /* of more than one chunk */
+
+static void fill(struct arena *a, uint8_t **pieces, uint8_t value)
+{
+	for (size_t i = 0; i < MANY; i++) {
+		pieces[i] = arena_alloc(a, PIECE);
+		assert_non_null(pieces[i]);
+		memset(pieces[i], value, PIECE);
+	}
+}
+
+static void expect_filled(uint8_t *const *pieces, uint8_t value)
+{
+	for (size_t i = 0; i < MANY; i++)
+		for (size_t k = 0; k < PIECE; k++)
+			assert_int_equal(pieces[i][k], value);
+}
+
+static void the_room_of_the_last_one_is_used_again(void **state)
+{
+	_cleanup_close_ int fd = memfd_create("scratch", MFD_CLOEXEC);
+	struct scratch_file file = {.fd = fd};
+	struct arena first = {.file = &file}, second = {.file = &file};
+	uint8_t *kept[MANY], *pieces[MANY];
+	struct stat once, often;
+	(void)state;
+
+	assert_true(fd >= 0);
+	fill(&first, kept, 1);
+	fill(&second, pieces, 2);
+	assert_int_equal(fstat(fd, &once), 0);
+	for (uint8_t i = 3; i < 9; i++) {
+		arena_free(&second);
+		fill(&second, pieces, i);
+		expect_filled(pieces, i);
+		expect_filled(kept, 1);
+	}
+	assert_int_equal(fstat(fd, &often), 0);
+	assert_int_equal(often.st_size, once.st_size);
+	/* What others have behind it stays theirs. */
+	arena_free(&first);
+	fill(&first, kept, 1);
+	expect_filled(pieces, 8);
+	arena_free(&first);
+	arena_free(&second);
+}
+
+static void too_much_is_refused(void **state)
+{
+	struct arena a = {0};
+	static const char text[] = "kept";
+	(void)state;
+
+	assert_null(arena_alloc(&a, ARENA_MAX + 1));
+	assert_null(arena_alloc(&a, SIZE_MAX));
+	assert_null(arena_copy(&a, text, SIZE_MAX, 2));
+	assert_string_equal(arena_copy(&a, text, sizeof(text), 1), text);
+	arena_free(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_room_of_the_last_one_is_used_again),
+		cmocka_unit_test(too_much_is_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
