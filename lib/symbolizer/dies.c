@@ -178,12 +178,10 @@ static bool is_scope(unsigned tag)
 static int read_attributes(struct dies *d, struct reader *r, struct die_abbreviation *to)
 {
 	for (;;) {
-		struct die_attribute a = {
-			.name = (uint16_t)read_uleb(r),
-			.form = (uint16_t)read_uleb(r),
-		};
+		struct die_attribute a = {.name = (uint16_t)read_uleb(r)};
 		int error;
 
+		a.form = (uint16_t)read_uleb(r); /* initializers have no order */
 		if (a.form == DW_FORM_implicit_const)
 			a.constant = read_sleb(r);
 		if (r->failed || (!a.name && !a.form))
