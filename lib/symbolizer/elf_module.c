@@ -7,12 +7,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "util/file_identity.h"
 #include "symbolizer/dwarf.h"
 #include "symbolizer/elf_file.h"
 #include "symbolizer/go_table.h"
 #include "symbolizer/inflate.h"
 #include "util/cleanup.h"
+#include "util/file_identity.h"
 
 #define MAX_MODULES 16
 
@@ -115,6 +115,22 @@ static size_t heap_used(void)
 	return info.uordblks + info.hblkhd;
 }
 
+static uint64_t scratch_used(const struct elf_modules *all)
+{
+	uint64_t used = 0;
+
+	for (const struct elf_module *m = all->newest; m; m = m->next)
+		used += m->scratch.end;
+	return used;
+}
+
+/* What the files that are open take, of memory or of the disk, leaves no room for another one.
+ * Bombs of compressed sections would else fill the disk, each up to the limit of one. */
+static bool are_large(const struct elf_modules *all, size_t heap_limit)
+{
+	return heap_used() >= heap_limit || scratch_used(all) >= ARENA_MAX;
+}
+
 /* Closes what was not asked about for longest, until there are at most `keep`. */
 static void close_oldest(struct elf_modules *all, size_t keep)
 {
@@ -150,7 +166,7 @@ static int get_module(struct elf_modules *all, struct elf_module **out, int fd,
 		break;
 	}
 	if (!m) {
-		close_oldest(all, heap_used() < options->heap_limit ? MAX_MODULES - 1 : 0);
+		close_oldest(all, are_large(all, options->heap_limit) ? 0 : MAX_MODULES - 1);
 		m = calloc(1, sizeof(*m));
 		if (!m)
 			return -ENOMEM;

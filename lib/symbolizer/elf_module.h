@@ -17,7 +17,7 @@
 struct elf_module_options {
 	bool symbols_only; /* no DWARF, no other files */
 	bool virtual;	   /* what is asked are ELF virtual addresses, not file offsets */
-	size_t heap_limit; /* bytes, see dwarf.h; also of all files together */
+	size_t heap_limit; /* bytes, see dwarf.h; also of all files together, as ARENA_MAX is */
 	debug_want want;
 	/* An empty file to write to, that nobody else has, or -1. The callee's then. */
 	int (*scratch)(void *userdata);
