@@ -393,8 +393,8 @@ static int read_range(struct search *s, const struct range *range)
 		end = range->start + FUNCTION_MAX;
 	s->range = range;
 	s->n_frames = 0;
-	int r = object_disassemble(object_of(s->c, range), range->start, end,
-		s->c->r->config.intel_syntax, take, s);
+	int r = object_disassemble(
+		object_of(s->c, range), range->start, end, s->c->r->config.intel_syntax, take, s);
 	/* Of other machines, or of what is no code, there are none. */
 	return s->error ? s->error : r == -ENOMEM ? r : 0;
 }
