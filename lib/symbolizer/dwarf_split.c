@@ -69,7 +69,8 @@ void split_files_place(struct split_files *s, struct dwarf_unit *u, const struct
 	debug_want want, void *userdata)
 {
 	const char *slash = strrchr(e->is.split_name, '/');
-	_cleanup_close_ int fd = want(userdata, slash ? slash + 1 : e->is.split_name);
+	const char *name = slash ? slash + 1 : e->is.split_name;
+	_cleanup_close_ int fd = elf_file_is_base_name(name) ? want(userdata, name) : -1;
 	struct split_file *f = fd >= 0 ? open_file(fd) : NULL;
 	struct unit_attributes is;
 	struct die_unit where;

@@ -316,7 +316,7 @@ int elf_file_symbols(const struct elf_file *f, struct nearest *search)
 
 /* ---- separate debug files ------------------------------------------------------------------ */
 
-static bool is_base_name(const char *name)
+bool elf_file_is_base_name(const char *name)
 {
 	return *name && strlen(name) < HELPER_MAX_WANT && !strchr(name, '/') &&
 	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
@@ -333,7 +333,7 @@ const char *elf_file_debuglink(const struct elf_file *f, uint32_t *crc)
 	size_t length = strnlen(name, data->d_size);
 	size_t at = (length + 4) & ~(size_t)3; /* behind the NUL, aligned */
 
-	if (at + sizeof(*crc) > data->d_size || !is_base_name(name))
+	if (at + sizeof(*crc) > data->d_size || !elf_file_is_base_name(name))
 		return NULL;
 	memcpy(crc, (const char *)data->d_buf + at, sizeof(*crc));
 	return name;
@@ -353,7 +353,8 @@ bool elf_file_alternate(const struct elf_file *f, const uint8_t **build_id, size
 	*build_id_size = data->d_size - length - 1;
 	slash = strrchr(path, '/');
 	*name = slash ? slash + 1 : path;
-	return *build_id_size && *build_id_size <= sizeof(f->build_id) && is_base_name(*name);
+	return *build_id_size && *build_id_size <= sizeof(f->build_id) &&
+	       elf_file_is_base_name(*name);
 }
 
 uint32_t elf_file_crc(const struct elf_file *f)

@@ -4,9 +4,11 @@
  * the real symbolizer a crash in libelf or libdw costs one module's names; here it is found.
  */
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "helper/protocol.h"
 #include "symbolizer/elf_module.h"
 
 #define OFFSETS	  64
@@ -19,11 +21,14 @@ struct file {
 	unsigned wants;
 };
 
-/* The file is its own debug file, alternate file and .dwo file, some times. */
+/* The file is its own debug file, alternate file and .dwo file, some times. A name that the
+ * collector would refuse has the symbolizer ended. */
 static int want(void *userdata, const char *name)
 {
 	struct file *file = userdata;
 
+	if (!*name || strlen(name) > HELPER_MAX_WANT || strchr(name, '/'))
+		abort();
 	return file->wants++ < MAX_WANTS ? dup(file->fd) : -1;
 }
 
