@@ -12,7 +12,8 @@
 #include "report/weblist.h"
 #include "util/cleanup.h"
 
-#define MARGIN 5 /* lines shown before the first sample of a function and behind the last */
+#define MARGIN	  5 /* lines shown before the first sample of a function and behind the last */
+#define LAST_LINE (INT64_MAX - 1) /* so that one can count beyond it */
 
 struct lister {
 	struct report *r;
@@ -67,21 +68,30 @@ static void sum(const struct graph *g, const uint32_t *nodes, size_t n, int64_t 
 	}
 }
 
+/* Lines are what a file says they are. */
+static int64_t line_near(int64_t line, int64_t by)
+{
+	int64_t near;
+	if (__builtin_add_overflow(line, by, &near))
+		return by < 0 ? INT64_MIN : LAST_LINE;
+	return near < LAST_LINE ? near : LAST_LINE;
+}
+
 /* From where the function starts, or a margin before the first sample, to a margin behind the last.
  */
 static void find_range(
 	const struct graph *g, const uint32_t *nodes, size_t n, int64_t *first, int64_t *last)
 {
 	const struct graph_place *p = graph_place(g, nodes[0]);
-	*first = p->start_line ? p->start_line : p->line - MARGIN;
-	*last = p->line + MARGIN;
+	*first = p->start_line ? p->start_line : line_near(p->line, -MARGIN);
+	*last = line_near(p->line, MARGIN);
 	for (size_t i = 0; i < n; i++) {
 		p = graph_place(g, nodes[i]);
-		int64_t start = p->start_line ? p->start_line : p->line - MARGIN;
+		int64_t start = p->start_line ? p->start_line : line_near(p->line, -MARGIN);
 		if (start < *first)
 			*first = start;
-		else if (p->line + MARGIN > *last)
-			*last = p->line + MARGIN;
+		else if (line_near(p->line, MARGIN) > *last)
+			*last = line_near(p->line, MARGIN);
 	}
 	if (*first < 1)
 		*first = 1;
