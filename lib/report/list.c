@@ -152,6 +152,11 @@ static int64_t next_line(const struct lister *l, const struct lines *s, size_t n
 	return next;
 }
 
+static const struct code_instruction *code_at(const struct lines *s, size_t i)
+{
+	return s->code.n ? s->code.items + i : NULL;
+}
+
 static int print_found_line(struct lister *l, const struct lines *s, int64_t number,
 	const char *text, const uint32_t *nodes, size_t n_nodes,
 	const struct code_instruction *code, size_t n_code)
@@ -186,8 +191,8 @@ static int print_lines(struct lister *l, const struct lines *s)
 		if (!text && !l->coder)
 			break;
 		if (text || n_nodes || n_code)
-			r = print_found_line(l, s, line, text, s->nodes + node, n_nodes,
-				s->code.items + in, n_code);
+			r = print_found_line(
+				l, s, line, text, s->nodes + node, n_nodes, code_at(s, in), n_code);
 		else if (next_line(l, s, node, in) > last)
 			break;
 		else
