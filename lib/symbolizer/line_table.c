@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "unwind/reader.h"
+#include "util/reader.h"
 #include "util/grow.h"
 
 #define MAX_ROWS    20000000 /* of one unit */
