@@ -12,8 +12,8 @@
 
 #include <stdint.h>
 
-#include "util/file_identity.h"
 #include "collector/unwinder.h"
+#include "util/file_identity.h"
 
 enum unwinder_question {
 	UNWINDER_LAYOUT,

@@ -7,13 +7,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "util/file_identity.h"
 #include "symbolizer/dwarf.h"
 #include "symbolizer/elf_file.h"
 #include "symbolizer/go_table.h"
 #include "symbolizer/inflate.h"
 #include "symbolizer/plt_x86_64.h"
 #include "util/cleanup.h"
+#include "util/file_identity.h"
 
 #define MAX_MODULES 16
 
