@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "unwind/reader.h"
+#include "util/reader.h"
 
 struct cfi_section {
 	const uint8_t *bytes;

@@ -54,12 +54,10 @@ void *arena_alloc(struct arena *a, size_t size)
 	if (size > ARENA_MAX)
 		return NULL;
 	size = (size + ALIGN_MASK) & ~ALIGN_MASK;
-	last = a->n_chunks ? &a->chunks[a->n_chunks - 1] : NULL;
-	if (!last || size > last->size - a->used) {
+	if (!a->n_chunks || size > a->chunks[a->n_chunks - 1].size - a->used)
 		if (add_chunk(a, size))
 			return NULL;
-		last = &a->chunks[a->n_chunks - 1];
-	}
+	last = &a->chunks[a->n_chunks - 1];
 	bytes = last->bytes + a->used;
 	a->used += size;
 	return bytes;

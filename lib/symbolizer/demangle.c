@@ -84,6 +84,36 @@ static bool is_rust_legacy(const char *stem, size_t length)
 	       end[-1] == 'E' && skip_while(end - 17, isxdigit) >= 16;
 }
 
+/* D's names begin with the length of a module's name. */
+static bool is_d(const char *stem)
+{
+	return has_prefix(stem, "_D") && isdigit((unsigned char)stem[2]);
+}
+
+/* Length of a D name without its parameters, which come last; those of templates stay. */
+static size_t without_parameters(const char *text)
+{
+	size_t length = strlen(text), at = length, depth = 0;
+
+	if (!length || text[length - 1] != ')')
+		return length;
+	do {
+		at--;
+		depth += text[at] == ')';
+		depth -= text[at] == '(';
+	} while (at && depth);
+	return !at || depth || text[at - 1] == '!' ? length : at;
+}
+
+static int demangle_d(struct demangled *out, const char *stem)
+{
+	_cleanup_free_ char *text = dlang_demangle(stem, DMGL_NO_OPTS);
+
+	if (text)
+		append(text, without_parameters(text), out);
+	return text != NULL;
+}
+
 bool demangle(struct demangled *out, const char *raw)
 {
 	size_t length = strnlen(raw, SYMBOLIZER_MAX_NAME);
@@ -92,8 +122,8 @@ bool demangle(struct demangled *out, const char *raw)
 	int ok = 0;
 
 	*out = (struct demangled){0};
-	if (length >= SYMBOLIZER_MAX_NAME ||
-		(!has_prefix(raw, "_Z") && !has_prefix(raw, "_R") && !strchr(raw, '.')))
+	if (length >= SYMBOLIZER_MAX_NAME || (!has_prefix(raw, "_Z") && !has_prefix(raw, "_R") &&
+						     !is_d(raw) && !strchr(raw, '.')))
 		return false;
 	n = stem_length(raw);
 	stem = strndup(raw, n);
@@ -101,6 +131,8 @@ bool demangle(struct demangled *out, const char *raw)
 		return false;
 	if (has_prefix(stem, "_R") || is_rust_legacy(stem, n))
 		ok = rust_demangle_callback(stem, DMGL_AUTO, append, out);
+	else if (is_d(stem))
+		ok = demangle_d(out, stem);
 	else if (has_prefix(stem, "_Z"))
 		ok = cplus_demangle_v3_callback(stem, DMGL_ANSI, append, out);
 	if (ok && !out->failed && out->length)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * demangle.h - the names that people wrote, from the names that linkers use: C++ (Itanium ABI),
- * Rust (legacy and v0), and without what compilers append to clones (`.constprop.0`, `.isra.0`,
+ * Rust (legacy and v0), D, and without what compilers append to clones (`.constprop.0`, `.isra.0`,
  * `.part.1`, `.cold`, `.llvm.123`). C++ names keep template arguments and lose parameter lists;
  * Rust names lose their hash. Anything else, such as Go's names, is left as it is.
  */

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "unwind/reader.h"
+#include "util/reader.h"
 
 struct die {
 	uint64_t offset; /* in .debug_info */

@@ -11,6 +11,7 @@
 #include "symbolizer/elf_file.h"
 #include "symbolizer/go_table.h"
 #include "symbolizer/inflate.h"
+#include "symbolizer/plt_x86_64.h"
 #include "util/cleanup.h"
 #include "util/file_identity.h"
 
@@ -146,38 +147,59 @@ static void close_oldest(struct elf_modules *all, size_t keep)
 	}
 }
 
+/* Takes it out of the list, or returns NULL. */
+static struct elf_module *take_known(
+	struct elf_modules *all, const struct file_identity *identity, bool symbols_only)
+{
+	struct elf_module **link = &all->newest, *m;
+
+	while (*link && (!file_identity_equal(&(*link)->identity, identity) ||
+				(*link)->symbols_only != symbols_only))
+		link = &(*link)->next;
+	m = *link;
+	if (m)
+		*link = m->next;
+	return m;
+}
+
+static int make_module(struct elf_module **out, const struct file_identity *identity, int fd,
+	const struct elf_module_options *options)
+{
+	struct elf_module *m = calloc(1, sizeof(*m));
+	int r;
+
+	if (!m)
+		return -ENOMEM;
+	m->scratch.fd = -1;
+	m->identity = *identity;
+	m->symbols_only = options->symbols_only;
+	r = open_module(m, fd, options);
+	if (r) {
+		close_module(m);
+		return r;
+	}
+	*out = m;
+	return 0;
+}
+
 static int get_module(struct elf_modules *all, struct elf_module **out, int fd,
 	const struct elf_module_options *options)
 {
 	struct file_identity identity;
-	struct elf_module *m = NULL;
+	struct elf_module *m;
 	struct stat st;
-	int r;
 
 	if (fstat(fd, &st))
-		return -errno;
+		return -EBADF;
 	identity = identity_of(&st);
-	for (struct elf_module **link = &all->newest; *link && !m; link = &(*link)->next) {
-		if (!file_identity_equal(&(*link)->identity, &identity) ||
-			(*link)->symbols_only != options->symbols_only)
-			continue;
-		m = *link;
-		*link = m->next;
-		break;
-	}
+	m = take_known(all, &identity, options->symbols_only);
 	if (!m) {
+		int r;
+
 		close_oldest(all, are_large(all, options->heap_limit) ? 0 : MAX_MODULES - 1);
-		m = calloc(1, sizeof(*m));
-		if (!m)
-			return -ENOMEM;
-		m->scratch.fd = -1;
-		m->identity = identity;
-		m->symbols_only = options->symbols_only;
-		r = open_module(m, fd, options);
-		if (r) {
-			close_module(m);
+		r = make_module(&m, &identity, fd, options);
+		if (r)
 			return r;
-		}
 	}
 	m->next = all->newest;
 	all->newest = *out = m;
@@ -284,6 +306,23 @@ static uint32_t what_it_sees(const struct elf_module *m)
 	return flags;
 }
 
+/* Stubs are named after what they jump to. */
+static void name_by_plt(struct request *q)
+{
+	for (size_t i = 0; i < q->n; i++) {
+		const char *symbol;
+
+		if (q->answer->addresses[q->asked[i]].count)
+			continue;
+		symbol = plt_symbol(&q->module->file, q->vaddrs[i]);
+		if (!symbol)
+			continue;
+		struct names_frame frame = {names_stub(q->answer, symbol), 0};
+
+		names_set(q->answer, q->asked[i], &frame, 1);
+	}
+}
+
 static void name_by_go(struct request *q)
 {
 	struct go_frame found[SYMBOLIZER_MAX_INLINES];
@@ -329,6 +368,7 @@ static int resolve(struct request *q, const uint64_t *offsets, size_t n)
 	if (m->go.n_functions)
 		name_by_go(q);
 	name_by_symbols(q);
+	name_by_plt(q);
 	return r ? r : q->answer->failed;
 }
 

@@ -11,7 +11,7 @@
 #define PROFD_SYMBOLIZER_GO_TABLE_H
 
 #include "symbolizer/elf_file.h"
-#include "unwind/reader.h"
+#include "util/reader.h"
 
 struct go_frame {
 	const char *name;	   /* lives as long as the ELF file */

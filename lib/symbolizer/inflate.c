@@ -35,7 +35,7 @@ static struct part *part_of(struct job *j, const char *name, bool *is_old)
 
 	*is_old = skip == 8;
 	for (size_t i = 0; skip && i < N_WANTED; i++) {
-		if (strcmp(name + skip, wanted[i]) || j->parts[i].name)
+		if (strcmp(name + skip, wanted[i]) != 0 || j->parts[i].name)
 			continue;
 		j->parts[i].name = wanted[i];
 		return &j->parts[i];

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "unwind/reader.h"
 #include "util/grow.h"
+#include "util/reader.h"
 
 #define MAX_ROWS    20000000 /* of one unit */
 #define MAX_FORMATS 16

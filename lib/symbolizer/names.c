@@ -2,6 +2,7 @@
 #include "symbolizer/names.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -11,6 +12,8 @@
 #include "symbolizer/demangle.h"
 #include "util/grow.h"
 #include "util/hash.h"
+
+#define NAMES_MAX_STUB 4096 /* bytes; longer names are cut */
 
 int names_init(struct names *a, const uint64_t *offsets, size_t n)
 {
@@ -156,6 +159,23 @@ uint32_t names_symbol(struct names *a, const char *raw, uint32_t file)
 	struct symbolizer_function function = {.file = file};
 
 	names_describe(a, &function, raw, NULL);
+	return names_function(a, &function);
+}
+
+uint32_t names_stub(struct names *a, const char *raw)
+{
+	char name[NAMES_MAX_STUB], system_name[NAMES_MAX_STUB];
+	struct symbolizer_function function = {0};
+	struct demangled readable;
+	bool other = demangle(&readable, raw);
+
+	snprintf(name, sizeof(name), "%s@plt", other ? readable.text : raw);
+	function.name = names_string(a, name);
+	if (other) {
+		snprintf(system_name, sizeof(system_name), "%s@plt", raw);
+		function.system_name = names_string(a, system_name);
+	}
+	demangled_free(&readable);
 	return names_function(a, &function);
 }
 

@@ -57,6 +57,9 @@ uint32_t names_function(struct names *a, const struct symbolizer_function *funct
 /* The id of a function of which only the raw symbol and perhaps the file (a string) are known. */
 uint32_t names_symbol(struct names *a, const char *raw, uint32_t file);
 
+/* The same for a stub that jumps to the symbol: "name@plt". */
+uint32_t names_stub(struct names *a, const char *raw);
+
 /* Gives an address its frames, innermost first. */
 void names_set(struct names *a, size_t address, const struct names_frame *frames, size_t n_frames);
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "profd/unwind_abi.h"
-#include "unwind/reader.h"
+#include "util/reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

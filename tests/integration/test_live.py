@@ -157,8 +157,8 @@ def test_a_daemon_that_goes(daemon, terminal):
 def test_in_a_pipe(daemon):
     with Program("burn3", 60) as burn:
         time.sleep(2)
-        daemon.close_window()
         since = time.monotonic()
+        daemon.close_window()
         time.sleep(3)
         result = daemon.ctl(
             "top", "--live", "--frames", 3, "--interval", "1s", "--over", "1h", "--pid", burn.pid

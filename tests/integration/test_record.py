@@ -136,7 +136,7 @@ def test_client_that_is_killed(daemon):
         process.communicate()
         wait_for(lambda: not daemon.recordings(), what="the recording's end")
     (file,) = wait_for(lambda: list(daemon.store.glob("records/*.pb.gz")), what="its file")
-    assert pprof.read(file).total() > 20
+    assert pprof.read(file).total() > 5
 
 
 def test_own_samples_can_be_left_out(new_daemon):

@@ -102,11 +102,12 @@ ASSEMBLY = Truth(
     open=[["bare"]],
 )
 COROUTINES = Truth(
-    *rooted(["visitor_burn", "visitor", "on_stack", "visit"]),
+    *rooted(["visitor_burn", "visitor", "on_stack", "visit"], ["switch_to"]),
     # Their first function has no caller; that of makecontext() returns into the C library.
     open=[
         ["context_burn", "context_body", Step(in_library, optional=True)],
         ["coroutine_burn", "coroutine_body"],
+        ["switch_to", "coroutine_body"],
     ],
 )
 ROOTS = Truth(

@@ -9,6 +9,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gelf.h>
 #include <link.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -157,6 +158,53 @@ static void inlined_calls_have_lines(void **state)
 	close(fd);
 }
 
+/* Bounds in the file of the stubs through which this program calls libraries; false: none. */
+static bool stubs(int fd, const char *name, uint64_t *offset, uint64_t *size)
+{
+	struct elf_file file;
+	Elf_Scn *section;
+	GElf_Shdr sh;
+
+	assert_int_equal(elf_file_open(&file, fd), 0);
+	section = elf_file_section(&file, name);
+	if (section)
+		assert_non_null(gelf_getshdr(section, &sh));
+	*offset = section ? sh.sh_offset : 0;
+	*size = section ? sh.sh_size : 0;
+	elf_file_close(&file);
+	return section;
+}
+
+static void stubs_have_names(void **state)
+{
+	static const char *const sections[] = {".plt", ".plt.got", ".plt.sec"};
+	unsigned named = 0, known = 0;
+	int fd = open_self();
+
+	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
+		uint64_t offset, size, offsets[4096];
+		struct fixture f;
+		size_t n = 0;
+
+		if (!stubs(fd, sections[i], &offset, &size))
+			continue;
+		for (; n < size / 8 && n < 4096; n++)
+			offsets[n] = offset + 8 * n;
+		resolve(&f, fd, offsets, n, false);
+		for (size_t k = 0; k < f.answer.n_functions; k++) {
+			const char *name = f.answer.strings + f.answer.functions[k].name;
+			size_t length = strlen(name);
+
+			named += length > 4 && !strcmp(name + length - 4, "@plt");
+			known += !strcmp(name, "memfd_create@plt");
+		}
+		names_free(&f.answer);
+	}
+	assert_true(named > 10);
+	assert_int_equal(known, 1);
+	close(fd);
+}
+
 static void symbols_only_has_no_lines(void **state)
 {
 	struct place place;
@@ -293,6 +341,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(inlined_calls_have_lines),
+		cmocka_unit_test(stubs_have_names),
 		cmocka_unit_test(symbols_only_has_no_lines),
 		cmocka_unit_test(segments_and_addresses_are_told),
 		cmocka_unit_test(addresses_may_be_virtual),

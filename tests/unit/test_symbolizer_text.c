@@ -141,11 +141,15 @@ static void names_are_demangled(void **state)
 		{"_ZN3foo3barEv.llvm.1234567", "foo::bar"},
 		{"_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE", "core::fmt::Write::write_fmt"},
 		{"_RNvC6_123foo3bar", "123foo::bar"},
+		{"_D3std5ascii7isAlphaFwZb", "std.ascii.isAlpha"},
+		{"_D3foo__T3barTiZ3bazFNaPFiZvZi", "foo.bar!(int).baz"},
 		{"plain.constprop.0", "plain"},
 		{"plain.part.12.cold", "plain"},
 		/* These are not mangled, and not clones. */
 		{"main", NULL},
 		{"main.main", NULL},
+		{"_Dmain", NULL},
+		{"$s4main3fooyyF", NULL}, /* Swift */
 		{"golang.org/x/net/http2.(*Framer).ReadFrame", NULL},
 		{"foo.colder", NULL},
 		{"foo.cold.bar", NULL},

@@ -3,8 +3,8 @@
  * reader.h - takes numbers off the front of bytes that somebody else wrote. A reader that ran out
  * of bytes returns zeros and stays failed, so callers check once, after the last read.
  */
-#ifndef PROFD_UNWIND_READER_H
-#define PROFD_UNWIND_READER_H
+#ifndef PROFD_UTIL_READER_H
+#define PROFD_UTIL_READER_H
 
 #include <endian.h>
 #include <stdbool.h>

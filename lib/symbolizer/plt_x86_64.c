@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Sources: System V ABI, AMD64 supplement (section 5.2, PLT); the forms that linkers write are
+ * those of unwind/stubs_x86_64.c: somewhere in a stub it jumps through a word of the GOT, or pushes
+ * the number of its relocation.
+ */
+#include "symbolizer/plt_x86_64.h"
+
+#include <gelf.h>
+#include <string.h>
+
+#include "util/reader.h"
+
+#define STUB	   16
+#define SHORT_STUB 8 /* in .plt.got */
+
+static const uint8_t endbr[] = {0xf3, 0x0f, 0x1e, 0xfa};
+
+/* The code of the stub; *start: its address. */
+static struct reader find_stub(const struct elf_file *f, uint64_t address, uint64_t *start)
+{
+	static const char *const names[] = {".plt", ".plt.sec", ".plt.got"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		Elf_Scn *section = elf_file_section(f, names[i]);
+		Elf_Data *data = section ? elf_rawdata(section, NULL) : NULL;
+		GElf_Shdr sh;
+		struct reader r;
+
+		if (!data || !data->d_buf || !gelf_getshdr(section, &sh) || address < sh.sh_addr ||
+			address - sh.sh_addr >= data->d_size)
+			continue;
+		uint64_t size = sh.sh_entsize == SHORT_STUB ? SHORT_STUB : STUB;
+		uint64_t at = (address - sh.sh_addr) / size * size;
+
+		*start = sh.sh_addr + at;
+		r = reader_of(data->d_buf, data->d_size);
+		read_bytes(&r, at);
+		if (reader_left(&r) > size)
+			r.end = r.at + size;
+		return r;
+	}
+	return (struct reader){0};
+}
+
+/* What a stub says: the word that it jumps through, or the number of its relocation. */
+struct target {
+	bool by_index;
+	uint64_t slot, index;
+};
+
+static bool decode(struct reader r, uint64_t start, struct target *t)
+{
+	const uint8_t *first = r.at;
+	uint8_t opcode;
+
+	if (reader_left(&r) >= sizeof(endbr) && !memcmp(r.at, endbr, sizeof(endbr)))
+		read_bytes(&r, sizeof(endbr));
+	opcode = read_byte(&r);
+	if (opcode == 0xf2) /* bnd */
+		opcode = read_byte(&r);
+	if (opcode == 0x68) {
+		t->by_index = true;
+		t->index = read_number(&r, 4);
+	} else if (opcode == 0xff && read_byte(&r) == 0x25) {
+		int64_t distance = read_signed(&r, 4);
+
+		t->by_index = false;
+		t->slot = start + (uint64_t)(r.at - first) + (uint64_t)distance;
+	} else {
+		return false;
+	}
+	return !r.failed;
+}
+
+static const char *symbol_name(
+	const struct elf_file *f, const GElf_Shdr *relocations, uint64_t info)
+{
+	Elf_Scn *section = elf_getscn(f->elf, relocations->sh_link);
+	Elf_Data *data = section ? elf_getdata(section, NULL) : NULL;
+	GElf_Shdr sh;
+	GElf_Sym sym;
+
+	if (!data || !ELF64_R_SYM(info) || ELF64_R_SYM(info) > INT32_MAX ||
+		!gelf_getshdr(section, &sh) || !gelf_getsym(data, (int)ELF64_R_SYM(info), &sym))
+		return NULL;
+	return elf_strptr(f->elf, sh.sh_link, sym.st_name);
+}
+
+/* Looks through one section of relocations. */
+static const char *find_relocation(
+	const struct elf_file *f, Elf_Scn *section, const GElf_Shdr *sh, const struct target *t)
+{
+	Elf_Data *data = elf_rawdata(section, NULL);
+	struct reader r;
+
+	if (!data || !data->d_buf)
+		return NULL;
+	r = reader_of(data->d_buf, data->d_size);
+	if (t->by_index)
+		read_bytes(&r, t->index * sizeof(Elf64_Rela));
+	while (reader_left(&r) >= sizeof(Elf64_Rela)) {
+		uint64_t place = read_number(&r, 8), info = read_number(&r, 8);
+
+		read_number(&r, 8);
+		if (t->by_index || place == t->slot)
+			return symbol_name(f, sh, info);
+	}
+	return NULL;
+}
+
+const char *plt_symbol(const struct elf_file *f, uint64_t address)
+{
+	Elf_Scn *section = NULL, *plt = elf_file_section(f, ".rela.plt");
+	const char *name = NULL;
+	struct target target = {0};
+	struct reader stub;
+	uint64_t start = 0;
+	GElf_Ehdr header;
+	GElf_Shdr sh;
+
+	if (!gelf_getehdr(f->elf, &header) || header.e_machine != EM_X86_64 ||
+		header.e_ident[EI_CLASS] != ELFCLASS64)
+		return NULL;
+	stub = find_stub(f, address, &start);
+	if (!decode(stub, start, &target))
+		return NULL;
+	while (!name && (section = elf_nextscn(f->elf, section)))
+		if (gelf_getshdr(section, &sh) && sh.sh_type == SHT_RELA &&
+			(!target.by_index || section == plt))
+			name = find_relocation(f, section, &sh, &target);
+	return name && *name ? name : NULL;
+}
