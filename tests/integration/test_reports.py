@@ -205,6 +205,13 @@ def test_weblist_opens_lines(burn, tmp_path):
         browser.close()
 
 
+def test_weblist_finds_a_program_that_was_named_from_here(burn):
+    command = [PROFCTL, "weblist", "^burn_sixty$", "-o", "-", "./burn3", burn]
+    result = subprocess.run(command, cwd=PROGRAMS, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and "no instructions" not in result.stderr
+    assert '<div class="asm">' in result.stdout
+
+
 def test_weblist_without_a_binary(burn, tmp_path):
     """The lines are there; that there are no instructions is said once."""
     gone = tmp_path / "gone.pb.gz"
