@@ -426,3 +426,13 @@ def test_protocol_abuse(daemon):
     for client in crowd:
         client.close()
     wait_for(lambda: daemon.ctl("status", check=False).returncode == 0, what="an answer")
+
+
+@pytest.mark.parametrize("command", [["--help"], ["--version"], ["top", "--help"], ["symbols", PROFD]])
+def test_output_that_cannot_be_written_is_no_success(command):
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [PROFCTL, *command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    result.stdout = ""
+    check_refusal(result, {1}, "cannot print", "No space left")
