@@ -13,6 +13,7 @@
 #include "profile/fold.h"
 #include "profile/prune.h"
 #include "query.h"
+#include "report.h"
 #include "report/format.h"
 #include "report/picture.h"
 #include "report_options.h"
@@ -488,9 +489,7 @@ const struct command COMMAND_FLAME = {
 	.name = "flame",
 	.synopsis = "[-o FILE] [OPTION...] [[PROGRAM] FILE|URL...]",
 	.summary = "Draw a flame graph to zoom and search in, as an SVG or a page",
-	.details = "Reads the FILEs, of profd or any other producer of pprof. Without them: your "
-		   "newest\n"
-		   "recording if it is under an hour old, else the last five minutes of the store.",
+	.details = REPORT_DETAILS,
 	.groups = GROUPS,
 	.run = run,
 };

@@ -436,3 +436,9 @@ def test_output_that_cannot_be_written_is_no_success(command):
         )
     result.stdout = ""
     check_refusal(result, {1}, "cannot print", "No space left")
+
+
+def test_help_has_no_blanks_at_ends():
+    text = run(PROFCTL, "top", "--help").stdout
+    assert "--relative_percentages\n" in text
+    assert not [line for line in text.splitlines() if line != line.rstrip()]
