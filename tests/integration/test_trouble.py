@@ -442,3 +442,9 @@ def test_help_has_no_blanks_at_ends():
     text = run(PROFCTL, "top", "--help").stdout
     assert "--relative_percentages\n" in text
     assert not [line for line in text.splitlines() if line != line.rstrip()]
+
+
+def test_flame_graphs_have_no_other_format(tmp_path):
+    for end in ("png", "PDF"):
+        out = tmp_path / f"flame.{end}"
+        check_refusal(run(PROFCTL, "flame", "-o", out, "gone"), {2}, out.name, ".svg or .html")
