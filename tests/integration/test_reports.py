@@ -319,6 +319,12 @@ def test_debuginfod_failures_are_explained(served, tmp_path):
     unknown = ask(["list", "^busy$"], other, tmp_path, url)
     assert unknown.returncode == 0 and "lazy.c" in unknown.stdout
     assert "debuginfod: no server has it" in unknown.stdout
+    # A profile as of gperftools, which knows no build ids.
+    build_id = re.search(r"Build ID: (\w+)", in_pipe("top", profile))[1].encode()
+    data = gzip.decompress(profile.read_bytes()).replace(build_id, b"?" * len(build_id))
+    other.write_bytes(gzip.compress(data))
+    nameless = ask(["list", "^busy$"], other, tmp_path, url)
+    assert "debuginfod: the profile has no build id for it" in nameless.stdout
     # One that takes the question and never answers.
     (tmp_path / "late").mkdir()
     with socket.socket() as mute:
