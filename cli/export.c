@@ -11,6 +11,7 @@
 #include "profile/pprof.h"
 #include "profile/prune.h"
 #include "query.h"
+#include "report.h"
 #include "report/export.h"
 #include "report/picture.h"
 #include "report_job.h"
@@ -245,9 +246,7 @@ const struct command COMMAND_EXPORT = {
 	.name = "export",
 	.synopsis = "[--format FORMAT] [-o FILE] [OPTION...] [[PROGRAM] FILE...]",
 	.summary = "Write what a query selects for other tools",
-	.details = "Reads the FILEs, of profd or any other producer of pprof. Without them: your "
-		   "newest\n"
-		   "recording if it is under an hour old, else the last five minutes of the store.",
+	.details = REPORT_DETAILS,
 	.groups = GROUPS,
 	.run = run,
 };

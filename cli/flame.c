@@ -13,6 +13,7 @@
 #include "profile/fold.h"
 #include "profile/prune.h"
 #include "query.h"
+#include "report.h"
 #include "report/format.h"
 #include "report/picture.h"
 #include "report_options.h"
@@ -113,15 +114,32 @@ static bool ends_with(const char *text, const char *end)
 	return n >= m && !strcasecmp(text + n - m, end);
 }
 
+/* What the name promises is never what would be in it. */
+static bool is_other_picture(const char *name)
+{
+	static const char *const ends[] = {".png", ".jpg", ".jpeg", ".gif", ".pdf", ".ps"};
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		if (ends_with(name, ends[i]))
+			return true;
+	return false;
+}
+
 static int choose_format(const struct flame_command *c, bool *page)
 {
+	if (c->format) {
+		*page = !strcmp(c->format, "html");
+		if (*page || !strcmp(c->format, "svg"))
+			return 0;
+		command_usage(&COMMAND_FLAME, "--format: '%s' is not svg or html", c->format);
+		return -EINVAL;
+	}
 	*page = c->output && (ends_with(c->output, ".html") || ends_with(c->output, ".htm"));
-	if (!c->format)
+	if (!c->output || !is_other_picture(c->output))
 		return 0;
-	*page = !strcmp(c->format, "html");
-	if (*page || !strcmp(c->format, "svg"))
-		return 0;
-	command_usage(&COMMAND_FLAME, "--format: '%s' is not svg or html", c->format);
+	command_usage(&COMMAND_FLAME,
+		"a flame graph is an SVG or a page: name %s with .svg or .html at its end",
+		c->output);
 	return -EINVAL;
 }
 
@@ -488,9 +506,7 @@ const struct command COMMAND_FLAME = {
 	.name = "flame",
 	.synopsis = "[-o FILE] [OPTION...] [[PROGRAM] FILE|URL...]",
 	.summary = "Draw a flame graph to zoom and search in, as an SVG or a page",
-	.details = "Reads the FILEs, of profd or any other producer of pprof. Without them: your "
-		   "newest\n"
-		   "recording if it is under an hour old, else the last five minutes of the store.",
+	.details = REPORT_DETAILS,
 	.groups = GROUPS,
 	.run = run,
 };

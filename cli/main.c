@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* main.c - profctl: finds the command that was typed. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,16 +77,10 @@ static int run_helper(int argc, char **argv)
 	return 2;
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
-	log_setup("profctl", LOG_LEVEL_INFO);
-	if (name && !strcmp(name, "--helper"))
-		return run_helper(argc, argv);
-	console_setup();
-	/* Who started us may have ignored it, and then children could not be waited for. */
-	signal(SIGCHLD, SIG_DFL);
 	if (!name) {
 		help(stderr);
 		return 2;
@@ -104,4 +99,22 @@ int main(int argc, char **argv)
 		return COMMAND_PROMPT.run(argc, argv);
 	}
 	return c ? c->run(argc - 1, argv + 1) : unknown(name);
+}
+
+int main(int argc, char **argv)
+{
+	log_setup("profctl", LOG_LEVEL_INFO);
+	if (argc > 1 && !strcmp(argv[1], "--helper"))
+		return run_helper(argc, argv);
+	console_setup();
+	/* Who started us may have ignored it, and then children could not be waited for. */
+	signal(SIGCHLD, SIG_DFL);
+	int code = run_command(argc, argv);
+	/* Where a command has said so itself, its code is another one. */
+	int err = fflush(stdout) ? errno : ferror(stdout) ? EIO : 0;
+	if (err && !code) {
+		log_error("cannot print to standard output: %s", strerror(err));
+		code = 1;
+	}
+	return code;
 }

@@ -314,9 +314,10 @@ static void print_option(
 
 	snprintf(left, sizeof(left), "%c%c%s --%s%s%s", letter ? '-' : ' ', letter ? letter : ' ',
 		letter ? "," : " ", name, argument ? " " : "", argument ? argument : "");
-	fprintf(out, "  %-23s ", left);
 	if (strlen(left) > 23)
-		fprintf(out, "\n%26s", "");
+		fprintf(out, "  %s\n%26s", left, "");
+	else
+		fprintf(out, "  %-23s ", left);
 	print_help_text(help, out);
 }
 

@@ -8,9 +8,9 @@
 
 extern const struct option_group REPORT_GROUPS[];
 
-#define REPORT_DETAILS                                                                          \
-	"Reads the FILEs, of profd or any other producer of pprof. Without them: your newest\n" \
-	"recording if it is under an hour old, else the last five minutes of the store."
+#define REPORT_DETAILS                                                                        \
+	"Reads FILEs and URLs, of profd or any other producer of pprof. Without them: your\n" \
+	"newest recording if it is under an hour old, else the last five minutes of the store."
 
 /* argv[0] is the command's name. Returns the exit code. */
 int report_run(int argc, char **argv);

@@ -94,6 +94,7 @@ static int add_process(struct symbols *s, uint32_t pid)
 	_cleanup_free_ char *line = NULL;
 	char path[64];
 	size_t capacity = 0;
+	bool empty = true;
 	ssize_t n;
 	int r = 0;
 
@@ -109,11 +110,17 @@ static int add_process(struct symbols *s, uint32_t pid)
 	while (!r && (n = getline(&line, &capacity, maps)) > 0) {
 		line[n - (line[n - 1] == '\n')] = '\0';
 		r = add_mapping(s, pid, line);
+		empty = false;
 	}
 	if (!r && ferror(maps)) {
 		r = errno ? -errno : -EIO;
 		log_error(
 			"process %" PRIu32 ": its mappings cannot be read: %s", pid, strerror(-r));
+	} else if (!r && empty) {
+		r = -ENOEXEC;
+		log_error("process %" PRIu32 " maps nothing: it is a thread of the kernel, or has "
+			  "ended",
+			pid);
 	}
 	return r;
 }

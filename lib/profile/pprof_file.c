@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* pprof_file.c - files, gzipped or not, to the bytes that pprof_read.c understands. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,8 @@
 #include "profile/pprof.h"
 #include "profile/private.h"
 #include "util/cleanup.h"
+
+#define TEXT_SEEN 512 /* bytes */
 
 /* Says what a file is that is no profile. */
 static int check_kind(const uint8_t *data, size_t size, char *why, size_t why_size)
@@ -28,6 +32,15 @@ static int check_kind(const uint8_t *data, size_t size, char *why, size_t why_si
 	return 0;
 }
 
+/* By its first bytes: a profile.proto has others than these there. */
+static bool is_text(const uint8_t *data, size_t size)
+{
+	for (size_t i = 0; i < size && i < TEXT_SEEN; i++)
+		if (!isascii(data[i]) || !(isprint(data[i]) || isspace(data[i])))
+			return false;
+	return true;
+}
+
 /* What is no profile.proto, by `r` of its reader, may be in one of the formats before it. */
 static int try_legacy(
 	int r, struct profile **out, const uint8_t *data, size_t size, char *why, size_t why_size)
@@ -35,7 +48,12 @@ static int try_legacy(
 	if (r != -EBADMSG)
 		return r;
 	int legacy = legacy_parse(out, data, size, why, why_size);
-	return legacy == -ENODATA ? r : legacy;
+	if (legacy != -ENODATA)
+		return legacy;
+	/* What its bytes would be in a profile.proto says nothing. */
+	if (is_text(data, size))
+		snprintf(why, why_size, "it is text, and none that is known to be a profile");
+	return r;
 }
 
 int pprof_parse(struct profile **out, const void *data, size_t size, char *why, size_t why_size)

@@ -158,8 +158,8 @@ static int open_binary(struct coder *c, uint32_t mapping)
 	if (b->tried)
 		return 0;
 	b->tried = true;
-	/* "[kernel.kallsyms]", "//anon": no file. */
-	if (*name != '/' || !strncmp(name, "//", 2))
+	/* "[kernel.kallsyms]", "//anon": no file. What the user named may be relative. */
+	if (!*name || *name == '[' || !strncmp(name, "//", 2))
 		return 0;
 	int r = object_open(&b->object, c->r->p, m, why, sizeof(why));
 	if (r == -ENOMEM)

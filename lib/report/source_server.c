@@ -142,7 +142,8 @@ int source_server_open(
 {
 	if (*path != '/' || !is_build_id(build_id)) {
 		snprintf(why, why_size, "%s",
-			*path != '/' ? "its path is not absolute" : "the binary has no build id");
+			*path != '/' ? "its path is not absolute"
+				     : "the profile has no build id for it");
 		return -EINVAL;
 	}
 	if (!s->tried)

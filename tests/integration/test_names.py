@@ -355,6 +355,13 @@ def test_symbols_of_a_process():
     assert "/libc.so.6\n    names: " in output
 
 
+def test_symbols_of_a_process_that_has_ended():
+    """It maps nothing, as the kernel's own threads do."""
+    with subprocess.Popen(["true"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        assert "maps nothing" in profctl("symbols", "--pid", ended.pid, code=1).stderr
+
+
 def test_symbols_says_what_it_cannot_read(tmp_path):
     assert "it is no ELF file" in profctl("symbols", "/etc/passwd", code=1).stdout
     assert "No such file" in profctl("symbols", tmp_path / "gone", code=1).stdout

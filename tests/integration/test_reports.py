@@ -205,6 +205,13 @@ def test_weblist_opens_lines(burn, tmp_path):
         browser.close()
 
 
+def test_weblist_finds_a_program_that_was_named_from_here(burn):
+    command = [PROFCTL, "weblist", "^burn_sixty$", "-o", "-", "./burn3", burn]
+    result = subprocess.run(command, cwd=PROGRAMS, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and "no instructions" not in result.stderr
+    assert '<div class="asm">' in result.stdout
+
+
 def test_weblist_without_a_binary(burn, tmp_path):
     """The lines are there; that there are no instructions is said once."""
     gone = tmp_path / "gone.pb.gz"
@@ -312,6 +319,12 @@ def test_debuginfod_failures_are_explained(served, tmp_path):
     unknown = ask(["list", "^busy$"], other, tmp_path, url)
     assert unknown.returncode == 0 and "lazy.c" in unknown.stdout
     assert "debuginfod: no server has it" in unknown.stdout
+    # A profile as of gperftools, which knows no build ids.
+    build_id = re.search(r"Build ID: (\w+)", in_pipe("top", profile))[1].encode()
+    data = gzip.decompress(profile.read_bytes()).replace(build_id, b"?" * len(build_id))
+    other.write_bytes(gzip.compress(data))
+    nameless = ask(["list", "^busy$"], other, tmp_path, url)
+    assert "debuginfod: the profile has no build id for it" in nameless.stdout
     # One that takes the question and never answers.
     (tmp_path / "late").mkdir()
     with socket.socket() as mute:

@@ -426,3 +426,25 @@ def test_protocol_abuse(daemon):
     for client in crowd:
         client.close()
     wait_for(lambda: daemon.ctl("status", check=False).returncode == 0, what="an answer")
+
+
+@pytest.mark.parametrize("command", [["--help"], ["--version"], ["top", "--help"], ["symbols", PROFD]])
+def test_output_that_cannot_be_written_is_no_success(command):
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [PROFCTL, *command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    result.stdout = ""
+    check_refusal(result, {1}, "cannot print", "No space left")
+
+
+def test_help_has_no_blanks_at_ends():
+    text = run(PROFCTL, "top", "--help").stdout
+    assert "--relative_percentages\n" in text
+    assert not [line for line in text.splitlines() if line != line.rstrip()]
+
+
+def test_flame_graphs_have_no_other_format(tmp_path):
+    for end in ("png", "PDF"):
+        out = tmp_path / f"flame.{end}"
+        check_refusal(run(PROFCTL, "flame", "-o", out, "gone"), {2}, out.name, ".svg or .html")
