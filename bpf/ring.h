@@ -98,9 +98,8 @@ static __always_inline bool samples_put(
 	bool put = samples_copy(cpu, state, sample, size);
 	WALK_BARRIER();
 	WALK_READ_ONCE(state->putting) = 0;
-	/* Also if it was full: then it is high time. */
-	if (ring_wakes(state, sample->head.time, !samples_free(state, PROFD_SAMPLES_BYTES / 4 * 3),
-		    urgent))
+	if (put && ring_wakes(state, sample->head.time,
+			   !samples_free(state, PROFD_SAMPLES_BYTES / 4 * 3), urgent))
 		ring_wake(cpu);
 	return put;
 }
