@@ -26,8 +26,9 @@ def in_library(frame):
 
 
 def is_stub(frame):
-    """Every function of the programs has a name; what has none is in the PLT."""
-    return frame.name.startswith("[") and "+0x" in frame.name
+    """Every function of the programs has a name; what has none is in the PLT, and so are stubs that
+    are named after what they jump to."""
+    return frame.name.endswith("@plt") or (frame.name.startswith("[") and "+0x" in frame.name)
 
 
 def in_callee(frame):
