@@ -3,8 +3,8 @@
  * ring.h - hands a finished record to the collector.
  *
  * Each CPU has two rings. Samples of the clocks go into its sample ring (profd/abi.h), plain memory
- * that costs what writing a sample costs: a BPF ring buffer took 3 to 5 us a sample for its lock
- * and its pages, as much as walking the stack. It has one writer at a time, the clock, which can
+ * that costs what writing a sample costs, whereas a BPF ring buffer has a lock and pages of its own
+ * besides, all cold when the clock ticks. It has one writer at a time, the clock, which can
  * be interrupted by another clock only (an NMI of the cycles counter); that one finds `putting` set
  * and uses the BPF ring buffer, which takes records of any program at any time.
  *

@@ -236,8 +236,9 @@ static void print_end(const struct symbols *s)
 		       "--perf-basic-prof, java with a perf-map agent)\n");
 	codename(name);
 	if (s->some_in_dbgsym && *name)
-		printf("\nPackages -dbgsym are in an archive of their own: "
-		       "deb http://deb.debian.org/debian-debug %s-debug main\n",
+		printf("\nPackages -dbgsym are in an archive of their own, debian-debug: on most "
+		       "mirrors beside\nthe one that this machine's sources of apt name, as suite "
+		       "%s-debug.\n",
 			name);
 }
 
