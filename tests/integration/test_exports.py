@@ -363,7 +363,8 @@ def test_timelines_by_thread(timed):
     burn = next(p for p in data["profiles"] if p["name"] == f"burn3 (thread {pid})")
     taken = [stack for stack in burn["samples"] if stack]
     assert len(taken) == len(times)
-    assert burn["weights"][0] == times[0] - first and burn["samples"][0] == []
+    if times[0] > first:
+        assert burn["weights"][0] == times[0] - first and burn["samples"][0] == []
     assert burn["endValue"] >= times[-1] - first
 
     data = json.loads(export("firefox", path))

@@ -118,6 +118,8 @@ SWAP = Truth(
     *rooted(
         ["first_burn", "first_middle", "enter", "use"],
         ["second_burn", "second_middle", "enter", "use"],
+        # What dlopen and dlclose run first of a library: there its page is fetched.
+        *[[name, Step(in_library, many=True), "use"] for name in ("_init", "_fini")],
     ),
     # In the moment before profd hears of the other library, and more of them where CPUs are scarce.
     doubtful=0.1,
