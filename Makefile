@@ -154,6 +154,30 @@ $(B)/unit/lazy.so: tests/unit/lazy.c
 	$(call say,LINK,$@)
 	$(Q)$(CC) -O2 $(WARN) -shared -fPIC -Wl,-z,lazy -o $@ $<
 
+# Files that are looked into for heap probes.
+$(B)/unit/test_unwinder: | $(B)/unit/sites_probes.so
+$(B)/unit/test_sites: | $(addprefix $(B)/unit/,sites_probes.so sites-glibc sites-stripped sites-musl sites-cxx)
+$(B)/unit/sites_probes.so: tests/unit/sites_probes.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -O2 $(WARN) -shared -fPIC -o $@ $<
+$(B)/unit/sites-glibc: tests/unit/sites_program.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -O2 -static -o $@ $<
+$(B)/unit/sites-stripped: tests/unit/sites_program.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -O2 -static -s -o $@ $<
+$(B)/unit/sites-musl: tests/unit/sites_program.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)musl-gcc -O2 -static -o $@ $<
+$(B)/unit/sites-cxx: tests/unit/sites_program.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) -O2 -static -o $@ -x c++ $<
+
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/bpf/*.d)
 
 -include install.mk

@@ -36,6 +36,8 @@ void module_unref(struct module *m)
 		m->names_free(m->names);
 	if (m->tables_free)
 		m->tables_free(m->tables);
+	if (m->sites_free)
+		m->sites_free(m->sites);
 	if (m->fd >= 0)
 		n_open_files--;
 	close_fd(m->fd);

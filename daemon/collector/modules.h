@@ -59,6 +59,8 @@ struct module {
 	void (*names_free)(void *names);
 	void *tables; /* of tables.h, freed through tables_free */
 	void (*tables_free)(void *tables);
+	void *sites; /* of heap_sites.h, freed through sites_free */
+	void (*sites_free)(void *sites);
 };
 
 struct module *module_ref(struct module *m);

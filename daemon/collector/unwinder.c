@@ -31,6 +31,7 @@ struct request {
 	union {
 		unwinder_opened opened;
 		unwinder_compiled compiled;
+		unwinder_found found;
 	} done;
 	void *userdata;
 };
@@ -53,11 +54,18 @@ struct unwinder {
 /* Answers one that is in no list any more, and forgets it. */
 static void answer(struct request *r, int error, const struct unwinder_reply *reply)
 {
-	if (r->question == UNWINDER_LAYOUT)
+	switch (r->question) {
+	case UNWINDER_LAYOUT:
 		r->done.opened(r->userdata, r->module, error, error ? NULL : &reply->code);
-	else
+		break;
+	case UNWINDER_PAGE:
 		r->done.compiled(r->userdata, r->module, r->page, error,
 			error ? NULL : reply->words, error ? 0 : reply->n_words);
+		break;
+	case UNWINDER_SITES:
+		r->done.found(r->userdata, r->module, error, error ? NULL : &reply->sites);
+		break;
+	}
 	module_unref(r->module);
 	free(r);
 }
@@ -103,13 +111,13 @@ static int check_module(const struct unwinder *u, const struct module *m)
 }
 
 /* The vDSO has no identity that outlives a boot, and is soon compiled. */
-static void open_cache(struct unwinder *u, const struct module *m)
+static void open_cache(struct unwinder *u, const struct request *r)
 {
-	struct file_identity identity = module_identity(m);
+	struct file_identity identity = module_identity(r->file);
 	int error;
 
 	unwind_cache_close(u->cache, &u->cached);
-	if (!u->cache || m->kind != MODULE_FILE)
+	if (!u->cache || r->file->kind != MODULE_FILE || r->question == UNWINDER_SITES)
 		return;
 	error = unwind_cache_open(u->cache, &identity, &u->cached);
 	if (error)
@@ -121,7 +129,7 @@ static int ask(struct unwinder *u, struct request *r)
 	struct unwinder_request request = {r->question, r->page, module_identity(r->file)};
 	int error;
 
-	open_cache(u, r->file);
+	open_cache(u, r);
 	error = helper_client_ask(&u->helper, &request, sizeof(request), r->file, u->cached.fd);
 	u->asked = !error;
 	return error;
@@ -308,6 +316,18 @@ int unwinder_compile(struct unwinder *u, struct module *module, uint32_t page,
 		.question = UNWINDER_PAGE,
 		.page = page,
 		.done.compiled = done,
+		.userdata = userdata,
+	};
+
+	return submit(u, module, &request);
+}
+
+int unwinder_find_sites(
+	struct unwinder *u, struct module *module, unwinder_found done, void *userdata)
+{
+	struct request request = {
+		.question = UNWINDER_SITES,
+		.done.found = done,
 		.userdata = userdata,
 	};
 

@@ -2,7 +2,8 @@
 /*
  * unwinder.h - unwind tables of modules, got from the unwinder helper: a process of its own,
  * without privileges, that compiles the CFI of files which profiled processes control
- * (daemon/unwind/) and keeps the results in cache files. It is not the symbolizer: a page is wanted
+ * (daemon/unwind/) and keeps the results in cache files. It also finds where heap probes go in them
+ * (heap_sites.h). It is not the symbolizer: a page is wanted
  * within milliseconds, also while a window is being named.
  *
  * Asynchronous: requests are served in order, answers arrive through the event loop and never
@@ -20,6 +21,7 @@
 #include "collector/modules.h"
 #include "profd/unwind_abi.h"
 
+struct heap_sites;
 struct opener;
 struct unwinder;
 
@@ -49,6 +51,9 @@ typedef void (*unwinder_opened)(
 typedef void (*unwinder_compiled)(void *userdata, struct module *module, uint32_t page, int error,
 	const uint32_t *words, size_t n_words);
 
+typedef void (*unwinder_found)(
+	void *userdata, struct module *module, int error, const struct heap_sites *sites);
+
 struct unwinder_stats {
 	uint64_t compiled, cached; /* pages, by where they came from */
 	uint64_t crashes, timeouts, refused_answers;
@@ -68,6 +73,10 @@ int unwinder_open(struct unwinder *u, struct module *module, unwinder_opened don
 /* Asks for the block of one page, 0..n_pages-1 from code.low. The same. */
 int unwinder_compile(struct unwinder *u, struct module *module, uint32_t page,
 	unwinder_compiled done, void *userdata);
+
+/* Asks where heap probes go, for heap_sites.c, which asks once. The same. */
+int unwinder_find_sites(
+	struct unwinder *u, struct module *module, unwinder_found done, void *userdata);
 
 struct unwinder_stats unwinder_stats(const struct unwinder *u);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "collector/sites_answer.h"
 #include "unwind/cfa.h"
 
 #define HEAD_WORDS (sizeof(struct unwind_page) / UNWIND_WORD)
@@ -168,6 +169,12 @@ int unwinder_answer_check(
 	size -= sizeof(head);
 	if (head.error)
 		return size ? -EBADMSG : 0;
-	return question == UNWINDER_LAYOUT ? take_layout(out, body, size)
-					   : take_block(out, body, size);
+	switch (question) {
+	case UNWINDER_LAYOUT:
+		return take_layout(out, body, size);
+	case UNWINDER_PAGE:
+		return take_block(out, body, size);
+	default:
+		return sites_answer_check(&out->sites, body, size);
+	}
 }

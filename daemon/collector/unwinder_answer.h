@@ -20,6 +20,7 @@ struct unwinder_reply {
 	struct unwinder_code code; /* LAYOUT */
 	const uint32_t *words;	   /* PAGE: in the message */
 	size_t n_words;
+	struct heap_sites sites; /* SITES: its arrays are in the message */
 };
 
 /* data: the body of an ANSWER, aligned as malloc does. 0, or -EBADMSG. */

@@ -4,20 +4,22 @@
  *
  * A REQUEST is an unwinder_request, with the module's descriptor and, unless nothing is cached,
  * that of the module's cache file. Its ANSWER is an unwinder_answer and, without an error, what was
- * asked for: an unwinder_layout, or the words of a block (profd/unwind_abi.h). unwinder_answer.h
- * checks it.
+ * asked for: an unwinder_layout, the words of a block (profd/unwind_abi.h), or an unwinder_sites
+ * and as many sites and probes as it says. unwinder_answer.h checks it. Sites are not cached.
  */
 #ifndef PROFD_UNWINDER_PROTOCOL_H
 #define PROFD_UNWINDER_PROTOCOL_H
 
 #include <stdint.h>
 
+#include "collector/heap_sites.h"
 #include "collector/unwinder.h"
 #include "util/file_identity.h"
 
 enum unwinder_question {
 	UNWINDER_LAYOUT,
 	UNWINDER_PAGE,
+	UNWINDER_SITES,
 };
 
 struct unwinder_request {
@@ -36,6 +38,15 @@ struct unwinder_layout {
 	struct unwinder_segment segments[UNWINDER_MAX_SEGMENTS];
 };
 
+/* See struct heap_sites. */
+struct unwinder_sites {
+	uint32_t allocator;		 /* enum heap_allocator */
+	uint32_t no_symbols, incomplete; /* 0 or 1 */
+	uint32_t n_sites, n_probes;
+	uint32_t pad;
+	struct unwinder_layout layout; /* where the offsets lie */
+};
+
 struct unwinder_answer {
 	int32_t error;	     /* 0 or -errno */
 	int32_t cache_error; /* the same, of writing the cache file */
@@ -45,5 +56,10 @@ struct unwinder_answer {
 
 #define UNWINDER_MAX_ANSWER \
 	(sizeof(struct unwinder_answer) + UNWIND_PAGE_WORDS * (uint32_t)UNWIND_WORD)
+
+_Static_assert(sizeof(struct unwinder_sites) + HEAP_MAX_SITES * sizeof(struct heap_site) +
+			       HEAP_MAX_PROBES * sizeof(struct heap_probe) <
+		       UNWIND_PAGE_WORDS * UNWIND_WORD,
+	"all sites must fit into an answer");
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* unwinder.c - main() of the unwinder helper: what a module's code is like, and the block of one of
- * its pages, compiled or from the module's cache file. */
+/* unwinder.c - main() of the unwinder helper: what a module's code is like, the block of one of its
+ * pages, compiled or from the module's cache file, and where heap probes go in it. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include "helper/process.h"
 #include "helper/session.h"
 #include "helper/stream.h"
+#include "sites/sites.h"
 #include "unwinder/cache_file.h"
 #include "unwinder/code_modules.h"
 #include "util/cleanup.h"
@@ -21,6 +22,7 @@ struct helper_state {
 	struct unwinder_layout layout;
 	uint32_t words[UNWIND_PAGE_WORDS];
 	size_t n_words;
+	struct sites_found sites;
 };
 
 /* ---- from the cache ------------------------------------------------------------------------- */
@@ -28,7 +30,7 @@ struct helper_state {
 /* True if the answer is there. */
 static bool look_up(struct helper_state *h, const struct unwinder_request *request)
 {
-	if (!h->cache.good)
+	if (!h->cache.good || request->question == UNWINDER_SITES)
 		return false;
 	h->layout = h->cache.header.layout;
 	if (request->question == UNWINDER_PAGE) {
@@ -46,7 +48,7 @@ static void keep(struct helper_state *h, const struct unwinder_request *request)
 {
 	int r = 0;
 
-	if (h->cache.fd < 0 || !h->layout.has_cfi)
+	if (h->cache.fd < 0 || !h->layout.has_cfi || request->question == UNWINDER_SITES)
 		return;
 	if (!h->cache.good)
 		r = cache_file_begin(&h->cache, &request->file, &h->layout);
@@ -67,6 +69,8 @@ static int compile(struct helper_state *h, const struct unwinder_request *reques
 	h->layout = m->layout;
 	if (request->question == UNWINDER_LAYOUT)
 		return 0;
+	if (request->question == UNWINDER_SITES)
+		return sites_find(&m->file, &h->sites);
 	if (request->page >= m->layout.n_pages)
 		return -EINVAL;
 	r = code_modules_compile(&h->modules, m, request->page, h->words);
@@ -76,20 +80,56 @@ static int compile(struct helper_state *h, const struct unwinder_request *reques
 
 /* ---- requests ------------------------------------------------------------------------------- */
 
+struct part {
+	const void *data;
+	size_t size;
+};
+
+/* What an answer consists of behind its head. */
+static size_t parts_of(const struct helper_state *h, enum unwinder_question question,
+	struct unwinder_sites *sites, struct part parts[3])
+{
+	switch (question) {
+	case UNWINDER_LAYOUT:
+		parts[0] = (struct part){&h->layout, sizeof(h->layout)};
+		return 1;
+	case UNWINDER_PAGE:
+		parts[0] = (struct part){h->words, h->n_words * UNWIND_WORD};
+		return 1;
+	default:
+		*sites = (struct unwinder_sites){
+			.allocator = h->sites.allocator,
+			.no_symbols = h->sites.no_symbols,
+			.incomplete = h->sites.incomplete,
+			.n_sites = h->sites.n_sites,
+			.n_probes = h->sites.n_probes,
+			.layout = h->layout,
+		};
+		parts[0] = (struct part){sites, sizeof(*sites)};
+		parts[1] = (struct part){
+			h->sites.sites, h->sites.n_sites * sizeof(*h->sites.sites)};
+		parts[2] = (struct part){
+			h->sites.probes, h->sites.n_probes * sizeof(*h->sites.probes)};
+		return 3;
+	}
+}
+
 static int send_answer(const struct helper_state *h, enum unwinder_question question)
 {
-	const void *body = question == UNWINDER_LAYOUT ? (const void *)&h->layout : h->words;
-	size_t size = question == UNWINDER_LAYOUT ? sizeof(h->layout) : h->n_words * UNWIND_WORD;
+	struct unwinder_sites sites;
+	struct part parts[3];
+	size_t n = h->head.error ? 0 : parts_of(h, question, &sites, parts);
 	struct helper_head head = {HELPER_ANSWER, sizeof(h->head)};
 	int r;
 
-	if (h->head.error)
-		size = 0;
-	head.size += (uint32_t)size;
+	for (size_t i = 0; i < n; i++)
+		head.size += (uint32_t)parts[i].size;
 	r = stream_write(HELPER_SOCKET, &head, sizeof(head));
 	if (!r)
 		r = stream_write(HELPER_SOCKET, &h->head, sizeof(h->head));
-	return r ? r : stream_write(HELPER_SOCKET, body, size);
+	for (size_t i = 0; !r && i < n; i++)
+		r = stream_write(HELPER_SOCKET, parts[i].data, parts[i].size);
+	return r;
 }
 
 static int answer_request(struct helper_state *h, uint32_t size, int *fds)
@@ -102,7 +142,7 @@ static int answer_request(struct helper_state *h, uint32_t size, int *fds)
 	r = stream_read(HELPER_SOCKET, &request, sizeof(request), NULL);
 	if (r)
 		return r;
-	if (request.question != UNWINDER_LAYOUT && request.question != UNWINDER_PAGE)
+	if (request.question > UNWINDER_SITES)
 		return -EBADMSG;
 	h->head = (struct unwinder_answer){0};
 	cache_file_load(&h->cache, fds[1], &request.file);

@@ -109,25 +109,40 @@ static const char *find_relocation(
 	return NULL;
 }
 
-const char *plt_symbol(const struct elf_file *f, uint64_t address)
+static const char *find_symbol(const struct elf_file *f, const struct target *t)
 {
 	Elf_Scn *section = NULL, *plt = elf_file_section(f, ".rela.plt");
 	const char *name = NULL;
+	GElf_Shdr sh;
+
+	while (!name && (section = elf_nextscn(f->elf, section)))
+		if (gelf_getshdr(section, &sh) && sh.sh_type == SHT_RELA &&
+			(!t->by_index || section == plt))
+			name = find_relocation(f, section, &sh, t);
+	return name && *name ? name : NULL;
+}
+
+static bool is_x86_64(const struct elf_file *f)
+{
+	GElf_Ehdr header;
+
+	return gelf_getehdr(f->elf, &header) && header.e_machine == EM_X86_64 &&
+	       header.e_ident[EI_CLASS] == ELFCLASS64;
+}
+
+const char *plt_symbol(const struct elf_file *f, uint64_t address)
+{
 	struct target target = {0};
 	struct reader stub;
 	uint64_t start = 0;
-	GElf_Ehdr header;
-	GElf_Shdr sh;
 
-	if (!gelf_getehdr(f->elf, &header) || header.e_machine != EM_X86_64 ||
-		header.e_ident[EI_CLASS] != ELFCLASS64)
+	if (!is_x86_64(f))
 		return NULL;
 	stub = find_stub(f, address, &start);
-	if (!decode(stub, start, &target))
-		return NULL;
-	while (!name && (section = elf_nextscn(f->elf, section)))
-		if (gelf_getshdr(section, &sh) && sh.sh_type == SHT_RELA &&
-			(!target.by_index || section == plt))
-			name = find_relocation(f, section, &sh, &target);
-	return name && *name ? name : NULL;
+	return decode(stub, start, &target) ? find_symbol(f, &target) : NULL;
+}
+
+const char *plt_slot_symbol(const struct elf_file *f, uint64_t address)
+{
+	return is_x86_64(f) ? find_symbol(f, &(struct target){.slot = address}) : NULL;
 }

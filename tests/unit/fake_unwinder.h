@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/heap_sites.h"
 #include "collector/module.h"
 #include "collector/unwinder.h"
 #include "table_fixture.h"
@@ -22,6 +23,7 @@ static struct fake_request {
 	struct module *module; /* a reference */
 	unwinder_opened opened;
 	unwinder_compiled compiled;
+	unwinder_found found;
 	uint32_t page;
 	void *userdata;
 } fake_requests[256];
@@ -51,6 +53,13 @@ int unwinder_compile(struct unwinder *u, struct module *module, uint32_t page,
 {
 	return fake_ask(&(struct fake_request){
 		.module = module, .compiled = done, .page = page, .userdata = userdata});
+}
+
+int unwinder_find_sites(
+	struct unwinder *u, struct module *module, unwinder_found done, void *userdata)
+{
+	return fake_ask(
+		&(struct fake_request){.module = module, .found = done, .userdata = userdata});
 }
 
 /* Of one page by default, without space before it. */
@@ -110,12 +119,23 @@ static inline void answer_page(int error, const uint32_t *words, size_t n)
 	module_unref(r.module);
 }
 
+static inline void answer_sites(int error, const struct heap_sites *sites)
+{
+	struct fake_request r = take_request();
+
+	assert_non_null(r.found);
+	r.found(r.userdata, r.module, error, error ? NULL : sites);
+	module_unref(r.module);
+}
+
 /* As when the unwinder is freed. */
 static inline void cancel_requests(void)
 {
 	while (n_fake_requests)
 		if (fake_requests[0].opened)
 			answer_module(-ECANCELED, NULL);
+		else if (fake_requests[0].found)
+			answer_sites(-ECANCELED, NULL);
 		else
 			answer_page(-ECANCELED, NULL, 0);
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "elf_fixture.h"
+#include "sites/sites.h"
 #include "unwind/page.h"
 #include "unwinder/code_modules.h"
 #include "unwinder_fixture.h"
@@ -286,6 +287,75 @@ static void other_files_have_none(void **state)
 	assert_int_equal(system(path), 0); // NOLINT
 }
 
+/* ---- sites ---------------------------------------------------------------------------------- */
+
+static void expect_found(const struct heap_sites *sites, const struct sites_found *wanted)
+{
+	assert_int_equal(sites->allocator, wanted->allocator);
+	assert_int_equal(sites->no_symbols, wanted->no_symbols);
+	assert_int_equal(sites->incomplete, wanted->incomplete);
+	assert_int_equal(sites->n_sites, wanted->n_sites);
+	assert_int_equal(sites->n_probes, wanted->n_probes);
+	assert_memory_equal(sites->sites, wanted->sites, sites->n_sites * sizeof(*sites->sites));
+	assert_memory_equal(
+		sites->probes, wanted->probes, sites->n_probes * sizeof(*sites->probes));
+}
+
+static void check_sites(struct world *w, const char *path, bool functions, bool probes)
+{
+	static struct sites_found wanted;
+	struct module *m = module_of(open(path, O_RDONLY | O_CLOEXEC));
+	struct elf_file file;
+
+	assert_int_equal(elf_file_open(&file, m->fd), 0);
+	assert_int_equal(sites_find(&file, &wanted), 0);
+	elf_file_close(&file);
+	assert_int_equal(wanted.n_sites > 0, functions);
+	assert_int_equal(wanted.n_probes > 0, probes);
+	assert_null(heap_sites_of(m));
+	assert_int_equal(ask_sites(w, m), 0);
+	expect_found(w->sites, &wanted);
+	assert_ptr_equal(heap_sites_of(m), w->sites);
+	assert_int_equal(ask_page(w, m, 0), 0);
+	module_unref(m);
+}
+
+/* Libraries with functions, one with probes, and one with nothing; between pages that are compiled
+ * and that come from the cache. */
+static void sites_are_the_finders(void **state)
+{
+	struct world *w = *state;
+	char probes[4096] = "";
+	ssize_t n = readlink("/proc/self/exe", probes, 4000);
+
+	assert_true(n > 0);
+	strcpy(strrchr(probes, '/'), "/sites_probes.so");
+	for (int round = 0; round < 2; round++) {
+		check_sites(w, "/lib/x86_64-linux-gnu/libc.so.6", true, false);
+		check_sites(w, "/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0", true, false);
+		check_sites(w, "/lib/x86_64-linux-gnu/libm.so.6", false, false);
+		check_sites(w, probes, false, true);
+	}
+	assert_int_equal(unwinder_stats(w->unwinder).cached, 4);
+	assert_int_equal(unwinder_stats(w->unwinder).refused_answers, 0);
+	assert_int_equal(unwinder_stats(w->unwinder).crashes, 0);
+}
+
+static void other_files_have_no_sites(void **state)
+{
+	struct world *w = *state;
+	struct module *m = module_of(open("/etc/passwd", O_RDONLY | O_CLOEXEC));
+
+	assert_int_equal(ask_sites(w, m), -ENOEXEC);
+	module_unref(m);
+	m = module_new(MODULE_FILE, "/gone", 5);
+	module_give_up(m, -EACCES);
+	assert_int_equal(ask_sites(w, m), -ENOENT);
+	module_unref(m);
+}
+
+/* ------------------------------------------------------------------------------------------- */
+
 static void the_filter_is_in_force(void **state)
 {
 	struct world *w = *state;
@@ -413,6 +483,8 @@ int main(int argc, char **argv)
 		TEST(sections_are_inflated),
 		TEST(debug_files_are_found),
 		TEST(other_files_have_none),
+		TEST(sites_are_the_finders),
+		TEST(other_files_have_no_sites),
 		TEST(the_filter_is_in_force),
 		TEST(a_restart_compiles_nothing),
 		TEST(a_changed_file_is_compiled_anew),

@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "collector/heap_sites.h"
 #include "collector/module.h"
 #include "collector/opener.h"
 #include "collector/unwinder.h"
@@ -43,6 +44,7 @@ struct world {
 	struct unwinder_code code;
 	uint32_t words[UNWIND_PAGE_WORDS];
 	size_t n_words;
+	const struct heap_sites *sites; /* the module's */
 };
 
 /* ---- asking ------------------------------------------------------------------------------- */
@@ -112,6 +114,17 @@ static inline void compiled(void *userdata, struct module *module, uint32_t page
 		memcpy(w->words, words, n_words * UNWIND_WORD);
 }
 
+static inline void found(
+	void *userdata, struct module *module, int error, const struct heap_sites *sites)
+{
+	struct world *w = userdata;
+
+	w->answers++;
+	w->error = error;
+	w->sites = sites;
+	assert_int_equal(!error, !!sites);
+}
+
 static inline void wait_for(struct world *w, unsigned answers)
 {
 	for (unsigned i = 0; w->answers < answers; i++) {
@@ -139,6 +152,15 @@ static inline int ask_page(struct world *w, struct module *m, uint32_t page)
 	assert_int_equal(w->answers, before);
 	wait_for(w, before + 1);
 	assert_int_equal(w->page, page);
+	return w->error;
+}
+
+static inline int ask_sites(struct world *w, struct module *m)
+{
+	unsigned before = w->answers;
+
+	assert_int_equal(heap_sites_ask(w->unwinder, m, found, w), 0);
+	wait_for(w, before + 1);
 	return w->error;
 }
 
