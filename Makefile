@@ -60,7 +60,7 @@ UNIT_BIN   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 .DEFAULT_GOAL := all
 
 .PHONY: all
-all: $(B)/profd $(B)/profctl ## build profd and profctl into build/
+all: $(B)/profd $(B)/profctl ## build profd, profctl and libprofd-heap.so into build/
 
 # ---- C ------------------------------------------------------------------------------------------
 
@@ -180,6 +180,7 @@ $(B)/unit/sites-cxx: tests/unit/sites_program.c
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/bpf/*.d)
 
+include preload/preload.mk
 -include install.mk
 -include tests/tests.mk
 

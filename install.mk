@@ -4,6 +4,7 @@
 
 SBINDIR     ?= $(PREFIX)/sbin
 BINDIR      ?= $(PREFIX)/bin
+LIBDIR      ?= $(PREFIX)/lib
 MANDIR      ?= $(PREFIX)/share/man
 DOCDIR      ?= $(PREFIX)/share/doc/profd
 BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
@@ -15,7 +16,7 @@ COMPLETION  := $(firstword $(wildcard cli/profctl.bash cli/completion.bash))
 MAN         := $(wildcard man/*.[158])
 
 # What install puts there and uninstall takes away, but for the configuration.
-INSTALLED := $(SBINDIR)/profd $(BINDIR)/profctl $(UNITDIR)/profd.service \
+INSTALLED := $(SBINDIR)/profd $(BINDIR)/profctl $(LIBDIR)/libprofd-heap.so $(UNITDIR)/profd.service \
 	$(SYSUSERSDIR)/profd.conf $(TMPFILESDIR)/profd.conf \
 	$(foreach m,$(MAN),$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
 	$(if $(COMPLETION),$(BASHCOMPDIR)/profctl) $(DOCDIR)/LICENSE $(DOCDIR)/LICENSE.bpf
@@ -24,6 +25,7 @@ INSTALLED := $(SBINDIR)/profd $(BINDIR)/profctl $(UNITDIR)/profd.service \
 install: all ## install below PREFIX (/usr/local), into DESTDIR if that is set
 	$(INSTALL) -D -m 755 $(B)/profd $(DESTDIR)$(SBINDIR)/profd
 	$(INSTALL) -D -m 755 $(B)/profctl $(DESTDIR)$(BINDIR)/profctl
+	$(INSTALL) -D -m 644 $(B)/libprofd-heap.so $(DESTDIR)$(LIBDIR)/libprofd-heap.so
 	sed 's|/usr/local/sbin/profd|$(SBINDIR)/profd|' systemd/profd.service > $(B)/profd.service
 	$(INSTALL) -D -m 644 $(B)/profd.service $(DESTDIR)$(UNITDIR)/profd.service
 	$(INSTALL) -D -m 644 systemd/profd.sysusers $(DESTDIR)$(SYSUSERSDIR)/profd.conf

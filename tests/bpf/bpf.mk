@@ -1,26 +1,28 @@
 # SPDX-License-Identifier: MIT
-# A uprobe that walks stacks with the tables of a profd that runs, into $(B)/programs/probe.
+# BPF programs of tests and what loads them, into $(B)/programs/: probe, a uprobe that walks stacks
+# with the tables of a profd that runs, and heap_arithmetic, that of heap samples.
+
+BPF_TESTS := probe heap_arithmetic
+programs: $(BPF_TESTS:%=$(PROGRAM_DIR)/%)
 
 $(B)/bpf/tests/%.bpf.o: tests/bpf/%.bpf.c
 	@mkdir -p $(@D)
 	$(call say,BPF,$@)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/bpf/tests/probe.o: $(B)/bpf/tests/probe.bpf.o
+$(BPF_TESTS:%=$(B)/bpf/tests/%.o): $(B)/bpf/tests/%.o: $(B)/bpf/tests/%.bpf.o
 	$(Q)$(BPFTOOL) gen object $@ $<
 
-$(B)/gen/probe.skel.h: $(B)/bpf/tests/probe.o
+$(BPF_TESTS:%=$(B)/gen/%.skel.h): $(B)/gen/%.skel.h: $(B)/bpf/tests/%.o
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name probe_bpf > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
-$(B)/obj/tests/bpf/probe.o: $(B)/gen/probe.skel.h
+$(BPF_TESTS:%=$(B)/obj/tests/bpf/%.o): $(B)/obj/tests/bpf/%.o: $(B)/gen/%.skel.h
 
-$(PROGRAM_DIR)/probe: $(B)/obj/tests/bpf/probe.o $(B)/libprofd.a
+$(BPF_TESTS:%=$(PROGRAM_DIR)/%): $(PROGRAM_DIR)/%: $(B)/obj/tests/bpf/%.o $(B)/libprofd.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs libbpf libdw)
-
-programs: $(PROGRAM_DIR)/probe
 
 -include $(wildcard $(B)/bpf/tests/*.d)
