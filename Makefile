@@ -6,6 +6,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 # An installed service and its configuration are found there by systemd whatever the prefix is.
 SYSCONFDIR ?= /etc
+LIBDIR     ?= $(PREFIX)/lib
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
 B := build
 
@@ -28,7 +29,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconver
 	-Wno-unused-parameter $(if $(WERROR),-Werror)
 # -Wno-unused-parameter: callbacks share one signature, and few use all of it.
 CFLAGS   ?= -O2 -g
-CPPFLAGS += -D_GNU_SOURCE -DPROFD_VERSION='"$(VERSION)"' -Iinclude -Ilib -Idaemon -I$(B)/gen \
+CPPFLAGS += -D_GNU_SOURCE -DPROFD_VERSION='"$(VERSION)"' -DPROFD_LIBDIR='"$(LIBDIR)"' -Iinclude -Ilib -Idaemon -I$(B)/gen \
 	$(PKG_CFLAGS)
 ALL_CFLAGS = -std=gnu11 $(WARN) -fstack-protector-strong -fno-omit-frame-pointer $(CFLAGS) \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined)

@@ -113,6 +113,7 @@ int profd_clock(struct clock_context *ctx)
 	sample->head.time = begin;
 	sample->tid = tid;
 	sample->session = session->id;
+	sample->allocation = 0;
 	task_identity(&sample->process, pid, leader);
 	__u32 size = take_stacks(ctx, scratch, scratch_key, session, task, state);
 	if (emit_sample(cpu, state, sample, counters, size))

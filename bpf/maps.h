@@ -23,7 +23,8 @@
 
 /* Where CPUs are counted, the collector sets max_entries to the number of possible CPUs. */
 
-/* Rings are created by the collector for the CPUs that are online. */
+/* Rings are created by the collector for the CPUs that are online; behind them is the one of heap
+ * sessions, while there are any. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, 1);
@@ -121,6 +122,8 @@ struct {
 /* ---- the programs' own ------------------------------------------------------------------- */
 
 struct profd_session profd_sessions[PROFD_MAX_SESSIONS] __weak;
+struct profd_heap profd_heaps[PROFD_MAX_SESSIONS] __weak;
+struct profd_probe profd_probes[PROFD_PROBES] __weak;
 /* Process records that no ring took. */
 __u64 profd_process_lost __weak;
 /* Forks of targets that no longer fitted into `targets`. */
@@ -138,6 +141,9 @@ const volatile bool profd_capture __weak = false;    /* every sample carries its
 const volatile __u64 profd_miss_interval __weak = 0; /* ns between misses of a CPU, on average */
 const volatile __u32 profd_pidns_inum __weak = 0;    /* 0: the initial namespace */
 const volatile __u32 profd_ring_quarter __weak = 0;  /* bytes */
+const volatile __u32 profd_heap_ring __weak = 0;     /* where it is in profd_rings */
+const volatile __u32 profd_heap_ring_quarter __weak = 0; /* bytes */
+const volatile bool profd_have_cookies __weak = false;
 const volatile bool profd_have_task_btf __weak = false;
 const volatile bool profd_have_task_pt_regs __weak = false;
 

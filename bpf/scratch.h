@@ -45,16 +45,25 @@ struct scratch {
 	/* Frames that were walked by rows, mostly few, and their numbers (unwind_memo.h). */
 	__u8 slow_numbers[MEMO_FRAMES];
 	struct memo_entry slow[MEMO_FRAMES];
+	/* What a struct profd_alloc has before its sample. */
+	__u8 alloc[__builtin_offsetof(struct profd_alloc, sample)];
 	/* sample.frames[] is frames[]: a flexible array may not stand in the middle. */
 	__u8 sample[sizeof(struct profd_sample)];
 	__u64 frames[MAX_FRAMES];
 	/* A miss lies behind the frames that there are: all this is its room. */
 	__u8 miss[sizeof(struct profd_miss) + PROFD_MISS_STACK];
+	/* Of a program that was stopped by a probe, for its arguments. */
+	__u64 registers[PROFD_REGISTERS + 1];
 } __attribute__((aligned(4096)));
-#define MAX_RECORD (sizeof(struct scratch) - __builtin_offsetof(struct scratch, sample))
+#define MAX_RECORD \
+	(__builtin_offsetof(struct scratch, registers) - __builtin_offsetof(struct scratch, sample))
 _Static_assert(__builtin_offsetof(struct scratch, frames) ==
 		       __builtin_offsetof(struct scratch, sample) + sizeof(struct profd_sample),
 	"frames must follow the sample");
+_Static_assert(__builtin_offsetof(struct scratch, sample) ==
+		       __builtin_offsetof(struct scratch, alloc) +
+			       __builtin_offsetof(struct profd_alloc, sample),
+	"the sample must follow what is before it");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

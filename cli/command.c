@@ -70,7 +70,8 @@ static void tell(int fd, const void *data, size_t n)
 		continue;
 }
 
-static _Noreturn void run_child(char **argv, int go, int error, const sigset_t *mask)
+static _Noreturn void run_child(
+	char **argv, int go, int error, const sigset_t *mask, const struct variable *changes)
 {
 	char byte;
 	ssize_t n;
@@ -81,13 +82,17 @@ static _Noreturn void run_child(char **argv, int go, int error, const sigset_t *
 	if (n != 1)
 		_exit(125);
 	sigprocmask(SIG_SETMASK, mask, NULL);
+	for (; changes && changes->name; changes++)
+		if (setenv(changes->name, changes->value, 1))
+			_exit(125);
 	execvp(argv[0], argv);
 	int failed = errno;
 	tell(error, &failed, sizeof(failed));
 	_exit(exec_code(failed));
 }
 
-int child_prepare(struct child *c, char **argv, const sigset_t *mask)
+int child_prepare(
+	struct child *c, char **argv, const sigset_t *mask, const struct variable *changes)
 {
 	int go[2] = {-1, -1}, error[2] = {-1, -1};
 
@@ -104,7 +109,7 @@ int child_prepare(struct child *c, char **argv, const sigset_t *mask)
 	}
 	if (!c->pid) {
 		close_fd(go[1]);
-		run_child(argv, go[0], error[1], mask);
+		run_child(argv, go[0], error[1], mask, changes);
 	}
 	close_fd(go[0]);
 	close_fd(error[1]);

@@ -21,8 +21,13 @@ struct child {
 /* The exit code of a command that cannot be run at all (126, 127; explained), else 0. Asked before
  * anything is recorded. */
 int child_check(const char *name);
-/* Forks. `mask` is the signal mask that CMD gets. 0 or -errno, explained. */
-int child_prepare(struct child *c, char **argv, const sigset_t *mask);
+/* Forks. `mask` is the signal mask that CMD gets, `changes` (NULL: none) are variables of its
+ * environment, the last one with name NULL. 0 or -errno, explained. */
+struct variable {
+	const char *name, *value;
+};
+int child_prepare(
+	struct child *c, char **argv, const sigset_t *mask, const struct variable *changes);
 /* Lets it exec; SIGPIPE is to be blocked or ignored, since somebody may have killed it. 0, or
  * -errno of the exec, explained; it is reaped then, and `code` is 126 or 127.
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* record.c - profctl record: asks the daemon for a recording and hands over what comes of it. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +20,12 @@
 #include "summary.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/preload_path.h"
 
-#define TYPES		"cpu"
+#define TYPES		"cpu, heap"
 #define DEFAULT_SECONDS 30
+#define DEFAULT_BYTES	(512u << 10)
+#define MAX_TEXT	32
 #define SECONDS_UNSET	UINT32_MAX
 #define MAX_SECONDS	(7 * 86400)
 
@@ -29,7 +33,7 @@ struct record {
 	struct place place;
 	struct ids pids, tids;
 	const char *comm, *cgroup, *type, *output;
-	uint32_t seconds, frequency;
+	uint32_t seconds, frequency, sample_bytes;
 	bool children, timestamps, standalone;
 	char **command; /* NULL: none */
 };
@@ -50,11 +54,14 @@ static const struct option TARGET_OPTIONS[] = {
 
 static const struct option HOW_OPTIONS[] = {
 	{"type", 0, "TYPE", OPTION_TEXT, offsetof(struct record, type), 0, 0,
-		"what to record: " TYPES " (" TYPES ")"},
+		"what to record: " TYPES " (cpu)"},
 	{"seconds", 0, "N", OPTION_NUMBER, offsetof(struct record, seconds), 0, MAX_SECONDS,
 		"how long; 0: until Ctrl-C (30; with -- CMD until CMD ends)"},
 	{"frequency", 0, "HZ", OPTION_NUMBER, offsetof(struct record, frequency), 1, 1000,
 		"samples per second of each busy CPU (99)"},
+	{"sample-bytes", 0, "N", OPTION_NUMBER, offsetof(struct record, sample_bytes), 1,
+		UINT32_MAX,
+		"heap: bytes between samples, on average; 1: every allocation (524288)"},
 	{"timestamps", 0, NULL, OPTION_FLAG, offsetof(struct record, timestamps), 0, 0,
 		"keep the time of each sample, for exports with a timeline"},
 	{"standalone", 0, NULL, OPTION_FLAG, offsetof(struct record, standalone), 0, 0,
@@ -71,6 +78,11 @@ static const struct option_group GROUPS[] = {
 	{0},
 };
 
+static bool is_heap(const struct record *r)
+{
+	return !strcmp(r->type, "heap");
+}
+
 /* ---- usage ---------------------------------------------------------------------------------- */
 
 static int check(struct record *r, const struct operands *rest)
@@ -82,9 +94,15 @@ static int check(struct record *r, const struct operands *rest)
 		return command_usage(&COMMAND_RECORD, "there is no command behind --");
 	if (rest->n)
 		r->command = rest->items;
-	if (strcmp(r->type, TYPES) != 0)
+	if (!is_heap(r) && strcmp(r->type, "cpu") != 0)
 		return command_usage(&COMMAND_RECORD,
-			"--type: '%s' cannot be recorded, this profd records: " TYPES, r->type);
+			"--type: '%s' cannot be recorded, this profd records one of: " TYPES,
+			r->type);
+	if (is_heap(r) && r->timestamps)
+		return command_usage(&COMMAND_RECORD, "--timestamps does not go with --type heap");
+	if (is_heap(r) && !r->pids.n && !r->tids.n && !r->comm && !r->cgroup && !r->command)
+		return command_usage(&COMMAND_RECORD,
+			"--type heap needs a target: --pid, --comm, --cgroup or -- CMD");
 	if (r->command && (r->pids.n || r->tids.n || r->cgroup))
 		return command_usage(
 			&COMMAND_RECORD, "--pid, --tid and --cgroup do not go with a command");
@@ -117,6 +135,7 @@ static cJSON *make_request(const struct record *r, pid_t child)
 	cJSON_AddItemToObject(request, "types", cJSON_CreateStringArray(&type, 1));
 	cJSON_AddNumberToObject(request, "seconds", r->seconds);
 	cJSON_AddNumberToObject(request, "frequency", r->frequency);
+	cJSON_AddNumberToObject(request, "sample_bytes", r->sample_bytes);
 	add_ids(request, "pids", child ? &only_child : &r->pids);
 	add_ids(request, "tids", &r->tids);
 	cJSON_AddBoolToObject(request, "children", r->children || child);
@@ -169,7 +188,7 @@ static int deliver(
 		return -EBADMSG;
 	}
 	if (!path) {
-		default_name(name, sizeof(name), TYPES);
+		default_name(name, sizeof(name), r->type);
 		path = name;
 		int err = output_open(out, path, true);
 		if (err)
@@ -238,6 +257,34 @@ static int begin(const struct record *r, struct recording *recording, const char
 	return err;
 }
 
+/* Of a heap profile's command the allocations are announced by a library that is loaded into it,
+ * with whatever else the user has loaded. */
+static int prepare_command(struct record *r, struct child *child, const sigset_t *mask)
+{
+	_cleanup_free_ char *library = is_heap(r) ? preload_path() : NULL, *list = NULL;
+	const char *others = getenv("LD_PRELOAD");
+	char bytes[MAX_TEXT];
+	struct variable changes[] = {
+		{"PROFD_HEAP_SAMPLE_BYTES", bytes},
+		{"LD_PRELOAD", NULL},
+		{NULL, NULL},
+	};
+
+	if (!is_heap(r))
+		return child_prepare(child, r->command, mask, NULL);
+	if (!library) {
+		log_error("libprofd-heap.so is neither beside profctl nor in " PROFD_LIBDIR
+			  ": run 'make install', or record the running process with --pid");
+		return -ENOENT;
+	}
+	if (asprintf(&list, "%s%s%s", library, others && *others ? ":" : "", others ? others : "") <
+		0)
+		return -ENOMEM;
+	snprintf(bytes, sizeof(bytes), "%" PRIu32, r->sample_bytes);
+	changes[1].value = list;
+	return child_prepare(child, r->command, mask, changes);
+}
+
 static int record(struct record *r, struct recording *recording, struct output *out,
 	struct standalone *own, const sigset_t *mask)
 {
@@ -248,7 +295,7 @@ static int record(struct record *r, struct recording *recording, struct output *
 	if (!err && r->standalone)
 		err = standalone_start(own, mask);
 	if (!err && r->command)
-		err = child_prepare(recording->child, r->command, mask);
+		err = prepare_command(r, recording->child, mask);
 	if (!err)
 		err = begin(r, recording, r->standalone ? own->socket : r->place.socket);
 	if (!err)
@@ -296,9 +343,10 @@ static int run(int argc, char **argv)
 {
 	struct record r = {
 		.place = place_default(),
-		.type = TYPES,
+		.type = "cpu",
 		.seconds = SECONDS_UNSET,
 		.frequency = 99,
+		.sample_bytes = DEFAULT_BYTES,
 	};
 	struct operands rest;
 	int code = 0;

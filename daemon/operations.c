@@ -90,10 +90,13 @@ static cJSON *make_done(const struct recording_result *result)
 		cJSON_Delete(file);
 		file = NULL;
 	}
-	whole = whole && warnings && cJSON_AddStringToObject(file, "type", "cpu") &&
+	whole = whole && warnings &&
+		cJSON_AddStringToObject(file, "type", session_type_name(result->type)) &&
 		cJSON_AddStringToObject(file, "path", result->path);
 	if (*result->message)
 		cJSON_AddItemToArray(warnings, cJSON_CreateString(result->message));
+	if (*result->trouble)
+		cJSON_AddItemToArray(warnings, cJSON_CreateString(result->trouble));
 	return if_whole(message, whole);
 }
 
@@ -171,6 +174,7 @@ static const char *find_limit(struct control *control, uid_t uid)
 	return NULL;
 }
 
+/* Sampling has begun. */
 static void announce(struct connection *c)
 {
 	cJSON *message = make_ok();
@@ -182,6 +186,16 @@ static void announce(struct connection *c)
 		log_warning("recording %u: no progress: %s", session, strerror(-err));
 	connection_send(
 		c, if_whole(message, cJSON_AddNumberToObject(message, "session", session)), -1);
+}
+
+static void on_ready(void *userdata)
+{
+	struct connection *c = userdata;
+
+	if (c->fd < 0)
+		return;
+	announce(c);
+	connection_settle(c);
 }
 
 static void run_record(struct connection *c, const cJSON *message)
@@ -200,16 +214,17 @@ static void run_record(struct connection *c, const cJSON *message)
 		return;
 	}
 	if (!err)
-		err = collector_record(c->control->collector, &request->record, on_recorded, c,
-			&c->recording, refusal.error, sizeof(refusal.error), refusal.hint,
-			sizeof(refusal.hint));
+		err = collector_record(c->control->collector, &request->record, on_ready,
+			on_recorded, c, &c->recording, refusal.error, sizeof(refusal.error),
+			refusal.hint, sizeof(refusal.hint));
 	if (err) {
 		c->recording = NULL;
 		connection_refuse(c, *refusal.error ? refusal.error : strerror(-err), refusal.hint);
 		return;
 	}
 	log_info("recording %u of uid %u begins", recording_session(c->recording), c->peer.uid);
-	announce(c);
+	if (recording_is_ready(c->recording))
+		announce(c);
 }
 
 static void run_stop(struct connection *c, const cJSON *message)

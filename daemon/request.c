@@ -66,19 +66,23 @@ static int take_text(const cJSON *message, const char *key, const char **out, st
 	return 0;
 }
 
-static int check_types(const cJSON *message, struct refusal *r)
+static int take_type(const cJSON *message, enum session_type *out, struct refusal *r)
 {
 	const cJSON *types = cJSON_GetObjectItemCaseSensitive(message, "types");
-	const cJSON *type;
+	const char *type = cJSON_GetStringValue(cJSON_GetArrayItem(types, 0));
 
-	if (types && (!cJSON_IsArray(types) || !cJSON_GetArraySize(types)))
+	*out = SESSION_CPU;
+	if (!types)
+		return 0;
+	if (!cJSON_IsArray(types) || !type)
 		return refuse(r, -EINVAL, "", "types is not a list of profile types");
-	cJSON_ArrayForEach (type, types) {
-		if (!cJSON_IsString(type) || strcmp(type->valuestring, "cpu") != 0)
-			return refuse(r, -EINVAL, "ask for the type cpu",
-				"this profd has no profiles of type '%.32s', only cpu",
-				cJSON_IsString(type) ? type->valuestring : "?");
-	}
+	if (cJSON_GetArraySize(types) > 1)
+		return refuse(r, -EINVAL, "ask for one after the other",
+			"a recording has one type of profile");
+	*out = session_type_named(type);
+	if (*out == SESSION_TYPES)
+		return refuse(r, -EINVAL, "ask for the type cpu or heap",
+			"this profd has no profiles of type '%.32s', only cpu and heap", type);
 	return 0;
 }
 
@@ -150,6 +154,22 @@ static int take_filter(
 	return 0;
 }
 
+/* What does not go with every type. */
+static int check_heap(const struct recording_request *record, struct refusal *r)
+{
+	const struct session_filter *f = &record->filter;
+
+	if (record->type != SESSION_HEAP)
+		return 0;
+	if (!f->n_pids && !f->n_tids && !f->comm && !f->cgroup)
+		return refuse(r, -EINVAL, "name a pid, a command or a cgroup",
+			"a heap profile of the whole host would slow all of it down");
+	if (record->timestamps)
+		return refuse(r, -EINVAL, "record the type cpu for a timeline",
+			"a heap profile keeps no times");
+	return 0;
+}
+
 int request_parse(
 	const cJSON *message, const struct peer *peer, struct request *out, struct refusal *refusal)
 {
@@ -159,20 +179,26 @@ int request_parse(
 	*record = (struct recording_request){
 		.seconds = REQUEST_SECONDS,
 		.frequency = REQUEST_FREQUENCY,
+		.sample_bytes = REQUEST_SAMPLE_BYTES,
 		.uid = peer->uid,
 	};
-	int err = check_types(message, refusal);
+	int err = take_type(message, &record->type, refusal);
 	if (!err)
 		err = take_number(
 			message, "seconds", 0, REQUEST_MAX_SECONDS, &record->seconds, refusal);
 	if (!err)
 		err = take_number(message, "frequency", 1, 1000, &record->frequency, refusal);
 	if (!err)
+		err = take_number(
+			message, "sample_bytes", 1, UINT32_MAX, &record->sample_bytes, refusal);
+	if (!err)
 		err = take_bool(message, "deliver", &record->deliver, refusal);
 	if (!err)
 		err = take_bool(message, "timestamps", &record->timestamps, refusal);
 	if (!err)
 		err = take_filter(message, peer, out, refusal);
+	if (!err)
+		err = check_heap(record, refusal);
 	if (err)
 		return err;
 	if (!peer->full) {

@@ -15,8 +15,9 @@
 #define REQUEST_MAX_PID	    (1u << 22) /* PID_MAX_LIMIT of 64-bit kernels */
 #define REQUEST_MAX_SECONDS (7 * 86400)
 
-#define REQUEST_SECONDS	  30
-#define REQUEST_FREQUENCY 99
+#define REQUEST_SECONDS	     30
+#define REQUEST_FREQUENCY    99
+#define REQUEST_SAMPLE_BYTES (512u << 10)
 
 /* Why a request is refused, and what to do: both become part of the answer. */
 struct refusal {

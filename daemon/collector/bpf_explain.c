@@ -12,6 +12,7 @@
 
 #include "collector/bpf_host.h"
 #include "collector/cpus.h"
+#include "collector/uprobe.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -145,6 +146,9 @@ void bpf_explain_features(struct bpf_features *f)
 			      BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_get_current_task_btf, NULL) == 1;
 	f->task_pt_regs = libbpf_probe_bpf_helper(
 				  BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_task_pt_regs, NULL) == 1;
+	f->uprobe_multi = uprobe_has_multi();
+	f->cookies = libbpf_probe_bpf_helper(
+			     BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, NULL) == 1;
 	f->hardware_clock = try_event(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES) == 0;
 	f->perf_event_paranoid = read_paranoid();
 	/* Probing fails by design: its warnings explain nothing. */

@@ -12,8 +12,10 @@
 
 #include "collector/bpf_explain.h"
 #include "collector/cpus.h"
+#include "collector/heap_ring.h"
 #include "collector/sample_rings.h"
 #include "collector/table_memory.h"
+#include "collector/uprobe.h"
 #include "util/cleanup.h"
 
 /* bpftool's output does not care about conversions. */
@@ -43,6 +45,8 @@ struct bpf_host {
 	struct ring_buffer *reader;
 	struct profd_cpu *cpus; /* mmapped, n_cpus of them */
 	struct sample_rings *samples;
+	struct heap_ring *heap_ring; /* NULL: nobody holds it */
+	unsigned heap_holders;
 	struct table_memory tables;
 	bool capture;
 	uint64_t map_bytes;
@@ -117,6 +121,8 @@ static void sum_map_bytes(struct bpf_host *b)
 	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
 		if (b->rings[cpu] >= 0)
 			b->map_bytes += map_bytes(b->rings[cpu]);
+	if (b->heap_ring)
+		b->map_bytes += HEAP_RING_BYTES;
 }
 
 int bpf_host_sync_cpus(struct bpf_host *b)
@@ -153,7 +159,32 @@ int bpf_host_read(struct bpf_host *b, ring_handler handler, void *userdata)
 	b->userdata = userdata;
 	sample_rings_read(b->samples, handler, userdata);
 	int r = ring_buffer__consume(b->reader);
+	if (r >= 0 && b->heap_ring)
+		r = heap_ring_read(b->heap_ring, handler, userdata);
 	return r < 0 ? r : 0;
+}
+
+int bpf_host_hold_heap_ring(struct bpf_host *b)
+{
+	int r = 0;
+
+	if (!b->heap_ring) {
+		r = heap_ring_open(&b->heap_ring, bpf_map__fd(b->bpf->maps.profd_rings), b->n_cpus,
+			bpf_host_fd(b));
+		sum_map_bytes(b);
+	}
+	if (!r)
+		b->heap_holders++;
+	return r;
+}
+
+void bpf_host_release_heap_ring(struct bpf_host *b)
+{
+	if (--b->heap_holders)
+		return;
+	heap_ring_close(b->heap_ring);
+	b->heap_ring = NULL;
+	sum_map_bytes(b);
 }
 
 /* ---- loading ------------------------------------------------------------------------------ */
@@ -184,20 +215,33 @@ static int configure(struct bpf_host *b, unsigned first_ring)
 	b->features.nested_pidns = ns.st_ino != INITIAL_PIDNS;
 	bpf->rodata->profd_pidns_inum = b->features.nested_pidns ? (uint32_t)ns.st_ino : 0;
 	bpf->rodata->profd_ring_quarter = (uint32_t)(b->ring_bytes / 4);
+	bpf->rodata->profd_heap_ring = b->n_cpus;
+	bpf->rodata->profd_heap_ring_quarter = HEAP_RING_BYTES / 4;
+	bpf->rodata->profd_have_cookies = b->features.cookies;
+	bpf->rodata->profd_probe_first = b->n_cpus * PROFD_SCRATCHES;
+	bpf->rodata->profd_probe_scratches = b->n_cpus * PROFD_PROBE_SCRATCHES;
 	bpf->rodata->profd_have_task_btf = b->features.task_btf;
 	bpf->rodata->profd_have_task_pt_regs = b->features.task_pt_regs;
 	bpf->rodata->profd_capture = b->capture;
 	bpf->rodata->profd_miss_interval = b->n_cpus * MISS_NS_PER_CPU;
 
+	if (b->features.uprobe_multi) {
+		const enum bpf_attach_type multi = (enum bpf_attach_type)UPROBE_MULTI;
+
+		bpf_program__set_expected_attach_type(bpf->progs.profd_usdt_alloc, multi);
+		bpf_program__set_expected_attach_type(bpf->progs.profd_usdt_free, multi);
+	}
+
 	int r = bpf_map__set_inner_map_fd(bpf->maps.profd_rings, b->rings[first_ring]);
 	if (r == 0)
-		r = bpf_map__set_max_entries(bpf->maps.profd_rings, b->n_cpus);
+		r = bpf_map__set_max_entries(bpf->maps.profd_rings, b->n_cpus + 1);
 	if (r == 0)
 		r = bpf_map__set_max_entries(bpf->maps.profd_sample_rings, b->n_cpus);
 	if (r == 0)
 		r = bpf_map__set_max_entries(bpf->maps.profd_cpus, b->n_cpus);
 	if (r == 0)
-		r = bpf_map__set_max_entries(bpf->maps.profd_scratch, b->n_cpus * PROFD_SCRATCHES);
+		r = bpf_map__set_max_entries(bpf->maps.profd_scratch,
+			b->n_cpus * (PROFD_SCRATCHES + PROFD_PROBE_SCRATCHES));
 	return r;
 }
 
@@ -417,6 +461,7 @@ void bpf_host_close(struct bpf_host *b)
 		return;
 	if (b->bpf)
 		profd_bpf__detach(b->bpf);
+	heap_ring_close(b->heap_ring);
 	ring_buffer__free(b->reader);
 	sample_rings_free(b->samples);
 	unmap_array(b->cpus, b->n_cpus * sizeof(*b->cpus));
@@ -448,6 +493,22 @@ uint64_t bpf_host_map_bytes(const struct bpf_host *b)
 struct profd_session *bpf_host_sessions(struct bpf_host *b)
 {
 	return b->bpf->bss->profd_sessions;
+}
+
+struct profd_heap *bpf_host_heaps(struct bpf_host *b)
+{
+	return b->bpf->bss->profd_heaps;
+}
+
+struct profd_probe *bpf_host_probes(struct bpf_host *b)
+{
+	return b->bpf->bss->profd_probes;
+}
+
+int bpf_host_usdt_program(const struct bpf_host *b, bool frees)
+{
+	return bpf_program__fd(
+		frees ? b->bpf->progs.profd_usdt_free : b->bpf->progs.profd_usdt_alloc);
 }
 
 /* The programs count while this reads; each number for itself is whole. */

@@ -18,6 +18,8 @@ struct table_memory;
 struct bpf_features {
 	bool task_btf;	     /* bpf_get_current_task_btf, 5.11 */
 	bool task_pt_regs;   /* bpf_task_pt_regs, 5.15 */
+	bool cookies;	     /* bpf_get_attach_cookie, 5.15 */
+	bool uprobe_multi;   /* multi-uprobe links, 6.6 */
 	bool hardware_clock; /* PERF_COUNT_HW_CPU_CYCLES can be opened */
 	int perf_event_paranoid;
 	bool nested_pidns; /* the collector runs in a pid namespace below the initial one */
@@ -37,6 +39,15 @@ const struct bpf_features *bpf_host_features(const struct bpf_host *b);
 int bpf_host_clock_program(const struct bpf_host *b);
 /* Mmapped: PROFD_MAX_SESSIONS entries. */
 struct profd_session *bpf_host_sessions(struct bpf_host *b);
+/* The same, for sessions of type heap. */
+struct profd_heap *bpf_host_heaps(struct bpf_host *b);
+/* Mmapped: PROFD_PROBES entries. */
+struct profd_probe *bpf_host_probes(struct bpf_host *b);
+/* The programs for the probes of USDT; owned by the host. */
+int bpf_host_usdt_program(const struct bpf_host *b, bool frees);
+/* The ring of heap sessions, HEAP_RING_BYTES, is there while anybody holds it. 0 or -errno. */
+int bpf_host_hold_heap_ring(struct bpf_host *b);
+void bpf_host_release_heap_ring(struct bpf_host *b);
 /* Sum of a slot's counters over all CPUs. No system call. */
 void bpf_host_counters(const struct bpf_host *b, unsigned slot, struct profd_counters *sum);
 /* The memory of unwind tables and mappings; the host's. */

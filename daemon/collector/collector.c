@@ -15,6 +15,7 @@
 #include "collector/collector_impl.h"
 #include "collector/samples.h"
 #include "util/log.h"
+#include "util/preload_path.h"
 
 #define RING_BYTES     (256u << 10) /* beside the sample rings */
 #define CAPTURE_BYTES  (16u << 20)  /* of a ring, where every sample carries its stack */
@@ -56,17 +57,28 @@ static void handle_record(void *userdata, const struct record *record)
 	case RECORD_SAMPLE:
 		samples_handle(c, record->sample);
 		break;
+	case RECORD_ALLOC:
+		samples_handle_alloc(c, record->alloc);
+		break;
+	case RECORD_FREE:
+		samples_handle_free(c, record->freed);
+		break;
 	case RECORD_KSYMBOL:
 		symbolizer_forget_kernel(
 			c->symbolizer, record->ksymbol.address, record->ksymbol.length);
 		break;
-	case RECORD_FORK:
 	case RECORD_EXEC:
 	case RECORD_EXIT:
+		samples_process_ended(c, record->process->process.pid);
+		processes_handle(c->processes, record);
+		recordings_handle(c, record);
+		break;
+	case RECORD_FORK:
 	case RECORD_COMM:
 	case RECORD_MMAP:
 	case RECORD_LOST:
 		processes_handle(c->processes, record);
+		recordings_handle(c, record);
 		break;
 	}
 }
@@ -275,6 +287,7 @@ int collector_new(struct collector **out, sd_event *event, const struct config *
 		return fail(-ENOMEM, "collector", why, why_size);
 	c->event = event;
 	c->config = config;
+	c->preload = preload_path();
 	c->started = c->ticked = c->swept = monotonic_now();
 	write_banner(c);
 	r = store_open(&c->store, config->store, true, why, why_size);
@@ -317,6 +330,7 @@ void collector_free(struct collector *c)
 	sideband_close(c->sideband);
 	bpf_host_close(c->bpf);
 	store_close(c->store);
+	free(c->preload);
 	free(c);
 }
 

@@ -46,12 +46,14 @@ void collector_status_line(struct collector *c, char *text, size_t size);
 
 struct recording_request {
 	struct session_filter filter; /* copied */
-	unsigned frequency;	      /* Hz */
-	unsigned seconds;	      /* 0: until stopped or until all pids and tids are gone */
-	uid_t uid;		      /* whose it is: named in the file */
-	bool deliver;		      /* hand out a descriptor, store nothing */
-	bool timestamps;	      /* keep the time of each sample */
-	bool also_descriptor;	      /* store it, and hand out a read-only descriptor too */
+	enum session_type type;
+	unsigned frequency;    /* SESSION_CPU: Hz */
+	unsigned sample_bytes; /* SESSION_HEAP: mean bytes between samples */
+	unsigned seconds;      /* 0: until stopped or until all pids and tids are gone */
+	uid_t uid;	       /* whose it is: named in the file */
+	bool deliver;	       /* hand out a descriptor, store nothing */
+	bool timestamps;       /* keep the time of each sample */
+	bool also_descriptor;  /* store it, and hand out a read-only descriptor too */
 };
 
 enum recording_reason {
@@ -66,6 +68,8 @@ const char *recording_reason_text(enum recording_reason reason);
 struct recording_result {
 	int error;	     /* 0, or -errno: no profile; `message` says why */
 	const char *message; /* error or warning; "" if none */
+	const char *trouble; /* what the numbers do not show; "" if nothing */
+	enum session_type type;
 	enum recording_reason reason;
 	double elapsed;
 	uint64_t samples, lost;
@@ -75,12 +79,17 @@ struct recording_result {
 
 typedef void (*recording_done)(void *userdata, const struct recording_result *result);
 
-/* Starts one. `done` is called exactly once, from the loop, after which the recording is gone.
+/* All that is to be sampled is: from now on nothing is missed. */
+typedef void (*recording_ready)(void *userdata);
+
+/* Starts one. `done` is called exactly once, from the loop, after which the recording is gone, and
+ * `ready` before it, at most once: from the loop, too, unless recording_is_ready() at once.
  * 0, or -errno with a line in `why` and what to do in `hint` (-ESRCH: a pid does not exist,
  * -EBUSY: too many sessions). */
 int collector_record(struct collector *c, const struct recording_request *request,
-	recording_done done, void *userdata, struct recording **out, char *why, size_t why_size,
-	char *hint, size_t hint_size);
+	recording_ready ready, recording_done done, void *userdata, struct recording **out,
+	char *why, size_t why_size, char *hint, size_t hint_size);
+bool recording_is_ready(const struct recording *r);
 /* Ends it; `done` follows. */
 void recording_stop(struct recording *r, enum recording_reason reason);
 /* So far. */

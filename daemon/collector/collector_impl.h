@@ -48,6 +48,7 @@ struct collector {
 	uint64_t started, ticked, swept; /* CLOCK_MONOTONIC */
 	uint64_t files_written, write_errors, files_deleted;
 	char last_write_error[256];
+	char *preload;	  /* path of the heap library; NULL: there is none */
 	char banner[256]; /* first comment of every file: version, host, kernel */
 
 	void (*shutdown_done)(void *userdata);
@@ -69,6 +70,8 @@ int continuous_start(struct collector *c, char *why, size_t why_size);
 
 /* recording.c: looks for targets that are gone; called once a second. */
 void recordings_tick(struct collector *c);
+/* A record of a process, once the process table has it. */
+void recordings_handle(struct collector *c, const struct record *record);
 struct recording *recording_next(const struct recording *r);
 void recordings_free(struct collector *c);
 /* An anonymous file with the profile, read-only, at offset 0. fd or -errno. */

@@ -453,9 +453,29 @@ void processes_handle(struct processes *p, const struct record *record)
 		p->losses++;
 		break;
 	case RECORD_SAMPLE:
+	case RECORD_ALLOC:
+	case RECORD_FREE:
 	case RECORD_KSYMBOL: /* the kernel is one module, whatever it has loaded */
 		break;
 	}
+}
+
+struct process *processes_of_pid(struct processes *p, uint32_t pid)
+{
+	struct process *process = newest_image(p, pid);
+
+	return process && !process->dead ? process : NULL;
+}
+
+void processes_each(struct processes *p, void (*handler)(void *userdata, struct process *process),
+	void *userdata)
+{
+	struct process *process;
+
+	for (size_t i = 0; i < BUCKETS; i++)
+		LL_FOREACH (p->buckets[i], process)
+			if (!process->dead)
+				handler(userdata, process);
 }
 
 /* ---- samples -------------------------------------------------------------------------------- */

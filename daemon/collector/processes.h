@@ -57,6 +57,12 @@ struct process *processes_find(struct processes *p, const struct profd_identity 
 /* The same without looking further than the table. */
 struct process *processes_known(struct processes *p, const struct profd_identity *identity);
 
+/* The image that a pid has now, or NULL. */
+struct process *processes_of_pid(struct processes *p, uint32_t pid);
+/* Every image that is alive. */
+void processes_each(struct processes *p, void (*handler)(void *userdata, struct process *process),
+	void *userdata);
+
 /* Sweep: forget dead processes whose exit was lost, close modules that nothing refers to.
  * Cheap; call it about once a minute. */
 void processes_sweep(struct processes *p);

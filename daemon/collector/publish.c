@@ -11,6 +11,7 @@
 #include "util/cleanup.h"
 
 #define NS_PER_SECOND 1000000000LL
+#define MAX_VALUES    4 /* of a sample */
 /* Kernel text, modules and BPF programs all lie in the upper half. One mapping whose start does
  * not depend on the boot, so that profiles of several boots merge. */
 #define KERNEL_START 0xffff800000000000ULL
@@ -34,6 +35,7 @@ struct publication {
 	struct group *groups;
 	size_t n_groups, next;
 	uint32_t end_location[PROFD_END_COUNT];
+	enum session_type type;
 	uint64_t period;
 	int64_t start; /* ns since 1970 */
 
@@ -310,15 +312,38 @@ static size_t labels_of(struct publication *p, const struct window_stack *s, str
 	return n;
 }
 
-static void add_stack(struct publication *p, const struct window_stack *s)
+/* Out of fixed point: the only place where heap values are rounded. */
+static int64_t whole(uint64_t value)
+{
+	return (int64_t)((value + (1ULL << (PROFD_WEIGHT_SHIFT - 1))) >> PROFD_WEIGHT_SHIFT);
+}
+
+static void values_of(const struct publication *p, const struct window_stack *s, size_t i,
+	int64_t values[MAX_VALUES])
+{
+	const struct window_heap *heap = window_heap(p->window, (uint32_t)i);
+
+	if (p->type == SESSION_HEAP) {
+		values[0] = whole(heap->alloc_objects);
+		values[1] = whole(heap->alloc_bytes);
+		values[2] = whole(heap->inuse_objects);
+		values[3] = whole(heap->inuse_bytes);
+	} else {
+		values[0] = (int64_t)s->count;
+		values[1] = (int64_t)(s->count * p->period);
+	}
+}
+
+static void add_stack(struct publication *p, const struct window_stack *s, size_t i)
 {
 	uint32_t locations[PROFD_MAX_KERNEL_FRAMES + PROFD_MAX_USER_FRAMES + 1];
 	const uint32_t *ids = window_stack_frames(p->window, s);
 	const char *unfinished = end_name(s->end);
-	int64_t values[2] = {(int64_t)s->count, (int64_t)(s->count * p->period)};
+	int64_t values[MAX_VALUES];
 	struct label labels[7];
 	size_t n = 0;
 
+	values_of(p, s, i, values);
 	while (n < s->n_frames && n < sizeof(locations) / sizeof(*locations) - 1) {
 		locations[n] = p->location_of[ids[n]];
 		n++;
@@ -342,7 +367,7 @@ static void add_samples(struct publication *p)
 	for (size_t i = 0; i < p->n_stacks && !p->error; i++) {
 		const struct window_stack *s = window_stack(p->window, i);
 
-		add_stack(p, s);
+		add_stack(p, s, i);
 		samples += s->count;
 	}
 	finish(p, samples);
@@ -443,16 +468,29 @@ static int busiest_first(struct publication *p)
 	return 0;
 }
 
+/* Types and units are Go's own. */
+static const struct {
+	const char *period_type, *period_unit;
+	const char *values[MAX_VALUES][2];
+} kinds[SESSION_TYPES] = {
+	[SESSION_CPU] = {"cpu", "nanoseconds", {{"samples", "count"}, {"cpu", "nanoseconds"}}},
+	[SESSION_HEAP] = {"space", "bytes",
+		{{"alloc_objects", "count"}, {"alloc_space", "bytes"}, {"inuse_objects", "count"},
+			{"inuse_space", "bytes"}}},
+};
+
 static int describe(struct publication *p, const struct publish_info *info)
 {
 	struct profile *f = p->profile;
-	int r = profile_add_sample_type(f, "samples", "count");
+	int r = 0;
 
-	if (!r)
-		r = profile_add_sample_type(f, "cpu", "nanoseconds");
+	for (size_t i = 0; !r && i < MAX_VALUES && kinds[p->type].values[i][0]; i++)
+		r = profile_add_sample_type(
+			f, kinds[p->type].values[i][0], kinds[p->type].values[i][1]);
 	for (size_t i = 0; !r && i < info->n_comments; i++)
 		r = profile_add_comment(f, info->comments[i]);
-	f->period_type = (struct value_type){text(p, "cpu"), text(p, "nanoseconds")};
+	f->period_type = (struct value_type){
+		text(p, kinds[p->type].period_type), text(p, kinds[p->type].period_unit)};
 	f->period = (int64_t)info->period;
 	f->time_nanos = p->start;
 	f->duration_nanos = (int64_t)info->duration;
@@ -471,6 +509,7 @@ int publish_start(struct symbolizer *symbolizer, struct window *window,
 	p->window = window_ref(window);
 	p->n_frames = window_n_frames(window);
 	p->n_stacks = window_n_stacks(window);
+	p->type = info->type;
 	p->period = info->period;
 	p->start = info->start.tv_sec * NS_PER_SECOND + info->start.tv_nsec;
 	p->profile = profile_new();

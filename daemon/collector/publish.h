@@ -11,14 +11,17 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "collector/sessions.h"
 #include "collector/window.h"
 #include "profile/profile.h"
 
 struct symbolizer;
 
 struct publish_info {
-	struct timespec start;	   /* CLOCK_REALTIME */
-	uint64_t duration, period; /* ns */
+	enum session_type type;
+	struct timespec start; /* CLOCK_REALTIME */
+	uint64_t duration;     /* ns */
+	uint64_t period;       /* SESSION_CPU: ns; SESSION_HEAP: bytes */
 	const char *const *comments;
 	size_t n_comments;
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * record.h - one event of the host, as the timeline hands it on: from the BPF rings (samples,
- * fork, exec, exit) or from perf's side-band (comm, mmap, ksymbol, lost), in order of time.
+ * allocations, fork, exec, exit) or from perf's side-band (comm, mmap, ksymbol, lost), in order of
+ * time.
  */
 #ifndef PROFD_COLLECTOR_RECORD_H
 #define PROFD_COLLECTOR_RECORD_H
@@ -14,6 +15,8 @@
 
 enum record_kind {
 	RECORD_SAMPLE,
+	RECORD_ALLOC,
+	RECORD_FREE,
 	RECORD_FORK,
 	RECORD_EXEC,
 	RECORD_EXIT,
@@ -30,6 +33,8 @@ struct record {
 	enum record_kind kind;
 	union {
 		const struct profd_sample *sample;
+		struct profd_alloc *alloc; /* ours: its sample's number is given here */
+		const struct profd_free *freed;
 		const struct profd_process_record *process; /* FORK, EXEC, EXIT */
 		struct {
 			uint32_t pid, tid;

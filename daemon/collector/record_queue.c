@@ -157,6 +157,37 @@ static int put_sample(struct record_queue *q, const struct profd_sample *sample,
 	return r;
 }
 
+static int put_alloc(struct record_queue *q, const struct profd_alloc *alloc, size_t size)
+{
+	const size_t before = offsetof(struct profd_alloc, sample);
+	struct record record = {.kind = RECORD_ALLOC}, *copy;
+	void *payload;
+
+	if (size < sizeof(*alloc) || !sample_is_sane(&alloc->sample, size - before) ||
+		alloc->size > PROFD_MAX_ALLOCATION || !alloc->weight ||
+		alloc->weight >> PROFD_WEIGHT_SHIFT > PROFD_MAX_ALLOCATION)
+		return -EBADMSG;
+	record.time = alloc->head.time;
+	int r = put(q, &record, alloc, size, &copy, &payload);
+	if (r == 0)
+		copy->alloc = payload;
+	return r;
+}
+
+static int put_free(struct record_queue *q, const struct profd_free *freed, size_t size)
+{
+	struct record record = {.kind = RECORD_FREE}, *copy;
+	void *payload;
+
+	if (size != sizeof(*freed))
+		return -EBADMSG;
+	record.time = freed->head.time;
+	int r = put(q, &record, freed, size, &copy, &payload);
+	if (r == 0)
+		copy->freed = payload;
+	return r;
+}
+
 static int put_process(struct record_queue *q, enum record_kind kind,
 	const struct profd_process_record *process, size_t size)
 {
@@ -181,6 +212,10 @@ int record_queue_put_bpf(struct record_queue *q, const struct profd_record_head 
 	switch (head->kind) {
 	case PROFD_RECORD_SAMPLE:
 		return put_sample(q, (const void *)head, size);
+	case PROFD_RECORD_ALLOC:
+		return put_alloc(q, (const void *)head, size);
+	case PROFD_RECORD_FREE:
+		return put_free(q, (const void *)head, size);
 	case PROFD_RECORD_FORK:
 		return put_process(q, RECORD_FORK, (const void *)head, size);
 	case PROFD_RECORD_EXEC:

@@ -13,6 +13,8 @@
 #include <utlist.h>
 
 #include "collector/collector_impl.h"
+#include "collector/heap.h"
+#include "collector/heap_watch.h"
 #include "profile/pprof.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -23,11 +25,13 @@
 struct recording {
 	struct collector *c;
 	struct stream *stream;
+	struct heap_watch *watch; /* NULL: of another type */
 	sd_event_source *deadline;
 	struct recording_request request; /* filter.pids and filter.tids are our own copies */
 	uint32_t *ids;
-	bool stopping;
+	bool stopping, is_ready;
 	enum recording_reason reason;
+	recording_ready ready;
 	recording_done done;
 	void *userdata;
 	struct recording *prev, *next;
@@ -48,6 +52,7 @@ const char *recording_reason_text(enum recording_reason reason)
 static void recording_free(struct recording *r)
 {
 	DL_DELETE(r->c->recordings, r);
+	heap_watch_stop(r->watch);
 	sd_event_source_disable_unref(r->deadline);
 	free(r->ids);
 	free(r);
@@ -91,8 +96,8 @@ static int store_recording(
 	struct recording *r, const struct stream_result *result, char *path, size_t path_size)
 {
 	struct store_file file;
-	int e = store_begin_record(r->c->store, "cpu", result->start, r->request.uid,
-		session_id(stream_session(r->stream)), &file);
+	int e = store_begin_record(r->c->store, session_type_name(r->request.type), result->start,
+		r->request.uid, session_id(stream_session(r->stream)), &file);
 
 	if (e)
 		return e;
@@ -135,14 +140,57 @@ static void write_recording(struct recording *r, const struct stream_result *res
 	}
 }
 
+static void tell_ready(struct recording *r)
+{
+	if (!r->is_ready && r->ready)
+		r->ready(r->userdata);
+	r->is_ready = true;
+}
+
+static void on_watching(void *userdata)
+{
+	tell_ready(userdata);
+}
+
+/* What the numbers of a heap profile do not show. */
+static void explain_heap(const struct recording *r, char *text, size_t size)
+{
+	const struct profd_heap *counts;
+	struct heap_stats stats;
+
+	if (!r->watch)
+		return;
+	counts = &bpf_host_heaps(r->c->bpf)[session_slot(stream_session(r->stream))];
+	stats = heap_stats(stream_heap(r->stream));
+	if (*heap_watch_trouble(r->watch))
+		snprintf(text, size, "%s", heap_watch_trouble(r->watch));
+	else if (counts->lost_frees)
+		snprintf(text, size,
+			"%llu frees were lost: in-use is too high by what they freed; sample less "
+			"(--sample-bytes)",
+			(unsigned long long)counts->lost_frees);
+	else if (stats.full)
+		snprintf(text, size,
+			"%" PRIu64 " allocations were too many to remember: in-use lacks them; "
+			"sample less (--sample-bytes)",
+			stats.full);
+	else if (counts->nonsense)
+		snprintf(text, size,
+			"%llu allocations were announced with an impossible address, size or "
+			"weight",
+			(unsigned long long)counts->nonsense);
+}
+
 static int recording_finished(void *userdata, const struct stream_result *result)
 {
 	struct recording *r = userdata;
-	char path[4096] = "", message[512] = "";
+	char path[4096] = "", message[512] = "", trouble[512] = "";
 	struct ledger ledger;
 	struct recording_result out = {
 		.error = result->error,
 		.message = message,
+		.trouble = trouble,
+		.type = r->request.type,
 		.reason = r->reason,
 		.elapsed = (double)result->duration / (double)NS_PER_SECOND,
 		.samples = result->samples,
@@ -162,6 +210,8 @@ static int recording_finished(void *userdata, const struct stream_result *result
 			strerror(-out.error));
 	else
 		write_recording(r, result, &out, path, sizeof(path), message, sizeof(message));
+	explain_heap(r, trouble, sizeof(trouble));
+	tell_ready(r);
 	if (r->done)
 		r->done(r->userdata, &out);
 	else
@@ -179,6 +229,8 @@ void recording_stop(struct recording *r, enum recording_reason reason)
 	r->stopping = true;
 	r->reason = reason;
 	stream_stop(r->stream);
+	if (r->watch)
+		heap_watch_detach(r->watch);
 }
 
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
@@ -275,6 +327,43 @@ static int check_targets(
 	return 0;
 }
 
+bool recording_is_ready(const struct recording *r)
+{
+	return r->is_ready;
+}
+
+void recordings_handle(struct collector *c, const struct record *record)
+{
+	struct recording *r;
+
+	DL_FOREACH (c->recordings, r)
+		if (r->watch && !r->stopping)
+			heap_watch_handle(r->watch, record);
+}
+
+static int watch_heap(struct recording *r)
+{
+	const struct heap_watch_config config = {
+		.bpf = r->c->bpf,
+		.processes = r->c->processes,
+		.unwinder = r->c->unwinder,
+		.filter = &r->request.filter,
+		.session = stream_session(r->stream),
+		.preload = r->c->preload,
+		.ready = on_watching,
+		.userdata = r,
+	};
+	int e;
+
+	if (r->request.type != SESSION_HEAP) {
+		r->is_ready = true;
+		return 0;
+	}
+	e = heap_watch_start(&r->watch, &config);
+	r->is_ready = !e && heap_watch_is_ready(r->watch);
+	return e;
+}
+
 static int arm_deadline(struct recording *r)
 {
 	if (!r->request.seconds)
@@ -289,8 +378,10 @@ static int begin(struct recording *r, char *why, size_t why_size, char *hint, si
 		.session =
 			{
 				.kind = SESSION_RECORDING,
+				.type = r->request.type,
 				.frequency = r->request.frequency,
 				.clock = (enum clock_choice)r->c->config->clock,
+				.sample_bytes = r->request.sample_bytes,
 			},
 		.max_bytes = RECORDING_BYTES,
 		.keep_times = r->request.timestamps,
@@ -310,17 +401,25 @@ static int begin(struct recording *r, char *why, size_t why_size, char *hint, si
 		snprintf(hint, hint_size, "wait for one to end: profctl status lists them");
 	if (e)
 		return e;
-	e = arm_deadline(r);
-	if (e) {
-		snprintf(why, why_size, "no timer for its end: %s", strerror(-e));
-		stream_free(r->stream);
+	e = watch_heap(r);
+	if (e)
+		snprintf(why, why_size, "probes cannot be attached: %s",
+			e == -EBUSY ? "this kernel has no attach cookies (5.15), without which one "
+				      "heap session is possible at a time"
+				    : strerror(-e));
+	if (!e) {
+		e = arm_deadline(r);
+		if (e)
+			snprintf(why, why_size, "no timer for its end: %s", strerror(-e));
 	}
+	if (e)
+		stream_free(r->stream);
 	return e;
 }
 
 int collector_record(struct collector *c, const struct recording_request *request,
-	recording_done done, void *userdata, struct recording **out, char *why, size_t why_size,
-	char *hint, size_t hint_size)
+	recording_ready ready, recording_done done, void *userdata, struct recording **out,
+	char *why, size_t why_size, char *hint, size_t hint_size)
 {
 	struct recording *r;
 	int e;
@@ -338,6 +437,7 @@ int collector_record(struct collector *c, const struct recording_request *reques
 	}
 	r->c = c;
 	r->request = *request;
+	r->ready = ready;
 	r->done = done;
 	r->userdata = userdata;
 	DL_APPEND(c->recordings, r);

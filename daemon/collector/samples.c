@@ -11,6 +11,7 @@
 #include "collector/collector_impl.h"
 #include "collector/mappings.h"
 #include "collector/samples.h"
+#include "util/preload_path.h"
 
 /* ---- addresses ---------------------------------------------------------------------------- */
 
@@ -48,6 +49,17 @@ static void release_frames(const struct frame *frames, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		module_unref(frames[i].module);
+}
+
+/* Whoever allocates is outside of the library that says so. */
+static size_t count_own(const struct frame *frames, size_t n)
+{
+	size_t own = 0;
+
+	while (own < n && frames[own].module && frames[own].module->kind == MODULE_FILE &&
+		frames[own].module->path && is_preload_name(frames[own].module->path))
+		own++;
+	return own;
 }
 
 /* ---- stacks that were walked by mappings of the past ---------------------------------------- */
@@ -108,13 +120,14 @@ static void deliver(void *userdata, const struct profd_sample *s, const struct p
 	struct frame frames[PROFD_MAX_KERNEL_FRAMES + PROFD_MAX_USER_FRAMES];
 	struct collector *c = userdata;
 	struct stream *stream = stream_of(c, s->session);
-	size_t n;
+	size_t n, inner;
 
 	if (!stream)
 		return;
 	if (c->capture && miss && process && s->flags & PROFD_SAMPLE_CAPTURED)
 		capture_write(c->capture, s, miss, process);
 	n = resolve_frames(c, process, s, frames);
+	inner = s->allocation ? count_own(frames, n) : 0;
 	/* Reading maps can settle a module that a publication waits for, and with that an ended
 	 * stream can go. */
 	stream = stream_of(c, s->session);
@@ -125,10 +138,11 @@ static void deliver(void *userdata, const struct profd_sample *s, const struct p
 					   .pid = s->process.pid,
 					   .tid = s->tid,
 					   .comm = process ? process_comm(process, s->tid) : "",
-					   .frames = frames,
-					   .n_frames = n,
+					   .frames = frames + inner,
+					   .n_frames = n - inner,
 					   .end = s->user_end,
 					   .time = s->head.time,
+					   .allocation = s->allocation,
 				   });
 	}
 	release_frames(frames, n);
@@ -186,6 +200,30 @@ void samples_handle(struct collector *c, const struct profd_sample *s)
 		finisher_add(c->finisher, s, process, monotonic_now());
 	else
 		deliver(c, s, s->miss_size ? profd_sample_miss(s) : NULL, process);
+}
+
+void samples_handle_alloc(struct collector *c, struct profd_alloc *alloc)
+{
+	struct stream *stream = stream_of(c, alloc->sample.session);
+
+	if (!stream)
+		return;
+	stream_alloc(stream, alloc);
+	samples_handle(c, &alloc->sample);
+}
+
+void samples_handle_free(struct collector *c, const struct profd_free *freed)
+{
+	struct stream *stream = stream_of(c, freed->session);
+
+	if (stream)
+		stream_freed(stream, freed);
+}
+
+void samples_process_ended(struct collector *c, uint32_t pid)
+{
+	for (struct stream *s = c->streams; s; s = stream_next(s))
+		stream_process_ended(s, pid);
 }
 
 /* Of stacks that wait to be finished: about 700 of the usual size. Where every sample carries its

@@ -18,6 +18,11 @@ void samples_close(struct collector *c);
 /* A sample whose stack is to be finished, before its turn comes. */
 void samples_preview(struct collector *c, const struct profd_sample *sample);
 void samples_handle(struct collector *c, const struct profd_sample *sample);
+/* The same of an allocation, which is noted first. */
+void samples_handle_alloc(struct collector *c, struct profd_alloc *alloc);
+void samples_handle_free(struct collector *c, const struct profd_free *freed);
+/* It has exited, or replaced its image. */
+void samples_process_ended(struct collector *c, uint32_t pid);
 /* The records of a drain were handled: tables and mappings follow. */
 void samples_after_drain(struct collector *c);
 

@@ -20,9 +20,11 @@ struct session {
 	unsigned slot;
 	uint32_t id;
 	enum session_kind kind;
+	enum session_type type;
 	unsigned frequency;
+	uint64_t sample_bytes;
 	char *filter_text;
-	struct clock *clock;
+	struct clock *clock;	/* NULL: SESSION_HEAP */
 	struct cpu_times start; /* of the host, when the events were enabled */
 	bool stopped;
 	struct ledger_source books; /* written, lost: always; the rest: once stopped */
@@ -37,6 +39,25 @@ struct sessions {
 	struct ledger ended;
 	uint64_t targets_full; /* already warned about */
 };
+
+static const char *const type_names[SESSION_TYPES] = {
+	[SESSION_CPU] = "cpu",
+	[SESSION_HEAP] = "heap",
+};
+
+const char *session_type_name(enum session_type type)
+{
+	return type_names[type];
+}
+
+enum session_type session_type_named(const char *name)
+{
+	enum session_type type = SESSION_CPU;
+
+	while (type < SESSION_TYPES && strcmp(type_names[type], name) != 0)
+		type++;
+	return type;
+}
 
 int sessions_new(struct sessions **out, struct bpf_host *bpf)
 {
@@ -201,26 +222,41 @@ static void session_free(struct session *session)
 	free(session);
 }
 
-/* Filter, targets, events, in this order: no tick comes before its filter. */
-static int begin(struct session *session, const struct session_config *config, bool cycles)
+static int begin_clock(struct session *session, const struct session_config *config, bool cycles)
 {
-	struct bpf_host *bpf = session->owner->bpf;
 	struct clock_config clock = {
 		.cycles = cycles,
 		.frequency = config->frequency,
 		.slot = session->slot,
-		.program = bpf_host_clock_program(bpf),
+		.program = bpf_host_clock_program(session->owner->bpf),
 	};
+	int r = clock_open(&session->clock, &clock);
+
+	if (r == 0)
+		r = clock_cpu_times(&session->start);
+	return r == 0 ? clock_enable(session->clock) : r;
+}
+
+/* Its probes are attached by whoever knows the processes: see heap_watch.h. */
+static int begin_heap(struct session *session)
+{
+	struct bpf_host *bpf = session->owner->bpf;
+
+	bpf_host_heaps(bpf)[session->slot] = (struct profd_heap){.keep = UINT32_MAX};
+	return bpf_host_hold_heap_ring(bpf);
+}
+
+/* Filter, targets, events, in this order: no tick comes before its filter. */
+static int begin(struct session *session, const struct session_config *config, bool cycles)
+{
+	struct bpf_host *bpf = session->owner->bpf;
 
 	bpf_host_zero_counters(bpf, session->slot);
 	publish(session, config);
 	int r = targets_install(bpf, session->slot, &config->filter);
 	if (r == 0)
-		r = clock_open(&session->clock, &clock);
-	if (r == 0)
-		r = clock_cpu_times(&session->start);
-	if (r == 0)
-		r = clock_enable(session->clock);
+		r = config->type == SESSION_HEAP ? begin_heap(session)
+						 : begin_clock(session, config, cycles);
 	if (r < 0) {
 		withdraw(session);
 		bpf_host_clear_targets(bpf, session->slot);
@@ -238,7 +274,9 @@ static struct session *allocate(
 	session->slot = slot;
 	session->id = ++s->last_id;
 	session->kind = config->kind;
+	session->type = config->type;
 	session->frequency = config->frequency;
+	session->sample_bytes = config->sample_bytes;
 	session->filter_text = describe_filter(config);
 	if (session->filter_text)
 		return session;
@@ -249,7 +287,7 @@ static struct session *allocate(
 int sessions_start(struct sessions *s, const struct session_config *config, struct session **out,
 	char *why, size_t why_size)
 {
-	bool cycles;
+	bool cycles = false;
 	unsigned slot = 0;
 
 	while (slot < PROFD_MAX_SESSIONS && s->slots[slot])
@@ -260,7 +298,9 @@ int sessions_start(struct sessions *s, const struct session_config *config, stru
 			PROFD_MAX_SESSIONS);
 		return -EBUSY;
 	}
-	int r = choose_clock(s, config->clock, &cycles, why, why_size);
+	int r = config->type == SESSION_HEAP
+			? 0
+			: choose_clock(s, config->clock, &cycles, why, why_size);
 	if (r < 0)
 		return r;
 	struct session *session = allocate(s, slot, config);
@@ -282,8 +322,10 @@ static void measure(const struct session *session, struct ledger_source *books)
 	struct cpu_times now;
 
 	bpf_host_counters(session->owner->bpf, session->slot, &books->programs);
+	books->ticks = books->idle = 0;
+	if (!session->clock)
+		return;
 	books->ticks = clock_read(session->clock).ticks;
-	books->idle = 0;
 	if (!clock_is_cycles(session->clock) && clock_cpu_times(&now) == 0 &&
 		now.idle > session->start.idle)
 		books->idle = (now.idle - session->start.idle) / clock_period(session->clock);
@@ -293,10 +335,12 @@ void session_stop(struct session *session)
 {
 	if (session->stopped)
 		return;
-	clock_disable(session->clock);
+	if (session->clock)
+		clock_disable(session->clock);
 	withdraw(session);
 	measure(session, &session->books);
-	session->frozen_period_ns = session_period_ns(session);
+	if (session->clock)
+		session->frozen_period_ns = session_period_ns(session);
 	session->stopped = true;
 }
 
@@ -317,6 +361,8 @@ void session_release(struct session *session)
 	ledger_add(&s->ended, &ledger);
 	bpf_host_sessions(s->bpf)[session->slot].id = 0;
 	bpf_host_clear_targets(s->bpf, session->slot);
+	if (session->type == SESSION_HEAP)
+		bpf_host_release_heap_ring(s->bpf);
 	s->slots[session->slot] = NULL;
 	session_free(session);
 }
@@ -328,7 +374,7 @@ int sessions_sync_cpus(struct sessions *s)
 	int r = cpus_online(&online);
 
 	for (unsigned slot = 0; r == 0 && slot < PROFD_MAX_SESSIONS; slot++)
-		if (s->slots[slot] && !s->slots[slot]->stopped)
+		if (s->slots[slot] && s->slots[slot]->clock && !s->slots[slot]->stopped)
 			r = clock_sync(s->slots[slot]->clock, &online);
 	uint64_t full = bpf_host_targets_full(s->bpf);
 	if (full != s->targets_full && log_allowed(&limit)) {
@@ -351,6 +397,21 @@ enum session_kind session_kind(const struct session *session)
 	return session->kind;
 }
 
+enum session_type session_type(const struct session *session)
+{
+	return session->type;
+}
+
+unsigned session_slot(const struct session *session)
+{
+	return session->slot;
+}
+
+uint64_t session_sample_bytes(const struct session *session)
+{
+	return session->sample_bytes;
+}
+
 unsigned session_frequency(const struct session *session)
 {
 	return session->frequency;
@@ -358,6 +419,8 @@ unsigned session_frequency(const struct session *session)
 
 const char *session_clock(const struct session *session)
 {
+	if (!session->clock)
+		return "";
 	return clock_is_cycles(session->clock) ? "cycles" : "cpu-clock";
 }
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sessions.h - profiling sessions and their ledger: the continuous profile and each recording have
- * their own perf events on every CPU, their own rate, their own filter (decided in the kernel) and
- * their own books.
+ * their own filter (decided in the kernel) and their own books; those of type cpu also their own
+ * perf events on every CPU and their own rate.
  *
  * The ledger (DESIGN, promise 2):
  *     ticks = idle + filtered + taken
  *     taken = written + pending + sum of lost[]
- * ticks is measured outside BPF, as the growth of each event's own count divided by its period.
+ * ticks is measured outside BPF, as the growth of each event's own count divided by its period;
+ * without a clock it is the number of events that the programs saw, and idle is 0.
  */
 #ifndef PROFD_COLLECTOR_SESSIONS_H
 #define PROFD_COLLECTOR_SESSIONS_H
@@ -47,6 +48,12 @@ void ledger_add(struct ledger *a, const struct ledger *b);
 
 enum session_kind { SESSION_CONTINUOUS, SESSION_RECORDING };
 
+/* What is sampled. session_type_name() is the profile's type in the store and in status. */
+enum session_type { SESSION_CPU, SESSION_HEAP, SESSION_TYPES };
+const char *session_type_name(enum session_type type);
+/* SESSION_TYPES: there is none of that name. */
+enum session_type session_type_named(const char *name);
+
 /* What a session is to watch; all zero: the whole host. Copied by sessions_start. */
 struct session_filter {
 	const uint32_t *pids;
@@ -65,8 +72,10 @@ struct session_filter {
 
 struct session_config {
 	enum session_kind kind;
-	unsigned frequency; /* Hz, 1..1000 */
+	enum session_type type;
+	unsigned frequency; /* SESSION_CPU: Hz, 1..1000 */
 	enum clock_choice clock;
+	uint64_t sample_bytes; /* SESSION_HEAP: mean bytes between samples */
 	struct session_filter filter;
 	bool exclude_self; /* not the collector and its helpers: their ticks count as filtered */
 };
@@ -91,11 +100,15 @@ int sessions_sync_cpus(struct sessions *s);
 
 uint32_t session_id(const struct session *session);
 enum session_kind session_kind(const struct session *session);
+enum session_type session_type(const struct session *session);
+/* Which of the sessions that the programs know, below PROFD_MAX_SESSIONS. */
+unsigned session_slot(const struct session *session);
 unsigned session_frequency(const struct session *session);
-/* "cpu-clock" or "cycles": what auto became. */
+uint64_t session_sample_bytes(const struct session *session);
+/* "cpu-clock" or "cycles": what auto became; "" without a clock. */
 const char *session_clock(const struct session *session);
 /* Nanoseconds that one sample stands for: the event's period; with cycles, by the measured
- * cycles per second of busy time. */
+ * cycles per second of busy time. Only of sessions with a clock. */
 uint64_t session_period_ns(const struct session *session);
 /* One line for status and for a file's comments, such as "pid 12,13 and children". */
 const char *session_filter_text(const struct session *session);

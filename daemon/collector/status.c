@@ -74,7 +74,7 @@ static void add_sessions(cJSON *status, struct collector *c)
 		add_u64(one, "id", session_id(session));
 		cJSON_AddStringToObject(one, "kind",
 			session_kind(session) == SESSION_CONTINUOUS ? "continuous" : "recording");
-		cJSON_AddStringToObject(one, "type", "cpu");
+		cJSON_AddStringToObject(one, "type", session_type_name(session_type(session)));
 		cJSON_AddStringToObject(one, "clock", session_clock(session));
 		add_u64(one, "frequency", session_frequency(session));
 		cJSON_AddStringToObject(one, "filter", session_filter_text(session));

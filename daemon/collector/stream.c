@@ -2,17 +2,23 @@
 #include "collector/stream.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "collector/collector_impl.h"
+#include "collector/heap.h"
 #include "collector/publish.h"
 #include "util/log.h"
 #include <utlist.h>
 
+/* Allocations in use that are remembered, of one session: 18 MiB at most. */
+#define MAX_LIVE (256u << 10)
+
 struct stream {
 	struct collector *c;
 	struct session *session;
+	struct heap *heap; /* NULL: of another type */
 	struct window *window;
 	struct stream_config config;
 	uint64_t started;
@@ -64,6 +70,7 @@ void stream_free(struct stream *s)
 	struct collector *c = s->c;
 
 	session_release(s->session);
+	heap_free(s->heap);
 	window_unref(s->window);
 	DL_DELETE(c->streams, s);
 	collector_stream_gone(c, s);
@@ -79,6 +86,8 @@ static int open_window(struct stream *s, uint64_t start)
 		return r;
 	if (s->config.keep_times)
 		window_keep_times(w);
+	if (s->heap)
+		window_keep_heap(w);
 	s->window = w;
 	s->window_ends = s->config.window ? start + s->config.window : UINT64_MAX;
 	return 0;
@@ -97,15 +106,19 @@ int stream_start(struct collector *c, const struct stream_config *config, struct
 	s->c = c;
 	s->config = *config;
 	s->started = monotonic_now();
-	r = open_window(s, s->started);
+	r = config->session.type == SESSION_HEAP ? heap_new(&s->heap, MAX_LIVE) : 0;
+	if (!r)
+		r = open_window(s, s->started);
 	if (r) {
 		snprintf(why, why_size, "out of memory for a window");
+		heap_free(s->heap);
 		free(s);
 		return r;
 	}
 	r = sessions_start(c->sessions, &config->session, &s->session, why, why_size);
 	if (r) {
 		window_unref(s->window);
+		heap_free(s->heap);
 		free(s);
 		return r;
 	}
@@ -147,6 +160,17 @@ static void published(void *userdata, int error, struct profile *profile, uint64
 		symbolizer_idle(s->c->symbolizer);
 }
 
+static void describe(const struct stream *s, char *about, size_t size)
+{
+	if (s->heap)
+		snprintf(about, size,
+			"a sample every %" PRIu64 " bytes on average, since attach, %s",
+			session_sample_bytes(s->session), session_filter_text(s->session));
+	else
+		snprintf(about, size, "%u Hz %s, %s", session_frequency(s->session),
+			session_clock(s->session), session_filter_text(s->session));
+}
+
 static void publish(struct stream *s, struct window *window, uint64_t end, struct flush *f)
 {
 	char about[256];
@@ -154,8 +178,7 @@ static void publish(struct stream *s, struct window *window, uint64_t end, struc
 	struct publish_info info;
 	int r;
 
-	snprintf(about, sizeof(about), "%u Hz %s, %s", session_frequency(s->session),
-		session_clock(s->session), session_filter_text(s->session));
+	describe(s, about, sizeof(about));
 	f->stream = s;
 	f->window = window_ref(window);
 	f->start = realtime_at(window_start(window));
@@ -163,7 +186,9 @@ static void publish(struct stream *s, struct window *window, uint64_t end, struc
 	info = (struct publish_info){
 		.start = f->start,
 		.duration = f->duration,
-		.period = session_period_ns(s->session),
+		.type = session_type(s->session),
+		.period = s->heap ? session_sample_bytes(s->session)
+				  : session_period_ns(s->session),
 		.comments = comments,
 		.n_comments = sizeof(comments) / sizeof(*comments),
 	};
@@ -250,14 +275,44 @@ void stream_stop(struct stream *s)
 
 void stream_add(struct stream *s, const struct window_sample *sample)
 {
+	uint32_t stack;
+
 	if (!s->stopped && sample->time >= s->window_ends) {
 		/* Those that belong to the window before cannot wait any more. */
 		finisher_flush(s->c->finisher, session_id(s->session));
 		if (sample->time >= s->window_ends)
 			flush_window(s, s->window_ends, false);
 	}
-	if (!s->window || window_add(s->window, sample))
+	if (!s->window || window_add(s->window, sample, &stack)) {
 		session_count_lost(s->session, LOST_WINDOW, 1);
+		if (s->heap)
+			heap_drop(s->heap, sample->allocation);
+	} else if (s->heap) {
+		heap_place(s->heap, sample->allocation, s->window, stack);
+	}
+}
+
+struct heap *stream_heap(const struct stream *s)
+{
+	return s->heap;
+}
+
+void stream_alloc(struct stream *s, struct profd_alloc *alloc)
+{
+	if (s->heap && s->window)
+		alloc->sample.allocation = heap_alloc(s->heap, alloc, s->window);
+}
+
+void stream_freed(struct stream *s, const struct profd_free *freed)
+{
+	if (s->heap && s->window)
+		heap_freed(s->heap, freed, s->window);
+}
+
+void stream_process_ended(struct stream *s, uint32_t pid)
+{
+	if (s->heap)
+		heap_end_process(s->heap, pid);
 }
 
 void stream_advance(struct stream *s, uint64_t horizon)

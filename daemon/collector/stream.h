@@ -17,6 +17,8 @@
 struct collector;
 struct stream;
 
+struct heap;
+
 struct stream_result {
 	int error;		 /* 0, or -errno: profile is NULL */
 	struct profile *profile; /* borrowed */
@@ -51,6 +53,13 @@ void stream_set_window(struct stream *s, uint64_t window);
 void stream_free(struct stream *s);
 
 void stream_add(struct stream *s, const struct window_sample *sample);
+/* Of streams of type heap. The sample of an allocation is given its number, and comes by stream_add
+ * when its stack is whole. */
+void stream_alloc(struct stream *s, struct profd_alloc *alloc);
+void stream_freed(struct stream *s, const struct profd_free *freed);
+void stream_process_ended(struct stream *s, uint32_t pid);
+/* NULL: it is of another type. */
+struct heap *stream_heap(const struct stream *s);
 /* The timeline has passed `horizon`: closes what has ended. The stream may be gone after it. */
 void stream_advance(struct stream *s, uint64_t horizon);
 

@@ -101,8 +101,11 @@ static void on_bpf_record(void *userdata, const struct profd_record_head *head, 
 	struct timeline *t = userdata;
 	int r = record_queue_put_bpf(t->queue, head, size);
 	struct record sample = {.kind = RECORD_SAMPLE, .sample = (const void *)head};
+	bool sampled = head->kind == PROFD_RECORD_SAMPLE || head->kind == PROFD_RECORD_ALLOC;
 
-	if (!r && head->kind == PROFD_RECORD_SAMPLE && sample.sample->flags & PROFD_SAMPLE_MISSED) {
+	if (head->kind == PROFD_RECORD_ALLOC)
+		sample.sample = &((const struct profd_alloc *)(const void *)head)->sample;
+	if (!r && sampled && sample.sample->flags & PROFD_SAMPLE_MISSED) {
 		sample.time = t->urgent = head->time;
 		if (t->preview)
 			t->preview(t->preview_userdata, &sample);

@@ -16,7 +16,7 @@ struct window {
 	uint64_t start, samples;
 	uint32_t subsecond;
 	size_t max_bytes;
-	bool keep_times;
+	bool keep_times, keep_heap;
 
 	/* Entry 0 of frames and comms is unused: the index knows ids from 1 on. Stacks and activity
 	 * have id = index + 1. */
@@ -26,6 +26,8 @@ struct window {
 
 	struct window_stack *stacks;
 	size_t n_stacks, stacks_capacity;
+	struct window_heap *heap; /* keep_heap: of each stack */
+	size_t heap_capacity;
 	struct intern stack_index;
 	uint32_t *ids; /* pool of the stacks' frame ids */
 	size_t n_ids, ids_capacity;
@@ -68,6 +70,16 @@ void window_keep_times(struct window *w)
 	w->keep_times = true;
 }
 
+void window_keep_heap(struct window *w)
+{
+	w->keep_heap = true;
+}
+
+struct window_heap *window_heap(const struct window *w, uint32_t stack)
+{
+	return w->keep_heap ? &w->heap[stack] : NULL;
+}
+
 struct window *window_ref(struct window *w)
 {
 	w->references++;
@@ -84,6 +96,7 @@ void window_unref(struct window *w)
 		process_unref(w->stacks[i].process);
 	free(w->frames);
 	free(w->stacks);
+	free(w->heap);
 	free(w->ids);
 	free(w->comms);
 	free(w->activity);
@@ -98,10 +111,10 @@ void window_unref(struct window *w)
 size_t window_bytes(const struct window *w)
 {
 	return sizeof(*w) + w->n_frames * sizeof(*w->frames) + w->n_stacks * sizeof(*w->stacks) +
-	       w->n_ids * sizeof(*w->ids) + w->n_comms * sizeof(*w->comms) +
-	       w->n_activity * sizeof(*w->activity) + intern_bytes(&w->frame_index) +
-	       intern_bytes(&w->stack_index) + intern_bytes(&w->comm_index) +
-	       intern_bytes(&w->activity_index);
+	       (w->keep_heap ? w->n_stacks * sizeof(*w->heap) : 0) + w->n_ids * sizeof(*w->ids) +
+	       w->n_comms * sizeof(*w->comms) + w->n_activity * sizeof(*w->activity) +
+	       intern_bytes(&w->frame_index) + intern_bytes(&w->stack_index) +
+	       intern_bytes(&w->comm_index) + intern_bytes(&w->activity_index);
 }
 
 /* What is new needs room; what is there already is counted even in a full window. */
@@ -234,7 +247,8 @@ static int add_stack_frames(
 	return 0;
 }
 
-static int count_stack(struct window *w, struct window_stack *stack, const uint32_t *ids)
+static int count_stack(
+	struct window *w, struct window_stack *stack, const uint32_t *ids, uint32_t *number)
 {
 	struct stack_key key = {w, stack, ids};
 	uint64_t hash = stack_hash(stack, ids);
@@ -243,11 +257,14 @@ static int count_stack(struct window *w, struct window_stack *stack, const uint3
 
 	if (id && !w->keep_times) {
 		w->stacks[id - 1].count++;
+		*number = id - 1;
 		return 0;
 	}
 	r = room(w);
 	if (!r)
 		r = grow(w->stacks, w->n_stacks, w->stacks_capacity, 1);
+	if (!r && w->keep_heap)
+		r = grow(w->heap, w->n_stacks, w->heap_capacity, 1);
 	if (!r && !id)
 		r = add_stack_frames(w, stack, ids, hash);
 	if (r)
@@ -258,6 +275,9 @@ static int count_stack(struct window *w, struct window_stack *stack, const uint3
 	stack->count = 1;
 	if (stack->process)
 		process_ref(stack->process);
+	if (w->keep_heap)
+		w->heap[w->n_stacks] = (struct window_heap){0};
+	*number = (uint32_t)w->n_stacks;
 	w->stacks[w->n_stacks++] = *stack;
 	return 0;
 }
@@ -328,7 +348,7 @@ int window_activity(const struct window *w, struct window_activity **out, size_t
 
 /* ---- the whole ---------------------------------------------------------------------------- */
 
-int window_add(struct window *w, const struct window_sample *sample)
+int window_add(struct window *w, const struct window_sample *sample, uint32_t *number)
 {
 	struct window_stack stack = {
 		.process = sample->process,
@@ -345,7 +365,7 @@ int window_add(struct window *w, const struct window_sample *sample)
 	if (!r)
 		r = add_comm(w, sample->comm, &stack.comm);
 	if (!r)
-		r = count_stack(w, &stack, w->scratch);
+		r = count_stack(w, &stack, w->scratch, number);
 	if (r)
 		return r;
 	w->samples++;

@@ -17,7 +17,8 @@ struct window_sample {
 	const struct frame *frames; /* innermost first, kernel before user */
 	size_t n_frames;
 	enum profd_unwind_end end;
-	uint64_t time; /* CLOCK_MONOTONIC, ns */
+	uint64_t time;	     /* CLOCK_MONOTONIC, ns */
+	uint64_t allocation; /* struct profd_sample.allocation */
 };
 
 /* Holds references on the processes and modules it names. Bounded by `max_bytes`. 0 or -ENOMEM.
@@ -26,10 +27,21 @@ int window_new(struct window **out, uint64_t start, uint32_t subsecond, size_t m
 /* An open window can be read (published) while samples still come in: ids stay valid. */
 /* Before the first sample: equal stacks are not added up, and each sample keeps its time. */
 void window_keep_times(struct window *w);
+/* Before the first sample: each stack has a struct window_heap. */
+void window_keep_heap(struct window *w);
 struct window *window_ref(struct window *w);
 void window_unref(struct window *w); /* NULL is fine */
-/* 0, or -ENOSPC when the window is full (the caller counts the loss), or -ENOMEM. */
-int window_add(struct window *w, const struct window_sample *sample);
+/* 0 with the stack's number in *stack, or -ENOSPC when the window is full (the caller counts the
+ * loss), or -ENOMEM. */
+int window_add(struct window *w, const struct window_sample *sample, uint32_t *stack);
+
+/* What a stack has allocated in the window's time, and what of that is in use; in fixed point,
+ * << PROFD_WEIGHT_SHIFT. For heap.c to write. */
+struct window_heap {
+	uint64_t alloc_objects, alloc_bytes, inuse_objects, inuse_bytes;
+};
+/* Until the next window_add. NULL: the window keeps none. */
+struct window_heap *window_heap(const struct window *w, uint32_t stack);
 
 uint64_t window_start(const struct window *w);
 uint64_t window_samples(const struct window *w);

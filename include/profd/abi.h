@@ -34,6 +34,8 @@ enum profd_record_kind {
 	PROFD_RECORD_FORK, /* a new process (not a thread) */
 	PROFD_RECORD_EXEC, /* at the end of a successful execve */
 	PROFD_RECORD_EXIT, /* the last thread of a process is gone */
+	PROFD_RECORD_ALLOC,
+	PROFD_RECORD_FREE,
 };
 
 struct profd_record_head {
@@ -102,8 +104,9 @@ struct profd_sample {
 	__u8 way;      /* enum profd_unwind_way */
 	__u8 flags;    /* enum profd_sample_flags */
 	__u8 pad;
-	__u32 mappings;	 /* version of the mapping array that was used (profd/tables.h), 0: none */
-	__u32 miss_size; /* bytes behind frames[] */
+	__u32 mappings;	  /* version of the mapping array that was used (profd/tables.h), 0: none */
+	__u32 miss_size;  /* bytes behind frames[] */
+	__u64 allocation; /* 0: a tick; otherwise which one, for the collector's own use */
 	__u64 frames[];
 };
 
@@ -167,6 +170,73 @@ static inline const struct profd_miss *profd_sample_miss(const struct profd_samp
 {
 	return (const struct profd_miss *)((const char *)s + profd_sample_bytes(s));
 }
+
+/* ---- heap ------------------------------------------------------------------------------- */
+
+/* Fractions of a byte in weights: bits behind the point. */
+#define PROFD_WEIGHT_SHIFT 16
+/* No more than that is allocated at once, nor does a sample stand for more. */
+#define PROFD_MAX_ALLOCATION (1ULL << 47)
+
+/* An allocation that was sampled. The stack is its caller's. */
+struct profd_alloc {
+	struct profd_record_head head;
+	__u64 address, size; /* bytes */
+	__u64 weight;	     /* bytes that it stands for, << PROFD_WEIGHT_SHIFT */
+	__u32 kept; /* of so many like it, in 2^-32, this one was kept: struct profd_heap.keep */
+	__u32 pad;
+	struct profd_sample sample;
+};
+
+/* Of any allocation, sampled or not; before the memory can be given to somebody else. */
+struct profd_free {
+	struct profd_record_head head;
+	struct profd_identity process;
+	__u64 address;
+	__u32 session;
+	__u32 pad;
+};
+
+/* Where a USDT probe has an argument (.note.stapsdt). */
+enum profd_argument_kind {
+	PROFD_ARGUMENT_CONSTANT = 0, /* offset */
+	PROFD_ARGUMENT_REGISTER,     /* base, by DWARF number */
+	PROFD_ARGUMENT_MEMORY,	     /* at base + (index << scale) + offset */
+};
+
+struct profd_argument {
+	__u8 kind; /* enum profd_argument_kind */
+	__u8 bits; /* 8, 16, 32, 64 */
+	__u8 is_signed;
+	__u8 base, index; /* registers; PROFD_REGISTERS: the probe's address, more: none */
+	__u8 scale;	  /* log2 */
+	__u8 pad[2];
+	__s64 offset;
+};
+
+#define PROFD_PROBE_ARGUMENTS 3
+
+/* What a probe that is attached belongs to. Programs know theirs by the attach cookie, which is the
+ * index; before 5.15 (82e6b1eee6a8), where there are none, by PROFD_PROBE_ALLOC and _FREE. */
+struct profd_probe {
+	__u32 slot;
+	__u32 session; /* struct profd_session.id: a slot may have got another one meanwhile */
+	struct profd_argument arguments[PROFD_PROBE_ARGUMENTS];
+};
+#define PROFD_PROBES	  256
+#define PROFD_PROBE_ALLOC 0
+#define PROFD_PROBE_FREE  1
+
+/* Of one heap session. */
+struct profd_heap {
+	__u32 keep; /* sampled allocations are kept with this probability, in 2^-32; ~0: all are */
+	__u32 pad;
+	/* Written by the programs. */
+	__u64 thinned;	  /* allocations that were not kept: they count as filtered, too */
+	__u64 nonsense;	  /* announced with an impossible size or weight, likewise */
+	__u64 frees;	  /* that were handed on */
+	__u64 lost_frees; /* in-use is too high by what they freed */
+};
 
 /* ---- sessions --------------------------------------------------------------------------- */
 

@@ -58,6 +58,7 @@ static void fake_finish(struct recording *r, enum recording_reason reason)
 	bool fd = r->request.deliver || r->request.also_descriptor;
 	struct recording_result result = {
 		.message = "",
+		.trouble = "",
 		.reason = reason,
 		.elapsed = 1.5,
 		.samples = 94,
@@ -95,8 +96,8 @@ cJSON *collector_status(struct collector *c)
 }
 
 int collector_record(struct collector *c, const struct recording_request *request,
-	recording_done done, void *userdata, struct recording **out, char *why, size_t why_size,
-	char *hint, size_t hint_size)
+	recording_ready ready, recording_done done, void *userdata, struct recording **out,
+	char *why, size_t why_size, char *hint, size_t hint_size)
 {
 	for (size_t i = 0; i < FAKE_SESSIONS; i++) {
 		struct recording *r = &fake.recordings[i];
@@ -109,6 +110,11 @@ int collector_record(struct collector *c, const struct recording_request *reques
 	snprintf(why, why_size, "all sessions are taken");
 	snprintf(hint, hint_size, "wait");
 	return -EBUSY;
+}
+
+bool recording_is_ready(const struct recording *r)
+{
+	return true;
 }
 
 void recording_stop(struct recording *r, enum recording_reason reason)

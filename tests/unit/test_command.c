@@ -21,7 +21,7 @@ static sigset_t mask;
 static void prepare(struct child *c, const char *script)
 {
 	char *argv[] = {(char *)"sh", (char *)"-c", (char *)script, NULL};
-	assert_int_equal(child_prepare(c, argv, &mask), 0);
+	assert_int_equal(child_prepare(c, argv, &mask, NULL), 0);
 }
 
 static void wait_for(struct child *c)
@@ -73,6 +73,20 @@ static void test_waits_for_release(void **state)
 	assert_int_equal(rmdir(folder), 0);
 }
 
+static void test_its_environment(void **state)
+{
+	const struct variable changes[] = {{"PROFD_TEST", "a b"}, {NULL, NULL}};
+	char *argv[] = {(char *)"sh", (char *)"-c", (char *)"test \"$PROFD_TEST\" = 'a b'", NULL};
+	struct child c;
+
+	assert_int_equal(child_prepare(&c, argv, &mask, changes), 0);
+	assert_int_equal(child_release(&c, "sh"), 0);
+	wait_for(&c);
+	assert_int_equal(c.code, 0);
+	assert_null(getenv("PROFD_TEST"));
+	child_abandon(&c);
+}
+
 static void test_killed_before_release(void **state)
 {
 	struct child c;
@@ -91,11 +105,11 @@ static void test_exec_fails(void **state)
 	char *forbidden[] = {(char *)"/", NULL};
 	struct child c;
 
-	assert_int_equal(child_prepare(&c, missing, &mask), 0);
+	assert_int_equal(child_prepare(&c, missing, &mask, NULL), 0);
 	assert_int_equal(child_release(&c, missing[0]), -ENOENT);
 	assert_true(c.not_run);
 	assert_int_equal(c.code, 127);
-	assert_int_equal(child_prepare(&c, forbidden, &mask), 0);
+	assert_int_equal(child_prepare(&c, forbidden, &mask, NULL), 0);
 	assert_int_equal(child_release(&c, forbidden[0]), -EACCES);
 	assert_int_equal(c.code, 126);
 	child_abandon(&c);
@@ -134,6 +148,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_codes_are_passed_on),
 		cmocka_unit_test(test_waits_for_release),
+		cmocka_unit_test(test_its_environment),
 		cmocka_unit_test(test_killed_before_release),
 		cmocka_unit_test(test_exec_fails),
 		cmocka_unit_test(test_check),

@@ -24,14 +24,18 @@ static struct window *fresh(size_t max_bytes)
 static int add(struct window *w, uint32_t tid, const char *comm, const struct frame *frames,
 	size_t n, uint64_t time)
 {
-	return window_add(w, &(struct window_sample){
-				     .pid = 7,
-				     .tid = tid,
-				     .comm = comm,
-				     .frames = frames,
-				     .n_frames = n,
-				     .time = time,
-			     });
+	uint32_t stack;
+
+	return window_add(w,
+		&(struct window_sample){
+			.pid = 7,
+			.tid = tid,
+			.comm = comm,
+			.frames = frames,
+			.n_frames = n,
+			.time = time,
+		},
+		&stack);
 }
 
 static void test_equal_stacks_are_one(void **state)

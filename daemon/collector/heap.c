@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+#include "collector/heap.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <xxhash.h>
+
+#include "collector/window.h"
+#include "util/grow.h"
+
+#define FIRST_CAPACITY 1024
+#define NO_STACK       UINT32_MAX
+
+/* An allocation in use; weight 0: a free place in the table. */
+struct live {
+	uint64_t address;
+	uint64_t weight, size;
+	uint32_t image;
+	uint32_t stack; /* NO_STACK: it is on its way, to... */
+	uint32_t waits; /* ...this entry of `waiting` */
+	uint32_t pad;
+};
+
+/* An allocation whose stack is on its way. */
+struct waiting {
+	uint64_t weight, size, address;
+	uint32_t image;
+	uint32_t turn; /* how often the place was used: the upper half of the number */
+	uint32_t next; /* of the free ones; 0: none */
+	bool used;
+};
+
+struct image {
+	struct profd_identity identity;
+	size_t live;
+};
+
+struct heap {
+	struct live *table; /* open addressing, linear probing */
+	size_t capacity;    /* a power of two, or 0 */
+	size_t count, max;
+	uint64_t seed;
+
+	struct waiting *waiting; /* entry 0 is not used */
+	size_t n_waiting, waiting_capacity;
+	uint32_t first_free;
+
+	struct image *images;
+	size_t n_images, images_capacity;
+	uint32_t last_image; /* that was asked for */
+
+	struct heap_stats stats;
+};
+
+int heap_new(struct heap **out, size_t max_live)
+{
+	struct heap *h = calloc(1, sizeof(*h));
+
+	if (!h || grow(h->waiting, 0, h->waiting_capacity, 1)) {
+		heap_free(h);
+		return -ENOMEM;
+	}
+	h->n_waiting = 1;
+	h->max = max_live;
+	/* Processes choose their addresses. */
+	if (getrandom(&h->seed, sizeof(h->seed), GRND_NONBLOCK) != (ssize_t)sizeof(h->seed))
+		h->seed = (uintptr_t)h;
+	*out = h;
+	return 0;
+}
+
+void heap_free(struct heap *h)
+{
+	if (!h)
+		return;
+	free(h->table);
+	free(h->waiting);
+	free(h->images);
+	free(h);
+}
+
+/* ---- images --------------------------------------------------------------------------------- */
+
+static bool same_image(const struct profd_identity *a, const struct profd_identity *b)
+{
+	return a->pid == b->pid && a->start_boottime == b->start_boottime &&
+	       a->exec_id == b->exec_id;
+}
+
+/* UINT32_MAX: it is not known. Sessions have few processes, and the next event is mostly of the
+ * same one. */
+static uint32_t find_image(struct heap *h, const struct profd_identity *identity)
+{
+	if (h->last_image < h->n_images && same_image(&h->images[h->last_image].identity, identity))
+		return h->last_image;
+	for (size_t i = h->n_images; i-- > 0;) {
+		if (!same_image(&h->images[i].identity, identity))
+			continue;
+		h->last_image = (uint32_t)i;
+		return h->last_image;
+	}
+	return UINT32_MAX;
+}
+
+static int add_image(struct heap *h, const struct profd_identity *identity, uint32_t *image)
+{
+	*image = find_image(h, identity);
+	if (*image != UINT32_MAX)
+		return 0;
+	/* One that has ended, and left nothing, makes room. */
+	for (size_t i = 0; i < h->n_images; i++) {
+		if (h->images[i].identity.pid)
+			continue;
+		h->images[i] = (struct image){.identity = *identity};
+		*image = (uint32_t)i;
+		return 0;
+	}
+	if (grow(h->images, h->n_images, h->images_capacity, 1))
+		return -ENOMEM;
+	*image = (uint32_t)h->n_images;
+	h->images[h->n_images++] = (struct image){.identity = *identity};
+	return 0;
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static size_t home(const struct heap *h, uint32_t image, uint64_t address)
+{
+	const uint64_t key[] = {address, image};
+
+	return (size_t)XXH3_64bits_withSeed(key, sizeof(key), h->seed) & (h->capacity - 1);
+}
+
+/* Where the entry is, or the place that it would have. */
+static struct live *probe(const struct heap *h, uint32_t image, uint64_t address)
+{
+	size_t i = home(h, image, address);
+
+	while (h->table[i].weight && (h->table[i].address != address || h->table[i].image != image))
+		i = (i + 1) & (h->capacity - 1);
+	return &h->table[i];
+}
+
+static struct live *find(const struct heap *h, uint32_t image, uint64_t address)
+{
+	struct live *l = h->capacity ? probe(h, image, address) : NULL;
+
+	return l && l->weight ? l : NULL;
+}
+
+static int make_room(struct heap *h)
+{
+	struct live *old = h->table;
+	size_t capacity = h->capacity;
+
+	if (h->count < capacity / 4 * 3)
+		return 0;
+	h->table = calloc(capacity ? 2 * capacity : FIRST_CAPACITY, sizeof(*h->table));
+	if (!h->table) {
+		h->table = old;
+		return -ENOMEM;
+	}
+	h->capacity = capacity ? 2 * capacity : FIRST_CAPACITY;
+	for (size_t i = 0; i < capacity; i++)
+		if (old[i].weight)
+			*probe(h, old[i].image, old[i].address) = old[i];
+	free(old);
+	return 0;
+}
+
+/* Entries behind it that would not be found any more move up. */
+static void take_out(struct heap *h, struct live *l)
+{
+	size_t mask = h->capacity - 1, hole = (size_t)(l - h->table);
+
+	h->images[l->image].live--;
+	h->count--;
+	for (size_t i = (hole + 1) & mask; h->table[i].weight; i = (i + 1) & mask) {
+		size_t from = home(h, h->table[i].image, h->table[i].address);
+
+		if (((i - from) & mask) < ((i - hole) & mask))
+			continue;
+		h->table[hole] = h->table[i];
+		hole = i;
+	}
+	h->table[hole].weight = 0;
+}
+
+/* ---- sums ----------------------------------------------------------------------------------- */
+
+/* In the unit of weights. */
+static uint64_t objects(uint64_t weight, uint64_t size)
+{
+	return size ? (weight + size / 2) / size : 1ULL << PROFD_WEIGHT_SHIFT;
+}
+
+static void no_more_in_use(const struct live *l, struct window *window)
+{
+	struct window_heap *sums;
+
+	if (l->stack == NO_STACK)
+		return;
+	sums = window_heap(window, l->stack);
+	sums->inuse_bytes -= l->weight;
+	sums->inuse_objects -= objects(l->weight, l->size);
+}
+
+/* ---- events --------------------------------------------------------------------------------- */
+
+/* Those that were thinned out are made up for. */
+static uint64_t weight_of(const struct profd_alloc *alloc)
+{
+	unsigned __int128 weight = alloc->weight;
+
+	if (alloc->kept && alloc->kept != UINT32_MAX)
+		weight = (weight << 32) / alloc->kept;
+	return weight >> 63 ? INT64_MAX : (uint64_t)weight;
+}
+
+static uint32_t new_waiting(struct heap *h)
+{
+	uint32_t i = h->first_free;
+
+	if (i) {
+		h->first_free = h->waiting[i].next;
+		return i;
+	}
+	if (h->n_waiting == UINT32_MAX || grow(h->waiting, h->n_waiting, h->waiting_capacity, 1))
+		return 0;
+	h->waiting[h->n_waiting] = (struct waiting){0};
+	return (uint32_t)h->n_waiting++;
+}
+
+static struct waiting *waiting_of(struct heap *h, uint64_t allocation)
+{
+	uint32_t i = (uint32_t)allocation;
+
+	if (!i || i >= h->n_waiting || !h->waiting[i].used ||
+		h->waiting[i].turn != allocation >> 32)
+		return NULL;
+	return &h->waiting[i];
+}
+
+static void end_waiting(struct heap *h, struct waiting *w)
+{
+	w->used = false;
+	w->turn++;
+	w->next = h->first_free;
+	h->first_free = (uint32_t)(w - h->waiting);
+}
+
+/* The allocation that still waits for this stack, if it has not been freed. */
+static struct live *waiting_live(struct heap *h, const struct waiting *w)
+{
+	struct live *l = find(h, w->image, w->address);
+
+	return l && l->stack == NO_STACK && l->waits == (uint32_t)(w - h->waiting) ? l : NULL;
+}
+
+static void remember(struct heap *h, const struct waiting *w, struct window *window)
+{
+	struct live *l = find(h, w->image, w->address);
+
+	if (l) {
+		h->stats.replaced++;
+		no_more_in_use(l, window);
+		take_out(h, l);
+	}
+	if (h->count >= h->max || make_room(h)) {
+		h->stats.full++;
+		return;
+	}
+	*probe(h, w->image, w->address) = (struct live){
+		.address = w->address,
+		.weight = w->weight,
+		.size = w->size,
+		.image = w->image,
+		.stack = NO_STACK,
+		.waits = (uint32_t)(w - h->waiting),
+	};
+	h->images[w->image].live++;
+	h->count++;
+}
+
+uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct window *window)
+{
+	struct waiting *w;
+	uint32_t i, image;
+
+	if (add_image(h, &alloc->sample.process, &image))
+		return 0;
+	i = new_waiting(h);
+	if (!i)
+		return 0;
+	w = &h->waiting[i];
+	w->weight = weight_of(alloc);
+	w->size = alloc->size;
+	w->address = alloc->address;
+	w->image = image;
+	w->used = true;
+	h->stats.allocs++;
+	remember(h, w, window);
+	return (uint64_t)w->turn << 32 | i;
+}
+
+void heap_place(struct heap *h, uint64_t allocation, struct window *window, uint32_t stack)
+{
+	struct waiting *w = waiting_of(h, allocation);
+	struct window_heap *sums;
+	struct live *l;
+
+	if (!w)
+		return;
+	sums = window_heap(window, stack);
+	sums->alloc_bytes += w->weight;
+	sums->alloc_objects += objects(w->weight, w->size);
+	l = waiting_live(h, w);
+	if (l) {
+		l->stack = stack;
+		sums->inuse_bytes += w->weight;
+		sums->inuse_objects += objects(w->weight, w->size);
+	}
+	end_waiting(h, w);
+}
+
+void heap_drop(struct heap *h, uint64_t allocation)
+{
+	struct waiting *w = waiting_of(h, allocation);
+	struct live *l = w ? waiting_live(h, w) : NULL;
+
+	if (l)
+		take_out(h, l);
+	if (w)
+		end_waiting(h, w);
+}
+
+void heap_freed(struct heap *h, const struct profd_free *freed, struct window *window)
+{
+	uint32_t image = find_image(h, &freed->process);
+	struct live *l = image == UINT32_MAX ? NULL : find(h, image, freed->address);
+
+	if (!l) {
+		h->stats.unknown++;
+		return;
+	}
+	h->stats.frees++;
+	no_more_in_use(l, window);
+	take_out(h, l);
+}
+
+/* What moves up into the place of an entry is looked at, too. */
+static void forget_image(struct heap *h, uint32_t image)
+{
+	for (size_t i = 0; i < h->capacity && h->images[image].live; i++)
+		while (h->table[i].weight && h->table[i].image == image)
+			take_out(h, &h->table[i]);
+	h->images[image].identity = (struct profd_identity){0};
+}
+
+void heap_end_process(struct heap *h, uint32_t pid)
+{
+	for (size_t i = 0; i < h->n_images; i++)
+		if (h->images[i].identity.pid == pid)
+			forget_image(h, (uint32_t)i);
+}
+
+struct heap_stats heap_stats(const struct heap *h)
+{
+	struct heap_stats stats = h->stats;
+
+	stats.live = h->count;
+	stats.live_bytes = h->capacity * sizeof(*h->table);
+	return stats;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap.h - the books of one heap session: which sampled allocations are in use, and how much each
+ * stack has allocated and still uses.
+ *
+ * An allocation is known from its record on, and its stack some time later, when it is whole; in
+ * between it can be freed. What is in use is keyed by (process image, address); each entry keeps
+ * the weight it was given, and its free subtracts exactly that. The sums are kept with the stacks,
+ * in a window (window.h), in fixed point.
+ */
+#ifndef PROFD_COLLECTOR_HEAP_H
+#define PROFD_COLLECTOR_HEAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "profd/abi.h"
+
+struct heap;
+struct window;
+
+struct heap_stats {
+	uint64_t live;	     /* sampled allocations in use, now */
+	uint64_t live_bytes; /* of memory for them */
+	uint64_t allocs;     /* samples */
+	uint64_t frees;	     /* of samples */
+	uint64_t unknown;    /* frees of what was not sampled, or before the session */
+	uint64_t replaced;   /* whose free was not seen, but the address was allocated again */
+	uint64_t full;	     /* allocations that were too many to remember: not in in-use */
+};
+
+/* max_live: entries, of about 70 bytes. 0 or -errno. */
+int heap_new(struct heap **out, size_t max_live);
+void heap_free(struct heap *h); /* NULL is fine */
+
+/* Notes an allocation, and returns the number by which heap_place or heap_drop names it; 0 without
+ * memory. `window` (here and below) is the one that all stacks so far are in. */
+uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct window *window);
+/* Its stack is this one of the window (window_add). Numbers that are not known are ignored. */
+void heap_place(struct heap *h, uint64_t allocation, struct window *window, uint32_t stack);
+/* It will have no stack, and is forgotten. */
+void heap_drop(struct heap *h, uint64_t allocation);
+void heap_freed(struct heap *h, const struct profd_free *freed, struct window *window);
+/* The process has ended, or replaced its image: nobody frees what was in use. The sums stay. */
+void heap_end_process(struct heap *h, uint32_t pid);
+
+struct heap_stats heap_stats(const struct heap *h);
+
+#endif

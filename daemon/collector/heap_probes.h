@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap_probes.h - what the programs know of a session's probes: to which session they belong, and
+ * where their arguments are (struct profd_probe). All sessions share one array; probes that say the
+ * same share an entry.
+ */
+#ifndef PROFD_COLLECTOR_HEAP_PROBES_H
+#define PROFD_COLLECTOR_HEAP_PROBES_H
+
+#include <stdint.h>
+
+struct bpf_host;
+struct heap_probe;
+struct heap_probes;
+struct session;
+
+/* Borrows both. 0, or -EBUSY: without attach cookies one session has them all; or -ENOMEM. */
+int heap_probes_new(struct heap_probes **out, struct bpf_host *bpf, const struct session *session);
+/* The entries are free from then on: its probes are detached. NULL is fine. */
+void heap_probes_free(struct heap_probes *p);
+
+/* The cookie of a probe. 0, or -ENOSPC: there are too many different ones; -EOPNOTSUPP: arguments
+ * can lie anywhere only where the kernel has attach cookies. */
+int heap_probes_find(struct heap_probes *p, const struct heap_probe *probe, uint64_t *cookie);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap_watch.h - finds the processes of a heap session and attaches its probes to them: to those
+ * that there are, and to those that start later and are wanted too; to the files that they have
+ * mapped, and to those that they map later.
+ *
+ * The preload library is known before anybody maps it. A session that follows processes to their
+ * children, or by name or cgroup, attaches to it in all processes at once, and so misses nothing of
+ * those that load it; the programs' filter keeps others out.
+ */
+#ifndef PROFD_COLLECTOR_HEAP_WATCH_H
+#define PROFD_COLLECTOR_HEAP_WATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/record.h"
+#include "collector/sessions.h"
+
+struct bpf_host;
+struct heap_watch;
+struct processes;
+struct unwinder;
+
+struct heap_watch_config {
+	struct bpf_host *bpf;
+	struct processes *processes;
+	struct unwinder *unwinder;
+	/* Copied; its pids and tids must outlive the watch. */
+	const struct session_filter *filter;
+	struct session *session;
+	const char *preload; /* path of the library, or NULL */
+	/* All that there was at the start is attached: called once, from the loop, unless
+	 * heap_watch_is_ready() at once. */
+	void (*ready)(void *userdata);
+	void *userdata;
+};
+
+/* All is borrowed. 0 or -errno. */
+int heap_watch_start(struct heap_watch **out, const struct heap_watch_config *config);
+bool heap_watch_is_ready(const struct heap_watch *w);
+/* Detaches all; stats and trouble stay. */
+void heap_watch_detach(struct heap_watch *w);
+/* Frees it, detached or not. NULL is fine. */
+void heap_watch_stop(struct heap_watch *w);
+
+/* What a record of a process means for it, once the process table has it. */
+void heap_watch_handle(struct heap_watch *w, const struct record *record);
+
+struct heap_watch_stats {
+	uint64_t processes; /* that are watched */
+	uint64_t probes;    /* that are attached */
+	uint64_t failed;    /* that could not be */
+};
+struct heap_watch_stats heap_watch_stats(const struct heap_watch *w);
+/* Why nothing, or not all, of this session can be seen; "" if there is nothing to say. */
+const char *heap_watch_trouble(const struct heap_watch *w);
+
+#endif

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+/* test_heap.c - the books of a heap session: what is in use, by stack. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "collector/heap.h"
+#include "collector/window.h"
+
+#define ONE (1ULL << PROFD_WEIGHT_SHIFT)
+
+struct fixture {
+	struct heap *heap;
+	struct window *window;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	if (!f || heap_new(&f->heap, 100) || window_new(&f->window, 0, 0, 1 << 24))
+		return -1;
+	window_keep_heap(f->window);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	heap_free(f->heap);
+	window_unref(f->window);
+	free(f);
+	return 0;
+}
+
+static struct profd_alloc alloc_of(uint32_t pid, uint64_t address, uint64_t size, uint64_t weight)
+{
+	return (struct profd_alloc){
+		.address = address,
+		.size = size,
+		.weight = weight,
+		.kept = UINT32_MAX,
+		.sample.process = {.pid = pid, .start_boottime = 1000 + pid},
+	};
+}
+
+/* The stack with this number as its only frame. */
+static uint32_t stack(struct fixture *f, uint64_t number)
+{
+	const struct frame frame = {NULL, number};
+	uint32_t id;
+
+	assert_int_equal(window_add(f->window,
+				 &(struct window_sample){
+					 .pid = 1, .comm = "x", .frames = &frame, .n_frames = 1},
+				 &id),
+		0);
+	return id;
+}
+
+static void take(struct fixture *f, uint32_t pid, uint64_t address, uint64_t size, uint64_t number)
+{
+	struct profd_alloc alloc = alloc_of(pid, address, size, size * ONE);
+	uint64_t allocation = heap_alloc(f->heap, &alloc, f->window);
+
+	assert_int_not_equal(allocation, 0);
+	heap_place(f->heap, allocation, f->window, stack(f, number));
+}
+
+static void give_back(struct fixture *f, uint32_t pid, uint64_t address)
+{
+	const struct profd_free freed = {
+		.address = address,
+		.process = {.pid = pid, .start_boottime = 1000 + pid},
+	};
+
+	heap_freed(f->heap, &freed, f->window);
+}
+
+static void assert_sums(struct fixture *f, uint64_t number, uint64_t alloc_objects,
+	uint64_t alloc_bytes, uint64_t inuse_objects, uint64_t inuse_bytes)
+{
+	const struct window_heap *sums = window_heap(f->window, stack(f, number));
+
+	assert_int_equal(sums->alloc_objects, alloc_objects * ONE);
+	assert_int_equal(sums->alloc_bytes, alloc_bytes * ONE);
+	assert_int_equal(sums->inuse_objects, inuse_objects * ONE);
+	assert_int_equal(sums->inuse_bytes, inuse_bytes * ONE);
+}
+
+static void test_what_is_freed_is_not_in_use(void **state)
+{
+	struct fixture *f = *state;
+
+	take(f, 1, 0x1000, 100, 7);
+	take(f, 1, 0x2000, 50, 7);
+	take(f, 1, 0x3000, 1, 8);
+	assert_sums(f, 7, 2, 150, 2, 150);
+	give_back(f, 1, 0x1000);
+	assert_sums(f, 7, 2, 150, 1, 50);
+	assert_sums(f, 8, 1, 1, 1, 1);
+	/* A second time, or what nobody has: nothing. */
+	give_back(f, 1, 0x1000);
+	give_back(f, 2, 0x2000);
+	assert_sums(f, 7, 2, 150, 1, 50);
+	assert_int_equal(heap_stats(f->heap).unknown, 2);
+	assert_int_equal(heap_stats(f->heap).live, 2);
+}
+
+static void test_processes_have_addresses_of_their_own(void **state)
+{
+	struct fixture *f = *state;
+
+	take(f, 1, 0x1000, 100, 7);
+	take(f, 2, 0x1000, 10, 8);
+	give_back(f, 2, 0x1000);
+	assert_sums(f, 7, 1, 100, 1, 100);
+	assert_sums(f, 8, 1, 10, 0, 0);
+}
+
+static void test_a_weight_is_subtracted_as_it_was_given(void **state)
+{
+	struct fixture *f = *state;
+	struct profd_alloc alloc = alloc_of(1, 0x1000, 3, 524289 * ONE + 12345);
+	uint32_t id = stack(f, 7);
+
+	heap_place(f->heap, heap_alloc(f->heap, &alloc, f->window), f->window, id);
+	assert_int_equal(window_heap(f->window, id)->inuse_bytes, alloc.weight);
+	assert_int_equal(window_heap(f->window, id)->inuse_objects, (alloc.weight + 1) / 3);
+	give_back(f, 1, 0x1000);
+	assert_int_equal(window_heap(f->window, id)->alloc_bytes, alloc.weight);
+	assert_int_equal(window_heap(f->window, id)->inuse_bytes, 0);
+	assert_int_equal(window_heap(f->window, id)->inuse_objects, 0);
+}
+
+static void test_what_was_thinned_out_is_made_up_for(void **state)
+{
+	struct fixture *f = *state;
+	struct profd_alloc alloc = alloc_of(1, 0x1000, 10, 10 * ONE);
+	uint32_t id = stack(f, 7);
+
+	alloc.kept = 1u << 30; /* a quarter */
+	heap_place(f->heap, heap_alloc(f->heap, &alloc, f->window), f->window, id);
+	assert_sums(f, 7, 4, 40, 4, 40);
+}
+
+static void test_freed_before_its_stack_is_known(void **state)
+{
+	struct fixture *f = *state;
+	struct profd_alloc alloc = alloc_of(1, 0x1000, 10, 10 * ONE);
+	uint64_t first = heap_alloc(f->heap, &alloc, f->window), second;
+
+	give_back(f, 1, 0x1000);
+	second = heap_alloc(f->heap, &alloc, f->window);
+	heap_place(f->heap, first, f->window, stack(f, 7));
+	assert_sums(f, 7, 1, 10, 0, 0);
+	heap_place(f->heap, second, f->window, stack(f, 8));
+	assert_sums(f, 8, 1, 10, 1, 10);
+	/* Numbers that were used, and such as never were. */
+	heap_place(f->heap, first, f->window, stack(f, 7));
+	heap_place(f->heap, 0, f->window, stack(f, 7));
+	heap_place(f->heap, 12345, f->window, stack(f, 7));
+	heap_drop(f->heap, first);
+	assert_sums(f, 7, 1, 10, 0, 0);
+}
+
+static void test_a_stack_that_never_comes(void **state)
+{
+	struct fixture *f = *state;
+	struct profd_alloc alloc = alloc_of(1, 0x1000, 10, 10 * ONE);
+
+	heap_drop(f->heap, heap_alloc(f->heap, &alloc, f->window));
+	assert_int_equal(heap_stats(f->heap).live, 0);
+	give_back(f, 1, 0x1000);
+	take(f, 1, 0x1000, 10, 7);
+	assert_sums(f, 7, 1, 10, 1, 10);
+}
+
+static void test_a_free_that_was_lost(void **state)
+{
+	struct fixture *f = *state;
+
+	take(f, 1, 0x1000, 10, 7);
+	take(f, 1, 0x1000, 20, 8);
+	assert_sums(f, 7, 1, 10, 0, 0);
+	assert_sums(f, 8, 1, 20, 1, 20);
+	assert_int_equal(heap_stats(f->heap).replaced, 1);
+}
+
+static void test_too_many_to_remember(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint64_t i = 1; i <= 150; i++)
+		take(f, 1, i * 16, 10, 7);
+	assert_sums(f, 7, 150, 1500, 100, 1000);
+	assert_int_equal(heap_stats(f->heap).full, 50);
+	for (uint64_t i = 1; i <= 150; i++)
+		give_back(f, 1, i * 16);
+	assert_sums(f, 7, 150, 1500, 0, 0);
+}
+
+static void test_the_end_of_a_process(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint64_t i = 1; i <= 30; i++)
+		take(f, 1 + i % 2, i * 16, 10, i % 2);
+	heap_end_process(f->heap, 2);
+	assert_int_equal(heap_stats(f->heap).live, 15);
+	/* What was in use just before stays in the sums; another image has none of it. */
+	give_back(f, 2, 16);
+	assert_sums(f, 1, 15, 150, 15, 150);
+	give_back(f, 1, 32);
+	assert_sums(f, 0, 15, 150, 14, 140);
+	heap_end_process(f->heap, 1);
+	assert_int_equal(heap_stats(f->heap).live, 0);
+}
+
+/* Against an array: everything that a table with holes and growth can do wrong. */
+static void test_many_that_come_and_go(void **state)
+{
+	enum { ADDRESSES = 4096, STEPS = 200000 };
+	struct fixture *f = *state;
+	uint32_t *sizes = calloc(ADDRESSES, sizeof(*sizes));
+	uint64_t random = 88172645463325252ULL, in_use = 0, objects = 0;
+	struct heap *large;
+
+	assert_non_null(sizes);
+	assert_int_equal(heap_new(&large, ADDRESSES), 0);
+	heap_free(f->heap);
+	f->heap = large;
+	for (int i = 0; i < STEPS; i++) {
+		random ^= random << 13;
+		random ^= random >> 7;
+		random ^= random << 17;
+		uint64_t at = random % ADDRESSES;
+
+		if (sizes[at]) {
+			give_back(f, 1, 16 * at + 16);
+			in_use -= sizes[at];
+			objects--;
+			sizes[at] = 0;
+		} else {
+			sizes[at] = 1 + (uint32_t)(random >> 40) % 1000;
+			take(f, 1, 16 * at + 16, sizes[at], 7);
+			in_use += sizes[at];
+			objects++;
+		}
+	}
+	assert_int_equal(window_heap(f->window, stack(f, 7))->inuse_bytes, in_use * ONE);
+	assert_int_equal(window_heap(f->window, stack(f, 7))->inuse_objects, objects * ONE);
+	assert_int_equal(heap_stats(f->heap).live, objects);
+	assert_int_equal(heap_stats(f->heap).unknown, 0);
+	free(sizes);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_what_is_freed_is_not_in_use),
+		TEST(test_processes_have_addresses_of_their_own),
+		TEST(test_a_weight_is_subtracted_as_it_was_given),
+		TEST(test_what_was_thinned_out_is_made_up_for),
+		TEST(test_freed_before_its_stack_is_known),
+		TEST(test_a_stack_that_never_comes),
+		TEST(test_a_free_that_was_lost),
+		TEST(test_too_many_to_remember),
+		TEST(test_the_end_of_a_process),
+		TEST(test_many_that_come_and_go),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
