@@ -19,6 +19,12 @@ struct arch_regs {
 #define arch_regs_sp(r)	      ((r)->sp)
 #define arch_regs_fp(r)	      ((r)->bp)
 
+/* Of a function's call (System V ABI, AMD64): integers, and the result. */
+#define arch_argument1(r) ((r)->di)
+#define arch_argument2(r) ((r)->si)
+#define arch_argument3(r) ((r)->dx)
+#define arch_result(r)	  ((r)->ax)
+
 #define ARCH_DWARF_FP 6
 #define ARCH_DWARF_SP 7
 

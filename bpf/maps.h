@@ -55,6 +55,21 @@ struct {
 	__type(value, struct profd_cpu);
 } profd_cpus __weak SEC(".maps");
 
+/* What is in use of a heap session's samples, by its slot; of those that sample here only. */
+struct profd_live_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(struct profd_live));
+	__uint(value_size, sizeof(__u32));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, PROFD_MAX_SESSIONS);
+	__type(key, __u32);
+	__array(values, struct profd_live_map);
+} profd_lives __weak SEC(".maps");
+
 /* Preallocated: look-ups from interrupts must not meet an allocator (required until 6.1). */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -35,12 +35,18 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } profd_probe_tail __weak SEC(".maps");
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} profd_session_tail __weak SEC(".maps");
 const volatile bool profd_probe_tail_called __weak = false; /* and never set */
 
-static __always_inline void probe_ordinary_stack(void *ctx)
+static __always_inline void probe_ordinary_stack(void *ctx, void *tail)
 {
 	if (profd_probe_tail_called)
-		bpf_tail_call(ctx, &profd_probe_tail, 0);
+		bpf_tail_call(ctx, tail, 0);
 }
 
 static __always_inline void probe_release(struct scratch *scratch)
@@ -48,9 +54,10 @@ static __always_inline void probe_release(struct scratch *scratch)
 	__sync_fetch_and_add(&scratch->unwind.users, -1);
 }
 
-static __always_inline struct scratch *probe_claim(void *ctx, __u32 *key)
+/* tail: profd_probe_tail, or profd_session_tail in a program of uprobe sessions. */
+static __always_inline struct scratch *probe_claim(void *ctx, void *tail, __u32 *key)
 {
-	probe_ordinary_stack(ctx);
+	probe_ordinary_stack(ctx, tail);
 
 	__u32 mine = bpf_get_smp_processor_id() * PROFD_PROBE_SCRATCHES;
 
@@ -70,16 +77,18 @@ static __always_inline struct scratch *probe_claim(void *ctx, __u32 *key)
 	return NULL;
 }
 
-/* Walks the user stack behind the registers of a uprobe's context, into scratch->frames. In the
- * sample time, process and tid are set; unwind.n, .end and .walk.missing say what was found. */
+/* Walks the user stack behind the registers of a uprobe's context, into scratch->frames. returned:
+ * it is where a function has returned to. In the sample time, process and tid are set; unwind.n,
+ * .end and .walk.missing say what was found. */
 static __always_inline void probe_walk(
-	struct scratch *scratch, __u32 key, const struct arch_regs *regs)
+	struct scratch *scratch, __u32 key, const struct arch_regs *regs, bool returned)
 {
 	const struct profd_sample *sample = (void *)scratch->sample;
 	struct unwind *u = &scratch->unwind;
 
 	u->first = 0;
 	unwind_start(u, regs);
+	u->walk.frame.exact = !returned;
 	unwind_user(key);
 	/* What it was walked with may have been used anew meanwhile (profd/tables.h). */
 	if (bpf_ktime_get_ns() - sample->head.time >= TABLES_GRACE_NS) {

@@ -144,6 +144,7 @@ static cJSON *make_request(const struct record *r, pid_t child)
 	if (r->cgroup)
 		cJSON_AddStringToObject(request, "cgroup", r->cgroup);
 	cJSON_AddBoolToObject(request, "timestamps", r->timestamps);
+	cJSON_AddBoolToObject(request, "announced", is_heap(r) && child);
 	cJSON_AddBoolToObject(request, "deliver", r->output || r->standalone);
 	return request;
 }

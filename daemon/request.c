@@ -196,6 +196,8 @@ int request_parse(
 	if (!err)
 		err = take_bool(message, "timestamps", &record->timestamps, refusal);
 	if (!err)
+		err = take_bool(message, "announced", &record->announced, refusal);
+	if (!err)
 		err = take_filter(message, peer, out, refusal);
 	if (!err)
 		err = check_heap(record, refusal);

@@ -3,6 +3,7 @@
 
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 
 #include "collector/bpf_host.h"
 #include "collector/cpus.h"
-#include "collector/uprobe.h"
+#include "collector/uprobe_kernel.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -140,13 +141,41 @@ int bpf_explain_requirements(char *why, size_t why_size)
 	return check_perf(why, why_size);
 }
 
+struct uprobe_trial {
+	struct uprobe_pmu pmu;
+	struct uprobe_support support;
+	int error;
+};
+
+static void *try_uprobes(void *userdata)
+{
+	struct uprobe_trial *trial = userdata;
+
+	trial->error = uprobe_try(&trial->pmu, &trial->support);
+	return NULL;
+}
+
+/* In a thread, since not being the first is what is to be tried. */
+static enum uprobe_way find_uprobe_way(void)
+{
+	struct uprobe_trial trial = {.error = -EAGAIN};
+	pthread_t thread;
+
+	if (uprobe_pmu_read(&trial.pmu) == 0 &&
+		pthread_create(&thread, NULL, try_uprobes, &trial) == 0)
+		pthread_join(thread, NULL);
+	if (trial.error || !trial.support.multi)
+		return UPROBE_PERF;
+	return trial.support.session ? UPROBE_SESSION : UPROBE_MULTI;
+}
+
 void bpf_explain_features(struct bpf_features *f)
 {
 	f->task_btf = libbpf_probe_bpf_helper(
 			      BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_get_current_task_btf, NULL) == 1;
 	f->task_pt_regs = libbpf_probe_bpf_helper(
 				  BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_task_pt_regs, NULL) == 1;
-	f->uprobe_multi = uprobe_has_multi();
+	f->uprobe_way = find_uprobe_way();
 	f->cookies = libbpf_probe_bpf_helper(
 			     BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, NULL) == 1;
 	f->hardware_clock = try_event(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES) == 0;

@@ -15,7 +15,6 @@
 #include "collector/heap_ring.h"
 #include "collector/sample_rings.h"
 #include "collector/table_memory.h"
-#include "collector/uprobe.h"
 #include "util/cleanup.h"
 
 /* bpftool's output does not care about conversions. */
@@ -47,6 +46,7 @@ struct bpf_host {
 	struct sample_rings *samples;
 	struct heap_ring *heap_ring; /* NULL: nobody holds it */
 	unsigned heap_holders;
+	int lives[PROFD_MAX_SESSIONS]; /* maps of struct profd_live; -1: none */
 	struct table_memory tables;
 	bool capture;
 	uint64_t map_bytes;
@@ -123,6 +123,9 @@ static void sum_map_bytes(struct bpf_host *b)
 			b->map_bytes += map_bytes(b->rings[cpu]);
 	if (b->heap_ring)
 		b->map_bytes += HEAP_RING_BYTES;
+	for (unsigned slot = 0; slot < PROFD_MAX_SESSIONS; slot++)
+		if (b->lives[slot] >= 0)
+			b->map_bytes += map_bytes(b->lives[slot]);
 }
 
 int bpf_host_sync_cpus(struct bpf_host *b)
@@ -178,6 +181,48 @@ int bpf_host_hold_heap_ring(struct bpf_host *b)
 	return r;
 }
 
+int bpf_host_open_live(struct bpf_host *b, unsigned slot, uint32_t n)
+{
+	uint32_t key = slot;
+	int fd = b->lives[slot], r;
+
+	if (fd >= 0)
+		return 0;
+	fd = bpf_map_create(BPF_MAP_TYPE_HASH, "profd_live", sizeof(struct profd_live),
+		sizeof(uint32_t), n, NULL);
+	if (fd < 0)
+		return fd;
+	r = bpf_map_update_elem(bpf_map__fd(b->bpf->maps.profd_lives), &key, &fd, BPF_ANY);
+	if (r < 0) {
+		close_fd(fd);
+		return r;
+	}
+	b->lives[slot] = fd;
+	sum_map_bytes(b);
+	return 0;
+}
+
+void bpf_host_close_live(struct bpf_host *b, unsigned slot)
+{
+	uint32_t key = slot;
+
+	if (b->lives[slot] < 0)
+		return;
+	bpf_map_delete_elem(bpf_map__fd(b->bpf->maps.profd_lives), &key);
+	b->lives[slot] = close_fd(b->lives[slot]);
+	sum_map_bytes(b);
+}
+
+/* pid is what the programs know as tgid, but in a pid namespace: there what has ended is forgotten
+ * with the session. */
+void bpf_host_forget_live(struct bpf_host *b, unsigned slot, uint64_t address, uint32_t pid)
+{
+	const struct profd_live key = {.address = address, .tgid = pid};
+
+	if (b->lives[slot] >= 0)
+		bpf_map_delete_elem(b->lives[slot], &key);
+}
+
 void bpf_host_release_heap_ring(struct bpf_host *b)
 {
 	if (--b->heap_holders)
@@ -204,6 +249,32 @@ static int create_first_ring(struct bpf_host *b, unsigned *first)
 	return -ENODEV;
 }
 
+/* They are loaded for the way that they are going to be attached. */
+static void choose_probe_programs(struct bpf_host *b)
+{
+	enum uprobe_way way = b->features.uprobe_way;
+	bool functions = way != UPROBE_PERF || b->features.cookies, session = way == UPROBE_SESSION;
+	const struct {
+		struct bpf_program *program;
+		bool wanted;
+		int type;
+	} programs[] = {
+		{b->bpf->progs.profd_usdt_alloc, true, UPROBE_ATTACH_MULTI},
+		{b->bpf->progs.profd_usdt_free, true, UPROBE_ATTACH_MULTI},
+		{b->bpf->progs.profd_heap_free, functions, UPROBE_ATTACH_MULTI},
+		{b->bpf->progs.profd_heap_enter, functions && !session, UPROBE_ATTACH_MULTI},
+		{b->bpf->progs.profd_heap_return, functions && !session, UPROBE_ATTACH_MULTI},
+		{b->bpf->progs.profd_heap_session, session, UPROBE_ATTACH_SESSION},
+	};
+
+	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++) {
+		bpf_program__set_autoload(programs[i].program, programs[i].wanted);
+		if (way != UPROBE_PERF)
+			bpf_program__set_expected_attach_type(
+				programs[i].program, (enum bpf_attach_type)programs[i].type);
+	}
+}
+
 /* What the programs must know before they are verified. */
 static int configure(struct bpf_host *b, unsigned first_ring)
 {
@@ -217,7 +288,8 @@ static int configure(struct bpf_host *b, unsigned first_ring)
 	bpf->rodata->profd_ring_quarter = (uint32_t)(b->ring_bytes / 4);
 	bpf->rodata->profd_heap_ring = b->n_cpus;
 	bpf->rodata->profd_heap_ring_quarter = HEAP_RING_BYTES / 4;
-	bpf->rodata->profd_have_cookies = b->features.cookies;
+	bpf->rodata->profd_have_cookies = b->features.cookies ||
+					  b->features.uprobe_way != UPROBE_PERF;
 	bpf->rodata->profd_probe_first = b->n_cpus * PROFD_SCRATCHES;
 	bpf->rodata->profd_probe_scratches = b->n_cpus * PROFD_PROBE_SCRATCHES;
 	bpf->rodata->profd_have_task_btf = b->features.task_btf;
@@ -225,12 +297,7 @@ static int configure(struct bpf_host *b, unsigned first_ring)
 	bpf->rodata->profd_capture = b->capture;
 	bpf->rodata->profd_miss_interval = b->n_cpus * MISS_NS_PER_CPU;
 
-	if (b->features.uprobe_multi) {
-		const enum bpf_attach_type multi = (enum bpf_attach_type)UPROBE_MULTI;
-
-		bpf_program__set_expected_attach_type(bpf->progs.profd_usdt_alloc, multi);
-		bpf_program__set_expected_attach_type(bpf->progs.profd_usdt_free, multi);
-	}
+	choose_probe_programs(b);
 
 	int r = bpf_map__set_inner_map_fd(bpf->maps.profd_rings, b->rings[first_ring]);
 	if (r == 0)
@@ -414,6 +481,8 @@ static int allocate(struct bpf_host **out, size_t ring_bytes)
 	if (!b)
 		return -ENOMEM;
 	b->n_cpus = (unsigned)n;
+	for (unsigned slot = 0; slot < PROFD_MAX_SESSIONS; slot++)
+		b->lives[slot] = -1;
 	b->ring_bytes = round_ring(ring_bytes);
 	b->rings = calloc(b->n_cpus, sizeof(*b->rings));
 	if (!b->rings) {
@@ -469,6 +538,8 @@ void bpf_host_close(struct bpf_host *b)
 	profd_bpf__destroy(b->bpf);
 	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
 		close_fd(b->rings[cpu]);
+	for (unsigned slot = 0; slot < PROFD_MAX_SESSIONS; slot++)
+		close_fd(b->lives[slot]);
 	free(b->rings);
 	free(b);
 }
@@ -505,10 +576,19 @@ struct profd_probe *bpf_host_probes(struct bpf_host *b)
 	return b->bpf->bss->profd_probes;
 }
 
-int bpf_host_usdt_program(const struct bpf_host *b, bool frees)
+int bpf_host_probe_program(const struct bpf_host *b, enum probe_program which)
 {
-	return bpf_program__fd(
-		frees ? b->bpf->progs.profd_usdt_free : b->bpf->progs.profd_usdt_alloc);
+	const struct bpf_program *const programs[] = {
+		[PROBE_USDT_FREE] = b->bpf->progs.profd_usdt_free,
+		[PROBE_USDT_ALLOC] = b->bpf->progs.profd_usdt_alloc,
+		[PROBE_FREE] = b->bpf->progs.profd_heap_free,
+		[PROBE_RETURN] = b->bpf->progs.profd_heap_return,
+		[PROBE_ENTER] = b->features.uprobe_way == UPROBE_SESSION
+					? b->bpf->progs.profd_heap_session
+					: b->bpf->progs.profd_heap_enter,
+	};
+
+	return bpf_program__fd(programs[which]);
 }
 
 /* The programs count while this reads; each number for itself is whole. */
@@ -526,8 +606,10 @@ void bpf_host_counters(const struct bpf_host *b, unsigned slot, struct profd_cou
 
 void bpf_host_zero_counters(struct bpf_host *b, unsigned slot)
 {
-	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
+	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++) {
 		memset(&b->cpus[cpu].counters[slot], 0, sizeof(struct profd_counters));
+		memset(&b->cpus[cpu].heap[slot], 0, sizeof(struct profd_heap_cpu));
+	}
 }
 
 uint64_t bpf_host_process_lost(const struct bpf_host *b)

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "collector/uprobes.h"
 #include "profd/abi.h"
 
 struct bpf_host;
@@ -16,11 +17,11 @@ struct table_memory;
 
 /* What this kernel can and cannot do, found by trying (DESIGN 9). */
 struct bpf_features {
-	bool task_btf;	     /* bpf_get_current_task_btf, 5.11 */
-	bool task_pt_regs;   /* bpf_task_pt_regs, 5.15 */
-	bool cookies;	     /* bpf_get_attach_cookie, 5.15 */
-	bool uprobe_multi;   /* multi-uprobe links, 6.6 */
-	bool hardware_clock; /* PERF_COUNT_HW_CPU_CYCLES can be opened */
+	bool task_btf;		    /* bpf_get_current_task_btf, 5.11 */
+	bool task_pt_regs;	    /* bpf_task_pt_regs, 5.15 */
+	bool cookies;		    /* bpf_get_attach_cookie, 5.15 */
+	enum uprobe_way uprobe_way; /* the best there is */
+	bool hardware_clock;	    /* PERF_COUNT_HW_CPU_CYCLES can be opened */
 	int perf_event_paranoid;
 	bool nested_pidns; /* the collector runs in a pid namespace below the initial one */
 };
@@ -43,8 +44,23 @@ struct profd_session *bpf_host_sessions(struct bpf_host *b);
 struct profd_heap *bpf_host_heaps(struct bpf_host *b);
 /* Mmapped: PROFD_PROBES entries. */
 struct profd_probe *bpf_host_probes(struct bpf_host *b);
-/* The programs for the probes of USDT; owned by the host. */
-int bpf_host_usdt_program(const struct bpf_host *b, bool frees);
+/* The programs for probes of heap sessions; owned by the host. In the order in which they are to be
+ * attached: what is allocated is not missed when it is freed. */
+enum probe_program {
+	PROBE_USDT_FREE,
+	PROBE_USDT_ALLOC,
+	PROBE_FREE,
+	PROBE_RETURN, /* not with UPROBE_SESSION, whose entries are both */
+	PROBE_ENTER,
+	PROBE_PROGRAMS,
+};
+/* -1: this kernel cannot have it, since it has no attach cookies. */
+int bpf_host_probe_program(const struct bpf_host *b, enum probe_program which);
+/* What is in use of a session that samples in the kernel (struct profd_live): at most n, 80 bytes
+ * each; from then on until it ends. 0 or -errno. */
+int bpf_host_open_live(struct bpf_host *b, unsigned slot, uint32_t n);
+void bpf_host_close_live(struct bpf_host *b, unsigned slot);
+void bpf_host_forget_live(struct bpf_host *b, unsigned slot, uint64_t address, uint32_t pid);
 /* The ring of heap sessions, HEAP_RING_BYTES, is there while anybody holds it. 0 or -errno. */
 int bpf_host_hold_heap_ring(struct bpf_host *b);
 void bpf_host_release_heap_ring(struct bpf_host *b);

@@ -253,6 +253,9 @@ static int open_sources(struct collector *c, char *why, size_t why_size)
 		&c->symbolizer, c->event, c->opener, c->config->symbolizer, c->config->cache);
 	if (r)
 		return fail(r, "the symbolizer cannot be started", why, why_size);
+	r = uprobes_new(&c->uprobes, c->event);
+	if (r)
+		return fail(r, "the thread that attaches probes cannot be started", why, why_size);
 	r = processes_new(&c->processes, c->opener);
 	if (r)
 		return fail(r, "process table", why, why_size);
@@ -322,6 +325,7 @@ void collector_free(struct collector *c)
 	while (c->streams)
 		stream_free(c->streams);
 	recordings_free(c);
+	uprobes_free(c->uprobes);
 	sessions_free(c->sessions);
 	samples_close(c);
 	processes_free(c->processes);

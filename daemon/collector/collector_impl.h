@@ -18,6 +18,7 @@
 #include "collector/tables.h"
 #include "collector/timeline.h"
 #include "collector/unwinder.h"
+#include "collector/uprobes.h"
 #include "store/store.h"
 
 #define NS_PER_SECOND 1000000000ULL
@@ -34,6 +35,7 @@ struct collector {
 	struct sessions *sessions;
 	struct symbolizer *symbolizer;
 	struct unwinder *unwinder;
+	struct uprobes *uprobes;
 	struct tables *tables;
 	struct spaces *spaces;
 	struct finisher *finisher;

@@ -13,6 +13,7 @@
 
 #define FIRST_CAPACITY 1024
 #define NO_STACK       UINT32_MAX
+#define MAX_HELD       4096
 
 /* An allocation in use; weight 0: a free place in the table. */
 struct live {
@@ -44,6 +45,9 @@ struct heap {
 	size_t count, max;
 	uint64_t seed;
 
+	struct live *held; /* by reallocs that have not returned, or have not failed */
+	size_t n_held, held_capacity;
+
 	struct waiting *waiting; /* entry 0 is not used */
 	size_t n_waiting, waiting_capacity;
 	uint32_t first_free;
@@ -52,10 +56,12 @@ struct heap {
 	size_t n_images, images_capacity;
 	uint32_t last_image; /* that was asked for */
 
+	heap_forgotten forgotten;
+	void *userdata;
 	struct heap_stats stats;
 };
 
-int heap_new(struct heap **out, size_t max_live)
+int heap_new(struct heap **out, size_t max_live, heap_forgotten forgotten, void *userdata)
 {
 	struct heap *h = calloc(1, sizeof(*h));
 
@@ -65,6 +71,8 @@ int heap_new(struct heap **out, size_t max_live)
 	}
 	h->n_waiting = 1;
 	h->max = max_live;
+	h->forgotten = forgotten;
+	h->userdata = userdata;
 	/* Processes choose their addresses. */
 	if (getrandom(&h->seed, sizeof(h->seed), GRND_NONBLOCK) != (ssize_t)sizeof(h->seed))
 		h->seed = (uintptr_t)h;
@@ -77,6 +85,7 @@ void heap_free(struct heap *h)
 	if (!h)
 		return;
 	free(h->table);
+	free(h->held);
 	free(h->waiting);
 	free(h->images);
 	free(h);
@@ -260,6 +269,19 @@ static struct live *waiting_live(struct heap *h, const struct waiting *w)
 	return l && l->stack == NO_STACK && l->waits == (uint32_t)(w - h->waiting) ? l : NULL;
 }
 
+/* False: there is no room. */
+static bool put_in(struct heap *h, const struct live *live)
+{
+	if (h->count >= h->max || make_room(h)) {
+		h->stats.full++;
+		return false;
+	}
+	*probe(h, live->image, live->address) = *live;
+	h->images[live->image].live++;
+	h->count++;
+	return true;
+}
+
 static void remember(struct heap *h, const struct waiting *w, struct window *window)
 {
 	struct live *l = find(h, w->image, w->address);
@@ -269,20 +291,14 @@ static void remember(struct heap *h, const struct waiting *w, struct window *win
 		no_more_in_use(l, window);
 		take_out(h, l);
 	}
-	if (h->count >= h->max || make_room(h)) {
-		h->stats.full++;
-		return;
-	}
-	*probe(h, w->image, w->address) = (struct live){
-		.address = w->address,
-		.weight = w->weight,
-		.size = w->size,
-		.image = w->image,
-		.stack = NO_STACK,
-		.waits = (uint32_t)(w - h->waiting),
-	};
-	h->images[w->image].live++;
-	h->count++;
+	put_in(h, &(struct live){
+			  .address = w->address,
+			  .weight = w->weight,
+			  .size = w->size,
+			  .image = w->image,
+			  .stack = NO_STACK,
+			  .waits = (uint32_t)(w - h->waiting),
+		  });
 }
 
 uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct window *window)
@@ -302,7 +318,10 @@ uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct wind
 	w->image = image;
 	w->used = true;
 	h->stats.allocs++;
-	remember(h, w, window);
+	if (alloc->flags & PROFD_ALLOC_UNTRACKED)
+		h->stats.full++;
+	else
+		remember(h, w, window);
 	return (uint64_t)w->turn << 32 | i;
 }
 
@@ -337,17 +356,55 @@ void heap_drop(struct heap *h, uint64_t allocation)
 		end_waiting(h, w);
 }
 
+/* Reallocs that succeed say nothing: what they held is let go when there is much of it, oldest
+ * first. */
+static void hold(struct heap *h, const struct live *live)
+{
+	if (h->n_held == MAX_HELD) {
+		h->n_held -= MAX_HELD / 2;
+		memmove(h->held, h->held + MAX_HELD / 2, h->n_held * sizeof(*h->held));
+	}
+	if (!grow(h->held, h->n_held, h->held_capacity, 1))
+		h->held[h->n_held++] = *live;
+}
+
+static void restore(struct heap *h, uint32_t image, uint64_t address, struct window *window)
+{
+	struct window_heap *sums;
+
+	for (size_t i = h->n_held; i-- > 0;) {
+		struct live held = h->held[i];
+
+		if (held.image != image || held.address != address)
+			continue;
+		memmove(h->held + i, h->held + i + 1, (--h->n_held - i) * sizeof(*h->held));
+		h->stats.frees--;
+		if (!put_in(h, &held) || held.stack == NO_STACK)
+			return;
+		sums = window_heap(window, held.stack);
+		sums->inuse_bytes += held.weight;
+		sums->inuse_objects += objects(held.weight, held.size);
+		return;
+	}
+}
+
 void heap_freed(struct heap *h, const struct profd_free *freed, struct window *window)
 {
 	uint32_t image = find_image(h, &freed->process);
 	struct live *l = image == UINT32_MAX ? NULL : find(h, image, freed->address);
 
+	if (freed->flags & PROFD_FREE_RESTORED) {
+		restore(h, image, freed->address, window);
+		return;
+	}
 	if (!l) {
 		h->stats.unknown++;
 		return;
 	}
 	h->stats.frees++;
 	no_more_in_use(l, window);
+	if (freed->flags & PROFD_FREE_HELD)
+		hold(h, l);
 	take_out(h, l);
 }
 
@@ -355,8 +412,17 @@ void heap_freed(struct heap *h, const struct profd_free *freed, struct window *w
 static void forget_image(struct heap *h, uint32_t image)
 {
 	for (size_t i = 0; i < h->capacity && h->images[image].live; i++)
-		while (h->table[i].weight && h->table[i].image == image)
+		while (h->table[i].weight && h->table[i].image == image) {
+			if (h->forgotten)
+				h->forgotten(h->userdata, h->table[i].address,
+					h->images[image].identity.pid);
 			take_out(h, &h->table[i]);
+		}
+	for (size_t i = 0; i < h->n_held;)
+		if (h->held[i].image == image)
+			h->held[i] = h->held[--h->n_held];
+		else
+			i++;
 	h->images[image].identity = (struct profd_identity){0};
 }
 

@@ -29,8 +29,11 @@ struct heap_stats {
 	uint64_t full;	     /* allocations that were too many to remember: not in in-use */
 };
 
-/* max_live: entries, of about 70 bytes. 0 or -errno. */
-int heap_new(struct heap **out, size_t max_live);
+/* Called for what is in use of a process that has ended: nobody frees it. */
+typedef void (*heap_forgotten)(void *userdata, uint64_t address, uint32_t pid);
+
+/* max_live: entries, of about 70 bytes. forgotten: may be NULL. 0 or -errno. */
+int heap_new(struct heap **out, size_t max_live, heap_forgotten forgotten, void *userdata);
 void heap_free(struct heap *h); /* NULL is fine */
 
 /* Notes an allocation, and returns the number by which heap_place or heap_drop names it; 0 without
@@ -40,6 +43,7 @@ uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct wind
 void heap_place(struct heap *h, uint64_t allocation, struct window *window, uint32_t stack);
 /* It will have no stack, and is forgotten. */
 void heap_drop(struct heap *h, uint64_t allocation);
+/* Also what a realloc was given, until it has returned (enum profd_free_flags). */
 void heap_freed(struct heap *h, const struct profd_free *freed, struct window *window);
 /* The process has ended, or replaced its image: nobody frees what was in use. The sums stay. */
 void heap_end_process(struct heap *h, uint32_t pid);

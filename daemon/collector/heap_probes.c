@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "collector/bpf_host.h"
-#include "collector/heap_sites.h"
 #include "collector/sessions.h"
 
 /* rdi, rsi, rdx: the first three arguments of a function (System V ABI, AMD64), where the preload
@@ -14,6 +13,7 @@
 static const uint8_t usual_registers[PROFD_PROBE_ARGUMENTS] = {5, 4, 1};
 
 struct heap_probes {
+	unsigned references;
 	struct bpf_host *bpf;
 	uint32_t slot, session;
 	struct profd_probe *shared; /* of all sessions; session 0: a free entry */
@@ -30,6 +30,7 @@ int heap_probes_new(struct heap_probes **out, struct bpf_host *bpf, const struct
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
+	p->references = 1;
 	p->bpf = bpf;
 	p->slot = session_slot(session);
 	p->session = session_id(session);
@@ -38,9 +39,15 @@ int heap_probes_new(struct heap_probes **out, struct bpf_host *bpf, const struct
 	return 0;
 }
 
-void heap_probes_free(struct heap_probes *p)
+struct heap_probes *heap_probes_ref(struct heap_probes *p)
 {
-	if (!p)
+	p->references++;
+	return p;
+}
+
+void heap_probes_unref(struct heap_probes *p)
+{
+	if (!p || --p->references)
 		return;
 	for (size_t i = 0; i < PROFD_PROBES; i++)
 		if (p->shared[i].session == p->session)
@@ -84,26 +91,19 @@ static bool is_usual(const struct heap_probe *probe)
 static void publish(struct profd_probe *to, const struct profd_probe *probe)
 {
 	to->slot = probe->slot;
+	to->function = probe->function;
+	to->nests = probe->nests;
 	memcpy(to->arguments, probe->arguments, sizeof(to->arguments));
 	__atomic_store_n(&to->session, probe->session, __ATOMIC_RELEASE);
 }
 
-int heap_probes_find(struct heap_probes *p, const struct heap_probe *probe, uint64_t *cookie)
+/* An entry that says this, or one that comes to. */
+static int share(struct heap_probes *p, const struct profd_probe *wanted, uint64_t *cookie)
 {
-	struct profd_probe wanted = {.slot = p->slot, .session = p->session};
 	size_t i, free_one = PROFD_PROBES;
 
-	for (i = 0; i < probe->n_arguments; i++)
-		wanted.arguments[i] = translate(&probe->arguments[i]);
-	if (!bpf_host_features(p->bpf)->cookies) {
-		if (!is_usual(probe))
-			return -EOPNOTSUPP;
-		*cookie = probe->kind == HEAP_PROBE_FREE ? PROFD_PROBE_FREE : PROFD_PROBE_ALLOC;
-		publish(&p->shared[*cookie], &wanted);
-		return 0;
-	}
 	for (i = 0; i < PROFD_PROBES; i++) {
-		if (!memcmp(&p->shared[i], &wanted, sizeof(wanted)))
+		if (!memcmp(&p->shared[i], wanted, sizeof(*wanted)))
 			break;
 		if (!p->shared[i].session && free_one == PROFD_PROBES)
 			free_one = i;
@@ -112,7 +112,67 @@ int heap_probes_find(struct heap_probes *p, const struct heap_probe *probe, uint
 		i = free_one;
 	if (i == PROFD_PROBES)
 		return -ENOSPC;
-	publish(&p->shared[i], &wanted);
+	publish(&p->shared[i], wanted);
 	*cookie = i;
 	return 0;
+}
+
+static bool have_cookies(const struct heap_probes *p)
+{
+	const struct bpf_features *features = bpf_host_features(p->bpf);
+
+	return features->cookies || features->uprobe_way != UPROBE_PERF;
+}
+
+int heap_probes_find(struct heap_probes *p, const struct heap_probe *probe, uint64_t *cookie)
+{
+	struct profd_probe wanted = {.slot = p->slot, .session = p->session};
+
+	for (size_t i = 0; i < probe->n_arguments; i++)
+		wanted.arguments[i] = translate(&probe->arguments[i]);
+	if (have_cookies(p))
+		return share(p, &wanted, cookie);
+	if (!is_usual(probe))
+		return -EOPNOTSUPP;
+	*cookie = probe->kind == HEAP_PROBE_FREE ? PROFD_PROBE_FREE : PROFD_PROBE_ALLOC;
+	publish(&p->shared[*cookie], &wanted);
+	return 0;
+}
+
+/* What malloc and calloc of these call is none of their functions; nor is it of malloc itself,
+ * wherever. All others may call one: memalign of glibc, when malloc would do as well. */
+static bool nests(enum heap_allocator allocator, const struct heap_site *site)
+{
+	bool closed = allocator == HEAP_JEMALLOC || allocator == HEAP_TCMALLOC;
+
+	switch (site->function) {
+	case HEAP_MALLOC:
+		return !closed && strcmp(site->name, "malloc") != 0;
+	case HEAP_CALLOC:
+		return !closed && allocator != HEAP_GLIBC;
+	default:
+		return true;
+	}
+}
+
+int heap_probes_find_function(struct heap_probes *p, enum heap_allocator allocator,
+	const struct heap_site *site, uint64_t *cookie)
+{
+	static const uint32_t functions[HEAP_FUNCTIONS] = {
+		[HEAP_MALLOC] = PROFD_FUNCTION_MALLOC,
+		[HEAP_CALLOC] = PROFD_FUNCTION_CALLOC,
+		[HEAP_REALLOC] = PROFD_FUNCTION_REALLOC,
+		[HEAP_REALLOCARRAY] = PROFD_FUNCTION_REALLOCARRAY,
+		[HEAP_POSIX_MEMALIGN] = PROFD_FUNCTION_POSIX_MEMALIGN,
+		[HEAP_ALIGNED] = PROFD_FUNCTION_ALIGNED,
+		[HEAP_FREE] = PROFD_FUNCTION_FREE,
+	};
+	const struct profd_probe wanted = {
+		.slot = p->slot,
+		.session = p->session,
+		.function = functions[site->function],
+		.nests = nests(allocator, site),
+	};
+
+	return have_cookies(p) ? share(p, &wanted, cookie) : -EOPNOTSUPP;
 }

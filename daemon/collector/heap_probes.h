@@ -9,18 +9,25 @@
 
 #include <stdint.h>
 
+#include "collector/heap_sites.h"
+
 struct bpf_host;
-struct heap_probe;
 struct heap_probes;
 struct session;
 
 /* Borrows both. 0, or -EBUSY: without attach cookies one session has them all; or -ENOMEM. */
 int heap_probes_new(struct heap_probes **out, struct bpf_host *bpf, const struct session *session);
-/* The entries are free from then on: its probes are detached. NULL is fine. */
-void heap_probes_free(struct heap_probes *p);
+/* The entries are free when nobody has a reference any more: the session's, and one for each link,
+ * whose programs read them until it is detached. */
+struct heap_probes *heap_probes_ref(struct heap_probes *p);
+void heap_probes_unref(struct heap_probes *p); /* NULL is fine */
 
-/* The cookie of a probe. 0, or -ENOSPC: there are too many different ones; -EOPNOTSUPP: arguments
- * can lie anywhere only where the kernel has attach cookies. */
+/* The cookie of a USDT probe. 0, or -ENOSPC: there are too many different ones; -EOPNOTSUPP:
+ * arguments can lie anywhere only where the kernel has attach cookies. */
 int heap_probes_find(struct heap_probes *p, const struct heap_probe *probe, uint64_t *cookie);
+
+/* The cookie of a function of an allocator. The same. */
+int heap_probes_find_function(struct heap_probes *p, enum heap_allocator allocator,
+	const struct heap_site *site, uint64_t *cookie);
 
 #endif

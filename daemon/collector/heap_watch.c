@@ -17,28 +17,34 @@
 #include "collector/mappings.h"
 #include "collector/module.h"
 #include "collector/processes.h"
-#include "collector/uprobe.h"
+#include "collector/uprobes.h"
 #include "util/cleanup.h"
-#include "util/grow.h"
 #include "util/log.h"
 
 /* Of one session. */
 #define MAX_PROCESSES 1024
-#define MAX_LINKS     4096
+/* As far as the bytes of samples are concerned, 80 bytes each. */
+#define MAX_LIVE_SAMPLED (64u << 10)
+#define MAX_LIVE_ALL	 (256u << 10)
 
-/* A file in a process that is watched, or (pid -1) in all. */
+/* A file in a process that is watched, or (pid UPROBE_EVERYWHERE) in all. */
 struct attachment {
-	struct heap_watch *watch; /* NULL: nobody waits for its sites any more */
-	struct module *module;	  /* a reference */
+	struct heap_watch *watch;
+	struct module *module; /* a reference */
 	pid_t pid;
-	bool initial; /* the session is not ready before it is settled */
-	int *links;
-	size_t n_links, links_capacity;
+	bool asked;	    /* its sites are on their way */
+	bool gone;	    /* nobody waits for them any more: on_sites() frees it */
+	bool initial;	    /* the session is not ready before it is settled */
+	bool announces;	    /* it has USDT probes */
+	unsigned attaching; /* links */
+	struct uprobe_link *links[PROBE_PROGRAMS];
+	bool pending[PROBE_PROGRAMS]; /* on_attached() will be called for the link */
 	struct attachment *prev, *next;
 };
 
 struct watched {
 	uint32_t pid;
+	bool announces; /* what it allocates, by USDT probes */
 	struct attachment *attachments;
 	UT_hash_handle hh;
 };
@@ -57,6 +63,7 @@ struct heap_watch {
 	char trouble[256];
 };
 
+/* Of all that there may be to say, the first is said. */
 __attribute__((format(printf, 2, 3))) static void trouble(
 	struct heap_watch *w, const char *format, ...)
 {
@@ -71,73 +78,28 @@ __attribute__((format(printf, 2, 3))) static void trouble(
 
 /* ---- attaching ------------------------------------------------------------------------------ */
 
+static void on_detached(void *userdata)
+{
+	heap_probes_unref(userdata);
+}
+
+static void detach(struct attachment *a, enum probe_program which)
+{
+	struct heap_watch *w = a->watch;
+
+	if (!a->links[which])
+		return;
+	uprobes_detach(a->links[which], on_detached, w->probes);
+	a->links[which] = NULL;
+	a->attaching -= a->pending[which];
+	a->pending[which] = false;
+	w->stats.links--;
+}
+
 static void attachment_free(struct attachment *a)
 {
-	for (size_t i = 0; i < a->n_links; i++)
-		close_fd(a->links[i]);
-	free(a->links);
 	module_unref(a->module);
 	free(a);
-}
-
-static void let_go(struct heap_watch *w, struct attachment *a)
-{
-	w->stats.probes -= a->n_links;
-	if (!a->watch) {
-		attachment_free(a);
-		return;
-	}
-	/* Its sites are on their way: on_sites() frees it. */
-	a->watch = NULL;
-	w->unsettled -= a->initial;
-}
-
-static int attach_probe(struct heap_watch *w, struct attachment *a, const struct heap_probe *probe)
-{
-	struct uprobe uprobe = {
-		.file = a->module->fd,
-		.offset = probe->offset,
-		.counter = probe->counter,
-		.pid = a->pid,
-		.multi = bpf_host_features(w->config.bpf)->uprobe_multi,
-		.program = bpf_host_usdt_program(w->config.bpf, probe->kind == HEAP_PROBE_FREE),
-	};
-	int link, r = heap_probes_find(w->probes, probe, &uprobe.cookie);
-
-	if (!r)
-		r = w->stats.probes < MAX_LINKS ? grow(a->links, a->n_links, a->links_capacity, 1)
-						: -ENOSPC;
-	if (r)
-		return r;
-	link = uprobe_attach(&uprobe);
-	if (link < 0)
-		return link;
-	a->links[a->n_links++] = link;
-	w->stats.probes++;
-	return 0;
-}
-
-/* Frees first: what is allocated after that is not missed when it is freed. */
-static void attach_probes(
-	struct heap_watch *w, struct attachment *a, const struct heap_sites *sites, uint8_t kind)
-{
-	for (size_t i = 0; i < sites->n_probes; i++) {
-		const struct heap_probe *probe = &sites->probes[i];
-		int r = 0;
-
-		if (probe->kind != kind)
-			continue;
-		if (!probe->flaw)
-			r = attach_probe(w, a, probe);
-		/* A process that is gone needs none. */
-		if (r == -ESRCH)
-			continue;
-		if (r || probe->flaw) {
-			w->stats.failed++;
-			trouble(w, "a probe of %s: %s", a->module->path,
-				r ? strerror(-r) : heap_probe_explain(probe->flaw));
-		}
-	}
 }
 
 static void settle(struct heap_watch *w)
@@ -148,26 +110,203 @@ static void settle(struct heap_watch *w)
 	w->config.ready(w->config.userdata);
 }
 
-static void on_sites(
-	void *userdata, struct module *module, int error, const struct heap_sites *sites)
+static void settled(struct attachment *a)
+{
+	struct heap_watch *w = a->watch;
+
+	if (!a->initial)
+		return;
+	a->initial = false;
+	w->unsettled--;
+	settle(w);
+}
+
+static void let_go(struct attachment *a)
+{
+	for (unsigned i = 0; i < PROBE_PROGRAMS; i++)
+		detach(a, (enum probe_program)i);
+	a->watch->unsettled -= a->initial;
+	a->gone = true;
+	if (!a->asked)
+		attachment_free(a);
+}
+
+static void on_attached(void *userdata, struct uprobe_link *link, int error)
 {
 	struct attachment *a = userdata;
 	struct heap_watch *w = a->watch;
 
-	if (!w) {
+	for (unsigned i = 0; i < PROBE_PROGRAMS; i++)
+		if (a->links[i] == link) {
+			a->pending[i] = false;
+			a->links[i] = error ? NULL : link;
+		}
+	if (error) {
+		heap_probes_unref(w->probes);
+		w->stats.links--;
+		w->stats.failed++;
+		/* A process that is gone needs none. */
+		if (error != -ESRCH)
+			trouble(w, "probes of %s cannot be attached%s: %s", a->module->path,
+				error == -EACCES || error == -EPERM ? " without CAP_SYS_ADMIN" : "",
+				strerror(-error));
+	}
+	if (!--a->attaching)
+		settled(a);
+}
+
+static void attach_places(
+	struct attachment *a, enum probe_program which, const struct uprobe_place *places, size_t n)
+{
+	struct heap_watch *w = a->watch;
+	enum uprobe_way way = bpf_host_features(w->config.bpf)->uprobe_way;
+	const struct uprobe_request request = {
+		.way = way == UPROBE_SESSION && which != PROBE_ENTER ? UPROBE_MULTI : way,
+		.at_return = which == PROBE_RETURN,
+		.program = bpf_host_probe_program(w->config.bpf, which),
+		.file = a->module->fd,
+		.pid = a->pid,
+		.places = places,
+		.n_places = n,
+	};
+	int r;
+
+	if (!n)
+		return;
+	r = uprobes_attach(w->config.uprobes, &request, on_attached, a, &a->links[which]);
+	if (r) {
+		a->links[which] = NULL;
+		w->stats.failed++;
+		trouble(w, "probes of %s cannot be attached: %s", a->module->path, strerror(-r));
+		return;
+	}
+	heap_probes_ref(w->probes);
+	w->stats.links++;
+	a->pending[which] = true;
+	a->attaching++;
+}
+
+static void attach_probes(
+	struct attachment *a, const struct heap_sites *sites, enum heap_probe_kind kind)
+{
+	_cleanup_free_ struct uprobe_place *places = calloc(sites->n_probes + 1, sizeof(*places));
+	struct heap_watch *w = a->watch;
+	size_t n = 0;
+
+	for (size_t i = 0; places && i < sites->n_probes; i++) {
+		const struct heap_probe *probe = &sites->probes[i];
+		int r = 0;
+
+		if (probe->kind != kind)
+			continue;
+		if (!probe->flaw)
+			r = heap_probes_find(w->probes, probe, &places[n].cookie);
+		if (probe->flaw || r) {
+			w->stats.failed++;
+			trouble(w, "a probe of %s is not used: %s", a->module->path,
+				r ? strerror(-r)
+				  : heap_probe_explain((enum heap_probe_flaw)probe->flaw));
+			continue;
+		}
+		places[n].offset = probe->offset;
+		places[n++].counter = probe->counter;
+		a->announces = true;
+	}
+	attach_places(a, kind == HEAP_PROBE_FREE ? PROBE_USDT_FREE : PROBE_USDT_ALLOC, places, n);
+}
+
+/* frees: those functions, or all others. */
+static void attach_functions(
+	struct attachment *a, const struct heap_sites *sites, enum probe_program which, bool frees)
+{
+	_cleanup_free_ struct uprobe_place *places = calloc(sites->n_sites + 1, sizeof(*places));
+	struct heap_watch *w = a->watch;
+	size_t n = 0;
+	int r;
+
+	for (size_t i = 0; places && i < sites->n_sites; i++) {
+		const struct heap_site *site = &sites->sites[i];
+
+		if ((site->function == HEAP_FREE) != frees)
+			continue;
+		r = heap_probes_find_function(w->probes, sites->allocator, site, &places[n].cookie);
+		if (!r)
+			places[n++].offset = site->probe;
+		else
+			trouble(w, "%s of %s cannot be watched: %s", site->name, a->module->path,
+				r == -EOPNOTSUPP ? "it needs Linux 5.15" : strerror(-r));
+	}
+	attach_places(a, which, places, n);
+}
+
+static struct watched *find_watched(struct heap_watch *w, uint32_t pid);
+
+/* Who announces what he allocates is taken at his word; his allocator would tell the same again. */
+static bool is_announced(struct heap_watch *w, const struct attachment *a)
+{
+	struct watched *p = a->pid < 0 ? NULL : find_watched(w, (uint32_t)a->pid);
+
+	return w->config.announced || (p && p->announces);
+}
+
+static void on_announced(struct attachment *a)
+{
+	struct watched *p = a->pid < 0 ? NULL : find_watched(a->watch, (uint32_t)a->pid);
+	struct attachment *other;
+
+	if (!p)
+		return;
+	p->announces = true;
+	DL_FOREACH (p->attachments, other) {
+		for (unsigned i = PROBE_FREE; i < PROBE_PROGRAMS; i++)
+			detach(other, (enum probe_program)i);
+		if (other != a && !other->asked && !other->attaching)
+			settled(other);
+	}
+}
+
+static void attach_all(struct attachment *a, const struct heap_sites *sites)
+{
+	struct heap_watch *w = a->watch;
+	bool session = bpf_host_features(w->config.bpf)->uprobe_way == UPROBE_SESSION;
+	uint64_t mean = session_sample_bytes(w->config.session);
+	int r;
+
+	attach_probes(a, sites, HEAP_PROBE_FREE);
+	attach_probes(a, sites, HEAP_PROBE_ALLOC);
+	if (a->announces)
+		on_announced(a);
+	if (!sites->n_sites || is_announced(w, a))
+		return;
+	r = bpf_host_open_live(w->config.bpf, session_slot(w->config.session),
+		mean > 1 ? MAX_LIVE_SAMPLED : MAX_LIVE_ALL);
+	if (r) {
+		trouble(w, "no memory for what is in use: %s", strerror(-r));
+		return;
+	}
+	attach_functions(a, sites, PROBE_FREE, true);
+	if (!session)
+		attach_functions(a, sites, PROBE_RETURN, false);
+	attach_functions(a, sites, PROBE_ENTER, false);
+}
+
+static void on_sites(
+	void *userdata, struct module *module, int error, const struct heap_sites *sites)
+{
+	struct attachment *a = userdata;
+
+	a->asked = false;
+	if (a->gone) {
 		attachment_free(a);
 		return;
 	}
-	a->watch = NULL;
-	if (sites) {
-		attach_probes(w, a, sites, HEAP_PROBE_FREE);
-		attach_probes(w, a, sites, HEAP_PROBE_ALLOC);
-	} else if (error != -ECANCELED) {
-		trouble(w, "%s cannot be looked into for probes: %s", module->path,
+	if (sites)
+		attach_all(a, sites);
+	else if (error != -ECANCELED)
+		trouble(a->watch, "%s cannot be looked into for probes: %s", module->path,
 			strerror(-error));
-	}
-	w->unsettled -= a->initial;
-	settle(w);
+	if (!a->attaching)
+		settled(a);
 }
 
 /* NULL: nothing comes of it. */
@@ -180,6 +319,7 @@ static struct attachment *attach(struct heap_watch *w, struct module *module, pi
 		a->watch = w;
 		a->module = module_ref(module);
 		a->pid = pid;
+		a->asked = true;
 		a->initial = w->starting;
 		r = heap_sites_ask(w->config.unwinder, module, on_sites, a);
 	}
@@ -248,7 +388,7 @@ static void unwatch(struct heap_watch *w, struct watched *p)
 	DL_FOREACH_SAFE(p->attachments, a, next)
 	{
 		DL_DELETE(p->attachments, a);
-		let_go(w, a);
+		let_go(a);
 	}
 	HASH_DEL(w->watched, p);
 	free(p);
@@ -374,7 +514,7 @@ static int watch_preload(struct heap_watch *w)
 		fd = -1;
 		module->state = MODULE_OPEN;
 		w->preload = module_identity(module);
-		w->everywhere = attach(w, module, -1);
+		w->everywhere = attach(w, module, UPROBE_EVERYWHERE);
 	}
 	module_unref(module);
 	return r;
@@ -438,7 +578,7 @@ void heap_watch_detach(struct heap_watch *w)
 	HASH_ITER (hh, w->watched, p, next)
 		unwatch(w, p);
 	if (w->everywhere)
-		let_go(w, w->everywhere);
+		let_go(w->everywhere);
 	w->everywhere = NULL;
 }
 
@@ -447,7 +587,7 @@ void heap_watch_stop(struct heap_watch *w)
 	if (!w)
 		return;
 	heap_watch_detach(w);
-	heap_probes_free(w->probes);
+	heap_probes_unref(w->probes);
 	free(w->comm);
 	free(w->cgroup);
 	free(w);

@@ -22,15 +22,18 @@ struct bpf_host;
 struct heap_watch;
 struct processes;
 struct unwinder;
+struct uprobes;
 
 struct heap_watch_config {
 	struct bpf_host *bpf;
 	struct processes *processes;
 	struct unwinder *unwinder;
+	struct uprobes *uprobes;
 	/* Copied; its pids and tids must outlive the watch. */
 	const struct session_filter *filter;
 	struct session *session;
 	const char *preload; /* path of the library, or NULL */
+	bool announced;	     /* all of them have it loaded: their allocators are left alone */
 	/* All that there was at the start is attached: called once, from the loop, unless
 	 * heap_watch_is_ready() at once. */
 	void (*ready)(void *userdata);
@@ -50,7 +53,7 @@ void heap_watch_handle(struct heap_watch *w, const struct record *record);
 
 struct heap_watch_stats {
 	uint64_t processes; /* that are watched */
-	uint64_t probes;    /* that are attached */
+	uint64_t links;	    /* of probes, that are attached or will be */
 	uint64_t failed;    /* that could not be */
 };
 struct heap_watch_stats heap_watch_stats(const struct heap_watch *w);

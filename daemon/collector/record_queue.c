@@ -129,7 +129,7 @@ static bool miss_is_sane(const struct profd_sample *s)
 	const struct profd_miss *miss = profd_sample_miss(s);
 
 	if (!s->miss_size)
-		return !s->flags;
+		return !(s->flags & ~PROFD_SAMPLE_RETURNED);
 	return s->n_user && s->miss_size >= sizeof(*miss) && miss->stack_size <= PROFD_MISS_STACK &&
 	       miss->missing < PROFD_MISSING_COUNT &&
 	       s->miss_size == sizeof(*miss) + miss->stack_size;

@@ -347,6 +347,8 @@ static int watch_heap(struct recording *r)
 		.bpf = r->c->bpf,
 		.processes = r->c->processes,
 		.unwinder = r->c->unwinder,
+		.uprobes = r->c->uprobes,
+		.announced = r->request.announced,
 		.filter = &r->request.filter,
 		.session = stream_session(r->stream),
 		.preload = r->c->preload,

@@ -15,11 +15,13 @@
 
 /* ---- addresses ---------------------------------------------------------------------------- */
 
-/* Where the call was, for a return address; where it was interrupted, else. i: in its part of the
- * stack, kernel or user. */
-static uint64_t address_of(uint64_t frame, size_t i)
+/* Of the user frame i: where the call was, for a return address; where it was interrupted, else. */
+static uint64_t address_of(const struct profd_sample *s, size_t i)
 {
-	return frame & PROFD_FRAME_EXACT ? frame & ~PROFD_FRAME_EXACT : frame - (i > 0);
+	uint64_t frame = s->frames[s->n_kernel + i];
+	bool returns = i > 0 || s->flags & PROFD_SAMPLE_RETURNED;
+
+	return frame & PROFD_FRAME_EXACT ? frame & ~PROFD_FRAME_EXACT : frame - returns;
 }
 
 /* Frames hold references: a later one can make the table read the process's maps again, and what
@@ -33,7 +35,7 @@ static size_t resolve_frames(struct collector *c, struct process *process,
 	for (size_t i = 0; i < s->n_kernel; i++)
 		frames[n++] = (struct frame){module_ref(kernel), s->frames[i] - (i > 0)};
 	for (size_t i = 0; i < s->n_user; i++, n++) {
-		uint64_t address = address_of(s->frames[s->n_kernel + i], i);
+		uint64_t address = address_of(s, i);
 
 		if (process)
 			process_resolve(c->processes, process, address, &frames[n]);
@@ -77,15 +79,15 @@ static bool same_place(const struct memory_map *a, const struct memory_map *b, u
  * of what was mapped before lead anywhere. Returns how many frames are good: the first whose code
  * was replaced is, but not where it led to. */
 static size_t count_good_frames(
-	const struct mappings *used, const struct mappings *now, const __u64 *frames, size_t n)
+	const struct mappings *used, const struct mappings *now, const struct profd_sample *s)
 {
-	for (size_t i = 0; i < n; i++) {
-		uint64_t address = address_of(frames[i], i);
+	for (size_t i = 0; i < s->n_user; i++) {
+		uint64_t address = address_of(s, i);
 
 		if (!same_place(mappings_find(used, address), mappings_find(now, address), address))
 			return i + 1;
 	}
-	return n;
+	return s->n_user;
 }
 
 /* What is good of a sample is left; the rest may be a plausible stack, and wrong. */
@@ -99,7 +101,7 @@ static size_t good_frames(
 	used = spaces_mappings(c->spaces, s->process.pid, s->mappings);
 	if (!used || used == now)
 		return s->n_user;
-	return count_good_frames(used, now, s->frames + s->n_kernel, s->n_user);
+	return count_good_frames(used, now, s);
 }
 
 /* ---- samples ------------------------------------------------------------------------------ */
@@ -191,7 +193,8 @@ void samples_handle(struct collector *c, const struct profd_sample *s)
 		return;
 	}
 	/* A walk that starts anew does not care what the first one was made by. */
-	good = s->flags == (PROFD_SAMPLE_MISSED | PROFD_SAMPLE_CAPTURED)
+	good = (s->flags & (PROFD_SAMPLE_MISSED | PROFD_SAMPLE_CAPTURED)) ==
+			       (PROFD_SAMPLE_MISSED | PROFD_SAMPLE_CAPTURED)
 		       ? s->n_user
 		       : good_frames(c, s, process);
 	if (good < s->n_user)

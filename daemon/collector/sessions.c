@@ -242,7 +242,8 @@ static int begin_heap(struct session *session)
 {
 	struct bpf_host *bpf = session->owner->bpf;
 
-	bpf_host_heaps(bpf)[session->slot] = (struct profd_heap){.keep = UINT32_MAX};
+	bpf_host_heaps(bpf)[session->slot] = (struct profd_heap){
+		.keep = UINT32_MAX, .mean = session->sample_bytes};
 	return bpf_host_hold_heap_ring(bpf);
 }
 
@@ -361,8 +362,10 @@ void session_release(struct session *session)
 	ledger_add(&s->ended, &ledger);
 	bpf_host_sessions(s->bpf)[session->slot].id = 0;
 	bpf_host_clear_targets(s->bpf, session->slot);
-	if (session->type == SESSION_HEAP)
+	if (session->type == SESSION_HEAP) {
+		bpf_host_close_live(s->bpf, session->slot);
 		bpf_host_release_heap_ring(s->bpf);
+	}
 	s->slots[session->slot] = NULL;
 	session_free(session);
 }

@@ -77,6 +77,14 @@ void stream_free(struct stream *s)
 	free(s);
 }
 
+/* The programs need not know it any more, either. */
+static void on_forgotten(void *userdata, uint64_t address, uint32_t pid)
+{
+	struct stream *s = userdata;
+
+	bpf_host_forget_live(s->c->bpf, session_slot(s->session), address, pid);
+}
+
 static int open_window(struct stream *s, uint64_t start)
 {
 	struct window *w;
@@ -106,7 +114,8 @@ int stream_start(struct collector *c, const struct stream_config *config, struct
 	s->c = c;
 	s->config = *config;
 	s->started = monotonic_now();
-	r = config->session.type == SESSION_HEAP ? heap_new(&s->heap, MAX_LIVE) : 0;
+	r = config->session.type == SESSION_HEAP ? heap_new(&s->heap, MAX_LIVE, on_forgotten, s)
+						 : 0;
 	if (!r)
 		r = open_window(s, s->started);
 	if (r) {

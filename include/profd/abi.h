@@ -91,6 +91,8 @@ enum profd_sample_flags {
 	PROFD_SAMPLE_MISSED = 1 << 0, /* the walk is to be finished in user space, from the miss */
 	/* The miss is where the walk began, not where it stopped. */
 	PROFD_SAMPLE_CAPTURED = 1 << 1,
+	/* Taken when a function returned: the first user frame is a return address, too. */
+	PROFD_SAMPLE_RETURNED = 1 << 2,
 };
 
 struct profd_sample {
@@ -178,14 +180,23 @@ static inline const struct profd_miss *profd_sample_miss(const struct profd_samp
 /* No more than that is allocated at once, nor does a sample stand for more. */
 #define PROFD_MAX_ALLOCATION (1ULL << 47)
 
+enum profd_alloc_flags {
+	PROFD_ALLOC_UNTRACKED = 1 << 0, /* its free will not be seen */
+};
+
 /* An allocation that was sampled. The stack is its caller's. */
 struct profd_alloc {
 	struct profd_record_head head;
 	__u64 address, size; /* bytes */
 	__u64 weight;	     /* bytes that it stands for, << PROFD_WEIGHT_SHIFT */
-	__u32 kept; /* of so many like it, in 2^-32, this one was kept: struct profd_heap.keep */
-	__u32 pad;
+	__u32 kept;  /* of so many like it, in 2^-32, this one was kept: struct profd_heap.keep */
+	__u32 flags; /* enum profd_alloc_flags */
 	struct profd_sample sample;
+};
+
+enum profd_free_flags {
+	PROFD_FREE_HELD = 1 << 0, /* a realloc begins: if it fails, it is not free after all... */
+	PROFD_FREE_RESTORED = 1 << 1, /* ...as this record says; the address is then the same */
 };
 
 /* Of any allocation, sampled or not; before the memory can be given to somebody else. */
@@ -194,7 +205,7 @@ struct profd_free {
 	struct profd_identity process;
 	__u64 address;
 	__u32 session;
-	__u32 pad;
+	__u32 flags; /* enum profd_free_flags */
 };
 
 /* Where a USDT probe has an argument (.note.stapsdt). */
@@ -216,11 +227,26 @@ struct profd_argument {
 
 #define PROFD_PROBE_ARGUMENTS 3
 
+/* What a function of an allocator does with which of its arguments. All but the last return the
+ * memory, or NULL, if not said otherwise. */
+enum profd_function {
+	PROFD_FUNCTION_NONE = 0,
+	PROFD_FUNCTION_MALLOC,	       /* size */
+	PROFD_FUNCTION_CALLOC,	       /* count, size */
+	PROFD_FUNCTION_REALLOC,	       /* old, size */
+	PROFD_FUNCTION_REALLOCARRAY,   /* old, count, size */
+	PROFD_FUNCTION_POSIX_MEMALIGN, /* where to, alignment, size; returns 0 or an error */
+	PROFD_FUNCTION_ALIGNED,	       /* alignment, size */
+	PROFD_FUNCTION_FREE,	       /* memory */
+};
+
 /* What a probe that is attached belongs to. Programs know theirs by the attach cookie, which is the
  * index; before 5.15 (82e6b1eee6a8), where there are none, by PROFD_PROBE_ALLOC and _FREE. */
 struct profd_probe {
 	__u32 slot;
-	__u32 session; /* struct profd_session.id: a slot may have got another one meanwhile */
+	__u32 session;	/* struct profd_session.id: a slot may have got another one meanwhile */
+	__u32 function; /* enum profd_function; NONE: a USDT probe */
+	__u32 nests;	/* it may call other functions that are probed: those do not count */
 	struct profd_argument arguments[PROFD_PROBE_ARGUMENTS];
 };
 #define PROFD_PROBES	  256
@@ -229,6 +255,7 @@ struct profd_probe {
 
 /* Of one heap session. */
 struct profd_heap {
+	__u64 mean; /* bytes between samples that are taken here (profd/heap_sample.h) */
 	__u32 keep; /* sampled allocations are kept with this probability, in 2^-32; ~0: all are */
 	__u32 pad;
 	/* Written by the programs. */
@@ -236,6 +263,14 @@ struct profd_heap {
 	__u64 nonsense;	  /* announced with an impossible size or weight, likewise */
 	__u64 frees;	  /* that were handed on */
 	__u64 lost_frees; /* in-use is too high by what they freed */
+	__u64 lost_calls; /* allocations that were to be samples, but two threads were in the way of
+			     each other */
+};
+
+/* What is in use, of what is sampled here: key of the maps in profd_live; the value is not used. */
+struct profd_live {
+	__u64 address;
+	__u64 tgid; /* in the initial pid namespace */
 };
 
 /* ---- sessions --------------------------------------------------------------------------- */
@@ -289,6 +324,13 @@ struct profd_counters {
 	__u64 spent;  /* ns in the runs that were taken */
 };
 
+/* Of one heap session on one CPU, whose threads count down together: what a process has no memory
+ * of can be shared. Zeroed as the counters. */
+struct profd_heap_cpu {
+	__u64 left;  /* bytes to the next sample, itself included; 0: not drawn yet */
+	__u64 calls; /* of functions that are probed */
+};
+
 /* All that a CPU keeps between runs, together, since each page that a sample touches costs a miss.
  * In an mmapable array, so that the collector reads and writes it without a system call. Written by
  * that CPU only, but for `tail`. */
@@ -300,8 +342,10 @@ struct profd_cpu {
 	__u64 last_wakeup;  /* when the collector was last woken from here */
 	__u64 missed;	    /* when the next miss may carry its stack, at the earliest */
 	__u32 busy[PROFD_SCRATCHES];
-	__u32 pad[6];
+	__u32 pad[4];
+	__u64 random; /* state of heap_random() */
 	struct profd_counters counters[PROFD_MAX_SESSIONS];
+	struct profd_heap_cpu heap[PROFD_MAX_SESSIONS];
 };
 _Static_assert(sizeof(struct profd_counters) == 64, "a cache line");
 _Static_assert(__builtin_offsetof(struct profd_cpu, counters) == 64, "a cache line");

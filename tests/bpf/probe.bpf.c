@@ -52,7 +52,7 @@ int probe_hit(struct arch_regs *regs)
 	if (task_tid(leader) != probe_pid)
 		return 0;
 	count(&probe_counts.hits);
-	struct scratch *scratch = probe_claim(regs, &key);
+	struct scratch *scratch = probe_claim(regs, &profd_probe_tail, &key);
 	if (!scratch) {
 		count(&probe_counts.lost_scratch);
 		return 0;
@@ -63,7 +63,7 @@ int probe_hit(struct arch_regs *regs)
 	sample->head.time = bpf_ktime_get_ns();
 	sample->tid = task_tid(task);
 	task_identity(&sample->process, probe_pid, leader);
-	probe_walk(scratch, key, regs);
+	probe_walk(scratch, key, regs, false);
 	emit_stack(scratch);
 	probe_release(scratch);
 	return 0;

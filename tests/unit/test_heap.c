@@ -16,13 +16,23 @@
 struct fixture {
 	struct heap *heap;
 	struct window *window;
+	unsigned forgotten;
 };
+
+static void forgotten(void *userdata, uint64_t address, uint32_t pid)
+{
+	struct fixture *f = userdata;
+
+	assert_int_equal(address % 16, 0);
+	assert_int_equal(pid, 1 + address / 16 % 2);
+	f->forgotten++;
+}
 
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	if (!f || heap_new(&f->heap, 100) || window_new(&f->window, 0, 0, 1 << 24))
+	if (!f || heap_new(&f->heap, 100, forgotten, f) || window_new(&f->window, 0, 0, 1 << 24))
 		return -1;
 	window_keep_heap(f->window);
 	*state = f;
@@ -214,6 +224,7 @@ static void test_the_end_of_a_process(void **state)
 		take(f, 1 + i % 2, i * 16, 10, i % 2);
 	heap_end_process(f->heap, 2);
 	assert_int_equal(heap_stats(f->heap).live, 15);
+	assert_int_equal(f->forgotten, 15);
 	/* What was in use just before stays in the sums; another image has none of it. */
 	give_back(f, 2, 16);
 	assert_sums(f, 1, 15, 150, 15, 150);
@@ -221,6 +232,45 @@ static void test_the_end_of_a_process(void **state)
 	assert_sums(f, 0, 15, 150, 14, 140);
 	heap_end_process(f->heap, 1);
 	assert_int_equal(heap_stats(f->heap).live, 0);
+}
+
+static void test_reallocs(void **state)
+{
+	struct fixture *f = *state;
+	struct profd_free held = {
+		.address = 0x1000,
+		.process = {.pid = 1, .start_boottime = 1001},
+		.flags = PROFD_FREE_HELD,
+	};
+
+	take(f, 1, 0x1000, 10, 7);
+	heap_freed(f->heap, &held, f->window);
+	assert_sums(f, 7, 1, 10, 0, 0);
+	held.flags = PROFD_FREE_RESTORED;
+	heap_freed(f->heap, &held, f->window);
+	assert_sums(f, 7, 1, 10, 1, 10);
+	/* There is nothing any more that could be restored. */
+	heap_freed(f->heap, &held, f->window);
+	assert_sums(f, 7, 1, 10, 1, 10);
+	/* One that succeeds: its memory is another thread's before it returns. */
+	held.flags = PROFD_FREE_HELD;
+	heap_freed(f->heap, &held, f->window);
+	take(f, 1, 0x1000, 20, 8);
+	take(f, 1, 0x2000, 30, 9);
+	assert_sums(f, 7, 1, 10, 0, 0);
+	assert_sums(f, 8, 1, 20, 1, 20);
+	assert_sums(f, 9, 1, 30, 1, 30);
+}
+
+static void test_whose_free_nobody_will_see(void **state)
+{
+	struct fixture *f = *state;
+	struct profd_alloc alloc = alloc_of(1, 0x1000, 10, 10 * ONE);
+
+	alloc.flags = PROFD_ALLOC_UNTRACKED;
+	heap_place(f->heap, heap_alloc(f->heap, &alloc, f->window), f->window, stack(f, 7));
+	assert_sums(f, 7, 1, 10, 0, 0);
+	assert_int_equal(heap_stats(f->heap).full, 1);
 }
 
 /* Against an array: everything that a table with holes and growth can do wrong. */
@@ -233,7 +283,7 @@ static void test_many_that_come_and_go(void **state)
 	struct heap *large;
 
 	assert_non_null(sizes);
-	assert_int_equal(heap_new(&large, ADDRESSES), 0);
+	assert_int_equal(heap_new(&large, ADDRESSES, NULL, NULL), 0);
 	heap_free(f->heap);
 	f->heap = large;
 	for (int i = 0; i < STEPS; i++) {
@@ -274,6 +324,8 @@ int main(void)
 		TEST(test_a_free_that_was_lost),
 		TEST(test_too_many_to_remember),
 		TEST(test_the_end_of_a_process),
+		TEST(test_reallocs),
+		TEST(test_whose_free_nobody_will_see),
 		TEST(test_many_that_come_and_go),
 	};
 

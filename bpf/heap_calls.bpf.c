@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * heap_calls.bpf.c - allocations and frees of any program, by uprobes on its allocator's functions.
+ *
+ * Which allocations are samples is decided here, when the function is entered: all but a few are
+ * over with that. A sample's address is known when the function returns, and its stack is walked
+ * there: it is the caller's. The threads that run on a CPU count down together (heap_sample.h: what
+ * has no memory can be shared); if one is preempted in the middle of it, another's bytes may go
+ * uncounted once.
+ *
+ * Functions of allocators call each other. What is called by one that was seen to be entered, and
+ * has not returned, does not count. Whether it has is told by the stack: it is at a higher address,
+ * and its return address still lies there. So it does no harm if it never returns (longjmp, an
+ * exception).
+ */
+#include "heap.h"
+#include "profd/heap_sample.h"
+
+/* A call that is under way, of whom the return is of interest. By tid and slot, modulo CALLS. */
+#define CALLS 4096
+
+struct call {
+	__u32 tid; /* 0: none */
+	__u32 slot;
+	__u64 sp;   /* where its return address lies */
+	__u64 back; /* and what that is */
+	__u64 size;
+	__u64 weight; /* 0: it is no sample */
+	__u64 old;    /* memory that a realloc was given, if that was a sample; else 0 */
+	__u64 where;  /* posix_memalign: where the address is written to */
+	__u64 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CALLS);
+	__type(key, __u32);
+	__type(value, struct call);
+} profd_calls __weak SEC(".maps");
+
+static __always_inline struct call *call_of(__u32 tid, __u32 slot)
+{
+	__u32 i = (tid * PROFD_MAX_SESSIONS + slot) % CALLS;
+
+	return bpf_map_lookup_elem(&profd_calls, &i);
+}
+
+static __always_inline bool under_way(const struct call *call)
+{
+	__u64 back = 0;
+
+	bpf_probe_read_user(&back, sizeof(back), (void *)call->sp);
+	return back == call->back;
+}
+
+/* ---- what is in use ------------------------------------------------------------------------- */
+
+static __always_inline void *live_map(__u32 slot)
+{
+	return bpf_map_lookup_elem(&profd_lives, &slot);
+}
+
+static __always_inline struct profd_live live_key(__u64 address)
+{
+	return (struct profd_live){address, bpf_get_current_pid_tgid() >> 32};
+}
+
+/* Takes it out. False: it was no sample. */
+static __always_inline bool live_remove(__u32 slot, __u64 address)
+{
+	struct profd_live key = live_key(address);
+	void *live = live_map(slot);
+
+	return live && bpf_map_lookup_elem(live, &key) && bpf_map_delete_elem(live, &key) == 0;
+}
+
+static __always_inline bool live_add(__u32 slot, __u64 address)
+{
+	struct profd_live key = live_key(address);
+	void *live = live_map(slot);
+	__u32 nothing = 0;
+
+	return live && bpf_map_update_elem(live, &key, &nothing, BPF_ANY) == 0;
+}
+
+/* ---- entry ---------------------------------------------------------------------------------- */
+
+/* A product that does not fit is more than there can be: the function will say so. */
+static __always_inline __u64 product(__u64 a, __u64 b)
+{
+	return heap_mul_high(a, b) ? HEAP_SIZE_MAX : a * b;
+}
+
+static __always_inline __u64 size_of(__u32 function, const struct arch_regs *regs)
+{
+	__u64 a = arch_argument1(regs), b = arch_argument2(regs), c = arch_argument3(regs);
+
+	switch (function) {
+	case PROFD_FUNCTION_MALLOC:
+		return a;
+	case PROFD_FUNCTION_CALLOC:
+		return product(a, b);
+	case PROFD_FUNCTION_REALLOC:
+	case PROFD_FUNCTION_ALIGNED:
+		return b;
+	case PROFD_FUNCTION_REALLOCARRAY:
+		return product(b, c);
+	default:
+		return c;
+	}
+}
+
+/* The weight of the sample that these bytes are; 0: they are none. */
+static __always_inline __u64 draw(struct hit *hit, __u64 size)
+{
+	struct profd_heap_cpu *heap = &hit->state->heap[hit->slot & PROFD_SLOT_MASK];
+	__u64 mean = profd_heaps[hit->slot & PROFD_SLOT_MASK].mean, *random = &hit->state->random;
+
+	heap->calls++;
+	size += !size;
+	if (heap->left > size) {
+		heap->left -= size;
+		return 0;
+	}
+	if (!*random)
+		*random = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
+	__u64 left = heap->left ? heap->left : heap_countdown(random, mean);
+	if (left > size) {
+		heap->left = left - size;
+		return 0;
+	}
+	heap->left = heap_countdown(random, mean);
+	return heap_weight(size, mean);
+}
+
+/* A realloc may free what it is given at any moment from now on. */
+static __always_inline __u64 hold_old(struct hit *hit, __u32 function, const struct arch_regs *regs)
+{
+	__u64 old = arch_argument1(regs);
+
+	if (function != PROFD_FUNCTION_REALLOC && function != PROFD_FUNCTION_REALLOCARRAY)
+		return 0;
+	if (!old || !live_remove(hit->slot, old))
+		return 0;
+	emit_free(hit, old, PROFD_FREE_HELD);
+	return old;
+}
+
+/* True: the return is of interest. */
+static __always_inline bool enter(struct hit *hit, const struct arch_regs *regs)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid(), function = hit->probe->function;
+	__u64 sp = arch_regs_sp(regs);
+	struct call *call = call_of(tid, hit->slot);
+
+	if (!call)
+		return false;
+	bool mine = call->tid == tid && call->slot == hit->slot;
+	if (mine && sp < call->sp && under_way(call))
+		return false;
+	__u64 size = size_of(function, regs), weight = draw(hit, size);
+	__u64 old = hold_old(hit, function, regs);
+	if (!weight && !old && !hit->probe->nests)
+		return false;
+	/* Somebody else's, who is still in it. Rarer than rare: threads with numbers so far apart.
+	 */
+	if (call->tid && !mine && weight) {
+		count(&profd_heaps[hit->slot & PROFD_SLOT_MASK].lost_calls);
+		return false;
+	}
+	call->slot = hit->slot;
+	call->sp = sp;
+	call->back = 0;
+	bpf_probe_read_user(&call->back, sizeof(call->back), (void *)sp);
+	call->size = size;
+	call->weight = weight;
+	call->old = old;
+	call->where = function == PROFD_FUNCTION_POSIX_MEMALIGN ? arch_argument1(regs) : 0;
+	WALK_BARRIER();
+	call->tid = tid;
+	return true;
+}
+
+/* ---- return --------------------------------------------------------------------------------- */
+
+static __always_inline __u64 address_of(const struct call *call, const struct arch_regs *regs)
+{
+	__u64 address = arch_result(regs);
+
+	if (!call->where)
+		return address;
+	if (address || bpf_probe_read_user(&address, sizeof(address), (void *)call->where))
+		return 0;
+	return address;
+}
+
+/* The call's entry is free before the stack is walked, but for what is in `of`. */
+static __always_inline void sample(
+	struct hit *hit, const struct call *of, __u64 address, struct arch_regs *regs, void *tail)
+{
+	struct profd_alloc *alloc;
+	__u32 key = 0;
+
+	if (!hit_accepted(hit)) {
+		count(&hit->counters->filtered);
+		return;
+	}
+	struct scratch *scratch = probe_claim(regs, tail, &key);
+	if (!scratch) {
+		count(&hit->counters->taken);
+		count(&hit->counters->lost_scratch);
+		return;
+	}
+	alloc = (void *)scratch->alloc;
+	alloc->address = address;
+	alloc->size = of->size;
+	alloc->weight = of->weight;
+	alloc->kept = ~0U;
+	alloc->flags = live_add(hit->slot, address) ? 0 : PROFD_ALLOC_UNTRACKED;
+	if (!emit_alloc(scratch, key, hit, regs, true))
+		live_remove(hit->slot, address);
+	probe_release(scratch);
+}
+
+static __always_inline void leave(struct hit *hit, struct arch_regs *regs, void *tail)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	struct call *call = call_of(tid, hit->slot);
+
+	if (!call || call->tid != tid || call->slot != hit->slot ||
+		call->sp != arch_regs_sp(regs) - sizeof(__u64))
+		return;
+	__u64 begin = bpf_ktime_get_ns(), address = address_of(call, regs);
+	if (call->old && !address && call->size) {
+		live_add(hit->slot, call->old);
+		emit_free(hit, call->old, PROFD_FREE_RESTORED);
+	}
+	if (call->weight && address)
+		sample(hit, call, address, regs, tail);
+	WALK_BARRIER();
+	call->tid = 0;
+	__sync_fetch_and_add(&hit->counters->spent, bpf_ktime_get_ns() - begin);
+}
+
+/* ---- programs ------------------------------------------------------------------------------- */
+
+/* By multi-uprobes or perf events: two programs, at the same instruction. */
+SEC("uprobe")
+int profd_heap_enter(struct arch_regs *regs)
+{
+	struct hit hit;
+
+	if (hit_begin(&hit, regs, PROFD_PROBES))
+		enter(&hit, regs);
+	return 0;
+}
+
+SEC("uprobe")
+int profd_heap_return(struct arch_regs *regs)
+{
+	struct hit hit;
+
+	if (hit_begin(&hit, regs, PROFD_PROBES))
+		leave(&hit, regs, &profd_probe_tail);
+	return 0;
+}
+
+/* By uprobe sessions (6.13): one program, and no trap at the return if it returns 1 at the entry.
+ * At the entry it is where the probe is; bpf_get_func_ip says where that was, at both. */
+SEC("uprobe")
+int profd_heap_session(struct arch_regs *regs)
+{
+	struct hit hit;
+	bool entry = arch_regs_ip(regs) == bpf_get_func_ip(regs);
+
+	if (!hit_begin(&hit, regs, PROFD_PROBES))
+		return 1;
+	if (entry)
+		return enter(&hit, regs) ? 0 : 1;
+	leave(&hit, regs, &profd_session_tail);
+	return 0;
+}
+
+SEC("uprobe")
+int profd_heap_free(struct arch_regs *regs)
+{
+	__u64 address = arch_argument1(regs);
+	struct hit hit;
+
+	if (!hit_begin(&hit, regs, PROFD_PROBES) || !address)
+		return 0;
+	hit.state->heap[hit.slot & PROFD_SLOT_MASK].calls++;
+	if (live_remove(hit.slot, address))
+		emit_free(&hit, address, 0);
+	return 0;
+}
+
+char LICENSE[] SEC("license") __weak = "GPL";
