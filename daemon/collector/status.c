@@ -118,6 +118,8 @@ static void add_symbolizer(cJSON *status, struct collector *c)
 	add_u64(object, "addresses", s.addresses);
 	add_u64(object, "cache_hits", s.cache_hits);
 	add_u64(object, "cache_bytes", s.cache_bytes);
+	add_u64(object, "disk_hits", s.disk_hits);
+	add_u64(object, "files_read", s.files_read);
 	add_u64(object, "crashes", s.crashes);
 	add_u64(object, "timeouts", s.timeouts);
 	add_u64(object, "modules_skipped", s.bad_modules);

@@ -369,12 +369,6 @@ int dwarf_index_resolve(struct dwarf_index *x, struct names *answer, const uint6
 	return error;
 }
 
-void dwarf_index_want(struct dwarf_index *x, debug_want want, void *userdata)
-{
-	x->options.want = want;
-	x->options.userdata = userdata;
-}
-
 int dwarf_index_new(struct dwarf_index **out, const struct dwarf_index_options *options)
 {
 	struct dwarf_index *x = calloc(1, sizeof(*x));

@@ -5,7 +5,6 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "symbolizer/dwarf.h"
 #include "symbolizer/elf_file.h"
@@ -13,7 +12,6 @@
 #include "symbolizer/inflate.h"
 #include "symbolizer/plt_x86_64.h"
 #include "util/cleanup.h"
-#include "util/file_identity.h"
 
 #define MAX_MODULES 16
 
@@ -24,6 +22,7 @@ struct elf_module {
 	bool symbols_only;
 	struct elf_file file, mini;
 	struct debug_file debug, alternate; /* alternate: of dwz */
+	struct sources sources;
 	struct scratch_file scratch;
 	struct arena arena; /* what was compressed */
 	Elf *inflated, *inflated_alternate;
@@ -57,6 +56,7 @@ static void close_module(struct elf_module *m)
 	debug_file_close(&m->debug);
 	debug_file_close(&m->alternate);
 	elf_file_close(&m->file);
+	sources_clear(&m->sources);
 	free(m);
 }
 
@@ -66,8 +66,8 @@ static int open_dwarf(struct elf_module *m, const struct elf_module_options *opt
 	const struct elf_file *from = m->debug.file.elf ? &m->debug.file : &m->file;
 	struct dwarf_index_options with = {
 		.heap_limit = options->heap_limit,
-		.want = options->want,
-		.userdata = options->userdata,
+		.want = sources_want,
+		.userdata = &m->sources,
 	};
 	int r;
 
@@ -77,7 +77,7 @@ static int open_dwarf(struct elf_module *m, const struct elf_module_options *opt
 	if (m->scratch.fd >= 0)
 		m->arena.file = with.scratch = &m->scratch;
 	r = inflate_debug(&m->inflated, from, &m->arena);
-	if (!r && debug_file_alternate(&m->alternate, from, options->want, options->userdata))
+	if (!r && debug_file_alternate(&m->alternate, from, sources_want, &m->sources))
 		r = inflate_debug(&m->inflated_alternate, &m->alternate.file, &m->arena);
 	with.elf = m->inflated ? m->inflated : from->elf;
 	with.alternate = m->inflated_alternate ? m->inflated_alternate : m->alternate.file.elf;
@@ -91,7 +91,7 @@ static int open_module(struct elf_module *m, int fd, const struct elf_module_opt
 	if (r)
 		return r;
 	if (!options->symbols_only && !elf_file_has_dwarf(&m->file))
-		debug_file_find(&m->debug, &m->file, options->want, options->userdata);
+		debug_file_find(&m->debug, &m->file, sources_want, &m->sources);
 	if (!m->debug.file.elf && elf_file_open_debugdata(&m->mini, &m->file))
 		elf_file_close(&m->mini);
 	if (!options->symbols_only)
@@ -102,12 +102,6 @@ static int open_module(struct elf_module *m, int fd, const struct elf_module_opt
 }
 
 /* ---- the files asked about last ------------------------------------------------------------- */
-
-static struct file_identity identity_of(const struct stat *st)
-{
-	return (struct file_identity){st->st_dev, st->st_ino, (uint64_t)st->st_size,
-		st->st_mtim.tv_sec, st->st_mtim.tv_nsec, st->st_ctim.tv_sec, st->st_ctim.tv_nsec};
-}
 
 static size_t heap_used(void)
 {
@@ -173,6 +167,7 @@ static int make_module(struct elf_module **out, const struct file_identity *iden
 	m->scratch.fd = -1;
 	m->identity = *identity;
 	m->symbols_only = options->symbols_only;
+	m->sources = (struct sources){.want = options->want, .userdata = options->userdata};
 	r = open_module(m, fd, options);
 	if (r) {
 		close_module(m);
@@ -185,25 +180,39 @@ static int make_module(struct elf_module **out, const struct file_identity *iden
 static int get_module(struct elf_modules *all, struct elf_module **out, int fd,
 	const struct elf_module_options *options)
 {
-	struct file_identity identity;
-	struct elf_module *m;
-	struct stat st;
+	const struct file_identity *identity = &options->identity;
+	struct elf_module *m = take_known(all, identity, options->symbols_only);
 
-	if (fstat(fd, &st))
-		return -EBADF;
-	identity = identity_of(&st);
-	m = take_known(all, &identity, options->symbols_only);
 	if (!m) {
 		int r;
 
 		close_oldest(all, are_large(all, options->heap_limit) ? 0 : MAX_MODULES - 1);
-		r = make_module(&m, &identity, fd, options);
+		r = make_module(&m, identity, fd, options);
 		if (r)
 			return r;
 	}
+	m->sources.want = options->want;
+	m->sources.userdata = options->userdata;
 	m->next = all->newest;
 	all->newest = *out = m;
 	return 0;
+}
+
+void elf_modules_forget(struct elf_modules *all, const struct file_identity *identity)
+{
+	for (int symbols_only = 0; symbols_only < 2; symbols_only++) {
+		struct elf_module *m = take_known(all, identity, symbols_only);
+
+		if (m)
+			close_module(m);
+	}
+}
+
+const struct sources *elf_modules_sources(const struct elf_modules *all)
+{
+	static const struct sources none;
+
+	return all->newest ? &all->newest->sources : &none;
 }
 
 void elf_modules_free(struct elf_modules *all)
@@ -243,7 +252,7 @@ static int locate(struct request *q, const uint64_t *offsets, size_t n)
 	else
 		elf_file_vaddrs(&q->module->file, offsets, q->vaddrs, n);
 	for (size_t i = 0; i < n; i++) {
-		if (q->vaddrs[i] == UINT64_MAX)
+		if (q->vaddrs[i] == UINT64_MAX || q->answer->known[i])
 			continue;
 		q->answer->addresses[i].vaddr = q->vaddrs[i];
 		places[q->n++] = (struct place){q->vaddrs[i], (uint32_t)i};
@@ -355,6 +364,7 @@ static int resolve(struct request *q, const uint64_t *offsets, size_t n)
 	int r = locate(q, offsets, n);
 
 	debug_file_build_id(&m->file, q->answer->head.build_id);
+	q->answer->n_segments = 0;
 	elf_file_segments(&m->file, q->answer);
 	q->answer->head.flags |= what_it_sees(m);
 	if (!r && q->n) /* else it was only asked what there is */
@@ -380,8 +390,6 @@ int elf_modules_resolve(struct elf_modules *all, struct names *answer, int fd,
 
 	if (r)
 		return r;
-	if (q.module->dwarf)
-		dwarf_index_want(q.module->dwarf, options->want, options->userdata);
 	r = resolve(&q, offsets, n);
 	free(q.vaddrs);
 	free(q.asked);
