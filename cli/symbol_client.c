@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "configured.h"
+#include "helper/scratch.h"
 #include "symbolizer/names_cache.h"
 #include "symbols/debug_dirs.h"
 #include "util/cleanup.h"
@@ -250,12 +251,11 @@ static int open_debug_file(const struct exchange *x, const char *name)
 	return debug_dirs_open(name, folder, -1, root, x->client->debug_dirs);
 }
 
-/* What the symbolizer unpacks lies in a file without a name, which goes with its last user. */
 static int open_scratch(void)
 {
 	const char *folder = getenv("TMPDIR");
 
-	return open(folder && *folder ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return scratch_open(folder && *folder ? folder : "/tmp");
 }
 
 /* Remembers what was asked for, and that it was given (fd), if there is room. */
@@ -282,6 +282,9 @@ static int on_want(struct exchange *x, size_t size)
 	if (r)
 		return r;
 	bool scratch = !strcmp(name, HELPER_SCRATCH);
+	if (scratch && x->client->has_scratch)
+		return nonsense(x);
+	x->client->has_scratch |= scratch;
 	_cleanup_close_ int fd = scratch ? open_scratch() : open_debug_file(x, name);
 	if (!scratch)
 		keep_want(x->reply, name, fd);
@@ -360,7 +363,7 @@ static int start(struct exchange *x)
 
 	if (h->socket >= 0)
 		return 0;
-	x->client->greeted = false;
+	x->client->greeted = x->client->has_scratch = false;
 	int r = helper_start(h, "symbolizer", MEMORY_LIMIT, SOCK_STREAM);
 	if (r)
 		snprintf(x->why, x->why_size, "the symbolizer does not start: %s", strerror(-r));

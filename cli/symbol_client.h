@@ -22,6 +22,7 @@
 struct symbol_client {
 	struct helper helper;
 	bool greeted;		    /* it has said HELLO */
+	bool has_scratch;	    /* it was given its file to write to */
 	bool seccomp;		    /* and that its filter is in force */
 	char *debug_dirs;	    /* further ones, separated by colons; owned */
 	struct cache_folder *cache; /* of names; NULL: none */

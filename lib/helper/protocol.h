@@ -18,7 +18,8 @@
 #define HELPER_MAX_WANT	   256 /* bytes of a build-id in hex, or of a base name */
 /* Files for one answer: split DWARF has one for each unit, and those of the cache are looked at. */
 #define HELPER_MAX_WANTS 1000
-#define HELPER_SCRATCH	 "/" /* wanted: an empty file that nobody else has, to write to */
+/* Wanted: a file to write to that nobody else has (scratch.h); each process gets one. */
+#define HELPER_SCRATCH "/"
 
 enum helper_message {
 	HELPER_HELLO = 1, /* helper_hello */

@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "symbolizer/dwarf.h"
 #include "symbolizer/elf_file.h"
@@ -23,7 +24,6 @@ struct elf_module {
 	struct elf_file file, mini;
 	struct debug_file debug, alternate; /* alternate: of dwz */
 	struct sources sources;
-	struct scratch_file scratch;
 	struct arena arena; /* what was compressed */
 	Elf *inflated, *inflated_alternate;
 	struct dwarf_index *dwarf; /* NULL: there is none */
@@ -51,7 +51,6 @@ static void close_module(struct elf_module *m)
 	elf_end(m->inflated);
 	elf_end(m->inflated_alternate);
 	arena_free(&m->arena);
-	close_fd(m->scratch.fd);
 	elf_file_close(&m->mini);
 	debug_file_close(&m->debug);
 	debug_file_close(&m->alternate);
@@ -60,8 +59,24 @@ static void close_module(struct elf_module *m)
 	free(m);
 }
 
+/* NULL: there is none. */
+static struct scratch_file *get_scratch(
+	struct elf_modules *all, const struct elf_module_options *options)
+{
+	struct stat st;
+
+	if (!all->has_asked) {
+		all->has_asked = true;
+		all->scratch.fd = options->scratch(options->userdata);
+		if (all->scratch.fd >= 0 && !fstat(all->scratch.fd, &st))
+			all->scratch.size = (uint64_t)st.st_size;
+	}
+	return all->scratch.size ? &all->scratch : NULL;
+}
+
 /* The DWARF of the file or of its debug file. Broken DWARF leaves the symbol table's names. */
-static int open_dwarf(struct elf_module *m, const struct elf_module_options *options)
+static int open_dwarf(
+	struct elf_modules *all, struct elf_module *m, const struct elf_module_options *options)
 {
 	const struct elf_file *from = m->debug.file.elf ? &m->debug.file : &m->file;
 	struct dwarf_index_options with = {
@@ -73,9 +88,7 @@ static int open_dwarf(struct elf_module *m, const struct elf_module_options *opt
 
 	if (!elf_file_has_dwarf(from))
 		return 0;
-	m->scratch.fd = options->scratch(options->userdata);
-	if (m->scratch.fd >= 0)
-		m->arena.file = with.scratch = &m->scratch;
+	m->arena.file = with.scratch = get_scratch(all, options);
 	r = inflate_debug(&m->inflated, from, &m->arena);
 	if (!r && debug_file_alternate(&m->alternate, from, sources_want, &m->sources))
 		r = inflate_debug(&m->inflated_alternate, &m->alternate.file, &m->arena);
@@ -84,7 +97,8 @@ static int open_dwarf(struct elf_module *m, const struct elf_module_options *opt
 	return r ? r : dwarf_index_new(&m->dwarf, &with);
 }
 
-static int open_module(struct elf_module *m, int fd, const struct elf_module_options *options)
+static int open_module(struct elf_modules *all, struct elf_module *m, int fd,
+	const struct elf_module_options *options)
 {
 	int r = elf_file_open(&m->file, fd);
 
@@ -95,7 +109,7 @@ static int open_module(struct elf_module *m, int fd, const struct elf_module_opt
 	if (!m->debug.file.elf && elf_file_open_debugdata(&m->mini, &m->file))
 		elf_file_close(&m->mini);
 	if (!options->symbols_only)
-		m->error = open_dwarf(m, options);
+		m->error = open_dwarf(all, m, options);
 	if (!m->dwarf && !options->symbols_only && go_table_open(&m->go, &m->file))
 		m->go.n_functions = 0;
 	return 0;
@@ -110,20 +124,10 @@ static size_t heap_used(void)
 	return info.uordblks + info.hblkhd;
 }
 
-static uint64_t scratch_used(const struct elf_modules *all)
-{
-	uint64_t used = 0;
-
-	for (const struct elf_module *m = all->newest; m; m = m->next)
-		used += m->scratch.end;
-	return used;
-}
-
-/* What the files that are open take, of memory or of the disk, leaves no room for another one.
- * Bombs of compressed sections would else fill the disk, each up to the limit of one. */
+/* What the files that are open take, of memory or of the disk, leaves no room for another one. */
 static bool are_large(const struct elf_modules *all, size_t heap_limit)
 {
-	return heap_used() >= heap_limit || scratch_used(all) >= ARENA_MAX;
+	return heap_used() >= heap_limit || all->scratch.end > all->scratch.size / 2;
 }
 
 /* Closes what was not asked about for longest, until there are at most `keep`. */
@@ -156,7 +160,7 @@ static struct elf_module *take_known(
 	return m;
 }
 
-static int make_module(struct elf_module **out, const struct file_identity *identity, int fd,
+static int make_module(struct elf_modules *all, struct elf_module **out, int fd,
 	const struct elf_module_options *options)
 {
 	struct elf_module *m = calloc(1, sizeof(*m));
@@ -164,11 +168,10 @@ static int make_module(struct elf_module **out, const struct file_identity *iden
 
 	if (!m)
 		return -ENOMEM;
-	m->scratch.fd = -1;
-	m->identity = *identity;
+	m->identity = options->identity;
 	m->symbols_only = options->symbols_only;
 	m->sources = (struct sources){.want = options->want, .userdata = options->userdata};
-	r = open_module(m, fd, options);
+	r = open_module(all, m, fd, options);
 	if (r) {
 		close_module(m);
 		return r;
@@ -187,7 +190,7 @@ static int get_module(struct elf_modules *all, struct elf_module **out, int fd,
 		int r;
 
 		close_oldest(all, are_large(all, options->heap_limit) ? 0 : MAX_MODULES - 1);
-		r = make_module(&m, identity, fd, options);
+		r = make_module(all, &m, fd, options);
 		if (r)
 			return r;
 	}
@@ -218,6 +221,8 @@ const struct sources *elf_modules_sources(const struct elf_modules *all)
 void elf_modules_free(struct elf_modules *all)
 {
 	close_oldest(all, 0);
+	if (all->has_asked)
+		close_fd(all->scratch.fd);
 }
 
 /* ---- addresses ------------------------------------------------------------------------------ */

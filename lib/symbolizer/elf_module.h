@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "symbolizer/arena.h"
 #include "symbolizer/debug_file.h"
 #include "symbolizer/names.h"
 #include "symbolizer/sources.h"
@@ -20,9 +21,9 @@ struct elf_module_options {
 	bool symbols_only; /* no DWARF, no other files */
 	bool virtual;	   /* what is asked are ELF virtual addresses, not file offsets */
 	struct file_identity identity; /* of the file */
-	size_t heap_limit; /* bytes, see dwarf.h; also of all files together, as ARENA_MAX is */
+	size_t heap_limit;	       /* bytes, see dwarf.h; also of all files together */
 	debug_want want;
-	/* An empty file to write to, that nobody else has, or -1. The callee's then. */
+	/* A file to write to, as helper/scratch.h makes it, or -1; asked for once. The callee's. */
 	int (*scratch)(void *userdata);
 	void *userdata;
 };
@@ -32,6 +33,8 @@ struct elf_module;
 /* Zero-initialised is empty. */
 struct elf_modules {
 	struct elf_module *newest;
+	struct scratch_file scratch; /* of all of them */
+	bool has_asked;		     /* for that */
 };
 
 /* Fills in build-id, segments, and addresses and names of those that are not known yet. 0, or

@@ -9,7 +9,6 @@
 #include "helper/process.h"
 #include "helper/session.h"
 #include "helper/stream.h"
-#include "symbolizer/arena.h"
 #include "symbolizer/elf_module.h"
 #include "symbolizer/kallsyms.h"
 #include "symbolizer/names_cache.h"
@@ -148,7 +147,7 @@ static int serve(struct session *session)
 int symbolizer_main(const char *memory_limit)
 {
 	struct symbolizer_session s = {.session = {.name = "symbolizer", .serve = serve}};
-	int code = session_run(&s.session, memory_limit, ARENA_MAX);
+	int code = session_run(&s.session, memory_limit, NAMES_CACHE_MAX);
 
 	elf_modules_free(&s.modules);
 	return code;

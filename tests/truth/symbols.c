@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "helper/scratch.h"
 #include "symbolizer/elf_module.h"
 #include "symbolizer/names_cache.h"
 #include "util/cleanup.h"
@@ -121,10 +122,9 @@ static int open_debug_file(void *userdata, const char *name)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* As large as it gets, on disk. */
 static int open_scratch(void *userdata)
 {
-	return open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return scratch_open("/var/tmp");
 }
 
 static void show(const struct names *answer, const struct places *p)

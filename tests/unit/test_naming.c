@@ -392,6 +392,7 @@ static void a_bad_symbolizer_names_nothing(void **state)
 		{"crash", "exited with code 1"},
 		{"nonsense", "broken answer"},
 		{"want-forever", "broken answer"},
+		{"scratch-forever", "broken answer"},
 		{"hello-forever", "broken answer"},
 		{"too-large", "more to say than it may"},
 	};

@@ -382,6 +382,15 @@ static void endless_wants_are_refused(void **state)
 	expect_given_up(*state, "want-forever");
 }
 
+/* Each is as large as the disk allows: one is enough. */
+static void a_second_scratch_file_is_refused(void **state)
+{
+	struct world *w = *state;
+
+	expect_given_up(w, "scratch-forever");
+	assert_int_equal(symbolizer_stats(w->symbolizer).refused_answers, 2);
+}
+
 /* It would keep the collector from everything else. */
 static void endless_greetings_are_refused(void **state)
 {
@@ -590,6 +599,7 @@ int main(int argc, char **argv)
 		TEST(broken_answers_are_refused),
 		TEST(wants_are_checked),
 		TEST(endless_wants_are_refused),
+		TEST(a_second_scratch_file_is_refused),
 		TEST(endless_greetings_are_refused),
 		TEST(no_file_is_an_error_with_addresses),
 		TEST(a_file_that_opens_later_is_waited_for),
