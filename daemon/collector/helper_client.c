@@ -68,12 +68,12 @@ static void refuse(struct helper_client *c)
 	fail(c, HELPER_SPOKE_NONSENSE, "gave a broken answer");
 }
 
-static void on_gone(void *userdata, const char *how)
+static void on_gone(void *userdata, bool memory, const char *how)
 {
 	struct helper_client *c = userdata;
 
 	c->stats.crashes++;
-	fail(c, HELPER_DIED, how);
+	fail(c, memory ? HELPER_LACKED_MEMORY : HELPER_DIED, how);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -98,7 +98,7 @@ static void send_file(struct helper_client *c, int fd)
 
 	close_fd(fd);
 	if (r) {
-		on_gone(c, "hung up");
+		on_gone(c, false, "hung up");
 		return;
 	}
 	work(c);

@@ -51,6 +51,7 @@ struct symbolizer {
 	struct cache_folder *disk;	 /* NULL: none */
 	struct cache_folder_file cached; /* of the first request, while it is asked */
 	struct symbolizer_stats stats;
+	struct troubles troubles;
 };
 
 static void serve(struct symbolizer *s);
@@ -255,6 +256,13 @@ static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
+static const enum trouble TROUBLE_OF[] = {
+	[HELPER_DIED] = TROUBLE_CRASH,
+	[HELPER_WAS_SLOW] = TROUBLE_TIME,
+	[HELPER_SPOKE_NONSENSE] = TROUBLE_ANSWER,
+	[HELPER_LACKED_MEMORY] = TROUBLE_MEMORY,
+};
+
 /* The symbolizer failed at the first request: what it failed at is not tried again. An ELF file
  * gets a second chance with its symbol tables only; the kernel, which is not to blame, keeps its
  * trust. */
@@ -273,6 +281,8 @@ static void on_failure(void *userdata, enum helper_failure failure, const char *
 		symbol_cache_distrust(
 			&s->cache, m, again ? SYMBOL_TRUST_SYMBOLS : SYMBOL_TRUST_NONE);
 	}
+	troubles_add(&s->troubles, m, TROUBLE_OF[failure],
+		again ? TROUBLE_REST_SYMBOLS : TROUBLE_REST_NONE);
 	if (log_allowed(&limit))
 		log_warning("symbolizer %s at %s: %s", how,
 			m->kind == MODULE_KERNEL ? "the kernel"
@@ -294,6 +304,14 @@ static void note(
 	s->stats.files_read += r->file->kind == MODULE_FILE && head->n_cached < head->n_addresses;
 	if (head->cache_error)
 		warn_of_cache(head->cache_error);
+	if (head->error == -E2BIG)
+		troubles_add(&s->troubles, r->file, TROUBLE_SIZE, TROUBLE_REST_MOST);
+	if (head->flags & SYMBOLIZER_CUTS_INLINES)
+		troubles_add(&s->troubles, r->file, TROUBLE_INLINES, TROUBLE_REST_MOST);
+	if (head->flags & SYMBOLIZER_CUTS_NAMES)
+		troubles_add(&s->troubles, r->file, TROUBLE_NAME_LENGTH, TROUBLE_REST_MOST);
+	if (head->flags & SYMBOLIZER_LACKS_DWARF)
+		troubles_add(&s->troubles, r->file, TROUBLE_DEBUG_INFO, TROUBLE_REST_SYMBOLS);
 }
 
 /* Other debug files are there than when the first names of a module were asked for: all are asked
@@ -406,6 +424,7 @@ void symbolizer_free(struct symbolizer *s)
 		finish(s, -ECANCELED);
 	symbol_cache_free(&s->cache);
 	cache_folder_free(s->disk);
+	troubles_free(&s->troubles);
 	sd_event_source_disable_unref(s->patience);
 	sd_event_unref(s->event);
 	free(s);
@@ -448,6 +467,11 @@ void symbolizer_idle(struct symbolizer *s)
 {
 	if (!s->first && !s->serving)
 		helper_client_idle(&s->helper);
+}
+
+const struct troubles *symbolizer_troubles(const struct symbolizer *s)
+{
+	return &s->troubles;
 }
 
 struct symbolizer_stats symbolizer_stats(const struct symbolizer *s)

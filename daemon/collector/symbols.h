@@ -16,6 +16,7 @@
 #include <systemd/sd-event.h>
 
 #include "collector/modules.h"
+#include "collector/troubles.h"
 
 struct opener;
 struct symbolizer;
@@ -90,6 +91,8 @@ void symbolizer_forget_kernel(struct symbolizer *s, uint64_t address, uint64_t l
  * some seconds after the last request.) */
 void symbolizer_idle(struct symbolizer *s);
 
+/* The modules that got fewer names than they have. */
+const struct troubles *symbolizer_troubles(const struct symbolizer *s);
 struct symbolizer_stats symbolizer_stats(const struct symbolizer *s);
 
 #endif

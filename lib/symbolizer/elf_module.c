@@ -358,6 +358,8 @@ static void name_by_go(struct request *q)
 		}
 		if (n)
 			names_set(q->answer, q->asked[i], frames, n);
+		if (n == SYMBOLIZER_MAX_INLINES)
+			q->answer->head.flags |= SYMBOLIZER_CUTS_INLINES;
 	}
 	q->answer->head.flags |= SYMBOLIZER_HAS_FILES | SYMBOLIZER_HAS_LINES |
 				 SYMBOLIZER_HAS_INLINES;
@@ -380,6 +382,8 @@ static int resolve(struct request *q, const uint64_t *offsets, size_t n)
 		r = dwarf_index_resolve(m->dwarf, q->answer, q->vaddrs, q->asked, q->symbols, q->n);
 	else if (m->error == -ENOMEM)
 		r = m->error;
+	else if (m->error)
+		q->answer->head.flags |= SYMBOLIZER_LACKS_DWARF;
 	if (m->go.n_functions)
 		name_by_go(q);
 	name_by_symbols(q);

@@ -94,6 +94,8 @@ uint32_t names_string(struct names *a, const char *text)
 
 	if (!length)
 		return 0;
+	if (length == SYMBOLIZER_MAX_NAME - 1)
+		a->head.flags |= SYMBOLIZER_CUTS_NAMES;
 	id = intern_find(&a->string_index, hash, same_string, &key);
 	if (id || !has_room(a, length + 1) ||
 		!keep(a, grow(a->strings, a->n_strings, a->strings_capacity, length + 1)))

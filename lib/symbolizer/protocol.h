@@ -45,6 +45,10 @@ enum symbolizer_answer_flags {
 	/* What was cached of it holds no more, since its debug files are others now: what was
 	 * answered before may be as wrong. */
 	SYMBOLIZER_HAS_CHANGED = 1 << 10,
+	/* What is left out of the answer: */
+	SYMBOLIZER_CUTS_INLINES = 1 << 11, /* inlined calls beyond SYMBOLIZER_MAX_INLINES */
+	SYMBOLIZER_CUTS_NAMES = 1 << 12,   /* ends of names beyond SYMBOLIZER_MAX_NAME */
+	SYMBOLIZER_LACKS_DWARF = 1 << 13,  /* there is some, but it cannot be read */
 };
 
 /* Followed by the arrays in the order of their counts, without gaps (the wider types come first, so

@@ -314,6 +314,17 @@ static void the_filter_is_in_force(void **state)
 #endif
 }
 
+/* It is the only one. */
+static void expect_trouble(const struct world *w, enum trouble trouble, enum trouble_rest rest)
+{
+	const struct troubles *t = symbolizer_troubles(w->symbolizer);
+
+	assert_int_equal(t->n, 1);
+	assert_string_equal(t->all[0].module, w->module.path);
+	assert_int_equal(t->all[0].trouble, trouble);
+	assert_int_equal(t->all[0].rest, rest);
+}
+
 /* The symbolizer dies of DWARF: symbol tables are tried, and nothing else from then on. */
 static void a_crash_costs_lines_first(void **state)
 {
@@ -325,6 +336,7 @@ static void a_crash_costs_lines_first(void **state)
 	assert_string_equal(w->name, "known_function");
 	assert_int_equal(symbolizer_stats(w->symbolizer).crashes, 1);
 	assert_int_equal(symbolizer_stats(w->symbolizer).bad_modules, 1);
+	expect_trouble(w, TROUBLE_MEMORY, TROUBLE_REST_SYMBOLS);
 
 	/* The same file, opened again, is known. */
 	w->module.names_free(w->module.names);
@@ -362,6 +374,7 @@ static void a_module_that_kills_is_given_up(void **state)
 
 	expect_given_up(w, "crash");
 	assert_int_equal(symbolizer_stats(w->symbolizer).crashes, 2);
+	expect_trouble(w, TROUBLE_CRASH, TROUBLE_REST_NONE);
 }
 
 static void broken_answers_are_refused(void **state)
@@ -370,6 +383,7 @@ static void broken_answers_are_refused(void **state)
 
 	expect_given_up(w, "nonsense");
 	assert_int_equal(symbolizer_stats(w->symbolizer).refused_answers, 2);
+	expect_trouble(w, TROUBLE_ANSWER, TROUBLE_REST_NONE);
 }
 
 static void wants_are_checked(void **state)
@@ -496,6 +510,33 @@ static void open_requests_are_cancelled(void **state)
 	assert_int_equal(w->error, -ECANCELED);
 }
 
+/* The list is bounded, and names each module and trouble once. */
+static void the_last_troubles_are_kept(void **state)
+{
+	struct troubles t = {0};
+	struct module m = {.kind = MODULE_FILE, .path = (char *)"/a\nb"};
+	(void)state;
+
+	for (uint64_t i = 0; i < TROUBLES_MAX + 5; i++) {
+		m.inode = i;
+		troubles_add(&t, &m, TROUBLE_TIME, TROUBLE_REST_SYMBOLS);
+	}
+	assert_int_equal(t.n, TROUBLES_MAX);
+	assert_int_equal(t.all[0].file.inode, 5);
+	assert_string_equal(t.all[0].module, "/a?b");
+	m.inode = 5;
+	troubles_add(&t, &m, TROUBLE_TIME, TROUBLE_REST_NONE);
+	assert_int_equal(t.n, TROUBLES_MAX);
+	assert_int_equal(t.all[0].file.inode, 6);
+	assert_int_equal(t.all[TROUBLES_MAX - 1].rest, TROUBLE_REST_NONE);
+	troubles_add(&t, &m, TROUBLE_INLINES, TROUBLE_REST_MOST);
+	assert_int_equal(t.n, TROUBLES_MAX);
+	for (unsigned i = 0; i < TROUBLE_COUNT; i++)
+		assert_true(*trouble_word(i) && *trouble_text(i));
+	troubles_free(&t);
+	assert_int_equal(t.n, 0);
+}
+
 static void answers_are_checked(void **state)
 {
 	struct {
@@ -607,6 +648,7 @@ int main(int argc, char **argv)
 		TEST(a_perf_map_that_grows_is_read_again),
 		TEST(many_addresses_go_in_parts),
 		TEST(open_requests_are_cancelled),
+		cmocka_unit_test(the_last_troubles_are_kept),
 		cmocka_unit_test(answers_are_checked),
 		cmocka_unit_test(answers_do_not_multiply),
 	};
