@@ -23,6 +23,9 @@ enum symbolizer_kind {
 	SYMBOLIZER_ELF_CODE, /* offsets are ELF virtual addresses */
 	SYMBOLIZER_KALLSYMS, /* offsets are kernel addresses */
 	SYMBOLIZER_PERF_MAP, /* offsets are addresses of the process */
+	/* Offsets are where raw symbols begin in a file of texts (raw_names.h). */
+	SYMBOLIZER_RAW_SHORT,
+	SYMBOLIZER_RAW_WHOLE,
 };
 
 struct symbolizer_request {

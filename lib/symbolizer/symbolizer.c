@@ -14,6 +14,7 @@
 #include "symbolizer/names_cache.h"
 #include "symbolizer/perfmap.h"
 #include "symbolizer/protocol.h"
+#include "symbolizer/raw_names.h"
 #include "util/cleanup.h"
 
 struct symbolizer_session {
@@ -90,6 +91,10 @@ static int resolve(struct symbolizer_session *s, struct names *answer, const str
 		return kallsyms_resolve(answer, q->fd, q->offsets, q->n);
 	case SYMBOLIZER_PERF_MAP:
 		return perfmap_resolve(answer, q->fd, q->offsets, q->n);
+	case SYMBOLIZER_RAW_SHORT:
+	case SYMBOLIZER_RAW_WHOLE:
+		return raw_names_resolve(
+			answer, q->fd, q->offsets, q->n, q->request.kind == SYMBOLIZER_RAW_WHOLE);
 	default:
 		return -EINVAL;
 	}

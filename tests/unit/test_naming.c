@@ -22,7 +22,7 @@
 #include "../../cli/symbol_client.h"
 #include "bad_symbolizer.h"
 #include "sample_profile.h"
-#include "symbols/short_cpp.h"
+#include "symbols/raw_symbol.h"
 
 __attribute__((noinline)) void known_function(void);
 void known_function(void)
