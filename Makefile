@@ -15,13 +15,13 @@ CLANG  ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
 PYTHON ?= /usr/bin/python3
 
-MODULES := libbpf libelf libdw liblzma libprotobuf-c zlib libdeflate libsystemd libseccomp libcap inih libxxhash libcjson
+MODULES := libbpf libelf libdw liblzma libzstd libprotobuf-c zlib libdeflate libsystemd libseccomp libcap inih libxxhash libcjson
 # HTTP, patterns, the prompt and instructions are for the tool only: the daemon is not linked with them.
 # What the symbolizer needs (from libelf on) both have. Nothing is linked with libdebuginfod, which is
 # loaded when it is asked (lib/report/source_server.h).
-CLI_MODULES := libcurl libpcre2-8 libedit capstone inih libelf libdw liblzma libseccomp libcap
+CLI_MODULES := libcurl libpcre2-8 libedit capstone inih libelf libdw liblzma libzstd libseccomp libcap
 # What Debian 12 has is the floor.
-REQUIRE := 'libbpf >= 1.1' 'libelf >= 0.188' 'libdw >= 0.188' 'liblzma >= 5.4' 'libprotobuf-c >= 1.4' 'zlib >= 1.2.11' 'libdeflate >= 1.14' \
+REQUIRE := 'libbpf >= 1.1' 'libelf >= 0.188' 'libdw >= 0.188' 'liblzma >= 5.4' 'libzstd >= 1.5' 'libprotobuf-c >= 1.4' 'zlib >= 1.2.11' 'libdeflate >= 1.14' \
 	'libsystemd >= 252' 'libseccomp >= 2.5' 'libcap >= 2.44' 'inih >= 55' 'libxxhash >= 0.8' 'libcjson >= 1.7.15' 'libcurl >= 7.88' \
 	'libpcre2-8 >= 10.42' 'libedit >= 3.1' 'capstone >= 4' 'libdebuginfod >= 0.188'
 

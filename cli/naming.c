@@ -8,7 +8,7 @@
 
 #include "placement.h"
 #include "symbol_client.h"
-#include "symbols/short_cpp.h"
+#include "symbols/raw_symbol.h"
 #include "util/cleanup.h"
 
 /* A location that wants a name. */
@@ -146,7 +146,7 @@ static void place(struct module *m)
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
-static int64_t add_text(struct profile *p, const char *from, bool shorten)
+int64_t naming_text(struct profile *p, const char *from, bool shorten)
 {
 	_cleanup_free_ char *text = strndup(from, SYMBOLIZER_MAX_NAME - 1);
 
@@ -167,10 +167,10 @@ static int add_function(struct run *r, const struct symbol_answer *a, uint32_t i
 	if (ids[index])
 		return 0;
 	const char *raw = a->strings + f->system_name;
-	bool shorten = !r->naming->full_names && is_cpp_symbol(raw);
-	int64_t name = add_text(p, a->strings + f->name, shorten);
-	int64_t system_name = name < 0 ? name : add_text(p, raw, false);
-	int64_t file = system_name < 0 ? system_name : add_text(p, a->strings + f->file, false);
+	bool shorten = !r->naming->templates && is_cpp_symbol(raw);
+	int64_t name = naming_text(p, a->strings + f->name, shorten);
+	int64_t system_name = name < 0 ? name : naming_text(p, raw, false);
+	int64_t file = system_name < 0 ? system_name : naming_text(p, a->strings + f->file, false);
 	if (file < 0)
 		return (int)file;
 	int64_t id = profile_add_function(p, &(struct function){

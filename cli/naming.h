@@ -27,7 +27,7 @@ struct naming_report {
 
 struct naming {
 	const char *debug_dirs; /* as symbol_client_init takes them */
-	bool full_names;	/* C++ names keep their template arguments */
+	bool templates;		/* C++ names keep their template arguments */
 	/* Also what somebody tried to name before: in mappings that say they have names, frames
 	 * without, and profd's own [module+0x1a2b]. Else these mappings are left alone. */
 	bool again;
@@ -35,6 +35,9 @@ struct naming {
 	void *userdata;
 };
 
+/* A text of an answer (symbols/answer.h) as a string of the profile: without control characters,
+ * and if it is to be shortened, without template arguments. Or -errno. */
+int64_t naming_text(struct profile *p, const char *from, bool shorten);
 /* 0, -ENOMEM, -E2BIG; what cannot be named is told, and no failure. */
 int naming_run(struct profile *p, const struct naming *n);
 

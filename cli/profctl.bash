@@ -20,7 +20,7 @@ _profctl_values()
 	--colors) echo 'hot mem io module kind' ;;
 	--suffix) echo '/debug/pprof/profile /debug/pprof/heap /debug/pprof/allocs /debug/pprof/block /debug/pprof/mutex /debug/pprof/goroutine' ;;
 	--symbolize) echo 'local none' ;;
-	--names) echo 'short full' ;;
+	--names) echo 'short templates full' ;;
 	--title | --width | --minwidth | --url) echo '' ;;
 	--type) echo 'cpu' ;;
 	--pid) ps -eo pid= ;;

@@ -10,6 +10,7 @@
 
 #include "binaries.h"
 #include "profile/gather.h"
+#include "renaming.h"
 #include "report/format.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -52,7 +53,8 @@ const struct option QUERY_NAME_OPTIONS[] = {
 	{"debug_dirs", 0, "DIRS", OPTION_TEXT, offsetof(struct query, debug_dirs), 0, 0,
 		"further folders with debug files, separated by colons (those of profd.conf)"},
 	{"names", 0, "KIND", OPTION_TEXT, offsetof(struct query, names), 0, 0,
-		"C++ names of such addresses: short, or full, with template arguments"},
+		"all names, made anew: short, with templates, or full, with parameters too (as "
+		"they are; addresses that have none: short)"},
 	{0},
 };
 
@@ -81,8 +83,8 @@ static int check(const struct command *c, const struct query *q, size_t n_files)
 	if (!wrong && q->symbolize && strcmp(q->symbolize, "local") != 0 &&
 		strcmp(q->symbolize, "none") != 0)
 		wrong = "--symbolize is local or none: names come from files on this host only";
-	if (!wrong && q->names && strcmp(q->names, "short") != 0 && strcmp(q->names, "full") != 0)
-		wrong = "--names is short or full";
+	if (!wrong && q->names && !renaming_is_kind(q->names))
+		wrong = "--names is short, templates or full";
 	if (!wrong)
 		return 0;
 	command_usage(c, "%s", wrong);
@@ -190,8 +192,13 @@ static void note_unnamed(void *userdata, const struct naming_report *r)
 
 struct naming query_naming(const struct query *q)
 {
-	return (struct naming){
-		.debug_dirs = q->debug_dirs, .full_names = q->names && !strcmp(q->names, "full")};
+	return (struct naming){.debug_dirs = q->debug_dirs,
+		.templates = q->names && strcmp(q->names, "short") != 0};
+}
+
+int query_rename(const struct query *q, struct profile *p)
+{
+	return q->names ? renaming_run(p, q->names) : 0;
 }
 
 static int name_addresses(const struct query *q, struct profile *p)
@@ -204,6 +211,8 @@ static int name_addresses(const struct query *q, struct profile *p)
 
 	if (!err && (!q->symbolize || strcmp(q->symbolize, "none") != 0))
 		err = naming_run(p, &naming);
+	if (!err)
+		err = query_rename(q, p);
 	if (err)
 		log_error("the profile's addresses get no names: %s", strerror(-err));
 	else if (unnamed.n == 1)

@@ -22,7 +22,7 @@ struct query {
 	const char *sample_index; /* NULL: the file's default */
 	const char *symbolize;	  /* none or local; NULL: local */
 	const char *debug_dirs;	  /* NULL: as profd is configured */
-	const char *names;	  /* short or full; NULL: short */
+	const char *names;	  /* see renaming.h; NULL: as they are, new ones short */
 	const char *program;	  /* the main binary; NULL: as the profile says */
 };
 
@@ -37,6 +37,8 @@ void query_take_program(struct query *q, struct operands *files);
 
 /* How the query wants names; told, userdata and again are the caller's. */
 struct naming query_naming(const struct query *q);
+/* Makes all names as the query wants them (renaming.h). 0 or -errno. */
+int query_rename(const struct query *q, struct profile *p);
 
 /* Merges what the query selects, and names addresses that have no names (naming.h). Inputs that
  * cannot be read or do not fit are named and passed over: *skipped counts them. 0; -EINVAL for

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,7 +16,9 @@
 #include "json.h"
 #include "output.h"
 #include "place.h"
+#include "profile/pprof.h"
 #include "recording.h"
+#include "renaming.h"
 #include "standalone.h"
 #include "summary.h"
 #include "util/cleanup.h"
@@ -32,7 +35,7 @@
 struct record {
 	struct place place;
 	struct ids pids, tids;
-	const char *comm, *cgroup, *type, *output;
+	const char *comm, *cgroup, *type, *output, *names;
 	uint32_t seconds, frequency, sample_bytes;
 	bool children, timestamps, standalone;
 	char **command; /* NULL: none */
@@ -68,6 +71,8 @@ static const struct option HOW_OPTIONS[] = {
 		"run a private profd for this recording (needs root)"},
 	{"output", 'o', "FILE", OPTION_TEXT, offsetof(struct record, output), 0, 0,
 		"write FILE with your own rights; no copy goes to the store"},
+	{"names", 0, "KIND", OPTION_TEXT, offsetof(struct record, names), 0, 0,
+		"with -o: names of C++, Rust and D short, with templates, or full"},
 	{0},
 };
 
@@ -108,6 +113,12 @@ static int check(struct record *r, const struct operands *rest)
 			&COMMAND_RECORD, "--pid, --tid and --cgroup do not go with a command");
 	if (r->children && !r->pids.n && !r->command)
 		return command_usage(&COMMAND_RECORD, "--children needs --pid");
+	if (r->names && !renaming_is_kind(r->names))
+		return command_usage(&COMMAND_RECORD, "--names is short, templates or full");
+	if (r->names && !r->output)
+		return command_usage(&COMMAND_RECORD,
+			"--names needs -o FILE: profd stores names and raw symbols, and with "
+			"--names all commands make others of these");
 	if (r->seconds == SECONDS_UNSET)
 		r->seconds = r->command ? 0 : DEFAULT_SECONDS;
 	return 0;
@@ -178,6 +189,37 @@ static const char *reason_of(const struct recording *recording)
 					: json_text(recording->done, "reason");
 }
 
+/* The profile with other names. A descriptor, the caller's, or -errno. */
+static int rename_all(const struct record *r, int from)
+{
+	_cleanup_close_ int fd = memfd_create("profile", MFD_CLOEXEC);
+	struct profile *p;
+	char why[256];
+
+	if (fd < 0 || lseek(from, 0, SEEK_SET))
+		return -errno;
+	int err = pprof_read(&p, from, "the profile", why, sizeof(why));
+	if (err)
+		return err;
+	err = renaming_run(p, r->names);
+	if (!err)
+		err = pprof_write(p, fd);
+	profile_free(p);
+	return err ? err : take_fd(fd);
+}
+
+/* Copies the profile to the output, with the names that are wanted. What was recorded is not lost
+ * for names: *unnamed is why it has others. 0 or -errno, explained. */
+static int copy(const struct record *r, struct output *out, int from, int *unnamed)
+{
+	_cleanup_close_ int renamed = r->names ? rename_all(r, from) : -1;
+
+	*unnamed = r->names && renamed < 0 ? renamed : 0;
+	if (*unnamed)
+		log_error("the profile has the names that profd gave it: %s", strerror(-renamed));
+	return output_copy(out, renamed < 0 ? from : renamed);
+}
+
 static int deliver(
 	const struct record *r, struct output *out, const struct recording *recording, int fd)
 {
@@ -196,13 +238,15 @@ static int deliver(
 			return err;
 	}
 	bool is_stdout = output_is_stdout(out), is_file = out->path;
-	int err = output_copy(out, fd);
+	int unnamed, err = copy(r, out, fd, &unnamed);
 	if (!err)
 		err = output_commit(out);
 	if (err)
 		return err;
 	summary_print(recording->done, reason_of(recording), fd, is_file ? path : NULL);
-	return is_stdout ? 0 : print_path(path);
+	if (!is_stdout)
+		err = print_path(path);
+	return err ? err : unnamed;
 }
 
 static int hand_over(const struct record *r, struct output *out, struct recording *recording)

@@ -113,6 +113,15 @@ static void print_counts(const cJSON *object)
 	puts(*separator ? "" : "0");
 }
 
+/* Of a list: a text, or an object with one about what it names first. */
+static void print_item(const cJSON *item)
+{
+	if (cJSON_IsObject(item) && item->child)
+		printf("%s: %s\n", json_text(item, item->child->string), json_text(item, "text"));
+	else
+		print_value(item);
+}
+
 static void print_texts(const cJSON *array, int depth)
 {
 	const cJSON *item;
@@ -122,7 +131,7 @@ static void print_texts(const cJSON *array, int depth)
 	cJSON_ArrayForEach (item, array) {
 		if (item != array->child)
 			printf("%*s", depth ? 25 : 2, "");
-		print_value(item);
+		print_item(item);
 	}
 }
 
@@ -131,7 +140,7 @@ static void print_members(const cJSON *object, int depth)
 	const cJSON *item;
 
 	cJSON_ArrayForEach (item, object) {
-		if (cJSON_IsObject(item->child)) {
+		if (cJSON_IsObject(item) && cJSON_IsObject(item->child)) {
 			printf("%*s%s\n", 2 * depth, "", item->string);
 			print_members(item, depth + 1);
 			continue;

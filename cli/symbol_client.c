@@ -9,11 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "configured.h"
+#include "helper/scratch.h"
+#include "symbolizer/names_cache.h"
 #include "symbols/debug_dirs.h"
 #include "util/cleanup.h"
+#include "util/log.h"
 #include "util/now.h"
 #include "util/open_checked.h"
 
@@ -28,15 +32,95 @@ struct exchange {
 	uint64_t deadline;
 	bool answered; /* whole, whatever it says */
 	unsigned wants;
+	struct cache_folder_file cached; /* of the module */
 	char *why;
 	size_t why_size;
 };
+
+/* ---- the cache ------------------------------------------------------------------------------ */
+
+/* The user's folder for caches, to free; NULL if there is none that is his own: with another's
+ * HOME, as after su, files would appear there that he cannot use. */
+static char *cache_home(void)
+{
+	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	char *path = NULL;
+	struct stat st;
+
+	if (xdg && *xdg == '/')
+		path = strdup(xdg);
+	else if (!home || *home != '/' || asprintf(&path, "%s/.cache", home) < 0)
+		return NULL;
+	if (path && mkdir(path, 0700) && errno != EEXIST)
+		free(take_ptr(path));
+	if (path && (stat(path, &st) || st.st_uid != geteuid()))
+		free(take_ptr(path));
+	return path;
+}
+
+/* To free; NULL: nothing is cached. */
+static char *cache_path(void)
+{
+	const char *given = getenv("PROFD_CACHE");
+	_cleanup_free_ char *home = NULL;
+	char *path;
+
+	if (given)
+		return *given ? strdup(given) : NULL;
+	home = cache_home();
+	return home && asprintf(&path, "%s/profd", home) >= 0 ? path : NULL;
+}
+
+/* Without one, everything is only looked up again. */
+static struct cache_folder *open_cache(void)
+{
+	static const struct cache_folder_options options = {
+		.name = NAMES_CACHE_FOLDER,
+		.version = NAMES_CACHE_VERSION,
+		.max_bytes = NAMES_CACHE_FOLDER_BYTES,
+		.max_file = NAMES_CACHE_MAX,
+	};
+	_cleanup_free_ char *path = cache_path();
+	struct cache_folder *cache;
+
+	return !path || cache_folder_new(&cache, path, &options) ? NULL : cache;
+}
+
+static bool is_elf(enum symbolizer_kind kind)
+{
+	return kind == SYMBOLIZER_ELF || kind == SYMBOLIZER_ELF_CODE;
+}
+
+/* The cache file of what is asked about, or none. */
+static void open_cached(
+	struct symbol_client *c, const struct symbol_question *q, struct cache_folder_file *file)
+{
+	struct file_identity identity;
+	struct stat st;
+
+	*file = (struct cache_folder_file){.fd = -1};
+	if (!c->cache || q->symbols_only || !is_elf(q->kind) || fstat(q->fd, &st))
+		return;
+	identity = file_identity_of(&st);
+	cache_folder_open(c->cache, &identity, file);
+}
+
+static void note_cache_error(struct symbol_client *c, int error)
+{
+	if (error && !c->warned)
+		log_warning("names are not cached, and looked up again the next time: %s",
+			strerror(-error));
+	c->warned |= error != 0;
+}
+
+/* ---- the outside ---------------------------------------------------------------------------- */
 
 int symbol_client_init(struct symbol_client *c, const char *debug_dirs)
 {
 	*c = (struct symbol_client){.helper = HELPER_NONE,
 		.debug_dirs = debug_dirs ? strdup(debug_dirs)
 					 : configured_debug_dirs(CONFIGURED_FILE)};
+	c->cache = open_cache();
 	return c->debug_dirs ? 0 : -ENOMEM;
 }
 
@@ -44,6 +128,7 @@ void symbol_client_close(struct symbol_client *c)
 {
 	helper_stop(&c->helper);
 	free(take_ptr(c->debug_dirs));
+	cache_folder_free(take_ptr(c->cache));
 }
 
 int symbol_file_open(const char *path, char *why, size_t why_size)
@@ -98,12 +183,15 @@ static int wait_for(struct exchange *x, short events)
 	return n < 0 ? -errno : fail(x, -ETIMEDOUT, "took too long");
 }
 
-/* Descriptors go with the first byte. */
-static int send_all(struct exchange *x, const void *data, size_t size, int fd)
+/* Descriptors, up to the first -1, go with the first byte. */
+static int send_all(struct exchange *x, const void *data, size_t size, int fd, int more)
 {
+	const int fds[HELPER_MESSAGE_FDS] = {fd, more};
+	size_t n_fds = fd < 0 ? 0 : more < 0 ? 1 : 2;
+
 	for (size_t sent = 0; sent < size;) {
 		ssize_t n = helper_send(x->client->helper.socket, (const char *)data + sent,
-			size - sent, &fd, !sent && fd >= 0);
+			size - sent, fds, sent ? 0 : n_fds);
 		int r = n == -EAGAIN ? wait_for(x, POLLOUT) : 0;
 
 		if (r)
@@ -163,12 +251,11 @@ static int open_debug_file(const struct exchange *x, const char *name)
 	return debug_dirs_open(name, folder, -1, root, x->client->debug_dirs);
 }
 
-/* What the symbolizer unpacks lies in a file without a name, which goes with its last user. */
 static int open_scratch(void)
 {
 	const char *folder = getenv("TMPDIR");
 
-	return open(folder && *folder ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return scratch_open(folder && *folder ? folder : "/tmp");
 }
 
 /* Remembers what was asked for, and that it was given (fd), if there is room. */
@@ -195,10 +282,13 @@ static int on_want(struct exchange *x, size_t size)
 	if (r)
 		return r;
 	bool scratch = !strcmp(name, HELPER_SCRATCH);
+	if (scratch && x->client->has_scratch)
+		return nonsense(x);
+	x->client->has_scratch |= scratch;
 	_cleanup_close_ int fd = scratch ? open_scratch() : open_debug_file(x, name);
 	if (!scratch)
 		keep_want(x->reply, name, fd);
-	return send_all(x, &file, sizeof(file), fd);
+	return send_all(x, &file, sizeof(file), fd, -1);
 }
 
 /* ---- answers -------------------------------------------------------------------------------- */
@@ -218,6 +308,7 @@ static int on_answer(struct exchange *x, size_t size)
 	if (symbol_answer_check(&reply->answer, reply->body, size, x->question->n))
 		return nonsense(x);
 	x->answered = true;
+	note_cache_error(x->client, reply->answer.head->cache_error);
 	r = reply->answer.head->error;
 	if (r == -ENOEXEC)
 		snprintf(x->why, x->why_size, "it is no ELF file");
@@ -272,7 +363,7 @@ static int start(struct exchange *x)
 
 	if (h->socket >= 0)
 		return 0;
-	x->client->greeted = false;
+	x->client->greeted = x->client->has_scratch = false;
 	int r = helper_start(h, "symbolizer", MEMORY_LIMIT, SOCK_STREAM);
 	if (r)
 		snprintf(x->why, x->why_size, "the symbolizer does not start: %s", strerror(-r));
@@ -296,7 +387,7 @@ static int send_question(struct exchange *x)
 	memcpy(message, &start, sizeof(start));
 	if (bytes)
 		memcpy(message + sizeof(start), q->at, bytes);
-	return send_all(x, message, sizeof(start) + bytes, q->fd);
+	return send_all(x, message, sizeof(start) + bytes, q->fd, x->cached.fd);
 }
 
 static int ask_once(struct symbol_client *c, const struct symbol_question *q,
@@ -311,10 +402,13 @@ static int ask_once(struct symbol_client *c, const struct symbol_question *q,
 
 	*reply = (struct symbol_reply){0};
 	int r = start(&x);
-	if (!r)
+	if (!r) {
+		open_cached(c, q, &x.cached);
 		r = send_question(&x);
-	if (!r)
-		r = receive_answer(&x);
+		if (!r)
+			r = receive_answer(&x);
+		cache_folder_close(c->cache, &x.cached);
+	}
 	if (!r)
 		return 0;
 	if (!x.answered) /* there is no telling what comes next */
@@ -329,8 +423,7 @@ int symbol_client_ask(struct symbol_client *c, const struct symbol_question *q,
 	struct symbol_question careful = *q;
 
 	int r = ask_once(c, q, reply, why, why_size);
-	bool elf = q->kind == SYMBOLIZER_ELF || q->kind == SYMBOLIZER_ELF_CODE;
-	if (!r || r == -ENOEXEC || !elf || q->symbols_only)
+	if (!r || r == -ENOEXEC || !is_elf(q->kind) || q->symbols_only)
 		return r;
 	careful.symbols_only = true;
 	r = ask_once(c, &careful, reply, why, why_size);

@@ -3,7 +3,8 @@
  * symbol_client.h - questions to the symbolizer (symbolizer/symbolizer.h), one after the other,
  * each waited for. It is a child of this process that runs in the same sandbox as profd's, sees no
  * files but those that it is sent, and is believed nothing that was not checked. It starts with the
- * first question; one that fails at a question is ended.
+ * first question; one that fails at a question is ended. What it has found out is kept in the
+ * user's cache ($PROFD_CACHE, else $XDG_CACHE_HOME/profd, else ~/.cache/profd) for the next time.
  */
 #ifndef PROFD_CLI_SYMBOL_CLIENT_H
 #define PROFD_CLI_SYMBOL_CLIENT_H
@@ -13,15 +14,19 @@
 #include "helper/process.h"
 #include "helper/protocol.h"
 #include "symbols/answer.h"
+#include "util/cache_folder.h"
 
 /* Debug files of one answer that are remembered. */
 #define SYMBOL_WANTS_KEPT 8
 
 struct symbol_client {
 	struct helper helper;
-	bool greeted;	  /* it has said HELLO */
-	bool seccomp;	  /* and that its filter is in force */
-	char *debug_dirs; /* further ones, separated by colons; owned */
+	bool greeted;		    /* it has said HELLO */
+	bool has_scratch;	    /* it was given its file to write to */
+	bool seccomp;		    /* and that its filter is in force */
+	char *debug_dirs;	    /* further ones, separated by colons; owned */
+	struct cache_folder *cache; /* of names; NULL: none */
+	bool warned;		    /* that nothing stays in it */
 };
 
 struct symbol_question {

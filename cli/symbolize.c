@@ -29,7 +29,8 @@ static const struct option OPTIONS[] = {
 	{"debug_dirs", 0, "DIRS", OPTION_TEXT, offsetof(struct symbolize, query.debug_dirs), 0, 0,
 		"further folders with debug files, separated by colons (those of profd.conf)"},
 	{"names", 0, "KIND", OPTION_TEXT, offsetof(struct symbolize, query.names), 0, 0,
-		"C++ names: short, or full, with template arguments"},
+		"all names, made anew: short, with templates, or full, with parameters too "
+		"(those that are there as they are, new ones short)"},
 	{0},
 };
 
@@ -76,6 +77,8 @@ static int name_all(struct symbolize *s, struct profile *p)
 	int err = binaries_locate(p, s->query.program);
 	if (!err)
 		err = naming_run(p, &naming);
+	if (!err)
+		err = query_rename(&s->query, p);
 	for (size_t i = 1; i < n; i++)
 		if (files[i])
 			p->mappings[i].file = files[i];
@@ -106,7 +109,7 @@ static int symbolize(struct symbolize *s, struct operands *files, size_t *skippe
 	}
 	if (!err)
 		err = output_write(s->output, true, write_profile, p);
-	if (!err && !s->wanted)
+	if (!err && !s->wanted && !s->query.names)
 		log_info("all addresses have names already: the profile is written as it was");
 	profile_free(p);
 	return err;

@@ -2,12 +2,12 @@
 #include "collector/helper_client.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "collector/debug_request.h"
 #include "collector/opener.h"
 #include "helper/protocol.h"
+#include "helper/scratch.h"
 #include "util/cleanup.h"
 
 #define US_PER_SECOND 1000000ULL
@@ -68,12 +68,12 @@ static void refuse(struct helper_client *c)
 	fail(c, HELPER_SPOKE_NONSENSE, "gave a broken answer");
 }
 
-static void on_gone(void *userdata, const char *how)
+static void on_gone(void *userdata, bool memory, const char *how)
 {
 	struct helper_client *c = userdata;
 
 	c->stats.crashes++;
-	fail(c, HELPER_DIED, how);
+	fail(c, memory ? HELPER_LACKED_MEMORY : HELPER_DIED, how);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -98,7 +98,7 @@ static void send_file(struct helper_client *c, int fd)
 
 	close_fd(fd);
 	if (r) {
-		on_gone(c, "hung up");
+		on_gone(c, false, "hung up");
 		return;
 	}
 	work(c);
@@ -119,12 +119,6 @@ static bool is_scratch(const void *data, size_t size)
 	return size == strlen(HELPER_SCRATCH) && !memcmp(data, HELPER_SCRATCH, size);
 }
 
-/* It has no name, so it goes with its last user. */
-static int open_scratch(const char *folder)
-{
-	return folder ? open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : -1;
-}
-
 static void on_want(struct helper_client *c, const void *data, size_t size)
 {
 	int r = -EBADMSG;
@@ -132,7 +126,7 @@ static void on_want(struct helper_client *c, const void *data, size_t size)
 	if (is_scratch(data, size) && !c->has_scratch) {
 		c->has_scratch = true;
 		pause_work(c);
-		send_file(c, open_scratch(c->options.scratch));
+		send_file(c, c->options.scratch ? scratch_open(c->options.scratch) : -1);
 		return;
 	}
 	if (++c->wants <= HELPER_MAX_WANTS)
@@ -223,7 +217,7 @@ void helper_client_close(struct helper_client *c)
 static int send_question(struct helper_client *c, const void *question, size_t size, const int *fds)
 {
 	if (!helper_link_is_up(&c->link))
-		c->greeted = false;
+		c->greeted = c->has_scratch = false;
 	return helper_link_send(&c->link, HELPER_REQUEST, question, size, fds, fds[1] >= 0 ? 2 : 1);
 }
 
@@ -240,7 +234,6 @@ int helper_client_ask(struct helper_client *c, const void *question, size_t size
 		return r;
 	c->file = file;
 	c->wants = 0;
-	c->has_scratch = false;
 	c->time_left = TIME_LIMIT;
 	work(c);
 	return 0;

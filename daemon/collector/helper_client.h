@@ -24,8 +24,8 @@ struct helper_client_options {
 	const char *name; /* as helper_start takes it; must outlive the client */
 	uint64_t memory_limit;
 	size_t max_answer; /* bytes */
-	/* Folder for the files that a helper may write to, and that are gone with it; NULL: none.
-	 * Must outlive the client. */
+	/* Folder for the one file that a helper may write to (helper/scratch.h); NULL: none. Must
+	 * outlive the client. */
 	const char *scratch;
 	/* The body of an ANSWER, aligned as malloc does. The next question may be asked from
 	 * within. 0; or, to have the helper ended and be told of the failure: -EBADMSG, -ENOMEM. */
@@ -58,7 +58,7 @@ struct helper_client {
 	bool greeted;		   /* the process has said HELLO */
 	const struct module *file; /* that is asked about */
 	unsigned wants;		   /* debug files, for one question */
-	bool has_scratch;	   /* likewise: it was given one */
+	bool has_scratch;	   /* the process was given one */
 	struct helper_client_stats stats;
 };
 

@@ -51,15 +51,15 @@ static void report_death(struct helper_link *l)
 {
 	char how[HELPER_HOW_SIZE];
 
-	helper_explain_end(&l->helper, how);
+	bool memory = helper_explain_end(&l->helper, how);
 	end(l);
-	l->on_gone(l->userdata, how);
+	l->on_gone(l->userdata, memory, how);
 }
 
 static void break_off(struct helper_link *l, const char *how)
 {
 	end(l);
-	l->on_gone(l->userdata, how);
+	l->on_gone(l->userdata, false, how);
 }
 
 /* Where the next bytes belong, and how many are wanted. */

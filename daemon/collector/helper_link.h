@@ -16,8 +16,9 @@
 
 /* A whole message; data is valid during the call. */
 typedef void (*helper_link_message)(void *userdata, uint32_t type, const void *data, size_t size);
-/* The process is gone, or it broke the framing and was stopped. `how` is half a sentence. */
-typedef void (*helper_link_gone)(void *userdata, const char *how);
+/* The process is gone, for lack of memory or otherwise, or it broke the framing and was stopped.
+ * `how` is half a sentence. */
+typedef void (*helper_link_gone)(void *userdata, bool memory, const char *how);
 
 struct helper_link {
 	sd_event *event; /* borrowed */

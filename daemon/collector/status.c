@@ -109,6 +109,24 @@ static void add_processes(cJSON *status, struct collector *c)
 	add_u64(object, "queued", t.queued);
 }
 
+static void add_troubles(cJSON *object, const struct troubles *t)
+{
+	cJSON *list = cJSON_AddArrayToObject(object, "limited");
+	char text[256];
+
+	for (size_t i = 0; i < t->n; i++) {
+		const struct trouble_entry *e = &t->all[i];
+		cJSON *one = cJSON_CreateObject();
+
+		snprintf(text, sizeof(text), "%s: %s", trouble_text(e->trouble),
+			trouble_rest_text(e->rest));
+		cJSON_AddStringToObject(one, "module", e->module);
+		cJSON_AddStringToObject(one, "why", trouble_word(e->trouble));
+		cJSON_AddStringToObject(one, "text", text);
+		cJSON_AddItemToArray(list, one);
+	}
+}
+
 static void add_symbolizer(cJSON *status, struct collector *c)
 {
 	struct symbolizer_stats s = symbolizer_stats(c->symbolizer);
@@ -118,12 +136,15 @@ static void add_symbolizer(cJSON *status, struct collector *c)
 	add_u64(object, "addresses", s.addresses);
 	add_u64(object, "cache_hits", s.cache_hits);
 	add_u64(object, "cache_bytes", s.cache_bytes);
+	add_u64(object, "disk_hits", s.disk_hits);
+	add_u64(object, "files_read", s.files_read);
 	add_u64(object, "crashes", s.crashes);
 	add_u64(object, "timeouts", s.timeouts);
 	add_u64(object, "modules_skipped", s.bad_modules);
 	add_u64(object, "answers_refused", s.refused_answers);
 	cJSON_AddBoolToObject(object, "seccomp", s.seccomp);
 	add_u64(object, "memory_limit", c->config->symbolizer);
+	add_troubles(object, symbolizer_troubles(c->symbolizer));
 }
 
 static void add_tables(cJSON *unwinder, struct collector *c)

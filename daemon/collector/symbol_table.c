@@ -19,7 +19,7 @@ struct symbol_chunk {
 
 void symbol_table_clear(struct symbol_table *t)
 {
-	struct symbol_table kept = {.trust = t->trust, .error = t->error};
+	struct symbol_table kept = {.trust = t->trust, .error = t->error, .looked = t->looked};
 
 	for (struct symbol_chunk *c = t->chunks, *next; c; c = next) {
 		next = c->next;

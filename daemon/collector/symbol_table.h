@@ -24,7 +24,8 @@ struct symbol_chunk;
 
 struct symbol_table {
 	enum symbol_trust trust;
-	int error; /* of the last answer */
+	int error;	 /* of the last answer */
+	uint64_t looked; /* when that came, us of the monotonic clock */
 	/* A perf-map grows: what the file looked like when its names were asked for. */
 	off_t file_size;
 	struct timespec file_time;
@@ -46,7 +47,7 @@ struct symbol_table {
 	struct intern text_index, function_index, address_index; /* index + 1 */
 };
 
-/* Forgets names; trust and error stay. */
+/* Forgets names; trust, error and when it was looked at stay. */
 void symbol_table_clear(struct symbol_table *t);
 size_t symbol_table_bytes(const struct symbol_table *t);
 

@@ -7,12 +7,16 @@
 
 #include "collector/helper_client.h"
 #include "collector/symbol_cache.h"
+#include "symbolizer/names_cache.h"
 #include "symbols/answer.h"
+#include "util/cache_folder.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
 #define US_PER_SECOND	 1000000ULL
 #define OPENING_PATIENCE (5 * US_PER_SECOND) /* for a file that the opener still opens */
+/* So long names are believed without a look whether a debug file has come since. */
+#define LOOK_AGAIN (600 * US_PER_SECOND)
 
 struct request {
 	struct request *next;
@@ -22,7 +26,7 @@ struct request {
 	size_t n;
 	uint64_t *missing; /* those that were not in the table; the first n_done are now */
 	size_t n_missing, n_done, n_asked;
-	bool counted;
+	bool counted, renewed; /* renewed: all names were asked for again */
 	struct module_waiter waiter;
 	bool waited; /* for the file, long enough */
 	symbols_done done;
@@ -44,7 +48,10 @@ struct symbolizer {
 	bool serving;		      /* guards against recursion through callbacks */
 	bool closing;
 	struct symbol_cache cache;
+	struct cache_folder *disk;	 /* NULL: none */
+	struct cache_folder_file cached; /* of the first request, while it is asked */
 	struct symbolizer_stats stats;
+	struct troubles troubles;
 };
 
 static void serve(struct symbolizer *s);
@@ -68,6 +75,7 @@ static void finish(struct symbolizer *s, int error)
 	_cleanup_free_ struct symbol_address *addresses = calloc(r->n + 1, sizeof(*addresses));
 	struct symbols view = {0};
 
+	cache_folder_close(s->disk, &s->cached);
 	s->state = STATE_IDLE;
 	s->first = r->next;
 	if (!s->first)
@@ -106,6 +114,29 @@ static enum symbolizer_kind kind_of(const struct module *m)
 					    : SYMBOLIZER_ELF;
 }
 
+static void warn_of_cache(int error)
+{
+	static struct log_limit limit = {.seconds = 60};
+
+	if (log_allowed(&limit))
+		log_warning("names are not cached, and looked up again when profd starts: %s",
+			strerror(-error));
+}
+
+/* Of other kinds there is nothing that would still be right another time. */
+static void open_cached(struct symbolizer *s, const struct module *m, enum symbol_trust trust)
+{
+	struct file_identity identity = module_identity(m);
+	int error;
+
+	cache_folder_close(s->disk, &s->cached);
+	if (!s->disk || m->kind != MODULE_FILE || trust != SYMBOL_TRUST_FULL)
+		return;
+	error = cache_folder_open(s->disk, &identity, &s->cached);
+	if (error)
+		warn_of_cache(error);
+}
+
 /* Asks for the next offsets that are missing. 0 or -errno. */
 static int ask(struct symbolizer *s, struct request *r, enum symbol_trust trust)
 {
@@ -123,7 +154,9 @@ static int ask(struct symbolizer *s, struct request *r, enum symbol_trust trust)
 		return -ENOMEM;
 	memcpy(message, &header, sizeof(header));
 	memcpy(message + sizeof(header), r->missing + r->n_done, bytes);
-	error = helper_client_ask(&s->helper, message, sizeof(header) + bytes, r->file, -1);
+	open_cached(s, r->file, trust);
+	error = helper_client_ask(
+		&s->helper, message, sizeof(header) + bytes, r->file, s->cached.fd);
 	if (!error)
 		s->state = STATE_ASKED;
 	return error;
@@ -156,6 +189,17 @@ static bool wait_for_file(struct symbolizer *s, struct request *r)
 	return true;
 }
 
+/* Whether it is time to ask the helper, which knows the debug files that names came from. */
+static bool is_due(
+	const struct symbolizer *s, const struct request *r, const struct symbol_table *t)
+{
+	uint64_t now;
+
+	return s->disk && r->file->kind == MODULE_FILE && r->file->fd >= 0 &&
+	       t->trust == SYMBOL_TRUST_FULL &&
+	       sd_event_now(s->event, CLOCK_MONOTONIC, &now) >= 0 && now - t->looked > LOOK_AGAIN;
+}
+
 /* Brings the first request as far as it goes without waiting. True if it is finished. */
 static bool advance(struct symbolizer *s)
 {
@@ -168,7 +212,7 @@ static bool advance(struct symbolizer *s)
 	r->file = r->module->same ? r->module->same : r->module;
 	t = symbol_cache_use(&s->cache, r->file);
 	error = t ? find_missing(s, r, t) : -ENOMEM;
-	if (!error && !r->n_missing) {
+	if (!error && !r->n_missing && !is_due(s, r, t)) {
 		finish(s, t->error);
 		return true;
 	}
@@ -212,6 +256,13 @@ static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
+static const enum trouble TROUBLE_OF[] = {
+	[HELPER_DIED] = TROUBLE_CRASH,
+	[HELPER_WAS_SLOW] = TROUBLE_TIME,
+	[HELPER_SPOKE_NONSENSE] = TROUBLE_ANSWER,
+	[HELPER_LACKED_MEMORY] = TROUBLE_MEMORY,
+};
+
 /* The symbolizer failed at the first request: what it failed at is not tried again. An ELF file
  * gets a second chance with its symbol tables only; the kernel, which is not to blame, keeps its
  * trust. */
@@ -230,6 +281,8 @@ static void on_failure(void *userdata, enum helper_failure failure, const char *
 		symbol_cache_distrust(
 			&s->cache, m, again ? SYMBOL_TRUST_SYMBOLS : SYMBOL_TRUST_NONE);
 	}
+	troubles_add(&s->troubles, m, TROUBLE_OF[failure],
+		again ? TROUBLE_REST_SYMBOLS : TROUBLE_REST_NONE);
 	if (log_allowed(&limit))
 		log_warning("symbolizer %s at %s: %s", how,
 			m->kind == MODULE_KERNEL ? "the kernel"
@@ -242,6 +295,43 @@ static void on_failure(void *userdata, enum helper_failure failure, const char *
 		s->serving = false;
 	}
 	serve(s);
+}
+
+static void note(
+	struct symbolizer *s, const struct request *r, const struct symbolizer_answer *head)
+{
+	s->stats.disk_hits += head->n_cached;
+	s->stats.files_read += r->file->kind == MODULE_FILE && head->n_cached < head->n_addresses;
+	if (head->cache_error)
+		warn_of_cache(head->cache_error);
+	if (head->error == -E2BIG)
+		troubles_add(&s->troubles, r->file, TROUBLE_SIZE, TROUBLE_REST_MOST);
+	if (head->flags & SYMBOLIZER_CUTS_INLINES)
+		troubles_add(&s->troubles, r->file, TROUBLE_INLINES, TROUBLE_REST_MOST);
+	if (head->flags & SYMBOLIZER_CUTS_NAMES)
+		troubles_add(&s->troubles, r->file, TROUBLE_NAME_LENGTH, TROUBLE_REST_MOST);
+	if (head->flags & SYMBOLIZER_LACKS_DWARF)
+		troubles_add(&s->troubles, r->file, TROUBLE_DEBUG_INFO, TROUBLE_REST_SYMBOLS);
+}
+
+/* Other debug files are there than when the first names of a module were asked for: all are asked
+ * for again, once. */
+static bool have_changed(struct symbolizer *s, struct request *r, struct symbol_table *t,
+	const struct symbolizer_answer *head)
+{
+	if (!(head->flags & SYMBOLIZER_HAS_CHANGED) || r->renewed || !t->n_addresses)
+		return false;
+	r->renewed = true;
+	symbol_table_clear(t);
+	return !find_missing(s, r, t);
+}
+
+static int take(struct request *r, struct symbol_table *t, const struct symbol_answer *answer)
+{
+	int error = symbol_table_add(t, answer, r->missing + r->n_done);
+
+	r->n_done += r->n_asked;
+	return error ? error : answer->head->error;
 }
 
 static int on_answer(void *userdata, const void *data, size_t size)
@@ -258,10 +348,9 @@ static int on_answer(void *userdata, const void *data, size_t size)
 		return -ENOMEM;
 	s->state = STATE_IDLE;
 	s->serving = true;
-	error = symbol_table_add(t, &answer, r->missing + r->n_done);
-	r->n_done += r->n_asked;
-	if (!error)
-		error = answer.head->error;
+	note(s, r, answer.head);
+	sd_event_now(s->event, CLOCK_MONOTONIC, &t->looked);
+	error = have_changed(s, r, t, answer.head) ? 0 : take(r, t, &answer);
 	if (!error && r->n_done < r->n_missing)
 		error = ask(s, r, t->trust);
 	if (s->state == STATE_IDLE)
@@ -273,15 +362,29 @@ static int on_answer(void *userdata, const void *data, size_t size)
 
 /* ---- the outside ---------------------------------------------------------------------------- */
 
+static void use_disk(struct symbolizer *s, const char *cache)
+{
+	static const struct cache_folder_options options = {
+		.name = NAMES_CACHE_FOLDER,
+		.version = NAMES_CACHE_VERSION,
+		.max_bytes = NAMES_CACHE_FOLDER_BYTES,
+		.max_file = NAMES_CACHE_MAX,
+	};
+	int error = cache_folder_new(&s->disk, cache, &options);
+
+	if (error)
+		warn_of_cache(error);
+}
+
 int symbolizer_new(struct symbolizer **out, sd_event *event, struct opener *opener,
-	uint64_t memory_limit, const char *scratch)
+	uint64_t memory_limit, const char *cache)
 {
 	struct symbolizer *s = calloc(1, sizeof(*s));
 	struct helper_client_options options = {
 		.name = "symbolizer",
 		.memory_limit = memory_limit,
 		.max_answer = SYMBOLIZER_MAX_ANSWER,
-		.scratch = scratch,
+		.scratch = cache,
 		.on_answer = on_answer,
 		.on_failure = on_failure,
 		.userdata = s,
@@ -292,6 +395,7 @@ int symbolizer_new(struct symbolizer **out, sd_event *event, struct opener *open
 		return -ENOMEM;
 	s->event = sd_event_ref(event);
 	s->end = &s->first;
+	s->cached.fd = -1;
 	r = helper_client_init(&s->helper, event, opener, &options);
 	if (r >= 0)
 		r = sd_event_add_time(
@@ -302,6 +406,8 @@ int symbolizer_new(struct symbolizer **out, sd_event *event, struct opener *open
 		symbolizer_free(s);
 		return r;
 	}
+	if (cache)
+		use_disk(s, cache);
 	*out = s;
 	return 0;
 }
@@ -317,6 +423,8 @@ void symbolizer_free(struct symbolizer *s)
 	while (s->first)
 		finish(s, -ECANCELED);
 	symbol_cache_free(&s->cache);
+	cache_folder_free(s->disk);
+	troubles_free(&s->troubles);
 	sd_event_source_disable_unref(s->patience);
 	sd_event_unref(s->event);
 	free(s);
@@ -359,6 +467,11 @@ void symbolizer_idle(struct symbolizer *s)
 {
 	if (!s->first && !s->serving)
 		helper_client_idle(&s->helper);
+}
+
+const struct troubles *symbolizer_troubles(const struct symbolizer *s)
+{
+	return &s->troubles;
 }
 
 struct symbolizer_stats symbolizer_stats(const struct symbolizer *s)

@@ -4,8 +4,8 @@
  * privileges that parses what profiled processes control. Its answers are checked here (order,
  * indices, sizes, strings) before anyone uses them.
  *
- * Names are kept with each module (bounded, least recently used first out), so that an address
- * costs once and not once a window.
+ * Names are kept with each module (bounded, least recently used first out) and, of files, on disk,
+ * so that an address costs once, and not once a window or once a start.
  */
 #ifndef PROFD_COLLECTOR_SYMBOLS_H
 #define PROFD_COLLECTOR_SYMBOLS_H
@@ -16,6 +16,7 @@
 #include <systemd/sd-event.h>
 
 #include "collector/modules.h"
+#include "collector/troubles.h"
 
 struct opener;
 struct symbolizer;
@@ -61,6 +62,8 @@ typedef void (*symbols_done)(
 
 struct symbolizer_stats {
 	uint64_t requests, addresses, cache_hits;
+	uint64_t disk_hits;	    /* addresses that the helper knew from disk */
+	uint64_t files_read;	    /* how often it had to look into the module itself */
 	uint64_t crashes, timeouts; /* helpers that died, were killed for time */
 	uint64_t bad_modules;	    /* modules that are skipped since */
 	uint64_t refused_answers;   /* answers that failed the checks */
@@ -68,10 +71,10 @@ struct symbolizer_stats {
 	bool seccomp; /* the helper reported that its filter is in force */
 };
 
-/* memory_limit: of the helper's private memory (RLIMIT_DATA), bytes. scratch: the folder for what
- * it unpacks, see helper_client.h. 0 or -errno. */
+/* memory_limit: of the helper's private memory (RLIMIT_DATA), bytes. cache: the folder for
+ * names and for what it unpacks (helper_client.h); NULL: none. 0 or -errno. */
 int symbolizer_new(struct symbolizer **out, sd_event *event, struct opener *opener,
-	uint64_t memory_limit, const char *scratch);
+	uint64_t memory_limit, const char *cache);
 /* Open requests end with -ECANCELED. */
 void symbolizer_free(struct symbolizer *s);
 
@@ -88,6 +91,8 @@ void symbolizer_forget_kernel(struct symbolizer *s, uint64_t address, uint64_t l
  * some seconds after the last request.) */
 void symbolizer_idle(struct symbolizer *s);
 
+/* The modules that got fewer names than they have. */
+const struct troubles *symbolizer_troubles(const struct symbolizer *s);
 struct symbolizer_stats symbolizer_stats(const struct symbolizer *s);
 
 #endif

@@ -8,13 +8,15 @@
 
 #include "collector/bad_files.h"
 #include "collector/helper_client.h"
-#include "collector/unwind_cache.h"
 #include "collector/unwinder_answer.h"
+#include "unwinder/cache_file.h"
 #include "unwinder/protocol.h"
+#include "util/cache_folder.h"
 #include "util/log.h"
 
 /* Private memory of the helper: the indexes of a few of the largest programs. */
 #define MEMORY_LIMIT (128u << 20)
+#define CACHE_BYTES  (64u << 20) /* of all cache files, on disk */
 
 /* Grades of bad_files.h. The first death of a helper is forgiven: without libc's tables hardly a
  * stack is whole. */
@@ -44,8 +46,8 @@ struct unwinder {
 	struct request *waiting; /* for their module's file */
 	struct request *queue;	 /* served in this order */
 	struct bad_files bad;
-	struct unwind_cache *cache;	 /* NULL: none */
-	struct unwind_cache_file cached; /* of the first request, while it is asked */
+	struct cache_folder *cache;	 /* NULL: none */
+	struct cache_folder_file cached; /* of the first request, while it is asked */
 	struct unwinder_stats stats;
 };
 
@@ -84,7 +86,7 @@ static void finish(struct unwinder *u, int error, const struct unwinder_reply *r
 {
 	struct request *r = u->queue;
 
-	unwind_cache_close(u->cache, &u->cached);
+	cache_folder_close(u->cache, &u->cached);
 	u->asked = false;
 	DL_DELETE(u->queue, r);
 	answer(r, error, reply);
@@ -116,10 +118,10 @@ static void open_cache(struct unwinder *u, const struct request *r)
 	struct file_identity identity = module_identity(r->file);
 	int error;
 
-	unwind_cache_close(u->cache, &u->cached);
+	cache_folder_close(u->cache, &u->cached);
 	if (!u->cache || r->file->kind != MODULE_FILE || r->question == UNWINDER_SITES)
 		return;
-	error = unwind_cache_open(u->cache, &identity, &u->cached);
+	error = cache_folder_open(u->cache, &identity, &u->cached);
 	if (error)
 		warn_of_cache(error);
 }
@@ -224,7 +226,13 @@ static int add_next(struct unwinder *u, sd_event *event)
 
 static void use_cache(struct unwinder *u, const char *folder)
 {
-	int error = unwind_cache_new(&u->cache, folder);
+	static const struct cache_folder_options options = {
+		.name = "unwind",
+		.version = CACHE_FILE_VERSION,
+		.max_bytes = CACHE_BYTES,
+		.max_file = CACHE_FILE_MAX,
+	};
+	int error = cache_folder_new(&u->cache, folder, &options);
 
 	if (error)
 		warn_of_cache(error);
@@ -274,7 +282,7 @@ void unwinder_free(struct unwinder *u)
 	}
 	while (u->queue)
 		finish(u, -ECANCELED, NULL);
-	unwind_cache_free(u->cache);
+	cache_folder_free(u->cache);
 	sd_event_source_disable_unref(u->next);
 	free(u);
 }

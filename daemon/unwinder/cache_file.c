@@ -4,50 +4,12 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include "collector/unwinder_answer.h"
+#include "util/whole.h"
 
 static const char magic[8] = "profduw";
-
-/* ---- all or nothing ----------------------------------------------------------------------- */
-
-static bool read_all(int fd, void *data, size_t size, uint64_t offset)
-{
-	char *p = data;
-
-	while (size) {
-		ssize_t n = pread(fd, p, size, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		p += n;
-		offset += (uint64_t)n;
-		size -= (size_t)n;
-	}
-	return true;
-}
-
-static int write_all(int fd, const void *data, size_t size, uint64_t offset)
-{
-	const char *p = data;
-
-	while (size) {
-		ssize_t n = pwrite(fd, p, size, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		p += n;
-		offset += (uint64_t)n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
 
 /* ---- header ------------------------------------------------------------------------------- */
 
@@ -61,7 +23,7 @@ void cache_file_load(struct cache_file *c, int fd, const struct file_identity *f
 	struct cache_header *h = &c->header;
 
 	c->fd = fd;
-	c->good = fd >= 0 && read_all(fd, h, sizeof(*h), 0) &&
+	c->good = fd >= 0 && !read_whole(fd, h, sizeof(*h), 0) &&
 		  !memcmp(h->magic, magic, sizeof(magic)) && h->version == CACHE_FILE_VERSION &&
 		  h->checksum == header_checksum(h) && file_identity_equal(&h->file, file) &&
 		  unwinder_layout_is_good(&h->layout);
@@ -80,7 +42,7 @@ static int clear_entries(int fd, uint32_t n_pages)
 	for (uint32_t page = 0; !r && page < n_pages; page += 256) {
 		uint32_t n = n_pages - page < 256 ? n_pages - page : 256;
 
-		r = write_all(fd, zeros, n * sizeof(*zeros), entry_place(page));
+		r = write_whole(fd, zeros, n * sizeof(*zeros), entry_place(page));
 	}
 	return r;
 }
@@ -97,7 +59,7 @@ int cache_file_begin(struct cache_file *c, const struct file_identity *file,
 	c->header.checksum = header_checksum(&c->header);
 	r = clear_entries(c->fd, layout->n_pages);
 	if (!r)
-		r = write_all(c->fd, &c->header, sizeof(c->header), 0);
+		r = write_whole(c->fd, &c->header, sizeof(c->header), 0);
 	c->good = !r;
 	return r;
 }
@@ -115,9 +77,9 @@ size_t cache_file_read(const struct cache_file *c, uint32_t page, uint32_t words
 	struct cache_entry entry;
 
 	if (!c->good || page >= c->header.layout.n_pages ||
-		!read_all(c->fd, &entry, sizeof(entry), entry_place(page)) || !entry.n_words ||
+		read_whole(c->fd, &entry, sizeof(entry), entry_place(page)) || !entry.n_words ||
 		entry.n_words > UNWIND_PAGE_WORDS ||
-		!read_all(c->fd, words, entry.n_words * UNWIND_WORD,
+		read_whole(c->fd, words, entry.n_words * UNWIND_WORD,
 			(uint64_t)entry.start * UNWIND_WORD) ||
 		entry.checksum != block_checksum(c, page, words, entry.n_words) ||
 		!unwinder_block_is_good(words, entry.n_words))
@@ -148,6 +110,6 @@ int cache_file_add(const struct cache_file *c, uint32_t page, const uint32_t *wo
 		return r;
 	entry.start = (uint32_t)end;
 	entry.checksum = block_checksum(c, page, words, n_words);
-	r = write_all(c->fd, words, n_words * UNWIND_WORD, end * UNWIND_WORD);
-	return r ? r : write_all(c->fd, &entry, sizeof(entry), entry_place(page));
+	r = write_whole(c->fd, words, n_words * UNWIND_WORD, end * UNWIND_WORD);
+	return r ? r : write_whole(c->fd, &entry, sizeof(entry), entry_place(page));
 }

@@ -158,7 +158,7 @@ int helper_stop(struct helper *h)
 }
 
 /* It closes its socket by exiting, so it is dead or about to be. */
-void helper_explain_end(const struct helper *h, char how[HELPER_HOW_SIZE])
+bool helper_explain_end(const struct helper *h, char how[HELPER_HOW_SIZE])
 {
 	struct pollfd exited = {.fd = h->pidfd, .events = POLLIN};
 	siginfo_t info = {0};
@@ -173,6 +173,7 @@ void helper_explain_end(const struct helper *h, char how[HELPER_HOW_SIZE])
 		snprintf(how, HELPER_HOW_SIZE, "exited with code %d", info.si_status);
 	else
 		snprintf(how, HELPER_HOW_SIZE, "hung up");
+	return info.si_code == CLD_EXITED && info.si_status == SANDBOX_EXIT_MEMORY;
 }
 
 ssize_t helper_send(int socket, const void *data, size_t size, const int *fds, size_t n_fds)

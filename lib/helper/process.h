@@ -8,6 +8,7 @@
 #ifndef PROFD_HELPER_PROCESS_H
 #define PROFD_HELPER_PROCESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -35,9 +36,10 @@ int helper_start(struct helper *h, const char *name, const char *arg, int socket
  * and is reaped by a later call. */
 int helper_stop(struct helper *h);
 
-/* How a helper that has hung up ended: half a sentence. It is left for helper_stop() to reap. */
+/* How a helper that has hung up ended: half a sentence. It is left for helper_stop() to reap. True
+ * if it was for lack of memory. */
 #define HELPER_HOW_SIZE 64
-void helper_explain_end(const struct helper *h, char how[HELPER_HOW_SIZE]);
+bool helper_explain_end(const struct helper *h, char how[HELPER_HOW_SIZE]);
 
 /* One message with up to HELPER_MAX_FDS descriptors (borrowed). Returns bytes or -errno. */
 ssize_t helper_send(int socket, const void *data, size_t size, const int *fds, size_t n_fds);

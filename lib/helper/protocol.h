@@ -16,8 +16,10 @@
 
 #define HELPER_MESSAGE_FDS 2   /* descriptors that come with one message */
 #define HELPER_MAX_WANT	   256 /* bytes of a build-id in hex, or of a base name */
-#define HELPER_MAX_WANTS   500 /* files for one answer: split DWARF has one for each unit */
-#define HELPER_SCRATCH	   "/" /* wanted: an empty file that nobody else has, to write to */
+/* Files for one answer: split DWARF has one for each unit, and those of the cache are looked at. */
+#define HELPER_MAX_WANTS 1000
+/* Wanted: a file to write to that nobody else has (scratch.h); each process gets one. */
+#define HELPER_SCRATCH "/"
 
 enum helper_message {
 	HELPER_HELLO = 1, /* helper_hello */

@@ -29,7 +29,7 @@ int session_send(uint32_t type, const void *data, size_t size);
 int session_next(struct session *s, uint32_t *size, int *fds);
 /* A debug_want of debug_file.h; userdata is the session. None beyond HELPER_MAX_WANTS. */
 int session_want(void *userdata, const char *name);
-/* An empty file to write to, or -1; userdata is the session. */
+/* The file to write to (scratch.h), or -1; only once. userdata is the session. */
 int session_scratch(void *userdata);
 
 #endif

@@ -241,6 +241,17 @@ int64_t profile_add_function(struct profile *p, const struct function *function)
 	return id ? id : profile_append_function(p, function);
 }
 
+int profile_set_name(struct profile *p, uint32_t function, uint32_t name)
+{
+	struct profile_index *index = &p->private->functions;
+	if (!function || function >= p->n_functions)
+		return -EINVAL;
+	intern_free(&index->ids); /* it knows them by their names */
+	index->done = 1;
+	p->functions[function].name = name;
+	return 0;
+}
+
 int profile_find_functions(
 	struct profile *p, const struct function *functions, size_t n, uint32_t *ids)
 {

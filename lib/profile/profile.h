@@ -117,6 +117,8 @@ int64_t profile_add_function(struct profile *p, const struct function *function)
 /* `lines` are copied; location->first_line and n_lines are ignored. */
 int64_t profile_add_location(struct profile *p, const struct location *location,
 	const struct line *lines, size_t n_lines);
+/* Gives a function another name, a string of the profile. 0 or -EINVAL (no such function). */
+int profile_set_name(struct profile *p, uint32_t function, uint32_t name);
 /* Gives a location of the profile other lines. 0, -EINVAL (no such location or function), -E2BIG,
  * -ENOMEM. */
 int profile_set_lines(

@@ -19,13 +19,26 @@ static uint8_t *map_chunk(struct arena *a, size_t size)
 	struct scratch_file *f = a->file;
 	void *bytes;
 
-	if (size > ARENA_MAX - f->end || fallocate(f->fd, 0, (off_t)f->end, (off_t)size))
+	if (size > f->size - f->end || fallocate(f->fd, 0, (off_t)f->end, (off_t)size))
 		return NULL;
 	bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, (off_t)f->end);
 	if (bytes == MAP_FAILED)
 		return NULL;
 	f->end += size;
+	f->used += size;
 	return bytes;
+}
+
+static void unmap_chunk(struct scratch_file *f, const struct arena_chunk *c)
+{
+	munmap(c->bytes, c->size);
+	fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)c->offset,
+		(off_t)c->size);
+	f->used -= c->size;
+	if (!f->used)
+		f->end = 0;
+	else if (c->offset + c->size == f->end)
+		f->end = c->offset;
 }
 
 static int add_chunk(struct arena *a, size_t at_least)
@@ -77,13 +90,10 @@ void arena_free(struct arena *a)
 	while (a->n_chunks) {
 		const struct arena_chunk *last = &a->chunks[--a->n_chunks];
 
-		if (!a->file) {
+		if (a->file)
+			unmap_chunk(a->file, last);
+		else
 			free(last->bytes);
-			continue;
-		}
-		munmap(last->bytes, last->size);
-		if (last->offset + last->size == a->file->end)
-			a->file->end = last->offset;
 	}
 	free(a->chunks);
 	*a = (struct arena){.file = a->file};

@@ -13,7 +13,9 @@
 /* Several arenas can lie in one file. */
 struct scratch_file {
 	int fd;
-	uint64_t end; /* of what is taken */
+	uint64_t size; /* up to where it may be used */
+	uint64_t end;  /* of what is taken */
+	uint64_t used; /* of that: what was given back between has no place on the disk */
 };
 
 struct arena_chunk {
@@ -31,14 +33,15 @@ struct arena {
 	size_t bytes; /* of all chunks */
 };
 
-/* More than the debug information of any program takes: a bomb stops here. */
+/* More than the debug information of any program takes: a bomb stops here, if the file has not
+ * stopped it before. */
 #define ARENA_MAX (4ULL << 30)
 
 /* Aligned for anything, not zeroed; or NULL: no memory, the disk is full, or ARENA_MAX. */
 void *arena_alloc(struct arena *a, size_t size);
 /* A copy of n elements; n may be 0. NULL as above. */
 void *arena_copy(struct arena *a, const void *from, size_t n, size_t size);
-/* What lies at the end of the file is free there, too. */
+/* What lies at the end of the file is free there, too; all of it once nobody has anything in it. */
 void arena_free(struct arena *a);
 
 #endif

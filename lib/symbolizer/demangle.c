@@ -105,13 +105,38 @@ static size_t without_parameters(const char *text)
 	return !at || depth || text[at - 1] == '!' ? length : at;
 }
 
-static int demangle_d(struct demangled *out, const char *stem)
+static int demangle_d(struct demangled *out, const char *stem, bool whole)
 {
 	_cleanup_free_ char *text = dlang_demangle(stem, DMGL_NO_OPTS);
 
 	if (text)
-		append(text, without_parameters(text), out);
+		append(text, whole ? strlen(text) : without_parameters(text), out);
 	return text != NULL;
+}
+
+static bool demangle_stem(struct demangled *out, const char *stem, bool whole)
+{
+	int options = DMGL_ANSI | (whole ? DMGL_PARAMS : 0), ok = 0;
+
+	if (has_prefix(stem, "_R") || is_rust_legacy(stem, strlen(stem)))
+		ok = rust_demangle_callback(stem, DMGL_AUTO, append, out);
+	else if (is_d(stem))
+		ok = demangle_d(out, stem, whole);
+	else if (has_prefix(stem, "_Z"))
+		ok = cplus_demangle_v3_callback(stem, options, append, out);
+	if (ok && !out->failed && out->length)
+		return true;
+	demangled_free(out);
+	return false;
+}
+
+bool demangle_whole(struct demangled *out, const char *raw)
+{
+	*out = (struct demangled){0};
+	if (strnlen(raw, SYMBOLIZER_MAX_NAME) >= SYMBOLIZER_MAX_NAME)
+		return false;
+	/* libiberty knows clones of C++ only. */
+	return demangle_stem(out, raw, true) || demangle(out, raw);
 }
 
 bool demangle(struct demangled *out, const char *raw)
@@ -119,7 +144,6 @@ bool demangle(struct demangled *out, const char *raw)
 	size_t length = strnlen(raw, SYMBOLIZER_MAX_NAME);
 	_cleanup_free_ char *stem = NULL;
 	size_t n;
-	int ok = 0;
 
 	*out = (struct demangled){0};
 	if (length >= SYMBOLIZER_MAX_NAME || (!has_prefix(raw, "_Z") && !has_prefix(raw, "_R") &&
@@ -129,15 +153,8 @@ bool demangle(struct demangled *out, const char *raw)
 	stem = strndup(raw, n);
 	if (!stem)
 		return false;
-	if (has_prefix(stem, "_R") || is_rust_legacy(stem, n))
-		ok = rust_demangle_callback(stem, DMGL_AUTO, append, out);
-	else if (is_d(stem))
-		ok = demangle_d(out, stem);
-	else if (has_prefix(stem, "_Z"))
-		ok = cplus_demangle_v3_callback(stem, DMGL_ANSI, append, out);
-	if (ok && !out->failed && out->length)
+	if (demangle_stem(out, stem, false))
 		return true;
-	demangled_free(out);
 	if (n == length)
 		return false;
 	*out = (struct demangled){.text = take_ptr(stem), .length = n};

@@ -20,6 +20,8 @@ struct demangled {
 /* True if the name is another than `raw`: free it with demangled_free. False: `raw` is the name
  * (also when memory runs out). A result is at most SYMBOLIZER_MAX_NAME bytes, the rest is cut. */
 bool demangle(struct demangled *out, const char *raw);
+/* The same with parameters, and with what the compiler did to clones: as c++filt shows it. */
+bool demangle_whole(struct demangled *out, const char *raw);
 void demangled_free(struct demangled *name);
 
 #endif

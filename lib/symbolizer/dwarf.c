@@ -306,6 +306,8 @@ static int name_address(struct resolver *r, const struct unit_entry *e, uint32_t
 			frames[n++] = (struct names_frame){function, at.line};
 		at = (struct position){call->line, file_string(r, e, u, call->file)};
 	}
+	if (id)
+		r->answer->head.flags |= SYMBOLIZER_CUTS_INLINES;
 	uint32_t outer = f ? function_of(r, e, u, f->die, r->symbols[address], &at) : NAMES_NONE;
 
 	if (outer == NAMES_NONE && (f || at.line))
@@ -369,12 +371,6 @@ int dwarf_index_resolve(struct dwarf_index *x, struct names *answer, const uint6
 	return error;
 }
 
-void dwarf_index_want(struct dwarf_index *x, debug_want want, void *userdata)
-{
-	x->options.want = want;
-	x->options.userdata = userdata;
-}
-
 int dwarf_index_new(struct dwarf_index **out, const struct dwarf_index_options *options)
 {
 	struct dwarf_index *x = calloc(1, sizeof(*x));
@@ -389,6 +385,8 @@ int dwarf_index_new(struct dwarf_index **out, const struct dwarf_index_options *
 	x->main.alternate = options->alternate;
 	if (!r)
 		r = dwarf_units_find(&x->units, &x->main.sections, dwarf_source_open(&x->main));
+	if (!r && !x->units.n)
+		r = -EBADMSG;
 	if (r) {
 		dwarf_index_free(x);
 		return r;

@@ -34,9 +34,6 @@ struct dwarf_index_options {
 int dwarf_index_new(struct dwarf_index **out, const struct dwarf_index_options *options);
 void dwarf_index_free(struct dwarf_index *x);
 
-/* Who asks, from now on. */
-void dwarf_index_want(struct dwarf_index *x, debug_want want, void *userdata);
-
 /* Names addresses[0..n-1] (ELF virtual addresses, sorted; asked[i] is the index in the answer).
  * symbols[i] is the raw name that the symbol table has for it, or NULL: it stands in where DWARF
  * has lines but no function's name. 0 or -ENOMEM; what was named before is in the answer. */

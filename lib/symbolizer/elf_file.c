@@ -318,6 +318,9 @@ int elf_file_symbols(const struct elf_file *f, struct nearest *search)
 
 bool elf_file_is_base_name(const char *name)
 {
+	for (const char *p = name; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 127)
+			return false;
 	return *name && strlen(name) < HELPER_MAX_WANT && !strchr(name, '/') &&
 	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }

@@ -13,7 +13,6 @@
 #include "symbolizer/inflate.h"
 #include "symbolizer/plt_x86_64.h"
 #include "util/cleanup.h"
-#include "util/file_identity.h"
 
 #define MAX_MODULES 16
 
@@ -24,7 +23,7 @@ struct elf_module {
 	bool symbols_only;
 	struct elf_file file, mini;
 	struct debug_file debug, alternate; /* alternate: of dwz */
-	struct scratch_file scratch;
+	struct sources sources;
 	struct arena arena; /* what was compressed */
 	Elf *inflated, *inflated_alternate;
 	struct dwarf_index *dwarf; /* NULL: there is none */
@@ -52,62 +51,71 @@ static void close_module(struct elf_module *m)
 	elf_end(m->inflated);
 	elf_end(m->inflated_alternate);
 	arena_free(&m->arena);
-	close_fd(m->scratch.fd);
 	elf_file_close(&m->mini);
 	debug_file_close(&m->debug);
 	debug_file_close(&m->alternate);
 	elf_file_close(&m->file);
+	sources_clear(&m->sources);
 	free(m);
 }
 
+/* NULL: there is none. */
+static struct scratch_file *get_scratch(
+	struct elf_modules *all, const struct elf_module_options *options)
+{
+	struct stat st;
+
+	if (!all->has_asked) {
+		all->has_asked = true;
+		all->scratch.fd = options->scratch(options->userdata);
+		if (all->scratch.fd >= 0 && !fstat(all->scratch.fd, &st))
+			all->scratch.size = (uint64_t)st.st_size;
+	}
+	return all->scratch.size ? &all->scratch : NULL;
+}
+
 /* The DWARF of the file or of its debug file. Broken DWARF leaves the symbol table's names. */
-static int open_dwarf(struct elf_module *m, const struct elf_module_options *options)
+static int open_dwarf(
+	struct elf_modules *all, struct elf_module *m, const struct elf_module_options *options)
 {
 	const struct elf_file *from = m->debug.file.elf ? &m->debug.file : &m->file;
 	struct dwarf_index_options with = {
 		.heap_limit = options->heap_limit,
-		.want = options->want,
-		.userdata = options->userdata,
+		.want = sources_want,
+		.userdata = &m->sources,
 	};
 	int r;
 
 	if (!elf_file_has_dwarf(from))
 		return 0;
-	m->scratch.fd = options->scratch(options->userdata);
-	if (m->scratch.fd >= 0)
-		m->arena.file = with.scratch = &m->scratch;
+	m->arena.file = with.scratch = get_scratch(all, options);
 	r = inflate_debug(&m->inflated, from, &m->arena);
-	if (!r && debug_file_alternate(&m->alternate, from, options->want, options->userdata))
+	if (!r && debug_file_alternate(&m->alternate, from, sources_want, &m->sources))
 		r = inflate_debug(&m->inflated_alternate, &m->alternate.file, &m->arena);
 	with.elf = m->inflated ? m->inflated : from->elf;
 	with.alternate = m->inflated_alternate ? m->inflated_alternate : m->alternate.file.elf;
 	return r ? r : dwarf_index_new(&m->dwarf, &with);
 }
 
-static int open_module(struct elf_module *m, int fd, const struct elf_module_options *options)
+static int open_module(struct elf_modules *all, struct elf_module *m, int fd,
+	const struct elf_module_options *options)
 {
 	int r = elf_file_open(&m->file, fd);
 
 	if (r)
 		return r;
 	if (!options->symbols_only && !elf_file_has_dwarf(&m->file))
-		debug_file_find(&m->debug, &m->file, options->want, options->userdata);
+		debug_file_find(&m->debug, &m->file, sources_want, &m->sources);
 	if (!m->debug.file.elf && elf_file_open_debugdata(&m->mini, &m->file))
 		elf_file_close(&m->mini);
 	if (!options->symbols_only)
-		m->error = open_dwarf(m, options);
+		m->error = open_dwarf(all, m, options);
 	if (!m->dwarf && !options->symbols_only && go_table_open(&m->go, &m->file))
 		m->go.n_functions = 0;
 	return 0;
 }
 
 /* ---- the files asked about last ------------------------------------------------------------- */
-
-static struct file_identity identity_of(const struct stat *st)
-{
-	return (struct file_identity){st->st_dev, st->st_ino, (uint64_t)st->st_size,
-		st->st_mtim.tv_sec, st->st_mtim.tv_nsec, st->st_ctim.tv_sec, st->st_ctim.tv_nsec};
-}
 
 static size_t heap_used(void)
 {
@@ -116,20 +124,10 @@ static size_t heap_used(void)
 	return info.uordblks + info.hblkhd;
 }
 
-static uint64_t scratch_used(const struct elf_modules *all)
-{
-	uint64_t used = 0;
-
-	for (const struct elf_module *m = all->newest; m; m = m->next)
-		used += m->scratch.end;
-	return used;
-}
-
-/* What the files that are open take, of memory or of the disk, leaves no room for another one.
- * Bombs of compressed sections would else fill the disk, each up to the limit of one. */
+/* What the files that are open take, of memory or of the disk, leaves no room for another one. */
 static bool are_large(const struct elf_modules *all, size_t heap_limit)
 {
-	return heap_used() >= heap_limit || scratch_used(all) >= ARENA_MAX;
+	return heap_used() >= heap_limit || all->scratch.end > all->scratch.size / 2;
 }
 
 /* Closes what was not asked about for longest, until there are at most `keep`. */
@@ -162,7 +160,7 @@ static struct elf_module *take_known(
 	return m;
 }
 
-static int make_module(struct elf_module **out, const struct file_identity *identity, int fd,
+static int make_module(struct elf_modules *all, struct elf_module **out, int fd,
 	const struct elf_module_options *options)
 {
 	struct elf_module *m = calloc(1, sizeof(*m));
@@ -170,10 +168,10 @@ static int make_module(struct elf_module **out, const struct file_identity *iden
 
 	if (!m)
 		return -ENOMEM;
-	m->scratch.fd = -1;
-	m->identity = *identity;
+	m->identity = options->identity;
 	m->symbols_only = options->symbols_only;
-	r = open_module(m, fd, options);
+	m->sources = (struct sources){.want = options->want, .userdata = options->userdata};
+	r = open_module(all, m, fd, options);
 	if (r) {
 		close_module(m);
 		return r;
@@ -185,30 +183,46 @@ static int make_module(struct elf_module **out, const struct file_identity *iden
 static int get_module(struct elf_modules *all, struct elf_module **out, int fd,
 	const struct elf_module_options *options)
 {
-	struct file_identity identity;
-	struct elf_module *m;
-	struct stat st;
+	const struct file_identity *identity = &options->identity;
+	struct elf_module *m = take_known(all, identity, options->symbols_only);
 
-	if (fstat(fd, &st))
-		return -EBADF;
-	identity = identity_of(&st);
-	m = take_known(all, &identity, options->symbols_only);
 	if (!m) {
 		int r;
 
 		close_oldest(all, are_large(all, options->heap_limit) ? 0 : MAX_MODULES - 1);
-		r = make_module(&m, &identity, fd, options);
+		r = make_module(all, &m, fd, options);
 		if (r)
 			return r;
 	}
+	m->sources.want = options->want;
+	m->sources.userdata = options->userdata;
 	m->next = all->newest;
 	all->newest = *out = m;
 	return 0;
 }
 
+void elf_modules_forget(struct elf_modules *all, const struct file_identity *identity)
+{
+	for (int symbols_only = 0; symbols_only < 2; symbols_only++) {
+		struct elf_module *m = take_known(all, identity, symbols_only);
+
+		if (m)
+			close_module(m);
+	}
+}
+
+const struct sources *elf_modules_sources(const struct elf_modules *all)
+{
+	static const struct sources none;
+
+	return all->newest ? &all->newest->sources : &none;
+}
+
 void elf_modules_free(struct elf_modules *all)
 {
 	close_oldest(all, 0);
+	if (all->has_asked)
+		close_fd(all->scratch.fd);
 }
 
 /* ---- addresses ------------------------------------------------------------------------------ */
@@ -243,7 +257,7 @@ static int locate(struct request *q, const uint64_t *offsets, size_t n)
 	else
 		elf_file_vaddrs(&q->module->file, offsets, q->vaddrs, n);
 	for (size_t i = 0; i < n; i++) {
-		if (q->vaddrs[i] == UINT64_MAX)
+		if (q->vaddrs[i] == UINT64_MAX || q->answer->known[i])
 			continue;
 		q->answer->addresses[i].vaddr = q->vaddrs[i];
 		places[q->n++] = (struct place){q->vaddrs[i], (uint32_t)i};
@@ -344,6 +358,8 @@ static void name_by_go(struct request *q)
 		}
 		if (n)
 			names_set(q->answer, q->asked[i], frames, n);
+		if (n == SYMBOLIZER_MAX_INLINES)
+			q->answer->head.flags |= SYMBOLIZER_CUTS_INLINES;
 	}
 	q->answer->head.flags |= SYMBOLIZER_HAS_FILES | SYMBOLIZER_HAS_LINES |
 				 SYMBOLIZER_HAS_INLINES;
@@ -355,6 +371,7 @@ static int resolve(struct request *q, const uint64_t *offsets, size_t n)
 	int r = locate(q, offsets, n);
 
 	debug_file_build_id(&m->file, q->answer->head.build_id);
+	q->answer->n_segments = 0;
 	elf_file_segments(&m->file, q->answer);
 	q->answer->head.flags |= what_it_sees(m);
 	if (!r && q->n) /* else it was only asked what there is */
@@ -365,6 +382,8 @@ static int resolve(struct request *q, const uint64_t *offsets, size_t n)
 		r = dwarf_index_resolve(m->dwarf, q->answer, q->vaddrs, q->asked, q->symbols, q->n);
 	else if (m->error == -ENOMEM)
 		r = m->error;
+	else if (m->error)
+		q->answer->head.flags |= SYMBOLIZER_LACKS_DWARF;
 	if (m->go.n_functions)
 		name_by_go(q);
 	name_by_symbols(q);
@@ -380,8 +399,6 @@ int elf_modules_resolve(struct elf_modules *all, struct names *answer, int fd,
 
 	if (r)
 		return r;
-	if (q.module->dwarf)
-		dwarf_index_want(q.module->dwarf, options->want, options->userdata);
 	r = resolve(&q, offsets, n);
 	free(q.vaddrs);
 	free(q.asked);

@@ -6,10 +6,16 @@
 #include <gelf.h>
 #include <libdeflate.h>
 #include <string.h>
+#include <zstd.h>
 
-/* Of zlib's format: what one byte can become. A larger promise is a lie. */
-#define MAX_RATIO 1040
-#define GNU_HEAD  12 /* "ZLIB" and the size, big-endian */
+/* What one byte can become. A larger promise is a lie; of zstd's, which has none to speak of, the
+ * arena is the limit. */
+#define MAX_RATIO_ZLIB 1040
+/* Of gABI's list, which elf.h of older C libraries ends before. */
+#ifndef ELFCOMPRESS_ZSTD
+#define ELFCOMPRESS_ZSTD 2
+#endif
+#define GNU_HEAD 12 /* "ZLIB" and the size, big-endian */
 
 static const char *const wanted[] = {"abbrev", "addr", "aranges", "info", "line", "line_str",
 	"ranges", "rnglists", "str", "str_offsets"};
@@ -20,7 +26,7 @@ struct part {
 	const char *name; /* as in `wanted`; NULL: there is none */
 	const uint8_t *from;
 	size_t from_size, size;
-	bool is_compressed;
+	unsigned compression; /* ELFCOMPRESS_…; 0: none */
 };
 
 struct job {
@@ -54,7 +60,7 @@ static int look_at_old(struct part *p)
 	p->size = be64toh(size);
 	p->from += GNU_HEAD;
 	p->from_size -= GNU_HEAD;
-	p->is_compressed = true;
+	p->compression = ELFCOMPRESS_ZLIB;
 	return 0;
 }
 
@@ -80,15 +86,19 @@ static int look_at(struct job *j, Elf_Scn *section, const GElf_Shdr *sh, const c
 								      : sizeof(Elf64_Chdr);
 		if (!gelf_getchdr(section, &head) || p->from_size < head_size)
 			return -EBADMSG;
-		if (head.ch_type != ELFCOMPRESS_ZLIB)
+		if (head.ch_type != ELFCOMPRESS_ZLIB && head.ch_type != ELFCOMPRESS_ZSTD)
 			return -ENOTSUP;
 		p->from += head_size;
 		p->from_size -= head_size;
 		p->size = head.ch_size;
-		p->is_compressed = true;
+		p->compression = head.ch_type;
 	}
-	j->any |= p->is_compressed;
-	return p->size / MAX_RATIO > p->from_size ? -EBADMSG : 0;
+	j->any |= p->compression != 0;
+	if (p->size > ARENA_MAX)
+		return -EBADMSG;
+	return p->compression == ELFCOMPRESS_ZLIB && p->size / MAX_RATIO_ZLIB > p->from_size
+		       ? -EBADMSG
+		       : 0;
 }
 
 static int look_at_all(struct job *j)
@@ -111,23 +121,37 @@ static int look_at_all(struct job *j)
 	return r;
 }
 
+struct unpackers {
+	struct libdeflate_decompressor *zlib;
+	ZSTD_DCtx *zstd;
+};
+
+/* Right into the image, which is all the history that either needs. */
+static int unpack_part(const struct unpackers *u, const struct part *p, uint8_t *to)
+{
+	bool whole = true;
+
+	if (p->compression == ELFCOMPRESS_ZLIB)
+		whole = !libdeflate_zlib_decompress(
+			u->zlib, p->from, p->from_size, to, p->size, NULL);
+	else if (p->compression)
+		whole = ZSTD_decompressDCtx(u->zstd, to, p->size, p->from, p->from_size) == p->size;
+	else
+		memcpy(to, p->from, p->size);
+	return whole ? 0 : -EBADMSG;
+}
+
 static int unpack(const struct job *j, uint8_t *image, const Elf64_Shdr *headers)
 {
-	struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
-	int r = d ? 0 : -ENOMEM;
+	struct unpackers u = {libdeflate_alloc_decompressor(), ZSTD_createDCtx()};
+	int r = u.zlib && u.zstd ? 0 : -ENOMEM;
 
 	for (size_t i = 0; !r && i < N_WANTED; i++) {
-		const struct part *p = &j->parts[i];
-		uint8_t *to = image + headers[i + 1].sh_offset;
-
-		if (!p->name)
-			continue;
-		if (!p->is_compressed)
-			memcpy(to, p->from, p->size);
-		else if (libdeflate_zlib_decompress(d, p->from, p->from_size, to, p->size, NULL))
-			r = -EBADMSG;
+		if (j->parts[i].name)
+			r = unpack_part(&u, &j->parts[i], image + headers[i + 1].sh_offset);
 	}
-	libdeflate_free_decompressor(d);
+	libdeflate_free_decompressor(u.zlib);
+	ZSTD_freeDCtx(u.zstd);
 	return r;
 }
 

@@ -11,7 +11,7 @@
 
 /* An ELF file in the arena with nothing but the sections that symbolizing reads, for elf_end.
  * *out is NULL if none of them is compressed. 0; -ENOMEM: no room; -EBADMSG: broken; -ENOTSUP:
- * compressed by something else than zlib. */
+ * compressed by something else than zlib and zstd. */
 int inflate_debug(Elf **out, const struct elf_file *f, struct arena *arena);
 
 #endif

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 
 #include "helper/protocol.h"
 #include "helper/stream.h"
@@ -19,8 +18,9 @@ int names_init(struct names *a, const uint64_t *offsets, size_t n)
 {
 	memset(a, 0, sizeof(*a));
 	a->addresses = calloc(n + 1, sizeof(*a->addresses));
+	a->known = calloc(n + 1, sizeof(*a->known));
 	a->strings = calloc(1, 64);
-	if (!a->addresses || !a->strings)
+	if (!a->addresses || !a->known || !a->strings)
 		return -ENOMEM;
 	a->strings_capacity = 64;
 	a->n_strings = 1; /* "" */
@@ -33,6 +33,7 @@ int names_init(struct names *a, const uint64_t *offsets, size_t n)
 void names_free(struct names *a)
 {
 	free(a->addresses);
+	free(a->known);
 	free(a->functions);
 	free(a->lines);
 	free(a->strings);
@@ -42,7 +43,7 @@ void names_free(struct names *a)
 
 size_t names_bytes(const struct names *a)
 {
-	return a->n_addresses * sizeof(*a->addresses) +
+	return a->n_addresses * (sizeof(*a->addresses) + sizeof(*a->known)) +
 	       a->functions_capacity * sizeof(*a->functions) +
 	       a->lines_capacity * sizeof(*a->lines) + a->strings_capacity +
 	       intern_bytes(&a->string_index) + intern_bytes(&a->function_index);
@@ -93,6 +94,8 @@ uint32_t names_string(struct names *a, const char *text)
 
 	if (!length)
 		return 0;
+	if (length == SYMBOLIZER_MAX_NAME - 1)
+		a->head.flags |= SYMBOLIZER_CUTS_NAMES;
 	id = intern_find(&a->string_index, hash, same_string, &key);
 	if (id || !has_room(a, length + 1) ||
 		!keep(a, grow(a->strings, a->n_strings, a->strings_capacity, length + 1)))
@@ -197,29 +200,49 @@ void names_set(struct names *a, size_t address, const struct names_frame *frames
 	}
 }
 
-int names_send(struct names *a, int socket)
+static void count(struct names *a)
 {
-	struct helper_head head = {HELPER_ANSWER, (uint32_t)answer_size(a)};
-	struct iovec parts[] = {
-		{&head, sizeof(head)},
-		{&a->head, sizeof(a->head)},
-		{a->segments, a->n_segments * sizeof(*a->segments)},
-		{a->addresses, a->n_addresses * sizeof(*a->addresses)},
-		{a->functions, a->n_functions * sizeof(*a->functions)},
-		{a->lines, a->n_lines * sizeof(*a->lines)},
-		{a->strings, a->n_strings},
-	};
-
 	a->head.n_segments = (uint32_t)a->n_segments;
 	a->head.n_addresses = (uint32_t)a->n_addresses;
 	a->head.n_functions = (uint32_t)a->n_functions;
 	a->head.n_lines = (uint32_t)a->n_lines;
 	a->head.n_strings = (uint32_t)a->n_strings;
-	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
-		int r = stream_write(socket, parts[i].iov_base, parts[i].iov_len);
+}
 
-		if (r)
-			return r;
-	}
-	return 0;
+void names_view(struct names *a, struct symbol_answer *view)
+{
+	count(a);
+	*view = (struct symbol_answer){
+		.head = &a->head,
+		.segments = a->segments,
+		.addresses = a->addresses,
+		.functions = a->functions,
+		.lines = a->lines,
+		.strings = a->strings,
+	};
+}
+
+size_t names_parts(struct names *a, struct iovec parts[NAMES_PARTS])
+{
+	count(a);
+	parts[0] = (struct iovec){&a->head, sizeof(a->head)};
+	parts[1] = (struct iovec){a->segments, a->n_segments * sizeof(*a->segments)};
+	parts[2] = (struct iovec){a->addresses, a->n_addresses * sizeof(*a->addresses)};
+	parts[3] = (struct iovec){a->functions, a->n_functions * sizeof(*a->functions)};
+	parts[4] = (struct iovec){a->lines, a->n_lines * sizeof(*a->lines)};
+	parts[5] = (struct iovec){a->strings, a->n_strings};
+	return answer_size(a);
+}
+
+int names_send(struct names *a, int socket)
+{
+	struct helper_head head = {HELPER_ANSWER, 0};
+	struct iovec parts[NAMES_PARTS];
+	int r;
+
+	head.size = (uint32_t)names_parts(a, parts);
+	r = stream_write(socket, &head, sizeof(head));
+	for (size_t i = 0; !r && i < NAMES_PARTS; i++)
+		r = stream_write(socket, parts[i].iov_base, parts[i].iov_len);
+	return r;
 }

@@ -12,18 +12,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "symbolizer/protocol.h"
+#include "symbols/answer.h"
 #include "util/intern.h"
 
 struct names {
 	struct symbolizer_answer head; /* error, flags, build_id: set by whoever knows */
 	struct symbolizer_segment segments[SYMBOLIZER_MAX_SEGMENT];
 	struct symbolizer_address *addresses; /* n_addresses */
+	bool *known;			      /* n_addresses: is named already, from the cache */
 	struct symbolizer_function *functions;
 	struct symbolizer_line *lines;
 	char *strings;
-	size_t n_segments, n_addresses;
+	size_t n_segments, n_addresses, n_known;
 	size_t n_functions, functions_capacity;
 	size_t n_lines, lines_capacity;
 	size_t n_strings, strings_capacity;
@@ -62,6 +65,12 @@ uint32_t names_stub(struct names *a, const char *raw);
 
 /* Gives an address its frames, innermost first. */
 void names_set(struct names *a, size_t address, const struct names_frame *frames, size_t n_frames);
+
+/* The answer so far, as whoever gets it sees it: valid until it grows. */
+void names_view(struct names *a, struct symbol_answer *view);
+/* Where its bytes are, in their order; returns how many there are. */
+#define NAMES_PARTS 6
+size_t names_parts(struct names *a, struct iovec parts[NAMES_PARTS]);
 
 /* Sends the ANSWER. If anything failed, the addresses named so far are sent. 0 or -errno. */
 int names_send(struct names *a, int socket);

@@ -3,7 +3,8 @@
  * protocol.h - what stands in the messages (helper/protocol.h) to and from the symbolizer.
  *
  * A REQUEST is a symbolizer_request and the offsets (uint64_t: sorted, unique), with the module's
- * descriptor; an ANSWER is a symbolizer_answer and what it counts, which symbols/answer.h checks.
+ * descriptor and, of an ELF file, unless nothing is cached, that of its cache file (names_cache.h);
+ * an ANSWER is a symbolizer_answer and what it counts, which symbols/answer.h checks.
  */
 #ifndef PROFD_SYMBOLIZER_PROTOCOL_H
 #define PROFD_SYMBOLIZER_PROTOCOL_H
@@ -22,6 +23,9 @@ enum symbolizer_kind {
 	SYMBOLIZER_ELF_CODE, /* offsets are ELF virtual addresses */
 	SYMBOLIZER_KALLSYMS, /* offsets are kernel addresses */
 	SYMBOLIZER_PERF_MAP, /* offsets are addresses of the process */
+	/* Offsets are where raw symbols begin in a file of texts (raw_names.h). */
+	SYMBOLIZER_RAW_SHORT,
+	SYMBOLIZER_RAW_WHOLE,
 };
 
 struct symbolizer_request {
@@ -41,6 +45,13 @@ enum symbolizer_answer_flags {
 	SYMBOLIZER_SEES_DEBUG_FILE = 1 << 7,  /* a separate one was sent, and belongs to it */
 	SYMBOLIZER_SEES_DEBUG_DWARF = 1 << 8, /* and that has these */
 	SYMBOLIZER_SEES_DEBUG_SYMTAB = 1 << 9,
+	/* What was cached of it holds no more, since its debug files are others now: what was
+	 * answered before may be as wrong. */
+	SYMBOLIZER_HAS_CHANGED = 1 << 10,
+	/* What is left out of the answer: */
+	SYMBOLIZER_CUTS_INLINES = 1 << 11, /* inlined calls beyond SYMBOLIZER_MAX_INLINES */
+	SYMBOLIZER_CUTS_NAMES = 1 << 12,   /* ends of names beyond SYMBOLIZER_MAX_NAME */
+	SYMBOLIZER_LACKS_DWARF = 1 << 13,  /* there is some, but it cannot be read */
 };
 
 /* Followed by the arrays in the order of their counts, without gaps (the wider types come first, so
@@ -50,6 +61,8 @@ struct symbolizer_answer {
 	int32_t error;	/* 0 or -errno: nothing could be read; addresses are there still */
 	uint32_t flags; /* enum symbolizer_answer_flags */
 	uint32_t n_segments, n_addresses, n_functions, n_lines, n_strings;
+	uint32_t n_cached;   /* of the addresses: known from the cache file */
+	int32_t cache_error; /* 0 or -errno: that could not be written */
 	char build_id[SYMBOLIZER_BUILD_ID];
 	char pad[3];
 };

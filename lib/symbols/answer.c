@@ -21,6 +21,11 @@ static const void *take(const char **data, size_t *left, size_t count, size_t si
 	return part;
 }
 
+static bool is_errno(int32_t error)
+{
+	return error <= 0 && error >= -4095;
+}
+
 static bool check_build_id(const char *text)
 {
 	size_t n = strnlen(text, SYMBOLIZER_BUILD_ID);
@@ -89,7 +94,8 @@ int symbol_answer_check(struct symbol_answer *out, const void *data, size_t size
 	const struct symbolizer_answer *head = take(&p, &size, 1, sizeof(*head));
 
 	if (!head || head->n_addresses != n_asked || head->n_segments > SYMBOLIZER_MAX_SEGMENT ||
-		head->error > 0 || head->error < -4095 || !check_build_id(head->build_id))
+		head->n_cached > n_asked || !is_errno(head->error) ||
+		!is_errno(head->cache_error) || !check_build_id(head->build_id))
 		return -EBADMSG;
 	out->head = head;
 	out->segments = take(&p, &size, head->n_segments, sizeof(*out->segments));

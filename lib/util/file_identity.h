@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct file_identity {
 	uint64_t device, inode, size;
@@ -19,6 +20,12 @@ struct file_identity {
 static inline bool file_identity_equal(const struct file_identity *a, const struct file_identity *b)
 {
 	return !memcmp(a, b, sizeof(*a));
+}
+
+static inline struct file_identity file_identity_of(const struct stat *st)
+{
+	return (struct file_identity){st->st_dev, st->st_ino, (uint64_t)st->st_size,
+		st->st_mtim.tv_sec, st->st_mtim.tv_nsec, st->st_ctim.tv_sec, st->st_ctim.tv_nsec};
 }
 
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "../../cli/placement.h"
-#include "symbols/short_cpp.h"
+#include "symbols/raw_symbol.h"
 
 #define SEGMENTS 4
 #define PAGE	 4096ULL

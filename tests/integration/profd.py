@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the integration tests share: a private profd, programs of known truth, profctl, go."""
 
+import atexit
 import contextlib
 import json
 import math
@@ -9,6 +10,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -20,6 +22,10 @@ PROGRAMS = BUILD / "programs"
 PROFD = str(BUILD / "profd")
 PROFCTL = str(BUILD / "profctl")
 GO = shutil.which("go") or "/usr/local/go/bin/go"
+
+# Names that profctl found before stay for this run of the tests only.
+os.environ["PROFD_CACHE"] = tempfile.mkdtemp(prefix="profd-test-cache-")
+atexit.register(shutil.rmtree, os.environ["PROFD_CACHE"], ignore_errors=True)
 
 
 def wait_for(condition, seconds=10.0, what="it"):

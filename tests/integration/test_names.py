@@ -4,6 +4,8 @@ names were taken away."""
 
 import contextlib
 import gzip
+import html
+import json
 import os
 import re
 import shutil
@@ -195,7 +197,7 @@ def test_symbolize_gives_the_names_back(recorded, tmp_path):
     named, bare = recorded
     out = tmp_path / "again.pb.gz"
     result = profctl(
-        "symbolize", "--names=full", "--debug_dirs", PROGRAMS / "debug", bare, "-o", out
+        "symbolize", "--names=templates", "--debug_dirs", PROGRAMS / "debug", bare, "-o", out
     )
     assert not any(s.frames and s.frames[0].name for s in pprof.read(bare).samples)
     assert in_files(pprof.read(out)) == in_files(pprof.read(named))
@@ -228,9 +230,68 @@ def test_symbolize_names_what_profd_could_not(recorded, tmp_path):
     assert "burn_sixty" in pprof.read(tmp_path / "new").cumulative()
 
 
+KINDS = {
+    "short": ["outer::burn_template", "outer::(anonymous namespace)::Burner::member"],
+    "templates": ["outer::burn_template<long>", "outer::(anonymous namespace)::Burner::member"],
+    "full": [
+        "void outer::burn_template<long>(long)",
+        "outer::(anonymous namespace)::Burner::member(int) const",
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("which", [0, 1])
+def test_names_are_as_short_as_they_are_wanted(recorded, tmp_path, kind, which):
+    """Those that a file has, and those that are looked up; in every command."""
+    profile, names = recorded[which], KINDS[kind]
+    other = [name for k in KINDS for name in KINDS[k] if name not in names]
+    for command in (
+        ["top", "-nodecount=0", "-nodefraction=0"],
+        ["traces"],
+        ["raw"],
+        ["tree", "-nodecount=0", "-nodefraction=0", "-edgefraction=0"],
+        ["export", "--format", "folded"],
+    ):
+        output = profctl(*command, f"--names={kind}", profile).stdout
+        found = re.split(r"[;\n\"]| {2,}|\t", output)
+        found = [re.sub(r" (\d+|/.*|-|\(inline\))$", "", word).strip() for word in found]
+        if command[0] != "raw":
+            assert all(name in found for name in names), (command, names)
+            assert not any(name in found for name in other), command
+        assert all(name in output for name in names), (command, names)
+    output = profctl("export", "--format", "speedscope", f"--names={kind}", profile).stdout
+    assert set(names) <= {frame["name"] for frame in json.loads(output)["shared"]["frames"]}
+    profctl("flame", f"--names={kind}", profile, "-o", tmp_path / "flame")
+    text = html.unescape((tmp_path / "flame").read_text())
+    assert all(name in text for name in names)
+    for command in ("symbolize", "export"):
+        out = tmp_path / command
+        profctl(command, f"--names={kind}", profile, "-o", out)
+        frames = {f.name: f for s in pprof.read(out).samples for f in s.frames}
+        assert all(frames[name].system_name.startswith("_Z") for name in names)
+        assert not any(name in frames for name in other)
+
+
+def test_a_recording_has_the_names_that_are_wanted(tmp_path):
+    daemon = Daemon(tmp_path, types="").start()
+    try:
+        with Program("names-cc", 60) as program:
+            who = ["record", "--pid", program.pid, "--seconds", 1]
+            daemon.ctl(*who, "--names=full", "-o", tmp_path / "full")
+            refused = daemon.ctl(*who, "--names=full", check=False)
+            wrong = daemon.ctl(*who, "--names=long", "-o", tmp_path / "long", check=False)
+        daemon.check_ledger()
+    finally:
+        daemon.kill()
+    assert all(name in pprof.read(tmp_path / "full").cumulative() for name in KINDS["full"])
+    assert refused.returncode == 2 and "needs -o FILE" in refused.stderr
+    assert wrong.returncode == 2 and "short, templates or full" in wrong.stderr
+
+
 def test_symbolize_of_what_has_names_keeps_it(recorded, tmp_path):
     named, _ = recorded
-    profctl("symbolize", "--names=full", named, "-o", tmp_path / "same")
+    profctl("symbolize", named, "-o", tmp_path / "same")
     assert in_files(pprof.read(tmp_path / "same")) == in_files(pprof.read(named))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import pprof
-from profd import PROFCTL, PROFD, Program, unprivileged, wait_for
+from profd import PROFCTL, PROFD, PROGRAMS, Program, unprivileged, wait_for
 
 
 def run(*command, **options):
@@ -199,6 +199,40 @@ def test_helpers_that_die_are_replaced(daemon):
         second = daemon.record("--pid", burn.pid, "--seconds", 3)
     assert first.cumulative()["burn_sixty"] > 0
     assert second.total() > 20 and second.cumulative()["burn_sixty"] > 0
+
+
+def test_status_names_modules_that_lack_names(daemon, tmp_path):
+    """Debug information that cannot be read: the symbol table's names, and a line in the status."""
+    program, garbage = tmp_path / "burn3", tmp_path / "garbage"
+    garbage.write_bytes(b"\xff" * 4096)
+    sections = ["--update-section", f".debug_info={garbage}"]
+    run("objcopy", *sections, PROGRAMS / "burn3", program)
+    with Program(program, 60) as burn:
+        profile = daemon.record("--pid", burn.pid, "--seconds", 2)
+    assert profile.cumulative()["burn_sixty"] > 0
+    limited = daemon.status()["symbolizer"]["limited"]
+    assert [(one["module"], one["why"]) for one in limited] == [(str(program), "debug_info")]
+    assert f"{program}: its debug information is broken" in daemon.ctl("status").stdout
+
+
+def test_more_inlined_calls_than_are_shown_are_told(daemon, tmp_path):
+    source, program = tmp_path / "deep.c", tmp_path / "deep"
+    depth = 300
+    inline = "static inline __attribute__((always_inline)) void"
+    lines = [f"{inline} level_0(void) {{ for (volatile int i = 0; i < 1000000; i++) ; }}"]
+    lines += [f"{inline} level_{i}(void) {{ level_{i - 1}(); }}" for i in range(1, depth)]
+    spin = f"__attribute__((noinline)) void spin(void) {{ for (;;) level_{depth - 1}(); }}"
+    main = '#include <stdio.h>\nint main(void) { puts("ready"); fflush(stdout); spin(); }'
+    source.write_text("\n".join([*lines, spin, main]))
+    run("gcc", "-O2", "-g", "-o", program, source)
+    with Program(program) as burn:
+        profile = daemon.record("--pid", burn.pid, "--seconds", 2)
+    names = max(([frame.name for frame in sample.frames] for sample in profile.samples), key=len)
+    shown = [name for name in names if name.startswith("level_")]
+    assert shown == [f"level_{i}" for i in range(255)]
+    assert profile.cumulative()["spin"] >= 0.9 * profile.total() > 0
+    limited = daemon.status()["symbolizer"]["limited"]
+    assert [(one["module"], one["why"]) for one in limited] == [(str(program), "inlines")]
 
 
 def test_symbolizer_is_bare(daemon):

@@ -140,6 +140,15 @@ def dwz(folder):
     return [Module(name, place / name, others=folder / name / name) for name in names]
 
 
+def zstd(folder):
+    """As linkers of today compress it; others of Debian 12 read it as it was before."""
+    plain = build("g++ -gdwarf-5", "gcc-plain", folder)
+    packed = plain.with_name("gcc-zstd")
+    command = ["objcopy", "--compress-debug-sections=zstd", plain, packed]
+    subprocess.run(command, check=True)
+    return [Module(packed.name, packed, others=plain)]
+
+
 def rust(folder):
     (folder / "words.rs").write_text(RUST)
     command = ["rustc", "-O", "-C", "debuginfo=2", "-o", "rust", "words.rs"]
@@ -167,7 +176,7 @@ def made(folder):
         return lambda folder: [Module(name, build(FORMS[name], name, folder))]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        makers = [rust, go, dwz, *map(form, FORMS)]
+        makers = [rust, go, dwz, zstd, *map(form, FORMS)]
         return sum(pool.map(lambda make: make(folder), makers), [])
 
 

@@ -6,7 +6,8 @@
  *
  * Prints each address, and below it its frames, innermost first: TAB raw name TAB name TAB file
  * TAB line TAB line of the function. With --passes nothing of that, but for each pass over the same
- * addresses its CPU seconds, and then its private memory in KiB.
+ * addresses its CPU seconds, then those of a pass from a cache file (negative: it does not hold as
+ * much), and then its private memory in KiB.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,10 +19,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "helper/scratch.h"
 #include "symbolizer/elf_module.h"
+#include "symbolizer/names_cache.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 #include "util/parse.h"
@@ -118,10 +122,9 @@ static int open_debug_file(void *userdata, const char *name)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* As large as it gets, on disk. */
 static int open_scratch(void *userdata)
 {
-	return open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return scratch_open("/var/tmp");
 }
 
 static void show(const struct names *answer, const struct places *p)
@@ -151,7 +154,33 @@ static double now(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static int resolve(struct asked *a, int fd, const struct places *p)
+/* Keeps an answer, and gets it back. */
+static int resolve_from_disk(const struct asked *a, struct names *answer, const uint64_t *offsets)
+{
+	static const struct file_identity identity;
+	_cleanup_close_ int fd = memfd_create("names", MFD_CLOEXEC);
+	struct names_cache cache;
+	struct names again;
+	double start;
+	int r;
+
+	names_cache_load(&cache, fd, &identity, SYMBOLIZER_ELF);
+	r = names_cache_keep(&cache, answer, offsets, elf_modules_sources(&a->modules));
+	names_cache_close(&cache);
+	start = now();
+	if (!r)
+		r = names_init(&again, offsets, answer->n_addresses);
+	if (r)
+		return r;
+	names_cache_load(&cache, fd, &identity, SYMBOLIZER_ELF);
+	names_cache_find(&cache, &again, offsets);
+	printf("%.6f\n", again.n_known == again.n_addresses ? now() - start : -1);
+	names_cache_close(&cache);
+	names_free(&again);
+	return 0;
+}
+
+static int resolve(struct asked *a, int fd, const struct places *p, bool last)
 {
 	struct elf_module_options options = {
 		.heap_limit = HEAP_LIMIT,
@@ -175,6 +204,8 @@ static int resolve(struct asked *a, int fd, const struct places *p)
 		printf("%.6f\n", now() - start);
 	else if (!r)
 		show(&answer, p);
+	if (!r && last && a->passes)
+		r = resolve_from_disk(a, &answer, offsets);
 	names_free(&answer);
 	return r;
 }
@@ -227,8 +258,8 @@ int main(int argc, char **argv)
 		return fail(asked.path, fd < 0 ? strerror(errno) : "not an ELF file");
 	r = read_places(&places, elf);
 	elf_end(elf);
-	for (uint64_t i = 0; !r && i < (asked.passes ? asked.passes : 1); i++)
-		r = resolve(&asked, fd, &places);
+	for (uint64_t i = 0, n = asked.passes ? asked.passes : 1; !r && i < n; i++)
+		r = resolve(&asked, fd, &places, i + 1 == n);
 	if (!r && asked.passes)
 		printf("%ld\n", private_kib());
 	elf_modules_free(&asked.modules);

@@ -91,10 +91,13 @@ static inline int misbehave(const char *how, const char *memory)
 		fail_at_names(-E2BIG);
 	else if (!strcmp(how, "want-path"))
 		say(HELPER_WANT, "../etc/shadow", 13);
-	while (!strcmp(how, "want-forever")) {
+	while (!strcmp(how, "want-forever") || !strcmp(how, "scratch-forever")) {
 		struct helper_head head;
 
-		say(HELPER_WANT, "no-such-file", 12);
+		if (*how == 's')
+			say(HELPER_WANT, HELPER_SCRATCH, strlen(HELPER_SCRATCH));
+		else
+			say(HELPER_WANT, "no-such-file", 12);
 		if (stream_read(HELPER_SOCKET, &head, sizeof(head), NULL))
 			_exit(0);
 	}

@@ -6,15 +6,20 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "helper/scratch.h"
 #include "symbolizer/arena.h"
 #include "util/cleanup.h"
 
 #define PIECE 100000
 #define MANY  40 /* of more than one chunk */
+#define ROOM  (16u << 20)
 
 static void fill(struct arena *a, uint8_t **pieces, uint8_t value)
 {
@@ -35,13 +40,13 @@ static void expect_filled(uint8_t *const *pieces, uint8_t value)
 static void the_room_of_the_last_one_is_used_again(void **state)
 {
 	_cleanup_close_ int fd = memfd_create("scratch", MFD_CLOEXEC);
-	struct scratch_file file = {.fd = fd};
+	struct scratch_file file = {.fd = fd, .size = ROOM};
 	struct arena first = {.file = &file}, second = {.file = &file};
 	uint8_t *kept[MANY], *pieces[MANY];
 	struct stat once, often;
 	(void)state;
 
-	assert_true(fd >= 0);
+	assert_true(fd >= 0 && !ftruncate(fd, ROOM));
 	fill(&first, kept, 1);
 	fill(&second, pieces, 2);
 	assert_int_equal(fstat(fd, &once), 0);
@@ -52,13 +57,65 @@ static void the_room_of_the_last_one_is_used_again(void **state)
 		expect_filled(kept, 1);
 	}
 	assert_int_equal(fstat(fd, &often), 0);
-	assert_int_equal(often.st_size, once.st_size);
+	assert_int_equal(often.st_size, ROOM);
+	assert_int_equal(often.st_blocks, once.st_blocks);
 	/* What others have behind it stays theirs. */
 	arena_free(&first);
 	fill(&first, kept, 1);
 	expect_filled(pieces, 8);
 	arena_free(&first);
+	assert_true(file.end > 0);
 	arena_free(&second);
+	assert_int_equal(file.end, 0);
+	assert_int_equal(fstat(fd, &often), 0);
+	assert_int_equal(often.st_blocks, 0);
+}
+
+static void a_file_is_not_made_larger(void **state)
+{
+	_cleanup_close_ int fd = memfd_create("scratch", MFD_CLOEXEC);
+	struct scratch_file file = {.fd = fd, .size = ROOM};
+	struct arena a = {.file = &file};
+	(void)state;
+
+	assert_true(fd >= 0 && !ftruncate(fd, ROOM));
+	assert_null(arena_alloc(&a, ROOM + 1));
+	assert_non_null(arena_alloc(&a, ROOM / 2));
+	assert_null(arena_alloc(&a, ROOM / 2 + PIECE));
+	assert_non_null(arena_alloc(&a, ROOM / 2));
+	assert_null(arena_alloc(&a, 1));
+	arena_free(&a);
+	assert_non_null(arena_alloc(&a, ROOM));
+	arena_free(&a);
+}
+
+/* What is written into the file needs no right to make files as large. */
+static void it_may_be_larger_than_files_may_become(void **state)
+{
+	_cleanup_close_ int fd = scratch_open("/tmp");
+	struct rlimit before, now;
+	struct scratch_file file = {.fd = fd, .size = ROOM};
+	struct arena a = {.file = &file};
+	struct stat st;
+	uint8_t *bytes;
+	(void)state;
+
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_in_range(st.st_size, ROOM, SCRATCH_MAX);
+	assert_int_equal(st.st_nlink, 0);
+	assert_int_equal(st.st_blocks, 0);
+	getrlimit(RLIMIT_FSIZE, &before);
+	now = before;
+	now.rlim_cur = 4096;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &now), 0);
+	bytes = arena_alloc(&a, ROOM / 2);
+	assert_int_equal(pwrite(fd, "x", 1, 5000), -1);
+	setrlimit(RLIMIT_FSIZE, &before);
+	assert_non_null(bytes);
+	memset(bytes, 1, ROOM / 2);
+	arena_free(&a);
 }
 
 static void too_much_is_refused(void **state)
@@ -78,6 +135,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_room_of_the_last_one_is_used_again),
+		cmocka_unit_test(a_file_is_not_made_larger),
+		cmocka_unit_test(it_may_be_larger_than_files_may_become),
 		cmocka_unit_test(too_much_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

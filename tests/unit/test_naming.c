@@ -22,7 +22,7 @@
 #include "../../cli/symbol_client.h"
 #include "bad_symbolizer.h"
 #include "sample_profile.h"
-#include "symbols/short_cpp.h"
+#include "symbols/raw_symbol.h"
 
 __attribute__((noinline)) void known_function(void);
 void known_function(void)
@@ -154,6 +154,7 @@ static void symbols_of_cpp_are_known(void **state)
 /* ---- whole profiles ------------------------------------------------------------------------- */
 
 struct world {
+	char cache[32]; /* folder */
 	struct profile *p;
 	char path[PATH_MAX];
 	uint64_t base; /* of this program */
@@ -179,6 +180,9 @@ static int set_up(void **state)
 	assert_non_null(w);
 	unsetenv("PROFD_TEST_SYMBOLIZER");
 	setenv("PPROF_BINARY_PATH", "/nowhere", 1);
+	snprintf(w->cache, sizeof(w->cache), "/tmp/profd-naming-XXXXXX");
+	assert_non_null(mkdtemp(w->cache));
+	setenv("PROFD_CACHE", w->cache, 1);
 	assert_true(readlink("/proc/self/exe", w->path, sizeof(w->path) - 1) > 0);
 	dl_iterate_phdr(first_object, &self);
 	w->base = self.dlpi_addr;
@@ -196,8 +200,11 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct world *w = *state;
+	char command[64];
 
 	profile_free(w->p);
+	snprintf(command, sizeof(command), "rm -rf %s", w->cache);
+	assert_int_equal(system(command), 0); // NOLINT
 	free(w);
 	return 0;
 }
@@ -385,6 +392,7 @@ static void a_bad_symbolizer_names_nothing(void **state)
 		{"crash", "exited with code 1"},
 		{"nonsense", "broken answer"},
 		{"want-forever", "broken answer"},
+		{"scratch-forever", "broken answer"},
 		{"hello-forever", "broken answer"},
 		{"too-large", "more to say than it may"},
 	};
@@ -524,6 +532,39 @@ static void binaries_are_found_by_build_id(void **state)
 	remove_folder(folder, id, "whatever");
 }
 
+static uint32_t ask_known(struct world *w, struct symbol_client *c)
+{
+	uint64_t at = (uintptr_t)known_function - w->base;
+	struct symbol_question q = {
+		.kind = SYMBOLIZER_ELF_CODE, .path = w->path, .at = &at, .n = 1};
+	struct symbol_reply reply;
+	uint32_t n_cached;
+	char why[256];
+
+	q.fd = symbol_file_open(w->path, why, sizeof(why));
+	assert_true(q.fd >= 0);
+	assert_int_equal(symbol_client_ask(c, &q, &reply, why, sizeof(why)), 0);
+	assert_int_equal(reply.answer.addresses[0].count, 1);
+	n_cached = reply.answer.head->n_cached;
+	symbol_reply_free(&reply);
+	close(q.fd);
+	return n_cached;
+}
+
+static void names_are_known_the_next_time(void **state)
+{
+	struct world *w = *state;
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct symbol_client client;
+
+		setenv("PROFD_CACHE", i == 2 ? "" : i == 3 ? "/dev/null" : w->cache, 1);
+		assert_int_equal(symbol_client_init(&client, ""), 0);
+		assert_int_equal(ask_known(w, &client), i == 1);
+		symbol_client_close(&client);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -551,6 +592,7 @@ int main(int argc, char **argv)
 		TEST(binaries_are_found_by_name),
 		TEST(a_build_id_must_be_the_files),
 		TEST(binaries_are_found_by_build_id),
+		TEST(names_are_known_the_next_time),
 	};
 
 	if (argc > 3 && !strcmp(argv[1], "--helper"))

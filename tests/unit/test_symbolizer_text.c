@@ -17,6 +17,7 @@
 #include "symbolizer/kallsyms.h"
 #include "symbolizer/nearest.h"
 #include "symbolizer/perfmap.h"
+#include "symbolizer/raw_names.h"
 
 typedef int (*resolver)(struct names *answer, int fd, const uint64_t *addresses, size_t n);
 
@@ -169,6 +170,74 @@ static void names_are_demangled(void **state)
 	}
 }
 
+static void whole_names_have_parameters(void **state)
+{
+	static const char *const cases[][2] = {
+		{"_ZN5outer13burn_templateIlEEvT_", "void outer::burn_template<long>(long)"},
+		{"_ZNK12_GLOBAL__N_16Burner6memberEi",
+			"(anonymous namespace)::Burner::member(int) const"},
+		{"_ZN3foo3barEv.isra.0.cold", "foo::bar() [clone .isra.0] [clone .cold]"},
+		{"_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE", "core::fmt::Write::write_fmt"},
+		{"_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE.llvm.12",
+			"core::fmt::Write::write_fmt"},
+		{"_D3std5ascii7isAlphaFwZb", "std.ascii.isAlpha(dchar)"},
+		{"main", NULL},
+		{"_Znonsense", NULL},
+		{"", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct demangled name;
+		bool other = demangle_whole(&name, cases[i][0]);
+
+		assert_int_equal(other, cases[i][1] != NULL);
+		if (other)
+			assert_string_equal(name.text, cases[i][1]);
+		demangled_free(&name);
+	}
+}
+
+static void expect_name(const struct names *a, size_t at, const char *name)
+{
+	assert_int_equal(a->addresses[at].count, name != NULL);
+	if (name)
+		assert_string_equal(
+			a->strings + a->functions[a->lines[a->addresses[at].first].function].name,
+			name);
+}
+
+/* Raw symbols of profiles, which anybody may have written. */
+static void raw_symbols_get_names(void **state)
+{
+	static const char texts[] = "_Z1fi\0main\0_Z1fi@plt\0@plt\0_Z1g";
+	/* The second begins within a text, the last is outside. */
+	static const uint64_t offsets[] = {0, 1, 6, 11, 21, 26, sizeof(texts), UINT64_MAX};
+	size_t n = sizeof(offsets) / sizeof(*offsets);
+	int fd = memfd_create("texts", MFD_CLOEXEC);
+
+	assert_int_equal(write(fd, texts, sizeof(texts) - 1), sizeof(texts) - 1);
+	for (int whole = 0; whole < 2; whole++) {
+		struct names a;
+
+		assert_int_equal(names_init(&a, offsets, n), 0);
+		assert_int_equal(raw_names_resolve(&a, fd, offsets, n, whole), 0);
+		expect_name(&a, 0, whole ? "f(int)" : "f");
+		expect_name(&a, 2, NULL);
+		expect_name(&a, 3, whole ? "f(int)@plt" : "f@plt");
+		expect_name(&a, 4, NULL);
+		expect_name(&a, 5, "g");
+		for (size_t i = 6; i < n; i++)
+			expect_name(&a, i, NULL);
+		names_free(&a);
+	}
+	assert_int_equal(ftruncate(fd, RAW_NAMES_MAX + 1), 0);
+	struct names a;
+	assert_int_equal(names_init(&a, offsets, n), 0);
+	assert_int_equal(raw_names_resolve(&a, fd, offsets, n, true), -E2BIG);
+	names_free(&a);
+	close(fd);
+}
+
 /* Each type is a pair of the type before: a name of 200 bytes that stands for megabytes. */
 static void exploding_names_are_cut(void **state)
 {
@@ -222,6 +291,8 @@ int main(void)
 		cmocka_unit_test(later_lines_of_a_perf_map_win),
 		cmocka_unit_test(long_lines_are_cut),
 		cmocka_unit_test(names_are_demangled),
+		cmocka_unit_test(whole_names_have_parameters),
+		cmocka_unit_test(raw_symbols_get_names),
 		cmocka_unit_test(exploding_names_are_cut),
 		cmocka_unit_test(innermost_symbol_wins),
 	};

@@ -30,8 +30,7 @@
 #include "symbols/answer.h"
 #include "util/log.h"
 
-#define SCRATCH "/tmp" /* folder */
-#define MEMORY	(64u << 20)
+#define MEMORY (64u << 20)
 
 __attribute__((noinline)) void known_function(void);
 void known_function(void)
@@ -40,6 +39,7 @@ void known_function(void)
 }
 
 struct world {
+	char cache[32]; /* folder */
 	sd_event *event;
 	struct opener *opener;
 	struct symbolizer *symbolizer;
@@ -49,7 +49,7 @@ struct world {
 	int error;
 	char name[128];
 	size_t n_addresses;
-	uint32_t count;
+	uint32_t count, line;
 };
 
 static int first_object(struct dl_phdr_info *info, size_t size, void *userdata)
@@ -81,9 +81,11 @@ static int set_up(void **state)
 
 	assert_non_null(w);
 	unsetenv("PROFD_TEST_SYMBOLIZER");
+	snprintf(w->cache, sizeof(w->cache), "/tmp/profd-symbols-XXXXXX");
+	assert_non_null(mkdtemp(w->cache));
 	assert_true(sd_event_new(&w->event) >= 0);
-	assert_int_equal(opener_new(&w->opener, w->event, ""), 0);
-	assert_int_equal(symbolizer_new(&w->symbolizer, w->event, w->opener, MEMORY, SCRATCH), 0);
+	assert_int_equal(opener_new(&w->opener, w->event, w->cache), 0);
+	assert_int_equal(symbolizer_new(&w->symbolizer, w->event, w->opener, MEMORY, w->cache), 0);
 	w->module = (struct module){
 		.kind = MODULE_FILE,
 		.state = MODULE_OPEN,
@@ -111,11 +113,14 @@ static void drop_module(struct world *w)
 static int tear_down(void **state)
 {
 	struct world *w = *state;
+	char command[64];
 
 	symbolizer_free(w->symbolizer);
 	opener_free(w->opener);
 	drop_module(w);
 	sd_event_unref(w->event);
+	snprintf(command, sizeof(command), "rm -rf %s", w->cache);
+	assert_int_equal(system(command), 0); // NOLINT
 	free(w);
 	return 0;
 }
@@ -130,6 +135,7 @@ static void answered(
 	w->n_addresses = symbols->n_addresses;
 	w->count = symbols->n_addresses ? symbols->addresses[0].count : 0;
 	w->name[0] = '\0';
+	w->line = w->count ? symbols->lines[symbols->addresses[0].first].line : 0;
 	if (w->count)
 		snprintf(w->name, sizeof(w->name), "%s",
 			symbols->functions[symbols->lines[symbols->addresses[0].first].function]
@@ -176,6 +182,126 @@ static void names_come_once(void **state)
 	assert_int_equal(symbolizer_stats(w->symbolizer).crashes, 0);
 }
 
+/* As after a restart of profd: nothing is in memory. */
+static void restart(struct world *w)
+{
+	symbolizer_free(w->symbolizer);
+	w->symbolizer = NULL;
+	if (w->module.names)
+		w->module.names_free(w->module.names);
+	w->module.names = NULL;
+	assert_int_equal(symbolizer_new(&w->symbolizer, w->event, w->opener, MEMORY, w->cache), 0);
+}
+
+static void names_outlive_a_restart(void **state)
+{
+	struct world *w = *state;
+	struct symbolizer_stats stats;
+
+	ask_known(w);
+	stats = symbolizer_stats(w->symbolizer);
+	assert_int_equal(stats.files_read, 1);
+	assert_int_equal(stats.disk_hits, 0);
+	restart(w);
+	ask_known(w);
+	assert_int_equal(w->error, 0);
+	assert_string_equal(w->name, "known_function");
+	stats = symbolizer_stats(w->symbolizer);
+	assert_int_equal(stats.files_read, 0);
+	assert_int_equal(stats.disk_hits, 1);
+}
+
+/* The next addresses join those that are there, and none is looked up twice. */
+static void names_gather_on_disk(void **state)
+{
+	struct world *w = *state;
+	uint64_t offset = file_offset((uintptr_t)known_function), both[] = {offset, offset + 1};
+
+	for (unsigned i = 0; i < 3; i++) {
+		restart(w);
+		ask(w, both, i ? 2 : 1);
+		assert_string_equal(w->name, "known_function");
+		assert_int_equal(symbolizer_stats(w->symbolizer).disk_hits, i);
+		assert_int_equal(symbolizer_stats(w->symbolizer).files_read, i < 2);
+	}
+}
+
+static void a_deleted_cache_is_made_anew(void **state)
+{
+	struct world *w = *state;
+	char command[64];
+
+	ask_known(w);
+	snprintf(command, sizeof(command), "rm -r %s/*", w->cache);
+	restart(w);
+	assert_int_equal(system(command), 0); // NOLINT
+	ask_known(w);
+	assert_string_equal(w->name, "known_function");
+	assert_int_equal(symbolizer_stats(w->symbolizer).files_read, 1);
+	restart(w);
+	ask_known(w);
+	assert_int_equal(symbolizer_stats(w->symbolizer).disk_hits, 1);
+}
+
+/* Where there is no place for them, names come all the same. */
+static void a_cache_that_cannot_be_made_costs_no_names(void **state)
+{
+	struct world *w = *state;
+
+	symbolizer_free(w->symbolizer);
+	assert_int_equal(
+		symbolizer_new(&w->symbolizer, w->event, w->opener, MEMORY, "/dev/null"), 0);
+	ask_known(w);
+	assert_string_equal(w->name, "known_function");
+}
+
+/* The module is a copy of this program without debug information. */
+static void use_stripped(struct world *w)
+{
+	char command[256], path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/program", w->cache);
+	snprintf(command, sizeof(command), "objcopy --strip-debug /proc/%d/exe %s", getpid(), path);
+	assert_int_equal(system(command), 0); // NOLINT
+	close(w->module.fd);
+	w->module.fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fstat(w->module.fd, &st), 0);
+	w->module.inode = st.st_ino;
+	w->module.size = st.st_size;
+}
+
+static void install_debug_file(struct world *w)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command),
+		"id=$(readelf -n /proc/%d/exe | sed -n 's/.*Build ID: //p'); d=%s/.build-id/$(echo "
+		"$id | cut -c1-2); mkdir -p $d; objcopy --only-keep-debug /proc/%d/exe "
+		"$d/$(echo $id | cut -c3-).debug",
+		getpid(), w->cache, getpid());
+	assert_int_equal(system(command), 0); // NOLINT
+}
+
+static void a_debug_file_that_comes_later_counts(void **state)
+{
+	struct world *w = *state;
+	uint64_t offset = file_offset((uintptr_t)known_function), both[] = {offset, offset + 1};
+
+	use_stripped(w);
+	ask(w, &offset, 1);
+	assert_string_equal(w->name, "known_function");
+	assert_int_equal(w->line, 0);
+	install_debug_file(w);
+	ask(w, both, 2); /* what was known already is asked for again */
+	assert_string_equal(w->name, "known_function");
+	assert_true(w->line > 0);
+	restart(w);
+	ask(w, both, 2);
+	assert_true(w->line > 0);
+	assert_int_equal(symbolizer_stats(w->symbolizer).disk_hits, 2);
+}
+
 static void the_filter_is_in_force(void **state)
 {
 	struct world *w = *state;
@@ -186,6 +312,17 @@ static void the_filter_is_in_force(void **state)
 #else
 	assert_true(symbolizer_stats(w->symbolizer).seccomp);
 #endif
+}
+
+/* It is the only one. */
+static void expect_trouble(const struct world *w, enum trouble trouble, enum trouble_rest rest)
+{
+	const struct troubles *t = symbolizer_troubles(w->symbolizer);
+
+	assert_int_equal(t->n, 1);
+	assert_string_equal(t->all[0].module, w->module.path);
+	assert_int_equal(t->all[0].trouble, trouble);
+	assert_int_equal(t->all[0].rest, rest);
 }
 
 /* The symbolizer dies of DWARF: symbol tables are tried, and nothing else from then on. */
@@ -199,6 +336,7 @@ static void a_crash_costs_lines_first(void **state)
 	assert_string_equal(w->name, "known_function");
 	assert_int_equal(symbolizer_stats(w->symbolizer).crashes, 1);
 	assert_int_equal(symbolizer_stats(w->symbolizer).bad_modules, 1);
+	expect_trouble(w, TROUBLE_MEMORY, TROUBLE_REST_SYMBOLS);
 
 	/* The same file, opened again, is known. */
 	w->module.names_free(w->module.names);
@@ -236,6 +374,7 @@ static void a_module_that_kills_is_given_up(void **state)
 
 	expect_given_up(w, "crash");
 	assert_int_equal(symbolizer_stats(w->symbolizer).crashes, 2);
+	expect_trouble(w, TROUBLE_CRASH, TROUBLE_REST_NONE);
 }
 
 static void broken_answers_are_refused(void **state)
@@ -244,6 +383,7 @@ static void broken_answers_are_refused(void **state)
 
 	expect_given_up(w, "nonsense");
 	assert_int_equal(symbolizer_stats(w->symbolizer).refused_answers, 2);
+	expect_trouble(w, TROUBLE_ANSWER, TROUBLE_REST_NONE);
 }
 
 static void wants_are_checked(void **state)
@@ -254,6 +394,15 @@ static void wants_are_checked(void **state)
 static void endless_wants_are_refused(void **state)
 {
 	expect_given_up(*state, "want-forever");
+}
+
+/* Each is as large as the disk allows: one is enough. */
+static void a_second_scratch_file_is_refused(void **state)
+{
+	struct world *w = *state;
+
+	expect_given_up(w, "scratch-forever");
+	assert_int_equal(symbolizer_stats(w->symbolizer).refused_answers, 2);
 }
 
 /* It would keep the collector from everything else. */
@@ -361,6 +510,33 @@ static void open_requests_are_cancelled(void **state)
 	assert_int_equal(w->error, -ECANCELED);
 }
 
+/* The list is bounded, and names each module and trouble once. */
+static void the_last_troubles_are_kept(void **state)
+{
+	struct troubles t = {0};
+	struct module m = {.kind = MODULE_FILE, .path = (char *)"/a\nb"};
+	(void)state;
+
+	for (uint64_t i = 0; i < TROUBLES_MAX + 5; i++) {
+		m.inode = i;
+		troubles_add(&t, &m, TROUBLE_TIME, TROUBLE_REST_SYMBOLS);
+	}
+	assert_int_equal(t.n, TROUBLES_MAX);
+	assert_int_equal(t.all[0].file.inode, 5);
+	assert_string_equal(t.all[0].module, "/a?b");
+	m.inode = 5;
+	troubles_add(&t, &m, TROUBLE_TIME, TROUBLE_REST_NONE);
+	assert_int_equal(t.n, TROUBLES_MAX);
+	assert_int_equal(t.all[0].file.inode, 6);
+	assert_int_equal(t.all[TROUBLES_MAX - 1].rest, TROUBLE_REST_NONE);
+	troubles_add(&t, &m, TROUBLE_INLINES, TROUBLE_REST_MOST);
+	assert_int_equal(t.n, TROUBLES_MAX);
+	for (unsigned i = 0; i < TROUBLE_COUNT; i++)
+		assert_true(*trouble_word(i) && *trouble_text(i));
+	troubles_free(&t);
+	assert_int_equal(t.n, 0);
+}
+
 static void answers_are_checked(void **state)
 {
 	struct {
@@ -453,12 +629,18 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(names_come_once),
+		TEST(names_outlive_a_restart),
+		TEST(names_gather_on_disk),
+		TEST(a_deleted_cache_is_made_anew),
+		TEST(a_cache_that_cannot_be_made_costs_no_names),
+		TEST(a_debug_file_that_comes_later_counts),
 		TEST(the_filter_is_in_force),
 		TEST(a_crash_costs_lines_first),
 		TEST(a_module_that_kills_is_given_up),
 		TEST(broken_answers_are_refused),
 		TEST(wants_are_checked),
 		TEST(endless_wants_are_refused),
+		TEST(a_second_scratch_file_is_refused),
 		TEST(endless_greetings_are_refused),
 		TEST(no_file_is_an_error_with_addresses),
 		TEST(a_file_that_opens_later_is_waited_for),
@@ -466,6 +648,7 @@ int main(int argc, char **argv)
 		TEST(a_perf_map_that_grows_is_read_again),
 		TEST(many_addresses_go_in_parts),
 		TEST(open_requests_are_cancelled),
+		cmocka_unit_test(the_last_troubles_are_kept),
 		cmocka_unit_test(answers_are_checked),
 		cmocka_unit_test(answers_do_not_multiply),
 	};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "collector/unwind_cache.h"
+#include "util/cache_folder.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,18 +14,15 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "unwinder/cache_file.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 
-#define FOLDER	   "unwind"
 #define NAME_CHARS 16 /* of a hash in hex */
-/* What remains after files were removed: not one must go for each that comes. */
-#define BYTES_KEPT (UNWIND_CACHE_BYTES / 4 * 3)
 /* A file that is used all the time is touched once in so many seconds. */
 #define TOUCH_SECONDS 60
 
-struct unwind_cache {
+struct cache_folder {
+	struct cache_folder_options options;
 	char *parent;
 	int folder;
 	uint64_t bytes; /* of all files */
@@ -37,12 +34,12 @@ struct name {
 	char text[NAME_CHARS + 1];
 };
 
-static struct name name_of(const struct file_identity *of)
+static struct name name_of(const struct cache_folder *c, const struct file_identity *of)
 {
 	struct name name;
 
 	snprintf(name.text, sizeof(name.text), "%016" PRIx64,
-		XXH3_64bits_withSeed(of, sizeof(*of), CACHE_FILE_VERSION));
+		XXH3_64bits_withSeed(of, sizeof(*of), c->options.version));
 	return name;
 }
 
@@ -118,13 +115,15 @@ static int list(struct listing *l, int folder)
 	return r;
 }
 
-/* Counts all files, and removes the least recently used if they are too many. */
-static void sweep(struct unwind_cache *c)
+/* Counts all files, and removes the least recently used if they are too many; some more than need
+ * be, or one would have to go for each that comes. */
+static void sweep(struct cache_folder *c)
 {
+	uint64_t limit = c->options.max_bytes;
 	struct listing l = {0};
-	bool remove = !list(&l, c->folder) && l.bytes > UNWIND_CACHE_BYTES;
+	bool remove = !list(&l, c->folder) && l.bytes > limit;
 
-	for (size_t i = 0; remove && i < l.n && l.bytes > BYTES_KEPT; i++)
+	for (size_t i = 0; remove && i < l.n && l.bytes > limit / 4 * 3; i++)
 		if (!unlinkat(c->folder, l.files[i].name.text, 0))
 			l.bytes -= l.files[i].bytes;
 	c->bytes = l.bytes;
@@ -133,7 +132,7 @@ static void sweep(struct unwind_cache *c)
 
 /* ---- the folder --------------------------------------------------------------------------- */
 
-static int open_folder(struct unwind_cache *c)
+static int open_folder(struct cache_folder *c)
 {
 	_cleanup_close_ int parent = -1;
 
@@ -141,25 +140,28 @@ static int open_folder(struct unwind_cache *c)
 	if (mkdir(c->parent, 0700) && errno != EEXIST)
 		return -errno;
 	parent = open(c->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (parent < 0 || (mkdirat(parent, FOLDER, 0700) && errno != EEXIST))
+	if (parent < 0 || (mkdirat(parent, c->options.name, 0700) && errno != EEXIST))
 		return -errno;
-	c->folder = openat(parent, FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	c->folder = openat(
+		parent, c->options.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return c->folder < 0 ? -errno : 0;
 }
 
-int unwind_cache_new(struct unwind_cache **out, const char *folder)
+int cache_folder_new(
+	struct cache_folder **out, const char *parent, const struct cache_folder_options *options)
 {
-	struct unwind_cache *c = calloc(1, sizeof(*c));
+	struct cache_folder *c = calloc(1, sizeof(*c));
 	int r = -ENOMEM;
 
 	if (!c)
 		return r;
+	c->options = *options;
 	c->folder = -1;
-	c->parent = strdup(folder);
+	c->parent = strdup(parent);
 	if (c->parent)
 		r = open_folder(c);
 	if (r) {
-		unwind_cache_free(c);
+		cache_folder_free(c);
 		return r;
 	}
 	sweep(c);
@@ -167,7 +169,7 @@ int unwind_cache_new(struct unwind_cache **out, const char *folder)
 	return 0;
 }
 
-void unwind_cache_free(struct unwind_cache *c)
+void cache_folder_free(struct cache_folder *c)
 {
 	if (!c)
 		return;
@@ -178,7 +180,7 @@ void unwind_cache_free(struct unwind_cache *c)
 
 /* ---- one file ----------------------------------------------------------------------------- */
 
-static int open_file(struct unwind_cache *c, const char *name)
+static int open_file(struct cache_folder *c, const char *name)
 {
 	int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
 	int fd = openat(c->folder, name, flags, 0600), r;
@@ -195,9 +197,10 @@ static int open_file(struct unwind_cache *c, const char *name)
 }
 
 /* False: somebody else put it there, or a helper in wrong hands has filled it. */
-static bool is_usable(const struct stat *st)
+static bool is_usable(const struct cache_folder *c, const struct stat *st)
 {
-	return S_ISREG(st->st_mode) && st->st_nlink == 1 && st->st_size < CACHE_FILE_MAX;
+	return S_ISREG(st->st_mode) && st->st_nlink == 1 &&
+	       (uint64_t)st->st_size < c->options.max_file;
 }
 
 static void touch(int fd, const struct stat *st)
@@ -210,24 +213,24 @@ static void touch(int fd, const struct stat *st)
 }
 
 /* Returns the file, or -ELOOP if what has its name must go. */
-static int open_usable(struct unwind_cache *c, const char *name, struct stat *st)
+static int open_usable(struct cache_folder *c, const char *name, struct stat *st)
 {
 	int fd = open_file(c, name);
 
-	if (fd < 0 || (!fstat(fd, st) && is_usable(st)))
+	if (fd < 0 || (!fstat(fd, st) && is_usable(c, st)))
 		return fd;
 	close(fd);
 	return -ELOOP;
 }
 
-int unwind_cache_open(
-	struct unwind_cache *c, const struct file_identity *of, struct unwind_cache_file *file)
+int cache_folder_open(
+	struct cache_folder *c, const struct file_identity *of, struct cache_folder_file *file)
 {
-	struct name name = name_of(of);
+	struct name name = name_of(c, of);
 	struct stat st;
 	int fd = open_usable(c, name.text, &st);
 
-	*file = (struct unwind_cache_file){.fd = -1, .of = *of};
+	*file = (struct cache_folder_file){.fd = -1, .of = *of};
 	if (fd == -ELOOP && !unlinkat(c->folder, name.text, 0))
 		fd = open_usable(c, name.text, &st);
 	if (fd < 0)
@@ -238,7 +241,7 @@ int unwind_cache_open(
 	return 0;
 }
 
-void unwind_cache_close(struct unwind_cache *c, struct unwind_cache_file *file)
+void cache_folder_close(struct cache_folder *c, struct cache_folder_file *file)
 {
 	struct stat st;
 
@@ -246,10 +249,10 @@ void unwind_cache_close(struct unwind_cache *c, struct unwind_cache_file *file)
 		return;
 	if (!fstat(file->fd, &st)) {
 		if (!st.st_size)
-			unlinkat(c->folder, name_of(&file->of).text, 0);
+			unlinkat(c->folder, name_of(c, &file->of).text, 0);
 		c->bytes += bytes_of(&st) > file->bytes ? bytes_of(&st) - file->bytes : 0;
 	}
 	file->fd = close_fd(file->fd);
-	if (c->bytes > UNWIND_CACHE_BYTES)
+	if (c->bytes > c->options.max_bytes)
 		sweep(c);
 }

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-#include "symbols/short_cpp.h"
+#include "symbols/raw_symbol.h"
 
 #include <ctype.h>
 #include <stddef.h>
 #include <string.h>
 
 #define RUST_HASH 20 /* bytes of "17h", 16 digits and 'E' */
+
+bool is_mangled_symbol(const char *raw)
+{
+	return !strncmp(raw, "_Z", 2) || !strncmp(raw, "_R", 2) ||
+	       (!strncmp(raw, "_D", 2) && isdigit((unsigned char)raw[2]));
+}
 
 bool is_cpp_symbol(const char *raw)
 {
