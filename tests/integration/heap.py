@@ -14,6 +14,8 @@ from profd import BUILD, PROGRAMS, wait_for
 # A copy for each process that runs tests: a probe is heard in all that have the same file.
 _folder = tempfile.TemporaryDirectory(prefix="profd-heap-")
 LIBRARY = Path(shutil.copy(BUILD / "libprofd-heap.so", _folder.name))
+# For allocators that have C++ operators of their own.
+LIBRARY_CXX = Path(shutil.copy(BUILD / "libprofd-heap-cxx.so", _folder.name))
 HEAP = PROGRAMS / "heap"
 # tests/programs/heap/truth.h
 BEGIN, END = 77777, 77778
@@ -27,7 +29,7 @@ def readelf(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def notes(file=LIBRARY):
+def notes(file):
     """{"provider:name": Note} of its probes; addresses as they are linked."""
     found = {}
     pattern = (
@@ -39,7 +41,7 @@ def notes(file=LIBRARY):
     return found
 
 
-def in_file(address, file=LIBRARY):
+def in_file(address, file):
     """Where in the file lies what is linked to an address."""
     for line in readelf("-l", file).splitlines():
         fields = line.split()
@@ -53,21 +55,20 @@ def in_file(address, file=LIBRARY):
 class Listener:
     """Hears probes of the library in all processes that have it, until the block ends."""
 
-    def __init__(self, *probes):
-        specs = []
-        for provider_name, note in notes().items():
+    def __init__(self, *probes, library=LIBRARY):
+        specs = {}
+        for provider_name, note in notes(library).items():
             name = provider_name.split(":")[1]
-            spec = f"{name}:{in_file(note.location):x}:{in_file(note.semaphore):x}"
-            specs.append((name, spec))
+            places = (in_file(place, library) for place in note[:2])
+            specs[name] = ":".join([name, *(f"{place:x}" for place in places)])
         wanted = probes or ("alloc", "free", "lost")
-        self.specs = [dict(specs)[name] for name in wanted]
+        self.command = [PROGRAMS / "heap_listener", library, *(specs[name] for name in wanted)]
         self.events = None
 
     def __enter__(self):
-        command = [PROGRAMS / "heap_listener", LIBRARY, *self.specs]
         # A pipe that nobody reads meanwhile would stop it.
         self.output = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(command, stdout=self.output)
+        self.process = subprocess.Popen(self.command, stdout=self.output)
         wait_for(self.is_ready, what="heap_listener to attach")
         return self
 
@@ -93,25 +94,25 @@ def parse(line):
     return Event(probe, *map(int, numbers))
 
 
-def environment(sample_bytes=1, seed=None, beside=()):
+def environment(sample_bytes=1, seed=None, beside=(), library=LIBRARY):
     """A process's: the library, and others preloaded behind it."""
-    preload = ":".join(map(str, [LIBRARY, *beside]))
+    preload = ":".join(map(str, [library, *beside]))
     variables = {"LD_PRELOAD": preload, "PROFD_HEAP_SAMPLE_BYTES": str(sample_bytes)}
     if seed is not None:
         variables["PROFD_HEAP_SEED"] = str(seed)
     return {**os.environ, **variables}
 
 
-def run(*command, sample_bytes=1, seed=None, beside=(), **options):
-    """(pid, standard output) of a program with the library, which must succeed in silence."""
+def run(*command, **options):
+    """(pid, standard output) of a program with the library, which must succeed in silence. Options
+    are those of environment()."""
     program = HEAP / str(command[0])
     process = subprocess.Popen(
         [str(program if program.exists() else command[0]), *map(str, command[1:])],
-        env=environment(sample_bytes, seed, beside),
+        env=environment(**options),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **options,
     )
     output, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, ""), (command, process.returncode, errors)

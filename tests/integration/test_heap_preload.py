@@ -13,15 +13,25 @@ from profd import PROGRAMS, truth, wait_for
 JEMALLOC = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"
 TCMALLOC = "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4"
 
-# What allocates, and what is preloaded behind the library.
+# What allocates, what is preloaded behind the library, and which library it is.
+OF_CPP = {
+    "glibc": ("containers", (), heap.LIBRARY),
+    "glibc cxx": ("containers", (), heap.LIBRARY_CXX),
+    "jemalloc linked": ("containers-jemalloc", (), heap.LIBRARY_CXX),
+    "tcmalloc linked": ("containers-tcmalloc", (), heap.LIBRARY_CXX),
+    "jemalloc preloaded": ("containers", [JEMALLOC], heap.LIBRARY_CXX),
+    "tcmalloc preloaded": ("containers", [TCMALLOC], heap.LIBRARY_CXX),
+}
+
 ALLOCATORS = {
-    "glibc": ("mixed", ()),
-    "jemalloc linked": ("mixed-jemalloc", ()),
-    "tcmalloc linked": ("mixed-tcmalloc", ()),
-    "jemalloc preloaded": ("mixed", [JEMALLOC]),
-    "tcmalloc preloaded": ("mixed", [TCMALLOC]),
+    "glibc": ("mixed", (), heap.LIBRARY),
+    "jemalloc linked": ("mixed-jemalloc", (), heap.LIBRARY),
+    "tcmalloc linked": ("mixed-tcmalloc", (), heap.LIBRARY),
+    "jemalloc preloaded": ("mixed", [JEMALLOC], heap.LIBRARY),
+    "tcmalloc preloaded": ("mixed", [TCMALLOC], heap.LIBRARY),
+    "glibc cxx": ("mixed", (), heap.LIBRARY_CXX),
     # Its functions call each other in such a way that the library sees both.
-    "nested preloaded": ("mixed", [heap.HEAP / "nested.so"]),
+    "nested preloaded": ("mixed", [heap.HEAP / "nested.so"], heap.LIBRARY),
 }
 
 
@@ -31,15 +41,17 @@ def test_arithmetic_in_the_kernel():
     assert (done.returncode, done.stdout) == (0, "20000\n"), done.stdout + done.stderr
 
 
-def test_contract():
+@pytest.mark.parametrize("library", [heap.LIBRARY, heap.LIBRARY_CXX])
+def test_contract(library):
     """A listener on a kernel that cannot say which argument lies where relies on it."""
-    notes = heap.notes()
+    notes = heap.notes(library)
     assert notes["otel_memory:alloc"].arguments == "8@%rdi 8@%rsi 8@%rdx"
     assert notes["otel_memory:free"].arguments == "8@%rdi"
     assert notes["profd_heap:lost"].arguments == "8@%rdi 8@%rsi 8@%rdx"
     assert all(note.semaphore for note in notes.values())
     # Of a call's arguments the first instruction still has all.
-    symbols = {line.split()[-1]: line.split() for line in heap.readelf("-s", heap.LIBRARY).splitlines() if line}
+    lines = [line.split() for line in heap.readelf("--syms", library).splitlines()]
+    symbols = {fields[-1]: fields for fields in lines if fields}
     for name in ("alloc", "free"):
         entry = int(symbols[f"probe_{name}"][1], 16)
         assert notes[f"otel_memory:{name}"].location - entry <= 4, name  # a landing pad at most
@@ -48,20 +60,57 @@ def test_contract():
 @pytest.mark.parametrize("case", ALLOCATORS)
 def test_every_allocation(case):
     """At one byte, each allocation of four threads is told, and each free."""
-    program, beside = ALLOCATORS[case]
-    with heap.Listener() as listener:
-        pid, output = heap.run(program, 4, 4000, 1, beside=beside)
-    said = truth(output)
+    program, beside, library = ALLOCATORS[case]
+    with heap.Listener(library=library) as listener:
+        pid, output = heap.run(program, 4, 4000, 1, beside=beside, library=library)
+    check_told(listener, pid, output)
     events = listener.of(pid)
-    heap.live(events)
     told = [event for event in heap.marked(events) if event.probe == "alloc"]
     assert all(event.weight == event.size for event in told)
-    assert len(told) == said["objects"]
-    assert sum(event.size for event in told) == said["bytes"]
     assert not [event for event in events if event.probe == "lost"]
     # All that the threads allocated is free at the end.
     pointers = {event.pointer: event for event in told}
     assert not [e for e in heap.live(events).values() if pointers.get(e.pointer) == e]
+
+
+def check_told(listener, pid, output):
+    """What it told is what the program says."""
+    said, events = truth(output), listener.of(pid)
+    heap.live(events)
+    told = [event for event in heap.marked(events) if event.probe == "alloc"]
+    assert (len(told), sum(event.size for event in told)) == (said["objects"], said["bytes"])
+
+
+@pytest.mark.parametrize("case", OF_CPP)
+def test_every_allocation_of_cpp(case):
+    """Once, whether the operators come to malloc or not."""
+    program, beside, library = OF_CPP[case]
+    with heap.Listener(library=library) as listener:
+        pid, output = heap.run(program, 500, beside=beside, library=library)
+    check_told(listener, pid, output)
+
+
+@pytest.mark.parametrize("beside", [(), [JEMALLOC], [TCMALLOC]])
+@pytest.mark.parametrize("plugins", [["plugin"], ["plugin-static", "plugin"]])
+def test_cpp_that_is_loaded_later(plugins, beside):
+    """Each library that a program in C loads has its own operators, and their errors are caught."""
+    with heap.Listener() as listener:
+        files = [heap.HEAP / f"{plugin}.so" for plugin in plugins]
+        pid, output = heap.run("loader", 100, *files, beside=beside)
+    if beside:
+        heap.live(listener.of(pid))  # the allocator's operators are not seen, nor what they free
+    else:
+        check_told(listener, pid, output)
+
+
+@pytest.mark.parametrize("plugin", ["plugin", "plugin-static"])
+@pytest.mark.parametrize("beside", [(), [JEMALLOC], [TCMALLOC]])
+def test_cpp_that_is_loaded_later_cxx(plugin, beside):
+    """The operators are found in the library that calls them."""
+    options = {"library": heap.LIBRARY_CXX}
+    with heap.Listener(**options) as listener:
+        pid, output = heap.run("loader", 100, heap.HEAP / f"{plugin}.so", beside=beside, **options)
+    check_told(listener, pid, output)
 
 
 def variances(sizes, mean):
@@ -71,18 +120,25 @@ def variances(sizes, mean):
     return {"bytes": of_bytes, "objects": sum((1 - p) / p for _, p in chances)}
 
 
-@pytest.mark.parametrize("case", [case for case in ALLOCATORS if "nested" not in case])
+SAMPLED = {
+    **{case: (*ALLOCATORS[case], (2, 4000)) for case in ALLOCATORS if "nested" not in case},
+    **{f"C++, {case}": (*OF_CPP[case], (2000,)) for case in OF_CPP},
+}
+
+
+@pytest.mark.parametrize("case", SAMPLED)
 def test_samples(case):
     """At 32 KiB, bytes and objects are right within what chance leaves."""
-    program, beside = ALLOCATORS[case]
+    program, beside, library, arguments = SAMPLED[case]
     mean, zs = 32768, {"bytes": [], "objects": []}
-    with heap.Listener() as listener:
-        pid, _ = heap.run(program, 2, 4000, 0, beside=beside)
+    options = {"beside": beside, "library": library}
+    with heap.Listener(library=library) as listener:
+        pid, _ = heap.run(program, *arguments, **options)
     sizes = [event.size for event in heap.marked(listener.of(pid)) if event.probe == "alloc"]
     variance = variances(sizes, mean)
-    with heap.Listener() as listener:
+    with heap.Listener(library=library) as listener:
         runs = [
-            heap.run(program, 2, 4000, seed, sample_bytes=mean, seed=seed, beside=beside)
+            heap.run(program, *arguments, sample_bytes=mean, seed=seed, **options)
             for seed in range(10)
         ]
     for pid, output in runs:
@@ -165,11 +221,8 @@ def test_signals_at_any_moment():
     """A handler that allocates interrupts the library itself; nothing is lost or told twice."""
     with heap.Listener() as listener:
         pid, output = heap.run("interrupted", 100000, beside=[heap.HEAP / "bump.so"])
-    said, events = truth(output), listener.of(pid)
-    assert said["interrupts"] > 100
-    heap.live(events)
-    told = [event for event in heap.marked(events) if event.probe == "alloc"]
-    assert (len(told), sum(event.size for event in told)) == (said["objects"], said["bytes"])
+    assert truth(output)["interrupts"] > 100
+    check_told(listener, pid, output)
 
 
 class Orders:
@@ -287,14 +340,17 @@ def test_bad_settings():
 
 
 def test_exports():
-    """It stands in front of these functions and of no others."""
-    lines = [line.split() for line in heap.readelf("--dyn-syms", heap.LIBRARY).splitlines()]
-    exported = {f[7].split("@")[0] for f in lines if len(f) > 7 and f[4] == "GLOBAL" and f[6] != "UND"}
-    operators = {name for name in exported if name.startswith(("_Zn", "_Zd"))}
-    assert exported - operators == set(
+    """They stand in front of these functions and of no others."""
+    functions = set(
         "malloc calloc realloc reallocarray free posix_memalign aligned_alloc memalign valloc "
         "pvalloc cfree".split()
     )
+    for library, operators in (heap.LIBRARY, 0), (heap.LIBRARY_CXX, 20):
+        lines = [line.split() for line in heap.readelf("--dyn-syms", library).splitlines()]
+        found = {f[7].split("@")[0] for f in lines if f[4:5] == ["GLOBAL"] and f[6] != "UND"}
+        assert functions <= found
+        assert len(found - functions) == operators
+        assert all(name.startswith(("_Zn", "_Zd")) for name in found - functions)
 
 
 def test_bpftrace(tmp_path):

@@ -20,6 +20,9 @@ heap.interrupted    := interrupted.c
 heap.containers     := containers.cc
 heap.containers-jemalloc := containers.cc -ljemalloc
 heap.containers-tcmalloc := containers.cc -ltcmalloc_minimal
+heap.loader         := loader.c
+heap.plugin.so      := plugin.cc -shared -fPIC
+heap.plugin-static.so := plugin.cc -shared -fPIC -static-libstdc++ -static-libgcc
 
 HEAP_PROGRAMS := $(patsubst heap.%,$(HEAP_DIR)/%,$(filter heap.%,$(.VARIABLES)))
 PROGRAMS += $(HEAP_PROGRAMS)

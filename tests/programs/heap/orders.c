@@ -60,8 +60,9 @@ int main(void)
 	char line[64];
 
 	/* Enough of a heap that no system call is needed for more. */
-	mallopt(M_TOP_PAD, 64 << 20);
-	free(malloc(100000));
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
+	free(malloc(16 << 20));
 	while (read_line(line, sizeof(line))) {
 		obey(line);
 		MUST(write(STDOUT_FILENO, "ok\n", 3) == 3);
