@@ -61,7 +61,7 @@ UNIT_BIN   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 .DEFAULT_GOAL := all
 
 .PHONY: all
-all: $(B)/profd $(B)/profctl ## build profd, profctl and libprofd-heap.so into build/
+all: $(B)/profd $(B)/profctl ## build profd, profctl and the heap libraries into build/
 
 # ---- C ------------------------------------------------------------------------------------------
 

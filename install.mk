@@ -16,7 +16,8 @@ COMPLETION  := $(firstword $(wildcard cli/profctl.bash cli/completion.bash))
 MAN         := $(wildcard man/*.[158])
 
 # What install puts there and uninstall takes away, but for the configuration.
-INSTALLED := $(SBINDIR)/profd $(BINDIR)/profctl $(LIBDIR)/libprofd-heap.so $(UNITDIR)/profd.service \
+INSTALLED := $(SBINDIR)/profd $(BINDIR)/profctl $(PRELOAD_LIBS:%=$(LIBDIR)/%) \
+	$(UNITDIR)/profd.service \
 	$(SYSUSERSDIR)/profd.conf $(TMPFILESDIR)/profd.conf \
 	$(foreach m,$(MAN),$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
 	$(if $(COMPLETION),$(BASHCOMPDIR)/profctl) $(DOCDIR)/LICENSE $(DOCDIR)/LICENSE.bpf
@@ -25,7 +26,8 @@ INSTALLED := $(SBINDIR)/profd $(BINDIR)/profctl $(LIBDIR)/libprofd-heap.so $(UNI
 install: all ## install below PREFIX (/usr/local), into DESTDIR if that is set
 	$(INSTALL) -D -m 755 $(B)/profd $(DESTDIR)$(SBINDIR)/profd
 	$(INSTALL) -D -m 755 $(B)/profctl $(DESTDIR)$(BINDIR)/profctl
-	$(INSTALL) -D -m 644 $(B)/libprofd-heap.so $(DESTDIR)$(LIBDIR)/libprofd-heap.so
+	for l in $(PRELOAD_LIBS); do \
+		$(INSTALL) -D -m 644 $(B)/$$l $(DESTDIR)$(LIBDIR)/$$l || exit 1; done
 	sed 's|/usr/local/sbin/profd|$(SBINDIR)/profd|' systemd/profd.service > $(B)/profd.service
 	$(INSTALL) -D -m 644 $(B)/profd.service $(DESTDIR)$(UNITDIR)/profd.service
 	$(INSTALL) -D -m 644 systemd/profd.sysusers $(DESTDIR)$(SYSUSERSDIR)/profd.conf

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# What counts and samples the allocations of the program that it is preloaded into.
+# What counts and samples the allocations of the program that it is preloaded into: libprofd-heap.so,
+# and libprofd-heap-cxx.so for programs whose allocator has C++ operators of its own.
 
 PRELOAD_SRC := $(wildcard preload/*.c)
 PRELOAD_OBJ := $(PRELOAD_SRC:preload/%.c=$(B)/preload/%.o)
@@ -8,13 +9,16 @@ PRELOAD_OBJ := $(PRELOAD_SRC:preload/%.c=$(B)/preload/%.o)
 # lie in registers.
 PRELOAD_CFLAGS := -std=gnu11 $(WARN) -g -fPIC -fvisibility=hidden -fno-builtin -fno-omit-frame-pointer \
 	-fasynchronous-unwind-tables -fno-stack-protector $(filter-out -O%,$(CFLAGS)) -O2
-PRELOAD_LDFLAGS := -shared -Wl,-z,relro,-z,now,-z,defs,-z,nodelete -Wl,-soname,libprofd-heap.so
+PRELOAD_LDFLAGS := -shared -Wl,-z,relro,-z,now,-z,defs,-z,nodelete
+PRELOAD_LIBS := libprofd-heap.so libprofd-heap-cxx.so
 
-all: $(B)/libprofd-heap.so
+all: $(PRELOAD_LIBS:%=$(B)/%)
 
-$(B)/libprofd-heap.so: $(PRELOAD_OBJ)
+$(B)/libprofd-heap.so: $(filter-out %/operators.o,$(PRELOAD_OBJ))
+$(B)/libprofd-heap-cxx.so: $(PRELOAD_OBJ)
+$(PRELOAD_LIBS:%=$(B)/%):
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(PRELOAD_LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(PRELOAD_LDFLAGS) -Wl,-soname,$(@F) -o $@ $^
 
 $(B)/preload/%.o: preload/%.c $(B)/flags | $(B)/requirements
 	@mkdir -p $(@D)

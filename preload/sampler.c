@@ -110,6 +110,33 @@ static bool begin(struct sampler *self)
 	return true;
 }
 
+bool sampler_watch(void)
+{
+	struct sampler *self = &sampler_self;
+
+	if (!self->begun && !begin(self))
+		return false;
+	self->left = 0;
+	self->watching = true;
+	return true;
+}
+
+bool sampler_was_called(void)
+{
+	bool was_called = sampler_self.was_called;
+
+	sampler_self.was_called = false;
+	return was_called;
+}
+
+void sampler_unwatch(void)
+{
+	struct sampler *self = &sampler_self;
+
+	self->watching = false;
+	self->left = heap_countdown(&self->random, mean) - 1;
+}
+
 /* In a child only one thread lives on. What it has of its parent's allocations was told of the
  * parent; and it draws its own samples. */
 static void after_fork(void)
@@ -151,6 +178,10 @@ bool sampler_draw(size_t size)
 
 	if (!self->begun && !begin(self))
 		return false;
+	if (self->watching) {
+		self->was_called = true;
+		return false;
+	}
 	size += !size;
 	if (size - 1 < self->left) {
 		self->left -= size;

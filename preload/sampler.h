@@ -27,6 +27,8 @@ struct sampler {
 	__u64 random;	  /* heap_random() */
 	const void *last; /* the last that was sampled, unless it was given back since */
 	bool begun;
+	bool watching; /* see sampler_watch() */
+	bool was_called;
 };
 
 extern __thread struct sampler sampler_self __attribute__((tls_model("initial-exec")));
@@ -44,6 +46,12 @@ static inline bool sampler_passes(size_t size)
 /* Counts an allocation that sampler_passes() did not, before it is made, so that what an allocator
  * allocates for itself meanwhile has its own turn. True: if it succeeds, it is a sample. */
 bool sampler_draw(size_t size);
+
+/* From now on, this thread's allocations are not counted. False: that cannot be had yet. */
+bool sampler_watch(void);
+/* Whether there was one since it was last asked. */
+bool sampler_was_called(void);
+void sampler_unwatch(void);
 
 /* Remembers and tells a sampled allocation. Does nothing if there is none (NULL), or if it is known
  * already: when an allocator's function calls another one that is counted, too. */

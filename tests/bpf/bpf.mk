@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 # BPF programs of tests and what loads them, into $(B)/programs/: probe, a uprobe that walks stacks
-# with the tables of a profd that runs, and heap_arithmetic, that of heap samples.
+# with the tables of a profd that runs; heap_arithmetic, that of heap samples; and heap_listener, on
+# the probes of libprofd-heap.so.
 
-BPF_TESTS := probe heap_arithmetic
+BPF_TESTS := probe heap_arithmetic heap_listener
 programs: $(BPF_TESTS:%=$(PROGRAM_DIR)/%)
 
 $(B)/bpf/tests/%.bpf.o: tests/bpf/%.bpf.c

@@ -14,6 +14,7 @@ PROGRAMS := $(addprefix $(PROGRAM_DIR)/,$(PROGRAM_PLAIN) $(PROGRAM_BURN3) plugin
 	names-cc gperf-pie gperf-no-pie $(if $(shell command -v rustc),names-rs))
 
 include tests/programs/unwind/unwind.mk
+include tests/programs/heap/heap.mk
 
 .PHONY: programs
 programs: $(PROGRAMS) ## build the programs that the tests profile

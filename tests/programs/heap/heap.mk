@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+# Programs whose allocations are known, into $(B)/programs/heap/. No builtins: the compiler leaves
+# out what is allocated and not used.
+
+HEAP_SRC := tests/programs/heap
+HEAP_DIR := $(PROGRAM_DIR)/heap
+HEAP_CFLAGS := $(PROGRAM_CFLAGS) -fno-builtin
+
+# heap.NAME: its source, and what it is linked with.
+heap.mixed          := mixed.c
+heap.mixed-jemalloc := mixed.c -ljemalloc
+heap.mixed-tcmalloc := mixed.c -ltcmalloc_minimal
+heap.corners        := corners.c
+heap.family         := family.c
+heap.orders         := orders.c
+# Its functions call each other: one by itself, the other so that they can be interposed.
+heap.bump.so        := bump.c -shared -fPIC -Wl,-Bsymbolic
+heap.nested.so      := bump.c -shared -fPIC
+heap.interrupted    := interrupted.c
+heap.containers     := containers.cc
+heap.containers-jemalloc := containers.cc -ljemalloc
+heap.containers-tcmalloc := containers.cc -ltcmalloc_minimal
+heap.loader         := loader.c
+heap.plugin.so      := plugin.cc -shared -fPIC
+heap.plugin-static.so := plugin.cc -shared -fPIC -static-libstdc++ -static-libgcc
+
+HEAP_PROGRAMS := $(patsubst heap.%,$(HEAP_DIR)/%,$(filter heap.%,$(.VARIABLES)))
+PROGRAMS += $(HEAP_PROGRAMS)
+
+define heap_rule
+$(HEAP_DIR)/$(1): $(addprefix $(HEAP_SRC)/,$(filter %.c %.cc,$(heap.$(1)))) \
+		$(HEAP_SRC)/truth.h tests/programs/truth.h
+	@mkdir -p $$(@D)
+	$(if $(filter %.cc,$(heap.$(1))),$(CXX) $(filter-out -std=%,$(HEAP_CFLAGS)),$(CC) $(HEAP_CFLAGS)) \
+		-o $$@ $$< -Wl,--no-as-needed -pthread $(filter-out %.c %.cc,$(heap.$(1)))
+endef
+$(foreach name,$(HEAP_PROGRAMS:$(HEAP_DIR)/%=%),$(eval $(call heap_rule,$(name))))
