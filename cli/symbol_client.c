@@ -171,8 +171,21 @@ static int open_scratch(void)
 	return open(folder && *folder ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 }
 
+/* Servers are asked for what nobody has here. That takes as long as it takes: it is not the
+ * symbolizer that is slow. */
+static int open_lacked(struct exchange *x, const char *build_id, char said[DEBUG_SERVERS_SAID])
+{
+	uint64_t start = now_ns();
+
+	if (!x->client->servers)
+		return -ENOENT;
+	int fd = debug_servers_get(x->client->servers, build_id, said);
+	x->deadline += now_ns() - start;
+	return fd;
+}
+
 /* Remembers what was asked for, and that it was given (fd), if there is room. */
-static void keep_want(struct symbol_reply *reply, const char *name, int fd)
+static void keep_want(struct symbol_reply *reply, const char *name, int fd, const char *said)
 {
 	struct symbol_want *want = &reply->wants[reply->n_wants];
 
@@ -181,23 +194,26 @@ static void keep_want(struct symbol_reply *reply, const char *name, int fd)
 	snprintf(want->name, sizeof(want->name), "%s", name);
 	symbol_text_show(want->name);
 	want->path = fd >= 0 ? path_of(fd) : NULL;
+	snprintf(want->said, sizeof(want->said), "%s", said);
 	reply->n_wants++;
 }
 
 static int on_want(struct exchange *x, size_t size)
 {
 	struct helper_head file = {HELPER_FILE, 0};
-	char name[HELPER_MAX_WANT + 1] = "";
+	char name[HELPER_MAX_WANT + 1] = "", said[DEBUG_SERVERS_SAID] = "";
 
 	if (!size || size > HELPER_MAX_WANT || ++x->wants > HELPER_MAX_WANTS)
 		return nonsense(x);
 	int r = receive_all(x, name, size);
 	if (r)
 		return r;
-	bool scratch = !strcmp(name, HELPER_SCRATCH);
-	_cleanup_close_ int fd = scratch ? open_scratch() : open_debug_file(x, name);
-	if (!scratch)
-		keep_want(x->reply, name, fd);
+	bool scratch = !strcmp(name, HELPER_SCRATCH), lacked = *name == HELPER_LACKED;
+	_cleanup_close_ int fd = scratch  ? open_scratch()
+				 : lacked ? open_lacked(x, name + 1, said)
+					  : open_debug_file(x, name);
+	if (!scratch && (!lacked || x->client->servers))
+		keep_want(x->reply, name + lacked, fd, said);
 	return send_all(x, &file, sizeof(file), fd);
 }
 

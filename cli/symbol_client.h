@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+#include "debug_servers.h"
 #include "helper/process.h"
 #include "helper/protocol.h"
 #include "symbols/answer.h"
@@ -19,9 +20,10 @@
 
 struct symbol_client {
 	struct helper helper;
-	bool greeted;	  /* it has said HELLO */
-	bool seccomp;	  /* and that its filter is in force */
-	char *debug_dirs; /* further ones, separated by colons; owned */
+	bool greeted;		       /* it has said HELLO */
+	bool seccomp;		       /* and that its filter is in force */
+	char *debug_dirs;	       /* further ones, separated by colons; owned */
+	struct debug_servers *servers; /* of debuginfod; borrowed; NULL: none are asked */
 };
 
 struct symbol_question {
@@ -37,6 +39,7 @@ struct symbol_question {
 struct symbol_want {
 	char name[HELPER_MAX_WANT + 1]; /* a build-id in hex, or a base name */
 	char *path;			/* NULL: there is none */
+	char said[DEBUG_SERVERS_SAID];	/* by debuginfod's servers, who were asked last; or "" */
 };
 
 struct symbol_reply {

@@ -28,7 +28,11 @@ struct module {
 	uint32_t sources; /* enum symbolizer_answer_flags */
 	char *debug_file; /* owned; that was found, or passed over, as `sources` says */
 	bool by_build_id; /* it was found by that */
-	char why[512];	  /* it cannot be read */
+	/* What debuginfod's servers said of it, and of the file that dwz made of parts of several;
+	 * "" where they were not asked. */
+	char servers[DEBUG_SERVERS_SAID], alternate[DEBUG_SERVERS_SAID];
+	bool fetched;  /* it is theirs */
+	char why[512]; /* it cannot be read */
 };
 
 struct symbols {
@@ -138,15 +142,25 @@ static int add_all(struct symbols *s, const struct operands *files)
 
 /* ---- what they have ------------------------------------------------------------------------- */
 
+static void take_want(struct module *m, struct symbol_want *want)
+{
+	bool is_its_own = !strcmp(want->name, m->build_id);
+
+	if (*want->said)
+		memcpy(is_its_own ? m->servers : m->alternate, want->said, sizeof(want->said));
+	/* What comes after its own debug file, that one refers to. */
+	if (!want->path || (m->debug_file && !is_its_own && m->by_build_id))
+		return;
+	free(m->debug_file);
+	m->debug_file = take_ptr(want->path);
+	m->by_build_id = is_its_own;
+	m->fetched = is_its_own && *want->said;
+}
+
 static void take_debug_file(struct module *m, struct symbol_reply *reply)
 {
-	for (size_t i = 0; i < reply->n_wants; i++) {
-		if (!reply->wants[i].path)
-			continue;
-		free(m->debug_file);
-		m->debug_file = take_ptr(reply->wants[i].path);
-		m->by_build_id = !strcmp(reply->wants[i].name, m->build_id);
-	}
+	for (size_t i = 0; i < reply->n_wants; i++)
+		take_want(m, &reply->wants[i]);
 }
 
 static void look(struct symbols *s, struct module *m)
@@ -201,14 +215,20 @@ static void print_module(struct symbols *s, const struct module *m, const struct
 		printf("    no names: %s\n", m->why);
 		return;
 	}
-	bool found = m->sources & SYMBOLIZER_SEES_DEBUG_FILE;
+	bool found = m->sources & SYMBOLIZER_SEES_DEBUG_FILE, fetched = found && m->fetched;
 	symbol_sources_describe(m->sources, found ? m->debug_file : NULL, sources, sizeof(sources));
 	printf("    names: %s%s\n", sources,
 		!found		 ? ""
+		: fetched	 ? ", from debuginfod"
 		: m->by_build_id ? ", found by build-id"
 				 : ", found by .gnu_debuglink");
 	if (m->debug_file && !found)
 		printf("    passed over: %s, which is of another build\n", m->debug_file);
+	if (*m->servers)
+		printf("    debuginfod: %s\n", m->servers);
+	if (*m->alternate)
+		printf("    debuginfod, of the file that it shares with others: %s\n",
+			m->alternate);
 	if (!symbol_sources_have_lines(m->sources))
 		advise(s, m, f);
 }
@@ -276,11 +296,14 @@ static int explain(struct symbols *s, const struct operands *files)
 
 	int r = symbol_client_init(&s->client, s->debug_dirs);
 	if (!r)
+		r = debug_servers_open(&s->client.servers);
+	if (!r)
 		r = add_all(s, files);
 	for (size_t i = 0; i < s->n && !r; i++) {
 		look(s, &s->modules[i]);
 		unread += *s->modules[i].why != '\0';
 	}
+	debug_servers_close(s->client.servers);
 	symbol_client_close(&s->client);
 	if (!r)
 		r = print_all(s);
@@ -321,7 +344,8 @@ const struct command COMMAND_SYMBOLS = {
 	.synopsis = "[OPTION...] MODULE... | --pid P",
 	.summary = "Say where names come from, and what would improve them",
 	.details = "For each program and library: its debug information, a debug file, symbol\n"
-		   "tables, or nothing; and which package or file would give better names.",
+		   "tables, or nothing; and which package or file would give better names. The\n"
+		   "servers of DEBUGINFOD_URLS are asked for debug files.",
 	.groups = GROUPS,
 	.run = run,
 };

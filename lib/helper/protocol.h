@@ -18,11 +18,13 @@
 #define HELPER_MAX_WANT	   256 /* bytes of a build-id in hex, or of a base name */
 #define HELPER_MAX_WANTS   500 /* files for one answer: split DWARF has one for each unit */
 #define HELPER_SCRATCH	   "/" /* wanted: an empty file that nobody else has, to write to */
+#define HELPER_LACKED	   '?' /* before a build-id: no file here has it, but servers may */
 
 enum helper_message {
 	HELPER_HELLO = 1, /* helper_hello */
 	HELPER_REQUEST,
-	HELPER_WANT, /* a build-id in lowercase hex, a base name, or HELPER_SCRATCH; no NUL */
+	HELPER_WANT, /* a build-id in lowercase hex, a base name, HELPER_SCRATCH, or HELPER_LACKED
+			and a build-id; no NUL */
 	HELPER_FILE, /* nothing; its descriptor comes along, if there is such a file */
 	HELPER_ANSWER,
 };
