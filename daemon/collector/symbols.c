@@ -8,11 +8,15 @@
 #include "collector/helper_client.h"
 #include "collector/symbol_cache.h"
 #include "symbols/answer.h"
+#include "symbols/build_id.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
 #define US_PER_SECOND	 1000000ULL
 #define OPENING_PATIENCE (5 * US_PER_SECOND) /* for a file that the opener still opens */
+
+/* A module lacks its own debug file, or the one that this shares with others. */
+#define MAX_LACKED 2
 
 struct request {
 	struct request *next;
@@ -43,6 +47,12 @@ struct symbolizer {
 	struct request *first, **end; /* served in this order */
 	bool serving;		      /* guards against recursion through callbacks */
 	bool closing;
+	bool renew; /* the helper has files open whose debug files have come since */
+	/* Build-ids for which there is no file, of the question that is asked. */
+	char lacked[MAX_LACKED][BUILD_ID_MAX_HEX + 1];
+	size_t n_lacked;
+	symbols_lacked on_lacked;
+	void *lacked_userdata;
 	struct symbol_cache cache;
 	struct symbolizer_stats stats;
 };
@@ -123,6 +133,7 @@ static int ask(struct symbolizer *s, struct request *r, enum symbol_trust trust)
 		return -ENOMEM;
 	memcpy(message, &header, sizeof(header));
 	memcpy(message + sizeof(header), r->missing + r->n_done, bytes);
+	s->n_lacked = 0;
 	error = helper_client_ask(&s->helper, message, sizeof(header) + bytes, r->file, -1);
 	if (!error)
 		s->state = STATE_ASKED;
@@ -186,12 +197,22 @@ static bool advance(struct symbolizer *s)
 	return true;
 }
 
+/* A helper that knows a file without its debug file ends; the next one looks again. */
+static void let_go(struct symbolizer *s)
+{
+	if (s->renew)
+		helper_client_idle(&s->helper);
+	s->renew = false;
+}
+
 /* Serves requests until one has to wait. Callbacks that ask for more only queue it. */
 static void serve(struct symbolizer *s)
 {
 	if (s->serving)
 		return;
 	s->serving = true;
+	if (s->state == STATE_IDLE)
+		let_go(s);
 	while (s->first && s->state == STATE_IDLE && !s->closing)
 		advance(s);
 	s->serving = false;
@@ -244,6 +265,21 @@ static void on_failure(void *userdata, enum helper_failure failure, const char *
 	serve(s);
 }
 
+static void note_lacked(void *userdata, const char *build_id)
+{
+	struct symbolizer *s = userdata;
+
+	if (s->n_lacked < MAX_LACKED)
+		snprintf(s->lacked[s->n_lacked++], sizeof(*s->lacked), "%s", build_id);
+}
+
+static void tell_lacked(struct symbolizer *s, const char *of)
+{
+	for (size_t i = 0; s->on_lacked && i < s->n_lacked; i++)
+		s->on_lacked(s->lacked_userdata, s->lacked[i], of);
+	s->n_lacked = 0;
+}
+
 static int on_answer(void *userdata, const void *data, size_t size)
 {
 	struct symbolizer *s = userdata;
@@ -259,6 +295,7 @@ static int on_answer(void *userdata, const void *data, size_t size)
 	s->state = STATE_IDLE;
 	s->serving = true;
 	error = symbol_table_add(t, &answer, r->missing + r->n_done);
+	tell_lacked(s, answer.head->build_id);
 	r->n_done += r->n_asked;
 	if (!error)
 		error = answer.head->error;
@@ -283,6 +320,7 @@ int symbolizer_new(struct symbolizer **out, sd_event *event, struct opener *open
 		.max_answer = SYMBOLIZER_MAX_ANSWER,
 		.scratch = scratch,
 		.on_answer = on_answer,
+		.on_lacked = note_lacked,
 		.on_failure = on_failure,
 		.userdata = s,
 	};
@@ -346,6 +384,20 @@ int symbolizer_resolve(struct symbolizer *s, struct module *module, const uint64
 	s->end = &r->next;
 	serve(s);
 	return 0;
+}
+
+void symbolizer_on_lacked(struct symbolizer *s, symbols_lacked lacked, void *userdata)
+{
+	s->on_lacked = lacked;
+	s->lacked_userdata = userdata;
+}
+
+void symbolizer_renew(struct symbolizer *s, const char *build_id)
+{
+	symbol_cache_renew(&s->cache, build_id);
+	s->renew = true;
+	if (!s->first && !s->serving)
+		let_go(s);
 }
 
 void symbolizer_forget_kernel(struct symbolizer *s, uint64_t address, uint64_t length)

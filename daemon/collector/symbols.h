@@ -59,6 +59,10 @@ struct symbols {
 typedef void (*symbols_done)(
 	void *userdata, struct module *module, int error, const struct symbols *symbols);
 
+/* There is no debug file of build-id `lacked`, which the names of the module with build-id `of`
+ * would be better with. */
+typedef void (*symbols_lacked)(void *userdata, const char *lacked, const char *of);
+
 struct symbolizer_stats {
 	uint64_t requests, addresses, cache_hits;
 	uint64_t crashes, timeouts; /* helpers that died, were killed for time */
@@ -81,6 +85,11 @@ void symbolizer_free(struct symbolizer *s);
  * 0 or -errno. */
 int symbolizer_resolve(struct symbolizer *s, struct module *module, const uint64_t *offsets,
 	size_t n, symbols_done done, void *userdata);
+
+/* Who is told of what debug files are lacked. */
+void symbolizer_on_lacked(struct symbolizer *s, symbols_lacked lacked, void *userdata);
+/* The debug file of a module came: its names are asked for anew. */
+void symbolizer_renew(struct symbolizer *s, const char *build_id);
 
 /* Forget names of kernel addresses in a range (a BPF program came or went). */
 void symbolizer_forget_kernel(struct symbolizer *s, uint64_t address, uint64_t length);

@@ -122,6 +122,16 @@ uint64_t debuginfod_client_bytes(const struct debuginfod_client *c)
 	return c->bytes;
 }
 
+bool debuginfod_client_rests(const struct debuginfod_client *c)
+{
+	uint64_t now = now_ns();
+
+	for (size_t i = 0; i < c->servers.n; i++)
+		if (c->states[i].wakes <= now)
+			return false;
+	return true;
+}
+
 uint64_t debuginfod_client_wakes(const struct debuginfod_client *c)
 {
 	uint64_t now = now_ns(), first = 0;

@@ -52,6 +52,8 @@ void debuginfod_client_free(struct debuginfod_client *c);
 int debuginfod_client_fetch(struct debuginfod_client *c, const char *build_id, int folder,
 	const char *name, char *why, size_t why_size);
 
+/* Whether all servers are left alone: a call would ask nobody. */
+bool debuginfod_client_rests(const struct debuginfod_client *c);
 /* When the first server that is left alone will be asked again: of CLOCK_MONOTONIC, ns; 0: all
  * would be asked now. */
 uint64_t debuginfod_client_wakes(const struct debuginfod_client *c);
