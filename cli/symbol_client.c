@@ -301,7 +301,7 @@ static int send_question(struct exchange *x)
 	struct {
 		struct helper_head head;
 		struct symbolizer_request request;
-	} start = {.request = {q->kind, q->symbols_only}};
+	} start = {.request = {q->kind, q->symbols_only, 0}};
 	size_t bytes = q->n * sizeof(*q->at);
 	_cleanup_free_ char *message = malloc(sizeof(start) + bytes);
 

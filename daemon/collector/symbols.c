@@ -24,6 +24,7 @@ struct request {
 	struct module *file;   /* the same, or the one that was opened before: has the names */
 	uint64_t *offsets;
 	size_t n;
+	uint64_t until;	   /* see symbolizer_resolve_until() */
 	uint64_t *missing; /* those that were not in the table; the first n_done are now */
 	size_t n_missing, n_done, n_asked;
 	bool counted;
@@ -112,14 +113,14 @@ static int find_missing(struct symbolizer *s, struct request *r, const struct sy
 static enum symbolizer_kind kind_of(const struct module *m)
 {
 	return m->kind == MODULE_KERNEL	    ? SYMBOLIZER_KALLSYMS
-	       : m->kind == MODULE_PERF_MAP ? SYMBOLIZER_PERF_MAP
+	       : m->kind == MODULE_PERF_MAP ? SYMBOLIZER_JIT
 					    : SYMBOLIZER_ELF;
 }
 
 /* Asks for the next offsets that are missing. 0 or -errno. */
 static int ask(struct symbolizer *s, struct request *r, enum symbol_trust trust)
 {
-	struct symbolizer_request header = {kind_of(r->file), trust != SYMBOL_TRUST_FULL};
+	struct symbolizer_request header = {kind_of(r->file), trust != SYMBOL_TRUST_FULL, r->until};
 	size_t bytes;
 	_cleanup_free_ char *message = NULL;
 	int error;
@@ -178,6 +179,8 @@ static bool advance(struct symbolizer *s)
 		return false;
 	r->file = r->module->same ? r->module->same : r->module;
 	t = symbol_cache_use(&s->cache, r->file);
+	if (t)
+		symbol_table_at(t, r->until);
 	error = t ? find_missing(s, r, t) : -ENOMEM;
 	if (!error && !r->n_missing) {
 		finish(s, t->error);
@@ -360,8 +363,8 @@ void symbolizer_free(struct symbolizer *s)
 	free(s);
 }
 
-int symbolizer_resolve(struct symbolizer *s, struct module *module, const uint64_t *offsets,
-	size_t n, symbols_done done, void *userdata)
+int symbolizer_resolve_until(struct symbolizer *s, struct module *module, const uint64_t *offsets,
+	size_t n, uint64_t until, symbols_done done, void *userdata)
 {
 	struct request *r;
 
@@ -377,6 +380,7 @@ int symbolizer_resolve(struct symbolizer *s, struct module *module, const uint64
 	}
 	memcpy(r->offsets, offsets, n * sizeof(*offsets));
 	r->n = n;
+	r->until = until;
 	r->module = r->file = module_ref(module);
 	r->done = done;
 	r->userdata = userdata;

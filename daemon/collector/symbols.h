@@ -82,9 +82,16 @@ void symbolizer_free(struct symbolizer *s);
 /* Asks for names of the offsets (sorted, unique; copied). Holds a reference on the module until
  * `done` was called; done can be called before this returns, when everything was in the cache.
  * Requests are served one after the other; a crash or a hang costs the one module's names.
- * 0 or -errno. */
-int symbolizer_resolve(struct symbolizer *s, struct module *module, const uint64_t *offsets,
-	size_t n, symbols_done done, void *userdata);
+ * until: code of a JIT has the names of then (CLOCK_MONOTONIC, ns), if its runtime writes down when
+ * it came; 0: the newest. 0 or -errno. */
+int symbolizer_resolve_until(struct symbolizer *s, struct module *module, const uint64_t *offsets,
+	size_t n, uint64_t until, symbols_done done, void *userdata);
+/* The same, for the newest names. */
+static inline int symbolizer_resolve(struct symbolizer *s, struct module *module,
+	const uint64_t *offsets, size_t n, symbols_done done, void *userdata)
+{
+	return symbolizer_resolve_until(s, module, offsets, n, 0, done, userdata);
+}
 
 /* Who is told of what debug files are lacked. */
 void symbolizer_on_lacked(struct symbolizer *s, symbols_lacked lacked, void *userdata);

@@ -21,12 +21,14 @@ enum symbolizer_kind {
 	SYMBOLIZER_ELF,	     /* offsets are file offsets */
 	SYMBOLIZER_ELF_CODE, /* offsets are ELF virtual addresses */
 	SYMBOLIZER_KALLSYMS, /* offsets are kernel addresses */
-	SYMBOLIZER_PERF_MAP, /* offsets are addresses of the process */
+	SYMBOLIZER_JIT,	     /* offsets are addresses of the process; a perf map or a jitdump */
 };
 
 struct symbolizer_request {
 	uint32_t kind;	       /* enum symbolizer_kind */
 	uint32_t symbols_only; /* 1: no DWARF and no other files: a careful second try */
+	uint64_t until; /* names of then, of code that comes and goes: CLOCK_MONOTONIC, ns; 0:
+			 * the last ones */
 };
 
 enum symbolizer_answer_flags {
@@ -41,6 +43,8 @@ enum symbolizer_answer_flags {
 	SYMBOLIZER_SEES_DEBUG_FILE = 1 << 7,  /* a separate one was sent, and belongs to it */
 	SYMBOLIZER_SEES_DEBUG_DWARF = 1 << 8, /* and that has these */
 	SYMBOLIZER_SEES_DEBUG_SYMTAB = 1 << 9,
+	/* Another `until` may bring other names. */
+	SYMBOLIZER_DEPENDS_ON_TIME = 1 << 16,
 };
 
 /* Followed by the arrays in the order of their counts, without gaps (the wider types come first, so

@@ -10,6 +10,7 @@
 #include "helper/stream.h"
 #include "symbolizer/arena.h"
 #include "symbolizer/elf_module.h"
+#include "symbolizer/jitdump.h"
 #include "symbolizer/kallsyms.h"
 #include "symbolizer/perfmap.h"
 #include "symbolizer/protocol.h"
@@ -38,8 +39,9 @@ static int resolve(struct symbolizer_session *s, struct names *answer,
 		return elf_modules_resolve(&s->modules, answer, fd, offsets, n, &options);
 	case SYMBOLIZER_KALLSYMS:
 		return kallsyms_resolve(answer, fd, offsets, n);
-	case SYMBOLIZER_PERF_MAP:
-		return perfmap_resolve(answer, fd, offsets, n);
+	case SYMBOLIZER_JIT:
+		return jitdump_is(fd) ? jitdump_resolve(answer, fd, offsets, n, request->until)
+				      : perfmap_resolve(answer, fd, offsets, n);
 	default:
 		return -EINVAL;
 	}
