@@ -56,6 +56,15 @@ int symbol_file_open(const char *path, char *why, size_t why_size)
 	return fd;
 }
 
+char *symbol_file_path(int fd)
+{
+	char link[64], path[PATH_MAX];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, path, sizeof(path));
+	return n > 0 && (size_t)n < sizeof(path) ? strndup(path, (size_t)n) : strdup("?");
+}
+
 void symbol_reply_free(struct symbol_reply *r)
 {
 	for (size_t i = 0; i < r->n_wants; i++)
@@ -144,15 +153,6 @@ static char *folder_of(const char *path)
 	return real;
 }
 
-static char *path_of(int fd)
-{
-	char link[64], path[PATH_MAX];
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	ssize_t n = readlink(link, path, sizeof(path));
-	return n > 0 && (size_t)n < sizeof(path) ? strndup(path, (size_t)n) : strdup("?");
-}
-
 static int open_debug_file(const struct exchange *x, const char *name)
 {
 	_cleanup_free_ char *folder = folder_of(x->question->path);
@@ -193,7 +193,7 @@ static void keep_want(struct symbol_reply *reply, const char *name, int fd, cons
 		return;
 	snprintf(want->name, sizeof(want->name), "%s", name);
 	symbol_text_show(want->name);
-	want->path = fd >= 0 ? path_of(fd) : NULL;
+	want->path = fd >= 0 ? symbol_file_path(fd) : NULL;
 	snprintf(want->said, sizeof(want->said), "%s", said);
 	reply->n_wants++;
 }

@@ -43,6 +43,7 @@ enum symbolizer_answer_flags {
 	SYMBOLIZER_SEES_DEBUG_FILE = 1 << 7,  /* a separate one was sent, and belongs to it */
 	SYMBOLIZER_SEES_DEBUG_DWARF = 1 << 8, /* and that has these */
 	SYMBOLIZER_SEES_DEBUG_SYMTAB = 1 << 9,
+	SYMBOLIZER_SEES_GO_TABLE = 1 << 17, /* and takes names from it: there is no better */
 	/* Another `until` may bring other names. */
 	SYMBOLIZER_DEPENDS_ON_TIME = 1 << 16,
 };

@@ -3,12 +3,13 @@
 
 import os
 import signal
+import subprocess
 import time
 
 import pytest
 
 import pprof
-from profd import Program, wait_for
+from profd import PROFCTL, Program, wait_for
 
 
 def share(profile, name):
@@ -88,3 +89,22 @@ def test_the_dump_of_another_user_is_not_read(daemon, dump):
     profile = daemon.record("--pid", program.pid, "--seconds", 1, "--frequency", 199)
     assert not profile.cumulative()["first_version(int)"]
     assert share(profile, "[anon]") > 0.9
+
+
+def test_symbols_says_what_names_the_code(dump, tmp_path):
+    def said(pid):
+        output = subprocess.run(
+            [PROFCTL, "symbols", "--pid", str(pid)], capture_output=True, text=True, timeout=60
+        ).stdout
+        return output[output.index("code of no file") :].splitlines()[1].strip()
+
+    program = dump("", tmp_path)
+    assert said(program.pid) == f"names: the jitdump {tmp_path}/jit-{program.pid}.dump"
+    os.unlink(tmp_path / f"jit-{program.pid}.dump")
+    assert "neither a jitdump nor a perf map" in said(program.pid)
+    with Program("jit", 60) as program:
+        path = f"/tmp/perf-{program.pid}.map"
+        assert said(program.pid) == f"names: the perf map {path}"
+        os.chown(path, 65534, 65534)
+        assert "cannot be used: it must be the process's user's" in said(program.pid)
+        os.unlink(path)
