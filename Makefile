@@ -37,12 +37,14 @@ ALL_LDFLAGS = -Wl,-z,relro,-z,now $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANIT
 PKG_CFLAGS = $(shell pkg-config --cflags $(MODULES) $(CLI_MODULES) 2>/dev/null)
 LIB_LIBS    = $(shell pkg-config --libs libprotobuf-c zlib libdeflate libxxhash libcjson 2>/dev/null) -lm
 DAEMON_LIBS = $(shell pkg-config --libs $(MODULES) 2>/dev/null) -liberty -lm
+NET_LIBS    = $(LIB_LIBS) $(shell pkg-config --libs libcurl inih 2>/dev/null)
 CLI_LIBS    = $(LIB_LIBS) $(shell pkg-config --libs $(CLI_MODULES) 2>/dev/null) -liberty
 
 LIB_SRC    := $(wildcard lib/*/*.c)
 PROTO      := $(basename $(notdir $(wildcard lib/*/*.proto)))
 DAEMON_SRC := $(wildcard daemon/*.c daemon/*/*.c)
 CLI_SRC    := $(wildcard cli/*.c)
+NET_SRC    := $(wildcard net/*.c)
 BPF_SRC    := $(wildcard bpf/*.bpf.c)
 UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 
@@ -53,6 +55,7 @@ say  = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIB_OBJ    := $(call obj,$(LIB_SRC)) $(PROTO:%=$(B)/obj/gen/%.pb-c.o)
 DAEMON_OBJ := $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)))
+NET_OBJ    := $(call obj,$(filter-out net/main.c,$(NET_SRC)))
 CLI_OBJ    := $(call obj,$(filter-out cli/main.c,$(CLI_SRC)))
 UNIT_BIN   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 
@@ -61,7 +64,7 @@ UNIT_BIN   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 .DEFAULT_GOAL := all
 
 .PHONY: all
-all: $(B)/profd $(B)/profctl ## build profd, profctl and the heap libraries into build/
+all: $(B)/profd $(B)/profctl $(B)/profd-net ## build the programs and the heap libraries into build/
 
 # ---- C ------------------------------------------------------------------------------------------
 
@@ -73,7 +76,13 @@ $(B)/profctl: $(B)/obj/cli/main.o $(B)/libcli.a $(B)/libprofd.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
+# It shares profd's settings, and no more than that.
+$(B)/profd-net: $(B)/obj/net/main.o $(B)/libnet.a $(B)/libdaemon.a $(B)/libprofd.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(NET_LIBS)
+
 $(B)/libprofd.a: $(LIB_OBJ)
+$(B)/libnet.a: $(NET_OBJ)
 $(B)/libdaemon.a: $(DAEMON_OBJ)
 $(B)/libcli.a: $(CLI_OBJ)
 # Appended without a look (q), since rooms may have files of one name.
@@ -143,7 +152,7 @@ $(B)/obj/gen/%.pb-c.o: $(B)/gen/%.pb-c.c $(B)/flags
 .PHONY: unit
 unit: $(UNIT_BIN) ## build the unit tests into build/unit/
 
-$(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libdaemon.a $(B)/libcli.a $(B)/libprofd.a
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libnet.a $(B)/libdaemon.a $(B)/libcli.a $(B)/libprofd.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) $(CLI_LIBS) -lcmocka

@@ -16,8 +16,8 @@ COMPLETION  := $(firstword $(wildcard cli/profctl.bash cli/completion.bash))
 MAN         := $(wildcard man/*.[158])
 
 # What install puts there and uninstall takes away, but for the configuration.
-INSTALLED := $(SBINDIR)/profd $(BINDIR)/profctl $(PRELOAD_LIBS:%=$(LIBDIR)/%) \
-	$(UNITDIR)/profd.service \
+INSTALLED := $(SBINDIR)/profd $(SBINDIR)/profd-net $(BINDIR)/profctl $(PRELOAD_LIBS:%=$(LIBDIR)/%) \
+	$(UNITDIR)/profd.service $(UNITDIR)/profd-net.service \
 	$(SYSUSERSDIR)/profd.conf $(TMPFILESDIR)/profd.conf \
 	$(foreach m,$(MAN),$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
 	$(if $(COMPLETION),$(BASHCOMPDIR)/profctl) $(DOCDIR)/LICENSE $(DOCDIR)/LICENSE.bpf
@@ -25,11 +25,13 @@ INSTALLED := $(SBINDIR)/profd $(BINDIR)/profctl $(PRELOAD_LIBS:%=$(LIBDIR)/%) \
 .PHONY: install
 install: all ## install below PREFIX (/usr/local), into DESTDIR if that is set
 	$(INSTALL) -D -m 755 $(B)/profd $(DESTDIR)$(SBINDIR)/profd
+	$(INSTALL) -D -m 755 $(B)/profd-net $(DESTDIR)$(SBINDIR)/profd-net
 	$(INSTALL) -D -m 755 $(B)/profctl $(DESTDIR)$(BINDIR)/profctl
 	for l in $(PRELOAD_LIBS); do \
 		$(INSTALL) -D -m 644 $(B)/$$l $(DESTDIR)$(LIBDIR)/$$l || exit 1; done
-	sed 's|/usr/local/sbin/profd|$(SBINDIR)/profd|' systemd/profd.service > $(B)/profd.service
-	$(INSTALL) -D -m 644 $(B)/profd.service $(DESTDIR)$(UNITDIR)/profd.service
+	for u in profd profd-net; do \
+		sed 's|/usr/local/sbin/|$(SBINDIR)/|' systemd/$$u.service > $(B)/$$u.service && \
+		$(INSTALL) -D -m 644 $(B)/$$u.service $(DESTDIR)$(UNITDIR)/$$u.service || exit 1; done
 	$(INSTALL) -D -m 644 systemd/profd.sysusers $(DESTDIR)$(SYSUSERSDIR)/profd.conf
 	$(INSTALL) -D -m 644 systemd/profd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/profd.conf
 	for m in $(MAN); do \

@@ -94,7 +94,7 @@ struct module {
 	size_t n;
 	struct symbol_reply head; /* build-id, segments and sources */
 	struct naming_report report;
-	char why[512], failure[256];
+	char why[512], failure[256], servers[DEBUG_SERVERS_SAID];
 };
 
 /* Not files, whatever they are called: [stack], //anon, linux-vdso.so.1, /memfd:… */
@@ -230,6 +230,9 @@ static void note_flags(struct module *m, const struct symbolizer_answer *head)
 
 static void note_debug_file(struct module *m, struct symbol_reply *reply)
 {
+	for (size_t i = 0; i < reply->n_wants; i++)
+		if (*reply->wants[i].said && !reply->wants[i].path)
+			memcpy(m->servers, reply->wants[i].said, sizeof(m->servers));
 	if (!(reply->answer.head->flags & SYMBOLIZER_SEES_DEBUG_FILE))
 		return;
 	for (size_t i = 0; i < reply->n_wants; i++)
@@ -306,6 +309,7 @@ static int name_mapping(struct run *r, struct place *places, size_t n)
 	m.report.debug_file = m.debug_file;
 	m.report.why = *m.why ? m.why : NULL;
 	m.report.failure = *m.failure ? m.failure : NULL;
+	m.report.servers = *m.servers ? m.servers : NULL;
 	if (!error && r->naming->told)
 		r->naming->told(r->naming->userdata, &m.report);
 	free(m.path);
@@ -325,6 +329,7 @@ int naming_run(struct profile *p, const struct naming *n)
 		return error;
 	}
 	error = symbol_client_init(&r.client, n->debug_dirs);
+	r.client.servers = n->servers;
 	for (size_t i = 0, end; i < r.n_places && !error; i = end) {
 		for (end = i; end < r.n_places && r.places[end].mapping == r.places[i].mapping;)
 			end++;

@@ -23,11 +23,15 @@ struct naming_report {
 	const char *debug_file; /* that was used, or NULL */
 	const char *why;	/* why there are no names at all, or NULL */
 	const char *failure;	/* why there are names only, and no lines, or NULL */
+	const char *servers; /* what debuginfod's said, who did not give the debug file, or NULL */
 };
 
+struct debug_servers;
+
 struct naming {
-	const char *debug_dirs; /* as symbol_client_init takes them */
-	bool templates;		/* C++ names keep their template arguments */
+	const char *debug_dirs;	       /* as symbol_client_init takes them */
+	struct debug_servers *servers; /* asked for debug files that nobody has here; or NULL */
+	bool templates;		       /* C++ names keep their template arguments */
 	/* Also what somebody tried to name before: in mappings that say they have names, frames
 	 * without, and profd's own [module+0x1a2b]. Else these mappings are left alone. */
 	bool again;

@@ -45,6 +45,8 @@ static const struct {
 	{"max_size", "bytes"},
 	{"bytes", "bytes"},
 	{"cache_bytes", "bytes"},
+	{"fetched_bytes", "bytes"},
+	{"kept_bytes", "bytes"},
 	{"private", "bytes"},
 	{"bpf_maps", "bytes"},
 	{"memory_limit", "bytes"},

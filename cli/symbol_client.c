@@ -141,6 +141,15 @@ int symbol_file_open(const char *path, char *why, size_t why_size)
 	return fd;
 }
 
+char *symbol_file_path(int fd)
+{
+	char link[64], path[PATH_MAX];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, path, sizeof(path));
+	return n > 0 && (size_t)n < sizeof(path) ? strndup(path, (size_t)n) : strdup("?");
+}
+
 void symbol_reply_free(struct symbol_reply *r)
 {
 	for (size_t i = 0; i < r->n_wants; i++)
@@ -232,15 +241,6 @@ static char *folder_of(const char *path)
 	return real;
 }
 
-static char *path_of(int fd)
-{
-	char link[64], path[PATH_MAX];
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	ssize_t n = readlink(link, path, sizeof(path));
-	return n > 0 && (size_t)n < sizeof(path) ? strndup(path, (size_t)n) : strdup("?");
-}
-
 static int open_debug_file(const struct exchange *x, const char *name)
 {
 	_cleanup_free_ char *folder = folder_of(x->question->path);
@@ -258,8 +258,21 @@ static int open_scratch(void)
 	return scratch_open(folder && *folder ? folder : "/tmp");
 }
 
+/* Servers are asked for what nobody has here. That takes as long as it takes: it is not the
+ * symbolizer that is slow. */
+static int open_lacked(struct exchange *x, const char *build_id, char said[DEBUG_SERVERS_SAID])
+{
+	uint64_t start = now_ns();
+
+	if (!x->client->servers)
+		return -ENOENT;
+	int fd = debug_servers_get(x->client->servers, build_id, said);
+	x->deadline += now_ns() - start;
+	return fd;
+}
+
 /* Remembers what was asked for, and that it was given (fd), if there is room. */
-static void keep_want(struct symbol_reply *reply, const char *name, int fd)
+static void keep_want(struct symbol_reply *reply, const char *name, int fd, const char *said)
 {
 	struct symbol_want *want = &reply->wants[reply->n_wants];
 
@@ -267,27 +280,30 @@ static void keep_want(struct symbol_reply *reply, const char *name, int fd)
 		return;
 	snprintf(want->name, sizeof(want->name), "%s", name);
 	symbol_text_show(want->name);
-	want->path = fd >= 0 ? path_of(fd) : NULL;
+	want->path = fd >= 0 ? symbol_file_path(fd) : NULL;
+	snprintf(want->said, sizeof(want->said), "%s", said);
 	reply->n_wants++;
 }
 
 static int on_want(struct exchange *x, size_t size)
 {
 	struct helper_head file = {HELPER_FILE, 0};
-	char name[HELPER_MAX_WANT + 1] = "";
+	char name[HELPER_MAX_WANT + 1] = "", said[DEBUG_SERVERS_SAID] = "";
 
 	if (!size || size > HELPER_MAX_WANT || ++x->wants > HELPER_MAX_WANTS)
 		return nonsense(x);
 	int r = receive_all(x, name, size);
 	if (r)
 		return r;
-	bool scratch = !strcmp(name, HELPER_SCRATCH);
+	bool scratch = !strcmp(name, HELPER_SCRATCH), lacked = *name == HELPER_LACKED;
 	if (scratch && x->client->has_scratch)
 		return nonsense(x);
 	x->client->has_scratch |= scratch;
-	_cleanup_close_ int fd = scratch ? open_scratch() : open_debug_file(x, name);
-	if (!scratch)
-		keep_want(x->reply, name, fd);
+	_cleanup_close_ int fd = scratch  ? open_scratch()
+				 : lacked ? open_lacked(x, name + 1, said)
+					  : open_debug_file(x, name);
+	if (!scratch && (!lacked || x->client->servers))
+		keep_want(x->reply, name + lacked, fd, said);
 	return send_all(x, &file, sizeof(file), fd, -1);
 }
 
@@ -376,7 +392,7 @@ static int send_question(struct exchange *x)
 	struct {
 		struct helper_head head;
 		struct symbolizer_request request;
-	} start = {.request = {q->kind, q->symbols_only}};
+	} start = {.request = {q->kind, q->symbols_only, 0}};
 	size_t bytes = q->n * sizeof(*q->at);
 	_cleanup_free_ char *message = malloc(sizeof(start) + bytes);
 

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "debug_servers.h"
 #include "helper/process.h"
 #include "helper/protocol.h"
 #include "symbols/answer.h"
@@ -21,12 +22,13 @@
 
 struct symbol_client {
 	struct helper helper;
-	bool greeted;		    /* it has said HELLO */
-	bool has_scratch;	    /* it was given its file to write to */
-	bool seccomp;		    /* and that its filter is in force */
-	char *debug_dirs;	    /* further ones, separated by colons; owned */
-	struct cache_folder *cache; /* of names; NULL: none */
-	bool warned;		    /* that nothing stays in it */
+	bool greeted;		       /* it has said HELLO */
+	bool has_scratch;	       /* it was given its file to write to */
+	bool seccomp;		       /* and that its filter is in force */
+	char *debug_dirs;	       /* further ones, separated by colons; owned */
+	struct debug_servers *servers; /* of debuginfod; borrowed; NULL: none are asked */
+	struct cache_folder *cache;    /* of names; NULL: none */
+	bool warned;		       /* that nothing stays in it */
 };
 
 struct symbol_question {
@@ -42,6 +44,7 @@ struct symbol_question {
 struct symbol_want {
 	char name[HELPER_MAX_WANT + 1]; /* a build-id in hex, or a base name */
 	char *path;			/* NULL: there is none */
+	char said[DEBUG_SERVERS_SAID];	/* by debuginfod's servers, who were asked last; or "" */
 };
 
 struct symbol_reply {
@@ -62,6 +65,9 @@ void symbol_client_close(struct symbol_client *c);
 /* A descriptor of a module, which may be anything, for a question; the caller's to close. Or -errno
  * with a line in `why`. */
 int symbol_file_open(const char *path, char *why, size_t why_size);
+
+/* The path of an open file, to free; NULL without memory. */
+char *symbol_file_path(int fd);
 
 /* Asks, and where the symbolizer fails at an ELF file, asks for its symbol tables only. The reply
  * is the caller's, for symbol_reply_free(). 0, or -errno with a line in `why`: there is no reply

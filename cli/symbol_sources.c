@@ -9,7 +9,9 @@ void symbol_sources_describe(uint32_t flags, const char *debug_file, char *out, 
 {
 	const char *debug = debug_file ? debug_file : "its debug file";
 
-	if (flags & SYMBOLIZER_SEES_DEBUG_DWARF)
+	if (flags & SYMBOLIZER_SEES_GO_TABLE)
+		snprintf(out, size, "its Go table (pclntab)");
+	else if (flags & SYMBOLIZER_SEES_DEBUG_DWARF)
 		snprintf(out, size, "DWARF in %s", debug);
 	else if (flags & SYMBOLIZER_SEES_DWARF)
 		snprintf(out, size, "its DWARF");
@@ -27,5 +29,6 @@ void symbol_sources_describe(uint32_t flags, const char *debug_file, char *out, 
 
 bool symbol_sources_have_lines(uint32_t flags)
 {
-	return flags & (SYMBOLIZER_SEES_DWARF | SYMBOLIZER_SEES_DEBUG_DWARF);
+	return flags &
+	       (SYMBOLIZER_SEES_DWARF | SYMBOLIZER_SEES_DEBUG_DWARF | SYMBOLIZER_SEES_GO_TABLE);
 }

@@ -10,6 +10,7 @@
 
 #include "binaries.h"
 #include "commands.h"
+#include "debug_servers.h"
 #include "output.h"
 #include "profile/pprof.h"
 #include "query.h"
@@ -58,6 +59,8 @@ static void tell(void *userdata, const struct naming_report *r)
 	else
 		log_info("%s: %zu of %zu addresses named, by %s%s%s", path, r->named, r->wanted,
 			sources, outside, unsure);
+	if (r->servers)
+		log_info("%s: debuginfod: %s", path, r->servers);
 }
 
 /* The mappings keep the paths that the profile has: they are those of another time or host. */
@@ -71,6 +74,8 @@ static int name_all(struct symbolize *s, struct profile *p)
 		return -ENOMEM;
 	for (size_t i = 1; i < n; i++)
 		files[i] = p->mappings[i].file;
+	/* What is wrong with the servers was logged; names come without them. */
+	debug_servers_open(&naming.servers);
 	naming.again = true;
 	naming.told = tell;
 	naming.userdata = s;
@@ -79,6 +84,7 @@ static int name_all(struct symbolize *s, struct profile *p)
 		err = naming_run(p, &naming);
 	if (!err)
 		err = query_rename(&s->query, p);
+	debug_servers_close(naming.servers);
 	for (size_t i = 1; i < n; i++)
 		if (files[i])
 			p->mappings[i].file = files[i];
@@ -140,7 +146,8 @@ const struct command COMMAND_SYMBOLIZE = {
 	.details = "Functions, lines and inlined calls come from the files that the mappings "
 		   "name,\n"
 		   "if they are the same ones still, or from PROGRAM in place of the first, and\n"
-		   "from their debug files.",
+		   "from their debug files, which the servers of DEBUGINFOD_URLS are asked for, "
+		   "too.",
 	.groups = GROUPS,
 	.run = run,
 };

@@ -2,6 +2,7 @@
 /* symbols.c - profctl symbols: where the names of a module's functions come from, and what would
  * make them better. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stddef.h>
@@ -14,6 +15,8 @@
 #include "package.h"
 #include "symbol_client.h"
 #include "symbol_sources.h"
+#include "symbolizer/jitdump.h"
+#include "symbols/jit_file.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 #include "util/log.h"
@@ -28,7 +31,11 @@ struct module {
 	uint32_t sources; /* enum symbolizer_answer_flags */
 	char *debug_file; /* owned; that was found, or passed over, as `sources` says */
 	bool by_build_id; /* it was found by that */
-	char why[512];	  /* it cannot be read */
+	/* What debuginfod's servers said of it, and of the file that dwz made of parts of several;
+	 * "" where they were not asked. */
+	char servers[DEBUG_SERVERS_SAID], alternate[DEBUG_SERVERS_SAID];
+	bool fetched;  /* it is theirs */
+	char why[512]; /* it cannot be read */
 };
 
 struct symbols {
@@ -37,8 +44,9 @@ struct symbols {
 	struct symbol_client client;
 	struct module *modules;
 	size_t n, capacity;
-	bool code_without_file; /* of the process: made by a JIT */
-	bool some_in_dbgsym;	/* a package of that archive was named */
+	uint32_t *jits; /* processes with code of no file: made by a JIT */
+	size_t n_jits, jits_capacity;
+	bool some_in_dbgsym; /* a package of that archive was named */
 };
 
 static const struct option OPTIONS[] = {
@@ -71,6 +79,17 @@ static int add_module(struct symbols *s, char *path, char *where)
 	return 0;
 }
 
+/* Mappings come process by process. */
+static int add_jit(struct symbols *s, uint32_t pid)
+{
+	if (s->n_jits && s->jits[s->n_jits - 1] == pid)
+		return 0;
+	int r = grow(s->jits, s->n_jits, s->jits_capacity, 1);
+	if (!r)
+		s->jits[s->n_jits++] = pid;
+	return r;
+}
+
 static int add_mapping(struct symbols *s, uint32_t pid, const char *line)
 {
 	char flags[8], *where = NULL;
@@ -79,10 +98,8 @@ static int add_mapping(struct symbols *s, uint32_t pid, const char *line)
 	if (sscanf(line, "%*s %7s %*s %*s %*s %n", flags, &at) != 1 || !strchr(flags, 'x'))
 		return 0;
 	const char *path = line + at;
-	if (path[0] != '/') {
-		s->code_without_file |= !*path || !strncmp(path, "[anon", 5);
-		return 0;
-	}
+	if (path[0] != '/')
+		return !*path || !strncmp(path, "[anon", 5) ? add_jit(s, pid) : 0;
 	/* The process may have another root. */
 	if (asprintf(&where, "/proc/%" PRIu32 "/root%s", pid, path) < 0)
 		where = NULL;
@@ -138,15 +155,25 @@ static int add_all(struct symbols *s, const struct operands *files)
 
 /* ---- what they have ------------------------------------------------------------------------- */
 
+static void take_want(struct module *m, struct symbol_want *want)
+{
+	bool is_its_own = !strcmp(want->name, m->build_id);
+
+	if (*want->said)
+		memcpy(is_its_own ? m->servers : m->alternate, want->said, sizeof(want->said));
+	/* What comes after its own debug file, that one refers to. */
+	if (!want->path || (m->debug_file && !is_its_own && m->by_build_id))
+		return;
+	free(m->debug_file);
+	m->debug_file = take_ptr(want->path);
+	m->by_build_id = is_its_own;
+	m->fetched = is_its_own && *want->said;
+}
+
 static void take_debug_file(struct module *m, struct symbol_reply *reply)
 {
-	for (size_t i = 0; i < reply->n_wants; i++) {
-		if (!reply->wants[i].path)
-			continue;
-		free(m->debug_file);
-		m->debug_file = take_ptr(reply->wants[i].path);
-		m->by_build_id = !strcmp(reply->wants[i].name, m->build_id);
-	}
+	for (size_t i = 0; i < reply->n_wants; i++)
+		take_want(m, &reply->wants[i]);
 }
 
 static void look(struct symbols *s, struct module *m)
@@ -201,14 +228,20 @@ static void print_module(struct symbols *s, const struct module *m, const struct
 		printf("    no names: %s\n", m->why);
 		return;
 	}
-	bool found = m->sources & SYMBOLIZER_SEES_DEBUG_FILE;
+	bool found = m->sources & SYMBOLIZER_SEES_DEBUG_FILE, fetched = found && m->fetched;
 	symbol_sources_describe(m->sources, found ? m->debug_file : NULL, sources, sizeof(sources));
 	printf("    names: %s%s\n", sources,
 		!found		 ? ""
+		: fetched	 ? ", from debuginfod"
 		: m->by_build_id ? ", found by build-id"
 				 : ", found by .gnu_debuglink");
 	if (m->debug_file && !found)
 		printf("    passed over: %s, which is of another build\n", m->debug_file);
+	if (*m->servers)
+		printf("    debuginfod: %s\n", m->servers);
+	if (*m->alternate)
+		printf("    debuginfod, of the file that it shares with others: %s\n",
+			m->alternate);
 	if (!symbol_sources_have_lines(m->sources))
 		advise(s, m, f);
 }
@@ -226,14 +259,37 @@ static void codename(char out[32])
 	snprintf(out, 32, "%s", strcmp(id, "debian") ? "" : name);
 }
 
+/* What a process has made itself. */
+static void print_jit(uint32_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/root", pid);
+	_cleanup_close_ int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = root < 0 ? -errno : jit_file_open(root, pid);
+	_cleanup_free_ char *found = fd >= 0 ? symbol_file_path(fd) : NULL;
+
+	printf("code of no file in process %" PRIu32 ", such as a JIT's\n", pid);
+	if (fd >= 0)
+		printf("    names: the %s %s\n", jitdump_is(fd) ? "jitdump" : "perf map",
+			found ? found : "?");
+	else if (fd == -ENOENT)
+		printf("    names: nothing: its runtime writes neither a jitdump nor a perf map\n"
+		       "    better: node --perf-basic-prof, java with perf's agent "
+		       "(-agentpath:libperf-jvmti.so), or what else makes it write one\n");
+	else
+		printf("    names: nothing: the file that its runtime writes cannot be used: %s\n",
+			fd == -EPERM ? "it must be the process's user's, or root's, and have one "
+				       "name"
+				     : strerror(-fd));
+}
+
 static void print_end(const struct symbols *s)
 {
 	char name[32];
 
-	if (s->code_without_file)
-		printf("code of no file, such as a JIT's\n"
-		       "    names: /tmp/perf-PID.map, if the runtime writes it (node "
-		       "--perf-basic-prof, java with a perf-map agent)\n");
+	for (size_t i = 0; i < s->n_jits; i++)
+		print_jit(s->jits[i]);
 	codename(name);
 	if (s->some_in_dbgsym && *name)
 		printf("\nPackages -dbgsym are in an archive of their own, debian-debug: on most "
@@ -276,11 +332,14 @@ static int explain(struct symbols *s, const struct operands *files)
 
 	int r = symbol_client_init(&s->client, s->debug_dirs);
 	if (!r)
+		r = debug_servers_open(&s->client.servers);
+	if (!r)
 		r = add_all(s, files);
 	for (size_t i = 0; i < s->n && !r; i++) {
 		look(s, &s->modules[i]);
 		unread += *s->modules[i].why != '\0';
 	}
+	debug_servers_close(s->client.servers);
 	symbol_client_close(&s->client);
 	if (!r)
 		r = print_all(s);
@@ -312,6 +371,7 @@ static int run(int argc, char **argv)
 		free(s.modules[i].debug_file);
 	}
 	free(s.modules);
+	free(s.jits);
 	ids_free(&s.pids);
 	return code;
 }
@@ -320,8 +380,11 @@ const struct command COMMAND_SYMBOLS = {
 	.name = "symbols",
 	.synopsis = "[OPTION...] MODULE... | --pid P",
 	.summary = "Say where names come from, and what would improve them",
-	.details = "For each program and library: its debug information, a debug file, symbol\n"
-		   "tables, or nothing; and which package or file would give better names.",
+	.details =
+		"For each program and library: its debug information, a debug file, Go's own\n"
+		"table, symbol tables, or nothing; for code of a JIT the file that names it; and\n"
+		"which package or file would give better names. The servers of DEBUGINFOD_URLS\n"
+		"are asked for debug files.",
 	.groups = GROUPS,
 	.run = run,
 };

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "debuginfod/servers.h"
 #include "util/cleanup.h"
 #include "util/parse.h"
 
@@ -22,6 +23,7 @@ enum kind {
 	KIND_BOOL,
 	KIND_PATH,
 	KIND_FOLDERS, /* absolute paths with colons between them, or nothing */
+	KIND_SERVERS, /* URLs with blanks between them, or nothing */
 	KIND_DURATION,
 	KIND_SIZE,
 };
@@ -78,6 +80,11 @@ static const struct key keys[] = {
 	{{"symbols", "debug_dirs", "DIRS", "", "more folders with debug files, colons between",
 		 false},
 		KIND_FOLDERS, FIELD(debug_dirs), .max = LINE_BYTES},
+	{{"symbols", "debuginfod", "URLS", "",
+		 "servers that profd-net fetches debug files from, blanks between", false},
+		KIND_SERVERS, FIELD(debuginfod)},
+	{{"symbols", "debuginfod_size", "SIZE", "2G", "keep no more of what was fetched", false},
+		KIND_SIZE, FIELD(debuginfod_size), 16 * MIB, 16384 * 1024 * MIB},
 };
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -174,6 +181,15 @@ static int set_folders(
 	return replace_text(folders, value);
 }
 
+static int set_servers(char **servers, const char *value, char *why, size_t why_size)
+{
+	struct debuginfod_servers parsed;
+	int r = debuginfod_servers_parse(&parsed, value, why, why_size);
+
+	debuginfod_servers_free(&parsed);
+	return r ? r : replace_text(servers, value);
+}
+
 static int set_number(const struct key *k, void *field, const char *value, char *why, size_t size)
 {
 	uint64_t n;
@@ -225,6 +241,8 @@ static int set_value(
 		return set_path(k, field, value, why, why_size);
 	case KIND_FOLDERS:
 		return set_folders(k, field, value, why, why_size);
+	case KIND_SERVERS:
+		return set_servers(field, value, why, why_size);
 	case KIND_UNSIGNED:
 	case KIND_DURATION:
 	case KIND_SIZE:
@@ -347,6 +365,7 @@ void config_free(struct config *c)
 	free(c->socket);
 	free(c->cache);
 	free(c->debug_dirs);
+	free(c->debuginfod);
 	free(c->capture);
 	*c = (struct config){0};
 }

@@ -33,7 +33,9 @@ struct config {
 	uint64_t tables;     /* bytes of unwind tables in the kernel */
 	uint64_t symbolizer; /* bytes of private memory */
 	/* [symbols] */
-	char *debug_dirs; /* colon-separated */
+	char *debug_dirs;	  /* colon-separated */
+	char *debuginfod;	  /* URLs, with blanks between; "": none */
+	uint64_t debuginfod_size; /* bytes of what was fetched from them */
 	/* No key, a flag only. */
 	char *capture; /* file, or NULL */
 };

@@ -60,7 +60,7 @@ demo: deps-build ## build, profile this host for some seconds, show what was fou
 	@tests/demo $(B)
 
 LINT_C := $(filter-out %/kernel_types.h,$(wildcard lib/*/*.[ch] daemon/*.[ch] daemon/*/*.[ch] \
-	cli/*.[ch] preload/*.[ch] bpf/*.[ch] include/profd/*.h tests/unit/*.[ch] tests/fuzz/*.c tests/bench/*.c \
+	cli/*.[ch] net/*.[ch] preload/*.[ch] bpf/*.[ch] include/profd/*.h tests/unit/*.[ch] tests/fuzz/*.c tests/bench/*.c \
 	tests/programs/*.[ch] tests/programs/*/*.[ch] tests/truth/*.[ch] tests/bpf/*.[ch]))
 LINT_SH := scripts/deps .ci/run tests/demo tests/fuzz/run tests/vm/systemd tests/vm/systemd-inside \
 	tests/vm/init
@@ -72,7 +72,7 @@ lint-form:
 	clang-format --dry-run -Werror $(LINT_C)
 
 lint-c: generated
-	printf '%s\0' $(LIB_SRC) $(DAEMON_SRC) $(CLI_SRC) $(PRELOAD_SRC) | xargs -0 -I{} -P $$(nproc) \
+	printf '%s\0' $(LIB_SRC) $(DAEMON_SRC) $(CLI_SRC) $(NET_SRC) $(PRELOAD_SRC) | xargs -0 -I{} -P $$(nproc) \
 		clang-tidy --quiet {} -- -std=gnu11 $(CPPFLAGS)
 
 lint-sh:

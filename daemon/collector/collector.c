@@ -14,6 +14,7 @@
 
 #include "collector/collector_impl.h"
 #include "collector/samples.h"
+#include "util/cleanup.h"
 #include "util/log.h"
 #include "util/preload_path.h"
 
@@ -164,6 +165,13 @@ static void retry_continuous(struct collector *c)
 		log_info("the continuous profile runs again");
 }
 
+static void on_debug_file(void *userdata, const char *of)
+{
+	struct collector *c = userdata;
+
+	symbolizer_renew(c->symbolizer, of);
+}
+
 static void once_a_second(struct collector *c, uint64_t now)
 {
 	static struct log_limit limit = {.seconds = 60};
@@ -176,6 +184,7 @@ static void once_a_second(struct collector *c, uint64_t now)
 	if (r && log_allowed(&limit))
 		log_warning("a CPU that came online cannot be sampled: %s", strerror(-r));
 	recordings_tick(c);
+	debuginfod_look(c->debuginfod, now, on_debug_file, c);
 	retry_continuous(c);
 	if (now - c->swept >= SWEEP_SECONDS * NS_PER_SECOND) {
 		c->swept = now;
@@ -232,6 +241,43 @@ static enum profd_unwind_mode unwind_mode(const struct config *config)
 							     : PROFD_UNWIND_TABLE;
 }
 
+static void on_lacked(void *userdata, const char *lacked, const char *of)
+{
+	struct collector *c = userdata;
+
+	debuginfod_lack(c->debuginfod, lacked, of);
+}
+
+/* What was fetched is one more debug folder, the last one. */
+static int new_opener(struct collector *c)
+{
+	const char *more = debuginfod_folder(c->debuginfod), *dirs = c->config->debug_dirs;
+	_cleanup_free_ char *all = NULL;
+
+	if (asprintf(&all, "%s%s%s", dirs, *dirs && more ? ":" : "", more ? more : "") < 0) {
+		all = NULL;
+		return -ENOMEM;
+	}
+	return opener_new(&c->opener, c->event, all);
+}
+
+static int open_names(struct collector *c, char *why, size_t why_size)
+{
+	const struct config *config = c->config;
+	int r = debuginfod_new(&c->debuginfod, config->cache, config->debuginfod, config->window);
+
+	if (r)
+		return fail(r, "debuginfod", why, why_size);
+	r = new_opener(c);
+	if (r)
+		return fail(r, "the opener cannot be started", why, why_size);
+	r = symbolizer_new(&c->symbolizer, c->event, c->opener, config->symbolizer, config->cache);
+	if (r)
+		return fail(r, "the symbolizer cannot be started", why, why_size);
+	symbolizer_on_lacked(c->symbolizer, on_lacked, c);
+	return 0;
+}
+
 static int open_sources(struct collector *c, char *why, size_t why_size)
 {
 	bool capture = c->config->capture;
@@ -246,13 +292,9 @@ static int open_sources(struct collector *c, char *why, size_t why_size)
 	r = timeline_new(&c->timeline, c->bpf, c->sideband);
 	if (r)
 		return fail(r, "timeline", why, why_size);
-	r = opener_new(&c->opener, c->event, c->config->debug_dirs);
+	r = open_names(c, why, why_size);
 	if (r)
-		return fail(r, "the opener cannot be started", why, why_size);
-	r = symbolizer_new(
-		&c->symbolizer, c->event, c->opener, c->config->symbolizer, c->config->cache);
-	if (r)
-		return fail(r, "the symbolizer cannot be started", why, why_size);
+		return r;
 	r = uprobes_new(&c->uprobes, c->event);
 	if (r)
 		return fail(r, "the thread that attaches probes cannot be started", why, why_size);
@@ -330,6 +372,7 @@ void collector_free(struct collector *c)
 	samples_close(c);
 	processes_free(c->processes);
 	opener_free(c->opener);
+	debuginfod_free(c->debuginfod);
 	timeline_free(c->timeline);
 	sideband_close(c->sideband);
 	bpf_host_close(c->bpf);
@@ -399,7 +442,8 @@ int collector_reload(struct collector *c, const struct config *config)
 
 	if (!same_text(old->store, config->store) || !same_text(old->socket, config->socket) ||
 		!same_text(old->cache, config->cache) || old->symbolizer != config->symbolizer ||
-		old->tables != config->tables || !same_text(old->debug_dirs, config->debug_dirs))
+		old->tables != config->tables || !same_text(old->debug_dirs, config->debug_dirs) ||
+		!same_text(old->debuginfod, config->debuginfod))
 		log_warning("paths, limits and symbols are kept as they were: they change with a "
 			    "restart only");
 	c->config = config;

@@ -8,6 +8,7 @@
 
 #include "collector/bpf_host.h"
 #include "collector/collector.h"
+#include "collector/debuginfod.h"
 #include "collector/finisher.h"
 #include "collector/opener.h"
 #include "collector/processes.h"
@@ -33,6 +34,7 @@ struct collector {
 	struct opener *opener;
 	struct processes *processes;
 	struct sessions *sessions;
+	struct debuginfod *debuginfod;
 	struct symbolizer *symbolizer;
 	struct unwinder *unwinder;
 	struct uprobes *uprobes;

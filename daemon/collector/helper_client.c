@@ -8,6 +8,7 @@
 #include "collector/opener.h"
 #include "helper/protocol.h"
 #include "helper/scratch.h"
+#include "symbols/build_id.h"
 #include "util/cleanup.h"
 
 #define US_PER_SECOND 1000000ULL
@@ -119,14 +120,32 @@ static bool is_scratch(const void *data, size_t size)
 	return size == strlen(HELPER_SCRATCH) && !memcmp(data, HELPER_SCRATCH, size);
 }
 
+/* It may be a while until there is one: the helper goes on without. */
+static void on_lacked(struct helper_client *c, const char *name, size_t size)
+{
+	char build_id[BUILD_ID_MAX_HEX + 1] = "";
+
+	if (size < sizeof(build_id))
+		memcpy(build_id, name, size);
+	if (c->options.on_lacked && build_id_is_plain(build_id))
+		c->options.on_lacked(c->options.userdata, build_id);
+	pause_work(c);
+	send_file(c, -1);
+}
+
 static void on_want(struct helper_client *c, const void *data, size_t size)
 {
+	const char *name = data;
 	int r = -EBADMSG;
 
 	if (is_scratch(data, size) && !c->has_scratch) {
 		c->has_scratch = true;
 		pause_work(c);
 		send_file(c, c->options.scratch ? scratch_open(c->options.scratch) : -1);
+		return;
+	}
+	if (size && *name == HELPER_LACKED && ++c->wants <= HELPER_MAX_WANTS) {
+		on_lacked(c, name + 1, size - 1);
 		return;
 	}
 	if (++c->wants <= HELPER_MAX_WANTS)

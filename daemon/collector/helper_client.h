@@ -30,6 +30,9 @@ struct helper_client_options {
 	/* The body of an ANSWER, aligned as malloc does. The next question may be asked from
 	 * within. 0; or, to have the helper ended and be told of the failure: -EBADMSG, -ENOMEM. */
 	int (*on_answer)(void *userdata, const void *data, size_t size);
+	/* While a question is worked on: there is no debug file of a build-id (plain hex), and
+	 * there is one that would be of use. NULL: nobody wants to know. */
+	void (*on_lacked)(void *userdata, const char *build_id);
 	/* There will be no answer to the question. `how` is half a sentence. */
 	void (*on_failure)(void *userdata, enum helper_failure failure, const char *how);
 	void *userdata;

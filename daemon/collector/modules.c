@@ -419,7 +419,7 @@ static void on_perf_map(void *userdata, int fd, int error, const char *real_path
 static void request_perf_map(struct modules *t, struct module *m)
 {
 	struct perf_map *request = t->opener ? calloc(1, sizeof(*request)) : NULL;
-	struct opener_request ask = {.kind = OPENER_PERF_MAP, .pid = (uint32_t)m->pid};
+	struct opener_request ask = {.kind = OPENER_JIT, .pid = (uint32_t)m->pid};
 	if (!request || opener_submit(t->opener, &ask, on_perf_map, request) < 0) {
 		free(request);
 		module_fail(m, -ENOENT);

@@ -27,7 +27,8 @@ enum module_kind {
 	MODULE_VDSO,	 /* fd is a memory image of the vDSO */
 	MODULE_KERNEL,	 /* kernel text, modules and BPF programs: offsets are addresses; fd is
 			    kallsyms */
-	MODULE_PERF_MAP, /* JIT code of one process image: offsets are addresses; fd is perf-PID.map
+	MODULE_PERF_MAP, /* JIT code of one process image: offsets are addresses; fd is what names
+			  * it
 			  */
 	MODULE_ANON,	 /* executable memory that nothing describes: offsets are addresses */
 };

@@ -61,7 +61,7 @@ static uint64_t place_of(const struct opener_request *r)
 	switch (r->kind) {
 	case OPENER_MAPPING:
 		return makedev(r->major, r->minor);
-	case OPENER_PERF_MAP:
+	case OPENER_JIT:
 		return 1ULL << 63 | r->pid;
 	default:
 		return ~0ULL;

@@ -23,9 +23,9 @@
 struct opener;
 
 enum opener_kind {
-	OPENER_MAPPING,	 /* the file behind a mapping: by map_files, then by path below the root */
-	OPENER_PERF_MAP, /* /tmp/perf-NSPID.map of a process, checked for owner and links */
-	OPENER_DEBUG,	 /* a debug file by build-id or debuglink, below configured folders only */
+	OPENER_MAPPING, /* the file behind a mapping: by map_files, then by path below the root */
+	OPENER_JIT,	/* jitdump or perf map of a process, checked for owner and links */
+	OPENER_DEBUG,	/* a debug file by build-id or debuglink, below configured folders only */
 };
 
 struct opener_request {
@@ -39,7 +39,7 @@ struct opener_request {
 };
 
 /* fd is the callee's now (or -1 with error = -errno); real_path is NULL or where it was found.
- * MAPPING: -ESTALE: another file is there now; -ENOEXEC: a memfd that is no ELF. PERF_MAP: -EPERM:
+ * MAPPING: -ESTALE: another file is there now; -ENOEXEC: a memfd that is no ELF. JIT: -EPERM:
  * neither the user's nor root's, or it has further links. */
 typedef void (*opener_done)(void *userdata, int fd, int error, const char *real_path);
 

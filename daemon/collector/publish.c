@@ -37,7 +37,8 @@ struct publication {
 	uint32_t end_location[PROFD_END_COUNT];
 	enum session_type type;
 	uint64_t period;
-	int64_t start; /* ns since 1970 */
+	int64_t start;	/* ns since 1970 */
+	uint64_t until; /* CLOCK_MONOTONIC, ns: code that came later has taken no sample */
 
 	bool busy;	/* a request is on its way */
 	bool advancing; /* guards against recursion when answers come from the cache */
@@ -282,7 +283,8 @@ static int ask(struct publication *p, const struct group *g)
 		return -ENOMEM;
 	for (size_t i = 0; i < g->n; i++)
 		offsets[i] = window_frame(p->window, p->order[g->first + i])->offset;
-	return symbolizer_resolve(p->symbolizer, g->module, offsets, g->n, module_done, p);
+	return symbolizer_resolve_until(
+		p->symbolizer, g->module, offsets, g->n, p->until, module_done, p);
 }
 
 /* ---- samples ------------------------------------------------------------------------------ */
@@ -511,6 +513,7 @@ int publish_start(struct symbolizer *symbolizer, struct window *window,
 	p->n_stacks = window_n_stacks(window);
 	p->type = info->type;
 	p->period = info->period;
+	p->until = window_start(window) + info->duration;
 	p->start = info->start.tv_sec * NS_PER_SECOND + info->start.tv_nsec;
 	p->profile = profile_new();
 	if (p->profile)

@@ -244,7 +244,9 @@ static void add_host(cJSON *status, struct collector *c)
 	object = cJSON_AddObjectToObject(status, "memory");
 	add_u64(object, "private", private_bytes());
 	add_u64(object, "bpf_maps", bpf_host_map_bytes(c->bpf));
-	notes = cJSON_AddArrayToObject(status, "notes");
+	notes = cJSON_CreateArray();
+	debuginfod_add_status(c->debuginfod, status, notes);
+	cJSON_AddItemToObject(status, "notes", notes);
 	if (f->nested_pidns)
 		cJSON_AddItemToArray(notes,
 			cJSON_CreateString("profd runs in a pid namespace: processes outside of it "

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 /* What hangs on a module, in a list with the last used first. */
@@ -143,4 +144,11 @@ void symbol_cache_forget_kernel(struct symbol_cache *c, uint64_t from, uint64_t 
 	for (struct symbol_cache_entry *e = c->newest; e; e = e->next)
 		if (e->module->kind == MODULE_KERNEL)
 			symbol_table_forget(&e->table, from, to);
+}
+
+void symbol_cache_renew(struct symbol_cache *c, const char *build_id)
+{
+	for (struct symbol_cache_entry *e = c->newest; e; e = e->next)
+		if (!strcmp(e->table.build_id, build_id))
+			symbol_table_clear(&e->table);
 }

@@ -35,6 +35,8 @@ void symbol_cache_distrust(struct symbol_cache *c, const struct module *m, enum 
 /* Forgets names until the limit is kept. */
 void symbol_cache_evict(struct symbol_cache *c);
 uint64_t symbol_cache_bytes(const struct symbol_cache *c);
+/* Forgets the names of the module with this build-id. */
+void symbol_cache_renew(struct symbol_cache *c, const char *build_id);
 /* Forgets kernel addresses from `from` up to, but without `to`. */
 void symbol_cache_forget_kernel(struct symbol_cache *c, uint64_t from, uint64_t to);
 

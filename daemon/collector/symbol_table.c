@@ -35,6 +35,13 @@ void symbol_table_clear(struct symbol_table *t)
 	*t = kept;
 }
 
+void symbol_table_at(struct symbol_table *t, uint64_t until)
+{
+	if (t->flags & SYMBOLIZER_DEPENDS_ON_TIME && t->until != until)
+		symbol_table_clear(t);
+	t->until = until;
+}
+
 size_t symbol_table_bytes(const struct symbol_table *t)
 {
 	return t->functions_capacity * sizeof(*t->functions) +

@@ -29,6 +29,7 @@ struct symbol_table {
 	/* A perf-map grows: what the file looked like when its names were asked for. */
 	off_t file_size;
 	struct timespec file_time;
+	uint64_t until; /* what was asked for last: see symbolizer_resolve_until() */
 
 	char build_id[SYMBOLIZER_BUILD_ID];
 	uint32_t flags; /* enum symbolizer_answer_flags, of all answers */
@@ -49,6 +50,8 @@ struct symbol_table {
 
 /* Forgets names; trust, error and when it was looked at stay. */
 void symbol_table_clear(struct symbol_table *t);
+/* Forgets names that are of another time, where they depend on it. */
+void symbol_table_at(struct symbol_table *t, uint64_t until);
 size_t symbol_table_bytes(const struct symbol_table *t);
 
 bool symbol_table_has(const struct symbol_table *t, uint64_t offset);

@@ -9,6 +9,7 @@
 #include "collector/symbol_cache.h"
 #include "symbolizer/names_cache.h"
 #include "symbols/answer.h"
+#include "symbols/build_id.h"
 #include "util/cache_folder.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -18,12 +19,16 @@
 /* So long names are believed without a look whether a debug file has come since. */
 #define LOOK_AGAIN (600 * US_PER_SECOND)
 
+/* A module lacks its own debug file, or the one that this shares with others. */
+#define MAX_LACKED 2
+
 struct request {
 	struct request *next;
 	struct module *module; /* a reference */
 	struct module *file;   /* the same, or the one that was opened before: has the names */
 	uint64_t *offsets;
 	size_t n;
+	uint64_t until;	   /* see symbolizer_resolve_until() */
 	uint64_t *missing; /* those that were not in the table; the first n_done are now */
 	size_t n_missing, n_done, n_asked;
 	bool counted, renewed; /* renewed: all names were asked for again */
@@ -47,6 +52,12 @@ struct symbolizer {
 	struct request *first, **end; /* served in this order */
 	bool serving;		      /* guards against recursion through callbacks */
 	bool closing;
+	bool renew; /* the helper has files open whose debug files have come since */
+	/* Build-ids for which there is no file, of the question that is asked. */
+	char lacked[MAX_LACKED][BUILD_ID_MAX_HEX + 1];
+	size_t n_lacked;
+	symbols_lacked on_lacked;
+	void *lacked_userdata;
 	struct symbol_cache cache;
 	struct cache_folder *disk;	 /* NULL: none */
 	struct cache_folder_file cached; /* of the first request, while it is asked */
@@ -110,7 +121,7 @@ static int find_missing(struct symbolizer *s, struct request *r, const struct sy
 static enum symbolizer_kind kind_of(const struct module *m)
 {
 	return m->kind == MODULE_KERNEL	    ? SYMBOLIZER_KALLSYMS
-	       : m->kind == MODULE_PERF_MAP ? SYMBOLIZER_PERF_MAP
+	       : m->kind == MODULE_PERF_MAP ? SYMBOLIZER_JIT
 					    : SYMBOLIZER_ELF;
 }
 
@@ -140,7 +151,7 @@ static void open_cached(struct symbolizer *s, const struct module *m, enum symbo
 /* Asks for the next offsets that are missing. 0 or -errno. */
 static int ask(struct symbolizer *s, struct request *r, enum symbol_trust trust)
 {
-	struct symbolizer_request header = {kind_of(r->file), trust != SYMBOL_TRUST_FULL};
+	struct symbolizer_request header = {kind_of(r->file), trust != SYMBOL_TRUST_FULL, r->until};
 	size_t bytes;
 	_cleanup_free_ char *message = NULL;
 	int error;
@@ -154,6 +165,7 @@ static int ask(struct symbolizer *s, struct request *r, enum symbol_trust trust)
 		return -ENOMEM;
 	memcpy(message, &header, sizeof(header));
 	memcpy(message + sizeof(header), r->missing + r->n_done, bytes);
+	s->n_lacked = 0;
 	open_cached(s, r->file, trust);
 	error = helper_client_ask(
 		&s->helper, message, sizeof(header) + bytes, r->file, s->cached.fd);
@@ -211,6 +223,8 @@ static bool advance(struct symbolizer *s)
 		return false;
 	r->file = r->module->same ? r->module->same : r->module;
 	t = symbol_cache_use(&s->cache, r->file);
+	if (t)
+		symbol_table_at(t, r->until);
 	error = t ? find_missing(s, r, t) : -ENOMEM;
 	if (!error && !r->n_missing && !is_due(s, r, t)) {
 		finish(s, t->error);
@@ -230,12 +244,22 @@ static bool advance(struct symbolizer *s)
 	return true;
 }
 
+/* A helper that knows a file without its debug file ends; the next one looks again. */
+static void let_go(struct symbolizer *s)
+{
+	if (s->renew)
+		helper_client_idle(&s->helper);
+	s->renew = false;
+}
+
 /* Serves requests until one has to wait. Callbacks that ask for more only queue it. */
 static void serve(struct symbolizer *s)
 {
 	if (s->serving)
 		return;
 	s->serving = true;
+	if (s->state == STATE_IDLE)
+		let_go(s);
 	while (s->first && s->state == STATE_IDLE && !s->closing)
 		advance(s);
 	s->serving = false;
@@ -334,6 +358,21 @@ static int take(struct request *r, struct symbol_table *t, const struct symbol_a
 	return error ? error : answer->head->error;
 }
 
+static void note_lacked(void *userdata, const char *build_id)
+{
+	struct symbolizer *s = userdata;
+
+	if (s->n_lacked < MAX_LACKED)
+		snprintf(s->lacked[s->n_lacked++], sizeof(*s->lacked), "%s", build_id);
+}
+
+static void tell_lacked(struct symbolizer *s, const char *of)
+{
+	for (size_t i = 0; s->on_lacked && i < s->n_lacked; i++)
+		s->on_lacked(s->lacked_userdata, s->lacked[i], of);
+	s->n_lacked = 0;
+}
+
 static int on_answer(void *userdata, const void *data, size_t size)
 {
 	struct symbolizer *s = userdata;
@@ -349,6 +388,7 @@ static int on_answer(void *userdata, const void *data, size_t size)
 	s->state = STATE_IDLE;
 	s->serving = true;
 	note(s, r, answer.head);
+	tell_lacked(s, answer.head->build_id);
 	sd_event_now(s->event, CLOCK_MONOTONIC, &t->looked);
 	error = have_changed(s, r, t, answer.head) ? 0 : take(r, t, &answer);
 	if (!error && r->n_done < r->n_missing)
@@ -386,6 +426,7 @@ int symbolizer_new(struct symbolizer **out, sd_event *event, struct opener *open
 		.max_answer = SYMBOLIZER_MAX_ANSWER,
 		.scratch = cache,
 		.on_answer = on_answer,
+		.on_lacked = note_lacked,
 		.on_failure = on_failure,
 		.userdata = s,
 	};
@@ -430,8 +471,8 @@ void symbolizer_free(struct symbolizer *s)
 	free(s);
 }
 
-int symbolizer_resolve(struct symbolizer *s, struct module *module, const uint64_t *offsets,
-	size_t n, symbols_done done, void *userdata)
+int symbolizer_resolve_until(struct symbolizer *s, struct module *module, const uint64_t *offsets,
+	size_t n, uint64_t until, symbols_done done, void *userdata)
 {
 	struct request *r;
 
@@ -447,6 +488,7 @@ int symbolizer_resolve(struct symbolizer *s, struct module *module, const uint64
 	}
 	memcpy(r->offsets, offsets, n * sizeof(*offsets));
 	r->n = n;
+	r->until = until;
 	r->module = r->file = module_ref(module);
 	r->done = done;
 	r->userdata = userdata;
@@ -454,6 +496,20 @@ int symbolizer_resolve(struct symbolizer *s, struct module *module, const uint64
 	s->end = &r->next;
 	serve(s);
 	return 0;
+}
+
+void symbolizer_on_lacked(struct symbolizer *s, symbols_lacked lacked, void *userdata)
+{
+	s->on_lacked = lacked;
+	s->lacked_userdata = userdata;
+}
+
+void symbolizer_renew(struct symbolizer *s, const char *build_id)
+{
+	symbol_cache_renew(&s->cache, build_id);
+	s->renew = true;
+	if (!s->first && !s->serving)
+		let_go(s);
 }
 
 void symbolizer_forget_kernel(struct symbolizer *s, uint64_t address, uint64_t length)

@@ -60,6 +60,10 @@ struct symbols {
 typedef void (*symbols_done)(
 	void *userdata, struct module *module, int error, const struct symbols *symbols);
 
+/* There is no debug file of build-id `lacked`, which the names of the module with build-id `of`
+ * would be better with. */
+typedef void (*symbols_lacked)(void *userdata, const char *lacked, const char *of);
+
 struct symbolizer_stats {
 	uint64_t requests, addresses, cache_hits;
 	uint64_t disk_hits;	    /* addresses that the helper knew from disk */
@@ -81,9 +85,21 @@ void symbolizer_free(struct symbolizer *s);
 /* Asks for names of the offsets (sorted, unique; copied). Holds a reference on the module until
  * `done` was called; done can be called before this returns, when everything was in the cache.
  * Requests are served one after the other; a crash or a hang costs the one module's names.
- * 0 or -errno. */
-int symbolizer_resolve(struct symbolizer *s, struct module *module, const uint64_t *offsets,
-	size_t n, symbols_done done, void *userdata);
+ * until: code of a JIT has the names of then (CLOCK_MONOTONIC, ns), if its runtime writes down when
+ * it came; 0: the newest. 0 or -errno. */
+int symbolizer_resolve_until(struct symbolizer *s, struct module *module, const uint64_t *offsets,
+	size_t n, uint64_t until, symbols_done done, void *userdata);
+/* The same, for the newest names. */
+static inline int symbolizer_resolve(struct symbolizer *s, struct module *module,
+	const uint64_t *offsets, size_t n, symbols_done done, void *userdata)
+{
+	return symbolizer_resolve_until(s, module, offsets, n, 0, done, userdata);
+}
+
+/* Who is told of what debug files are lacked. */
+void symbolizer_on_lacked(struct symbolizer *s, symbols_lacked lacked, void *userdata);
+/* The debug file of a module came: its names are asked for anew. */
+void symbolizer_renew(struct symbolizer *s, const char *build_id);
 
 /* Forget names of kernel addresses in a range (a BPF program came or went). */
 void symbolizer_forget_kernel(struct symbolizer *s, uint64_t address, uint64_t length);

@@ -11,6 +11,7 @@
 #include "helper/process.h"
 #include "opener/open_kinds.h"
 #include "symbols/debug_dirs.h"
+#include "symbols/jit_file.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -31,7 +32,7 @@ static bool question_ok(const union question *message, size_t size)
 		size != sizeof(*q) + q->path_size + q->near_size)
 		return false;
 	const char *path = message->bytes + sizeof(*q);
-	if (q->kind != OPENER_PERF_MAP && !opener_string_ok(path, q->path_size))
+	if (q->kind != OPENER_JIT && !opener_string_ok(path, q->path_size))
 		return false;
 	return !q->near_size || opener_string_ok(path + q->path_size, q->near_size);
 }
@@ -46,6 +47,13 @@ static int open_debug(struct roots *roots, const struct opener_question *q, cons
 		name, near, target == roots->own ? -1 : target, roots->own, debug_dirs);
 }
 
+static int open_jit_file(struct roots *roots, const struct opener_question *q)
+{
+	int root = roots_of_process(roots, q->pid);
+
+	return root < 0 ? root : jit_file_open(root, q->pid);
+}
+
 static int answer_question(
 	struct roots *roots, const union question *message, const char *debug_dirs)
 {
@@ -55,8 +63,8 @@ static int answer_question(
 	switch (q->kind) {
 	case OPENER_MAPPING:
 		return open_mapping(roots, q, path);
-	case OPENER_PERF_MAP:
-		return open_perf_map(roots, q);
+	case OPENER_JIT:
+		return open_jit_file(roots, q);
 	case OPENER_DEBUG:
 		return open_debug(roots, q, path, near, debug_dirs);
 	default:

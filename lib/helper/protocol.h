@@ -20,11 +20,13 @@
 #define HELPER_MAX_WANTS 1000
 /* Wanted: a file to write to that nobody else has (scratch.h); each process gets one. */
 #define HELPER_SCRATCH "/"
+#define HELPER_LACKED  '?' /* before a build-id: no file here has it, but servers may */
 
 enum helper_message {
 	HELPER_HELLO = 1, /* helper_hello */
 	HELPER_REQUEST,
-	HELPER_WANT, /* a build-id in lowercase hex, a base name, or HELPER_SCRATCH; no NUL */
+	HELPER_WANT, /* a build-id in lowercase hex, a base name, HELPER_SCRATCH, or HELPER_LACKED
+			and a build-id; no NUL */
 	HELPER_FILE, /* nothing; its descriptor comes along, if there is such a file */
 	HELPER_ANSWER,
 };

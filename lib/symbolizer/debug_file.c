@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "helper/protocol.h"
 #include "util/cleanup.h"
 
 static void to_hex(char *p, const uint8_t *bytes, size_t size)
@@ -33,13 +34,13 @@ static bool belongs(const struct debug_file *debug, const struct elf_file *of, c
 bool debug_file_find(
 	struct debug_file *debug, const struct elf_file *of, debug_want want, void *userdata)
 {
-	char build_id[SYMBOLIZER_BUILD_ID];
+	char by_id[1 + SYMBOLIZER_BUILD_ID] = {HELPER_LACKED};
 	uint32_t crc = 0;
 	const char *link = elf_file_debuglink(of, &crc);
-	const char *names[] = {build_id, link};
 
+	debug_file_build_id(of, by_id + 1);
+	const char *names[] = {by_id + 1, link, by_id[1] ? by_id : NULL};
 	*debug = (struct debug_file){0};
-	debug_file_build_id(of, build_id);
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		if (!names[i] || !*names[i])
 			continue;
@@ -56,7 +57,7 @@ bool debug_file_find(
 bool debug_file_alternate(
 	struct debug_file *debug, const struct elf_file *of, debug_want want, void *userdata)
 {
-	char hex[SYMBOLIZER_BUILD_ID];
+	char by_id[1 + SYMBOLIZER_BUILD_ID] = {HELPER_LACKED};
 	const char *name;
 	const uint8_t *build_id;
 	size_t size;
@@ -64,8 +65,8 @@ bool debug_file_alternate(
 	*debug = (struct debug_file){0};
 	if (!elf_file_alternate(of, &build_id, &size, &name))
 		return false;
-	to_hex(hex, build_id, size);
-	const char *names[] = {hex, name};
+	to_hex(by_id + 1, build_id, size);
+	const char *names[] = {by_id + 1, name, by_id};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		_cleanup_close_ int fd = want(userdata, names[i]);

@@ -315,6 +315,7 @@ static uint32_t what_it_sees(const struct elf_module *m)
 	flags |= elf_file_has(&m->file, ".symtab") ? SYMBOLIZER_SEES_SYMTAB : 0;
 	flags |= elf_file_has(&m->file, ".dynsym") ? SYMBOLIZER_SEES_DYNSYM : 0;
 	flags |= elf_file_has(&m->file, ".gnu_debugdata") ? SYMBOLIZER_SEES_DEBUGDATA : 0;
+	flags |= m->go.n_functions ? SYMBOLIZER_SEES_GO_TABLE : 0;
 	flags |= debug && elf_file_has_dwarf(debug) ? SYMBOLIZER_SEES_DEBUG_DWARF : 0;
 	flags |= debug && elf_file_has(debug, ".symtab") ? SYMBOLIZER_SEES_DEBUG_SYMTAB : 0;
 	return flags;

@@ -22,7 +22,7 @@ enum symbolizer_kind {
 	SYMBOLIZER_ELF,	     /* offsets are file offsets */
 	SYMBOLIZER_ELF_CODE, /* offsets are ELF virtual addresses */
 	SYMBOLIZER_KALLSYMS, /* offsets are kernel addresses */
-	SYMBOLIZER_PERF_MAP, /* offsets are addresses of the process */
+	SYMBOLIZER_JIT,	     /* offsets are addresses of the process; a perf map or a jitdump */
 	/* Offsets are where raw symbols begin in a file of texts (raw_names.h). */
 	SYMBOLIZER_RAW_SHORT,
 	SYMBOLIZER_RAW_WHOLE,
@@ -31,6 +31,8 @@ enum symbolizer_kind {
 struct symbolizer_request {
 	uint32_t kind;	       /* enum symbolizer_kind */
 	uint32_t symbols_only; /* 1: no DWARF and no other files: a careful second try */
+	uint64_t until; /* names of then, of code that comes and goes: CLOCK_MONOTONIC, ns; 0:
+			 * the last ones */
 };
 
 enum symbolizer_answer_flags {
@@ -52,6 +54,9 @@ enum symbolizer_answer_flags {
 	SYMBOLIZER_CUTS_INLINES = 1 << 11, /* inlined calls beyond SYMBOLIZER_MAX_INLINES */
 	SYMBOLIZER_CUTS_NAMES = 1 << 12,   /* ends of names beyond SYMBOLIZER_MAX_NAME */
 	SYMBOLIZER_LACKS_DWARF = 1 << 13,  /* there is some, but it cannot be read */
+	SYMBOLIZER_SEES_GO_TABLE = 1 << 17, /* and takes names from it: there is no better */
+	/* Another `until` may bring other names. */
+	SYMBOLIZER_DEPENDS_ON_TIME = 1 << 16,
 };
 
 /* Followed by the arrays in the order of their counts, without gaps (the wider types come first, so

@@ -10,6 +10,7 @@
 #include "helper/session.h"
 #include "helper/stream.h"
 #include "symbolizer/elf_module.h"
+#include "symbolizer/jitdump.h"
 #include "symbolizer/kallsyms.h"
 #include "symbolizer/names_cache.h"
 #include "symbolizer/perfmap.h"
@@ -89,8 +90,10 @@ static int resolve(struct symbolizer_session *s, struct names *answer, const str
 		return resolve_elf(s, answer, q);
 	case SYMBOLIZER_KALLSYMS:
 		return kallsyms_resolve(answer, q->fd, q->offsets, q->n);
-	case SYMBOLIZER_PERF_MAP:
-		return perfmap_resolve(answer, q->fd, q->offsets, q->n);
+	case SYMBOLIZER_JIT:
+		return jitdump_is(q->fd) ? jitdump_resolve(answer, q->fd, q->offsets, q->n,
+						   q->request.until)
+					 : perfmap_resolve(answer, q->fd, q->offsets, q->n);
 	case SYMBOLIZER_RAW_SHORT:
 	case SYMBOLIZER_RAW_WHOLE:
 		return raw_names_resolve(

@@ -9,18 +9,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "symbols/build_id.h"
 #include "util/cleanup.h"
 #include "util/open_checked.h"
 
 #define STANDARD_DEBUG_DIR "/usr/lib/debug"
-#define MIN_BUILD_ID_HEX   8
-#define MAX_BUILD_ID_HEX   128
-
-static bool is_build_id(const char *text)
-{
-	size_t n = strspn(text, "0123456789abcdef");
-	return text[n] == '\0' && n % 2 == 0 && n >= MIN_BUILD_ID_HEX && n <= MAX_BUILD_ID_HEX;
-}
 
 static bool is_base_name(const char *text)
 {
@@ -78,7 +71,7 @@ static int search_debug_dir(const char *folder, const char *name, const char *ne
 	if (dir < 0)
 		return -errno;
 	int fd = -ENOENT;
-	if (is_build_id(name)) {
+	if (build_id_is_plain(name)) {
 		snprintf(path, sizeof(path), ".build-id/%.2s/%s.debug", name, name + 2);
 		fd = open_in_debug_dir(dir, path);
 	}
@@ -98,6 +91,23 @@ static int search_beside(int root, const char *name, const char *near)
 	return fd;
 }
 
+/* The standard folder as the target has it, such as that of a container's image: what lies there is
+ * the target's. */
+static int search_target(int root, const char *name, const char *near)
+{
+	char path[PATH_MAX];
+	int fd = -ENOENT;
+	if (build_id_is_plain(name)) {
+		snprintf(path, sizeof(path), STANDARD_DEBUG_DIR "/.build-id/%.2s/%s.debug", name,
+			name + 2);
+		fd = open_beside(root, path);
+	}
+	if (fd < 0 && snprintf(path, sizeof(path), STANDARD_DEBUG_DIR "%s/%s", near, name) <
+			      (int)sizeof(path))
+		fd = open_beside(root, path);
+	return fd;
+}
+
 int debug_dirs_open(const char *name, const char *near, int target, int own, const char *more)
 {
 	if (!is_base_name(name) || (near && !is_plain_folder(near)))
@@ -109,6 +119,8 @@ int debug_dirs_open(const char *name, const char *near, int target, int own, con
 		fd = search_beside(own, name, near);
 	if (fd < 0)
 		fd = search_debug_dir(STANDARD_DEBUG_DIR, name, near);
+	if (fd < 0 && near && target >= 0)
+		fd = search_target(target, name, near);
 	while (fd < 0 && *more) {
 		char folder[PATH_MAX];
 		size_t n = strcspn(more, ":");

@@ -8,9 +8,9 @@
 
 /* Opens a debug file by its name: a build-id in hex, below the debug folders, or a base name,
  * beside the file that asks (`near`, its folder; may be NULL) and below the debug folders.
- * Those are the system's and `more`, separated by colons. target: root folder that the asking file
- * was found below, -1 where that is `own`, the caller's. A descriptor for reading (the caller's),
- * or -errno. */
+ * Those are the system's, the target's own, and `more`, separated by colons. target: root folder
+ * that the asking file was found below, -1 where that is `own`, the caller's. A descriptor for
+ * reading (the caller's), or -errno. */
 int debug_dirs_open(const char *name, const char *near, int target, int own, const char *more);
 
 #endif

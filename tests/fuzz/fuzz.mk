@@ -12,6 +12,6 @@ fuzz: ## build the fuzz targets into build/fuzzing/fuzz/
 .PHONY: fuzz-targets
 fuzz-targets: $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 
-$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libdaemon.a $(B)/libcli.a $(B)/libprofd.a
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libnet.a $(B)/libdaemon.a $(B)/libcli.a $(B)/libprofd.a
 	@mkdir -p $(@D)
 	$(CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(DAEMON_LIBS) $(CLI_LIBS)

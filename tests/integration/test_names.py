@@ -403,6 +403,15 @@ def test_symbols_of_modules():
         assert all(text in part for text in wanted), part
 
 
+def test_symbols_of_a_stripped_go_program(tmp_path):
+    program = tmp_path / "gostack"
+    subprocess.run(["strip", "-o", program, PROGRAMS / "unwind/gostack"], check=True)
+    output = profctl("symbols", program, PROGRAMS / "unwind/gostack").stdout
+    assert f"{program}\n    names: its Go table (pclntab)\n" in output
+    assert f"{PROGRAMS}/unwind/gostack\n    names: its DWARF\n" in output
+    assert "better" not in output
+
+
 def test_symbols_name_the_package():
     output = profctl("symbols", "/usr/bin/env").stdout
     assert "names: its .dynsym" in output and "apt-get install coreutils-dbgsym" in output

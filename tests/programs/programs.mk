@@ -5,7 +5,7 @@
 PROGRAM_DIR    := $(B)/programs
 PROGRAM_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -fno-omit-frame-pointer -Wall -Wextra
 
-PROGRAM_PLAIN := burn3 depth threads forks execchain plugins memfd comms mapburner jit ownroot \
+PROGRAM_PLAIN := burn3 depth threads forks execchain plugins memfd comms mapburner jit jitdump ownroot \
 	kernelwork rustsymbols vdso
 # The same program, and what was done to its names.
 PROGRAM_BURN3 := burn3-o1 burn3-static burn3-gz burn3-symtab burn3-stripped burn3-debuglink \

@@ -359,7 +359,7 @@ static void perf_maps_are_checked(void **state)
 	char name[64];
 	assert_int_equal(mkdir(in_bed(&bed, "tmp"), 0777), 0);
 	pid_t pid = start_in_root(bed.folder);
-	struct opener_request request = {.kind = OPENER_PERF_MAP, .pid = (uint32_t)pid};
+	struct opener_request request = {.kind = OPENER_JIT, .pid = (uint32_t)pid};
 	expect_error(&bed, &request, -ENOENT);
 
 	snprintf(name, sizeof(name), "tmp/perf-%d.map", (int)pid);
@@ -389,7 +389,7 @@ static void perf_maps_of_root_are_for_all_to_read(void **state)
 	assert_int_equal(chmod(bed.folder, 0755), 0);
 	assert_int_equal(mkdir(in_bed(&bed, "tmp"), 0777), 0);
 	pid_t pid = start_as(bed.folder, 65534);
-	struct opener_request request = {.kind = OPENER_PERF_MAP, .pid = (uint32_t)pid};
+	struct opener_request request = {.kind = OPENER_JIT, .pid = (uint32_t)pid};
 	snprintf(name, sizeof(name), "tmp/perf-%d.map", (int)pid);
 	write_file(in_bed(&bed, name), "1000 10 f\n");
 	assert_int_equal(chmod(in_bed(&bed, name), 0600), 0);

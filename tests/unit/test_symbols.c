@@ -27,6 +27,7 @@
 #include "collector/module.h"
 #include "collector/opener.h"
 #include "collector/symbols.h"
+#include "jitdump_fixture.h"
 #include "symbols/answer.h"
 #include "util/log.h"
 
@@ -480,6 +481,37 @@ static void a_perf_map_that_grows_is_read_again(void **state)
 	assert_string_equal(w->name, "b?"); /* and no control character */
 }
 
+static void ask_until(struct world *w, uint64_t address, uint64_t until, const char *name)
+{
+	unsigned before = w->answers;
+
+	assert_int_equal(symbolizer_resolve_until(
+				 w->symbolizer, &w->module, &address, 1, until, answered, w),
+		0);
+	for (unsigned i = 0; w->answers == before; i++) {
+		assert_true(i < 10000);
+		assert_true(sd_event_run(w->event, 30 * 1000 * 1000) > 0);
+	}
+	assert_string_equal(w->name, name);
+}
+
+/* Also when the file is what it was: another window has another end. */
+static void names_of_a_jitdump_are_of_their_time(void **state)
+{
+	struct world *w = *state;
+
+	close(w->module.fd);
+	w->module.fd = dump_new(0);
+	w->module.kind = MODULE_PERF_MAP;
+	dump_load(w->module.fd, 100, 0x1000, 0x10, 1, "first");
+	dump_load(w->module.fd, 200, 0x1000, 0x10, 2, "second");
+	ask_until(w, 0x1004, 150, "first");
+	ask_until(w, 0x1004, 250, "second");
+	ask_until(w, 0x1004, 150, "first");
+	dump_load(w->module.fd, 300, 0x1000, 0x10, 2, "third");
+	ask_until(w, 0x1004, 350, "third");
+}
+
 /* More than fits in one request. */
 static void many_addresses_go_in_parts(void **state)
 {
@@ -646,6 +678,7 @@ int main(int argc, char **argv)
 		TEST(a_file_that_opens_later_is_waited_for),
 		TEST(kernel_names_can_be_forgotten),
 		TEST(a_perf_map_that_grows_is_read_again),
+		TEST(names_of_a_jitdump_are_of_their_time),
 		TEST(many_addresses_go_in_parts),
 		TEST(open_requests_are_cancelled),
 		cmocka_unit_test(the_last_troubles_are_kept),

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""Names of generated code, by jitdumps."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+import pprof
+from profd import PROFCTL, Program, wait_for
+
+
+def share(profile, name):
+    return profile.cumulative()[name] / max(1, profile.total())
+
+
+@pytest.fixture
+def dump(tmp_path):
+    """Runs the program; what it leaves in /tmp goes."""
+    running = []
+
+    def run(*how):
+        program = Program("jitdump", 60, *how)
+        running.append(program)
+        return program
+
+    yield run
+    for program in running:
+        program.__exit__()
+        for path in (f"/tmp/jit-{program.pid}.dump", f"/tmp/perf-{program.pid}.map"):
+            if os.path.exists(path):
+                os.unlink(path)
+
+
+@pytest.mark.parametrize(
+    "how, name",
+    [("", "first_version(int)"), ("moved", "moved_function(int)"), ("unmapped", "first_version(int)")],
+)
+def test_code_is_named(daemon, dump, how, name):
+    program = dump(how)
+    profile = daemon.record("--pid", program.pid, "--seconds", 2, "--frequency", 499)
+    assert share(profile, name) > 0.95 and profile.total() > 40, profile.cumulative()
+    assert share(profile, "main") > 0.95
+
+
+def test_a_dump_lies_where_the_program_put_it(daemon, dump, tmp_path):
+    program = dump("", tmp_path)
+    profile = daemon.record("--pid", program.pid, "--seconds", 1, "--frequency", 499)
+    assert share(profile, "first_version(int)") > 0.95
+
+
+def test_each_window_has_the_names_of_its_time(new_daemon, dump):
+    """Code that takes the place of other code does not change what was before."""
+    daemon = new_daemon(window=3600, frequency=99).start()
+    program = dump()
+    time.sleep(1.5)
+    first = pprof.read(daemon.close_window())
+    program.process.send_signal(signal.SIGUSR1)
+    time.sleep(0.5)
+    daemon.close_window()
+    time.sleep(1.5)
+    second = pprof.read(daemon.close_window())
+    for profile, name, other in [(first, "first", "second"), (second, "second", "first")]:
+        found = profile.cumulative()
+        assert found[f"{name}_version(int)"] > 50, found
+        assert not found[f"{other}_version(int)"] and not found["not_this(int)"]
+
+
+def test_names_are_those_of_the_end_of_the_window(daemon, dump):
+    """A recording ends, and only then is its code replaced: what is written while it is being
+    named is of another time."""
+    program = dump()
+    process, out = daemon.start_record("--pid", program.pid, "--seconds", 2, "--frequency", 199)
+    # Named as late as can be: the symbolizer waits for its turn.
+    wait_for(lambda: daemon.recordings())
+    wait_for(lambda: not daemon.recordings())
+    program.process.send_signal(signal.SIGUSR1)
+    process.communicate()
+    assert share(pprof.read(out), "first_version(int)") > 0.95
+
+
+def test_the_dump_of_another_user_is_not_read(daemon, dump):
+    """He could name what is not his."""
+    program = dump("unmapped")
+    path = f"/tmp/jit-{program.pid}.dump"
+    os.chown(path, 65534, 65534)
+    profile = daemon.record("--pid", program.pid, "--seconds", 1, "--frequency", 199)
+    assert not profile.cumulative()["first_version(int)"]
+    assert share(profile, "[anon]") > 0.9
+
+
+def test_symbols_says_what_names_the_code(dump, tmp_path):
+    def said(pid):
+        output = subprocess.run(
+            [PROFCTL, "symbols", "--pid", str(pid)], capture_output=True, text=True, timeout=60
+        ).stdout
+        return output[output.index("code of no file") :].splitlines()[1].strip()
+
+    program = dump("", tmp_path)
+    assert said(program.pid) == f"names: the jitdump {tmp_path}/jit-{program.pid}.dump"
+    os.unlink(tmp_path / f"jit-{program.pid}.dump")
+    assert "neither a jitdump nor a perf map" in said(program.pid)
+    with Program("jit", 60) as program:
+        path = f"/tmp/perf-{program.pid}.map"
+        assert said(program.pid) == f"names: the perf map {path}"
+        os.chown(path, 65534, 65534)
+        assert "cannot be used: it must be the process's user's" in said(program.pid)
+        os.unlink(path)
