@@ -306,7 +306,8 @@ static int begin(const struct record *r, struct recording *recording, const char
  * with whatever else the user has loaded. */
 static int prepare_command(struct record *r, struct child *child, const sigset_t *mask)
 {
-	_cleanup_free_ char *library = is_heap(r) ? preload_path() : NULL, *list = NULL;
+	_cleanup_free_ char *library = is_heap(r) ? preload_path(PRELOAD_PLAIN) : NULL;
+	_cleanup_free_ char *list = NULL;
 	const char *others = getenv("LD_PRELOAD");
 	char bytes[MAX_TEXT];
 	struct variable changes[] = {

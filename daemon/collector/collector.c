@@ -16,7 +16,6 @@
 #include "collector/samples.h"
 #include "util/cleanup.h"
 #include "util/log.h"
-#include "util/preload_path.h"
 
 #define RING_BYTES     (256u << 10) /* beside the sample rings */
 #define CAPTURE_BYTES  (16u << 20)  /* of a ring, where every sample carries its stack */
@@ -332,7 +331,8 @@ int collector_new(struct collector **out, sd_event *event, const struct config *
 		return fail(-ENOMEM, "collector", why, why_size);
 	c->event = event;
 	c->config = config;
-	c->preload = preload_path();
+	for (unsigned i = 0; i < PRELOADS; i++)
+		c->preload[i] = preload_path((enum preload)i);
 	c->started = c->ticked = c->swept = monotonic_now();
 	write_banner(c);
 	r = store_open(&c->store, config->store, true, why, why_size);
@@ -377,7 +377,8 @@ void collector_free(struct collector *c)
 	sideband_close(c->sideband);
 	bpf_host_close(c->bpf);
 	store_close(c->store);
-	free(c->preload);
+	for (unsigned i = 0; i < PRELOADS; i++)
+		free(c->preload[i]);
 	free(c);
 }
 

@@ -21,6 +21,7 @@
 #include "collector/unwinder.h"
 #include "collector/uprobes.h"
 #include "store/store.h"
+#include "util/preload_path.h"
 
 #define NS_PER_SECOND 1000000000ULL
 
@@ -52,7 +53,7 @@ struct collector {
 	uint64_t started, ticked, swept; /* CLOCK_MONOTONIC */
 	uint64_t files_written, write_errors, files_deleted;
 	char last_write_error[256];
-	char *preload;	  /* path of the heap library; NULL: there is none */
+	char *preload[PRELOADS]; /* paths of the heap libraries; NULL: there is none */
 	char banner[256]; /* first comment of every file: version, host, kernel */
 
 	void (*shutdown_done)(void *userdata);

@@ -20,6 +20,7 @@
 #include "collector/uprobes.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/preload_path.h"
 
 /* Of one session. */
 #define MAX_PROCESSES 1024
@@ -55,8 +56,7 @@ struct heap_watch {
 	char *comm, *cgroup; /* the filter's */
 	struct heap_probes *probes;
 	struct watched *watched;
-	struct attachment *everywhere; /* the preload library, or NULL */
-	struct file_identity preload;
+	struct attachment *everywhere; /* the preload libraries */
 	bool starting, is_ready;
 	size_t unsettled; /* initial attachments */
 	struct heap_watch_stats stats;
@@ -345,8 +345,13 @@ static struct watched *find_watched(struct heap_watch *w, uint32_t pid)
 
 static bool is_preload(const struct heap_watch *w, const struct module *module)
 {
-	return w->everywhere && module->state == MODULE_OPEN &&
-	       module->device == w->preload.device && module->inode == w->preload.inode;
+	const struct attachment *a;
+
+	DL_FOREACH (w->everywhere, a)
+		if (module->state == MODULE_OPEN && module->device == a->module->device &&
+			module->inode == a->module->inode)
+			return true;
+	return false;
 }
 
 static void consider(struct heap_watch *w, struct watched *p, struct module *module)
@@ -497,10 +502,10 @@ void heap_watch_handle(struct heap_watch *w, const struct record *record)
 /* ---- life ----------------------------------------------------------------------------------- */
 
 /* Our own file, beside the program or where it was installed. */
-static int watch_preload(struct heap_watch *w)
+static int watch_preload(struct heap_watch *w, const char *path)
 {
-	const char *path = w->config.preload;
 	_cleanup_close_ int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	struct attachment *a;
 	struct module *module;
 	int r;
 
@@ -513,8 +518,9 @@ static int watch_preload(struct heap_watch *w)
 	if (!r) {
 		fd = -1;
 		module->state = MODULE_OPEN;
-		w->preload = module_identity(module);
-		w->everywhere = attach(w, module, UPROBE_EVERYWHERE);
+		a = attach(w, module, UPROBE_EVERYWHERE);
+		if (a)
+			DL_APPEND(w->everywhere, a);
 	}
 	module_unref(module);
 	return r;
@@ -538,8 +544,8 @@ static int start(struct heap_watch *w)
 		r = copy_text(&w->filter.cgroup, &w->cgroup);
 	if (!r)
 		r = heap_probes_new(&w->probes, w->config.bpf, w->config.session);
-	if (!r && everywhere)
-		r = watch_preload(w);
+	for (unsigned i = 0; !r && everywhere && i < PRELOADS; i++)
+		r = watch_preload(w, w->config.preload[i]);
 	if (!r)
 		processes_each(w->config.processes, watch_if_wanted, w);
 	return r;
@@ -574,12 +580,14 @@ bool heap_watch_is_ready(const struct heap_watch *w)
 void heap_watch_detach(struct heap_watch *w)
 {
 	struct watched *p, *next;
+	struct attachment *a, *other;
 
 	HASH_ITER (hh, w->watched, p, next)
 		unwatch(w, p);
-	if (w->everywhere)
-		let_go(w->everywhere);
-	w->everywhere = NULL;
+	DL_FOREACH_SAFE (w->everywhere, a, other) {
+		DL_DELETE(w->everywhere, a);
+		let_go(a);
+	}
 }
 
 void heap_watch_stop(struct heap_watch *w)

@@ -32,7 +32,7 @@ struct heap_watch_config {
 	/* Copied; its pids and tids must outlive the watch. */
 	const struct session_filter *filter;
 	struct session *session;
-	const char *preload; /* path of the library, or NULL */
+	char *const *preload; /* paths of the libraries, PRELOADS; NULL: there is none */
 	bool announced;	     /* all of them have it loaded: their allocators are left alone */
 	/* All that there was at the start is attached: called once, from the loop, unless
 	 * heap_watch_is_ready() at once. */

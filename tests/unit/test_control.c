@@ -359,7 +359,9 @@ static void test_leaving(void **state)
 static void test_bad_requests(void **state)
 {
 	static const char *const cases[][2] = {
-		{"{\"op\":\"record\",\"types\":[\"cpu\",\"heap\"]}", "'heap'"},
+		{"{\"op\":\"record\",\"types\":[\"cpu\",\"heap\"]}", "one type"},
+		{"{\"op\":\"record\",\"types\":[\"block\"]}", "'block'"},
+		{"{\"op\":\"record\",\"types\":[\"heap\"]}", "whole host"},
 		{"{\"op\":\"record\",\"types\":[]}", "types"},
 		{"{\"op\":\"record\",\"types\":\"cpu\"}", "types"},
 		{"{\"op\":\"record\",\"types\":[1]}", "'?'"},
