@@ -291,6 +291,9 @@ static void print_end(const struct symbols *s)
 	for (size_t i = 0; i < s->n_jits; i++)
 		print_jit(s->jits[i]);
 	codename(name);
+	if (s->some_in_dbgsym && !s->client.servers)
+		printf("\nWithout packages: DEBUGINFOD_URLS set to a server of debuginfod, such as "
+		       "the distribution's,\nhas debug files fetched as they are needed.\n");
 	if (s->some_in_dbgsym && *name)
 		printf("\nPackages -dbgsym are in an archive of their own, debian-debug: on most "
 		       "mirrors beside\nthe one that this machine's sources of apt name, as suite "
@@ -339,10 +342,10 @@ static int explain(struct symbols *s, const struct operands *files)
 		look(s, &s->modules[i]);
 		unread += *s->modules[i].why != '\0';
 	}
-	debug_servers_close(s->client.servers);
 	symbol_client_close(&s->client);
 	if (!r)
 		r = print_all(s);
+	debug_servers_close(s->client.servers);
 	if (r == -ENOMEM)
 		log_error("out of memory");
 	return r || unread ? 1 : 0;
