@@ -334,8 +334,8 @@ static int explain(struct symbols *s, const struct operands *files)
 	size_t unread = 0;
 
 	int r = symbol_client_init(&s->client, s->debug_dirs);
-	if (!r)
-		r = debug_servers_open(&s->client.servers);
+	/* What is wrong with the servers was logged; the rest can be said without them. */
+	debug_servers_open(&s->client.servers);
 	if (!r)
 		r = add_all(s, files);
 	for (size_t i = 0; i < s->n && !r; i++) {
