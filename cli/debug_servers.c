@@ -25,6 +25,7 @@
 /* What nobody had. */
 struct refusal {
 	char build_id[BUILD_ID_MAX_HEX + 1];
+	enum debuginfod_kind kind;
 	char said[DEBUG_SERVERS_SAID];
 	int error;
 };
@@ -147,10 +148,10 @@ static void forget_folder(const struct debug_servers *s, const char *build_id)
 }
 
 /* What was fetched before, by whomever. */
-static int open_kept(int folder, const char *build_id)
+static int open_kept(int folder, const char *name, const char *build_id)
 {
 	struct stat st;
-	_cleanup_close_ int found = openat(folder, "debuginfo", O_PATH | O_CLOEXEC);
+	_cleanup_close_ int found = openat(folder, name, O_PATH | O_CLOEXEC);
 	if (found < 0 || stat_regular(found, &st))
 		return -ENOENT;
 	_cleanup_close_ int fd = reopen_for_reading(found);
@@ -159,9 +160,15 @@ static int open_kept(int folder, const char *build_id)
 
 /* ---- asking ------------------------------------------------------------------------------- */
 
+/* A file that is asked for. */
+struct wanted {
+	enum debuginfod_kind kind;
+	const char *build_id, *name; /* name: in its folder */
+};
+
 /* Fetches, and dies of a Ctrl-C that came meanwhile as if it had not been caught. */
 static int fetch(
-	struct debug_servers *s, const char *build_id, int folder, char said[DEBUG_SERVERS_SAID])
+	struct debug_servers *s, const struct wanted *w, int folder, char said[DEBUG_SERVERS_SAID])
 {
 	struct sigaction action = {.sa_handler = on_interrupt}, before;
 
@@ -169,7 +176,7 @@ static int fetch(
 	s->shown = now_ns();
 	sigaction(SIGINT, &action, &before);
 	int fd = debuginfod_client_fetch(
-		s->client, build_id, folder, "debuginfo", said, DEBUG_SERVERS_SAID);
+		s->client, w->kind, w->build_id, folder, w->name, said, DEBUG_SERVERS_SAID);
 	sigaction(SIGINT, &before, NULL);
 	clear(s);
 	if (interrupted) {
@@ -180,60 +187,64 @@ static int fetch(
 	return fd;
 }
 
-static int get(struct debug_servers *s, const char *build_id, char said[DEBUG_SERVERS_SAID])
+static int get(struct debug_servers *s, const struct wanted *w, char said[DEBUG_SERVERS_SAID])
 {
-	_cleanup_close_ int folder = open_folder(s, build_id);
+	_cleanup_close_ int folder = open_folder(s, w->build_id);
 
 	if (folder < 0) {
 		snprintf(said, DEBUG_SERVERS_SAID, "%.150s cannot be written: %s", s->cache,
 			strerror(-folder));
 		return folder;
 	}
-	int fd = open_kept(folder, build_id);
+	int fd = open_kept(folder, w->name, w->build_id);
 	snprintf(said, DEBUG_SERVERS_SAID, "has it, and it was fetched before");
 	if (fd >= 0)
 		return fd;
-	fd = fetch(s, build_id, folder, said);
+	fd = fetch(s, w, folder, said);
 	if (fd >= 0)
 		snprintf(said, DEBUG_SERVERS_SAID, "has it");
 	else
-		forget_folder(s, build_id);
+		forget_folder(s, w->build_id);
 	return fd;
 }
 
-static const struct refusal *find_refusal(const struct debug_servers *s, const char *build_id)
+static const struct refusal *find_refusal(const struct debug_servers *s, const struct wanted *w)
 {
 	for (size_t i = 0; i < s->n_refusals; i++)
-		if (!strcmp(s->refusals[i].build_id, build_id))
+		if (s->refusals[i].kind == w->kind && !strcmp(s->refusals[i].build_id, w->build_id))
 			return &s->refusals[i];
 	return NULL;
 }
 
 static void remember_refusal(
-	struct debug_servers *s, const char *build_id, const char *said, int error)
+	struct debug_servers *s, const struct wanted *w, const char *said, int error)
 {
 	if (grow(s->refusals, s->n_refusals, s->refusals_capacity, 1))
 		return;
 	struct refusal *r = &s->refusals[s->n_refusals++];
-	snprintf(r->build_id, sizeof(r->build_id), "%s", build_id);
+	*r = (struct refusal){.kind = w->kind, .error = error};
+	snprintf(r->build_id, sizeof(r->build_id), "%s", w->build_id);
 	snprintf(r->said, sizeof(r->said), "%s", said);
-	r->error = error;
 }
 
-int debug_servers_get(struct debug_servers *s, const char *build_id, char said[DEBUG_SERVERS_SAID])
+int debug_servers_get(struct debug_servers *s, enum debuginfod_kind kind, const char *build_id,
+	char said[DEBUG_SERVERS_SAID])
 {
+	const struct wanted w = {
+		kind, build_id, kind == DEBUGINFOD_EXECUTABLE ? "executable" : "debuginfo"};
+
 	if (!build_id_is_plain(build_id)) {
 		snprintf(said, DEBUG_SERVERS_SAID, "cannot be asked for such a build-id");
 		return -EINVAL;
 	}
-	const struct refusal *before = find_refusal(s, build_id);
+	const struct refusal *before = find_refusal(s, &w);
 	if (before) {
 		memcpy(said, before->said, sizeof(before->said));
 		return before->error;
 	}
-	int fd = get(s, build_id, said);
+	int fd = get(s, &w, said);
 	if (fd < 0)
-		remember_refusal(s, build_id, said, fd);
+		remember_refusal(s, &w, said, fd);
 	return fd;
 }
 

@@ -126,6 +126,27 @@ static int look(struct module *m)
 	return -ESTALE;
 }
 
+/* The file is not here, or is another one now: the servers may have the one that was mapped. */
+static int fetch_file(struct module *m)
+{
+	const char *build_id = profile_text(m->run->p, m->mapping->build_id);
+	struct debug_servers *servers = m->run->naming->servers;
+	char said[DEBUG_SERVERS_SAID];
+
+	if (!servers || !*build_id)
+		return -ENOENT;
+	int fd = debug_servers_get(servers, DEBUGINFOD_EXECUTABLE, build_id, said);
+	if (fd < 0) {
+		memcpy(m->servers, said, sizeof(said));
+		return fd;
+	}
+	close_fd(m->fd);
+	m->fd = fd;
+	m->why[0] = '\0';
+	symbol_reply_free(&m->head);
+	return look(m);
+}
+
 /* Finds the addresses in the file; those that it has no code at go. */
 static void place(struct module *m)
 {
@@ -277,7 +298,7 @@ static int name_module(struct module *m)
 	if (*m->why)
 		return 0;
 	m->fd = symbol_file_open(m->path, m->why, sizeof(m->why));
-	if (m->fd < 0 || look(m))
+	if ((m->fd < 0 || look(m)) && fetch_file(m))
 		return 0;
 	place(m);
 	if (!m->n)

@@ -266,7 +266,7 @@ static int open_lacked(struct exchange *x, const char *build_id, char said[DEBUG
 
 	if (!x->client->servers)
 		return -ENOENT;
-	int fd = debug_servers_get(x->client->servers, build_id, said);
+	int fd = debug_servers_get(x->client->servers, DEBUGINFOD_DEBUG_FILE, build_id, said);
 	x->deadline += now_ns() - start;
 	return fd;
 }

@@ -291,6 +291,9 @@ static void print_end(const struct symbols *s)
 	for (size_t i = 0; i < s->n_jits; i++)
 		print_jit(s->jits[i]);
 	codename(name);
+	if (s->some_in_dbgsym && !s->client.servers)
+		printf("\nWithout packages: DEBUGINFOD_URLS set to a server of debuginfod, such as "
+		       "the distribution's,\nhas debug files fetched as they are needed.\n");
 	if (s->some_in_dbgsym && *name)
 		printf("\nPackages -dbgsym are in an archive of their own, debian-debug: on most "
 		       "mirrors beside\nthe one that this machine's sources of apt name, as suite "
@@ -331,18 +334,18 @@ static int explain(struct symbols *s, const struct operands *files)
 	size_t unread = 0;
 
 	int r = symbol_client_init(&s->client, s->debug_dirs);
-	if (!r)
-		r = debug_servers_open(&s->client.servers);
+	/* What is wrong with the servers was logged; the rest can be said without them. */
+	debug_servers_open(&s->client.servers);
 	if (!r)
 		r = add_all(s, files);
 	for (size_t i = 0; i < s->n && !r; i++) {
 		look(s, &s->modules[i]);
 		unread += *s->modules[i].why != '\0';
 	}
-	debug_servers_close(s->client.servers);
 	symbol_client_close(&s->client);
 	if (!r)
 		r = print_all(s);
+	debug_servers_close(s->client.servers);
 	if (r == -ENOMEM)
 		log_error("out of memory");
 	return r || unread ? 1 : 0;

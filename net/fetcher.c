@@ -174,7 +174,8 @@ static int get(struct fetcher *f, const char *build_id, char *why, size_t why_si
 		return r;
 	}
 	spool_file_path(name, build_id);
-	int fd = debuginfod_client_fetch(f->client, build_id, f->spool, name, why, why_size);
+	int fd = debuginfod_client_fetch(
+		f->client, DEBUGINFOD_DEBUG_FILE, build_id, f->spool, name, why, why_size);
 	close_fd(fd);
 	return fd < 0 ? fd : 0;
 }

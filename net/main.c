@@ -50,7 +50,7 @@ static int open_stop(void)
 static int fetch_all(const struct config *config)
 {
 	struct debuginfod_servers servers;
-	char why[256] = "out of memory", shown[512];
+	char why[256] = "it cannot wait for signals", shown[512];
 	_cleanup_close_ int stop = open_stop();
 	const struct fetcher_options options = {
 		.cache = config->cache, .keep_bytes = config->debuginfod_size, .stop = stop};

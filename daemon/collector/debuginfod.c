@@ -22,6 +22,7 @@ enum asked {
 	NOT_ASKED, /* waits for a later window, or for profd-net to make its folder */
 	ASKED,
 	MISSING, /* no server has it; profd-net forgets that after a while */
+	ARRIVED, /* if it is lacked still, it is of no use: once is enough */
 };
 
 struct lacked {
@@ -85,23 +86,35 @@ static void remove_at(struct debuginfod *d, size_t i)
 	d->n--;
 }
 
-/* Makes room: what nobody has is the first to go. */
+/* Makes room: what came and what nobody has is the first to go. */
 static void drop_one(struct debuginfod *d)
 {
 	size_t i = 0;
 
-	while (i < d->n && d->lacked[i].asked != MISSING)
+	while (i < d->n && d->lacked[i].asked != MISSING && d->lacked[i].asked != ARRIVED)
 		i++;
 	remove_at(d, i < d->n ? i : 0);
+}
+
+static struct lacked *find(struct debuginfod *d, const char *lacked, const char *of)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (!strcmp(d->lacked[i].build_id, lacked) && !strcmp(d->lacked[i].of, of))
+			return &d->lacked[i];
+	return NULL;
 }
 
 void debuginfod_lack(struct debuginfod *d, const char *lacked, const char *of)
 {
 	if (!*d->servers || !build_id_is_plain(lacked) || !build_id_is_plain(of))
 		return;
-	for (size_t i = 0; i < d->n; i++)
-		if (!strcmp(d->lacked[i].build_id, lacked) && !strcmp(d->lacked[i].of, of))
-			return;
+	struct lacked *known = find(d, lacked, of);
+	if (known) {
+		/* It came, and was removed to make room for others. */
+		if (known->asked == ARRIVED && d->spool >= 0 && !spool_has(d->spool, lacked))
+			known->asked = NOT_ASKED;
+		return;
+	}
 	if (d->n == DEBUGINFOD_MAX_LACKED)
 		drop_one(d);
 	if (grow(d->lacked, d->n, d->capacity, 1))
@@ -185,13 +198,17 @@ void debuginfod_look(struct debuginfod *d, uint64_t now,
 	d->looked = now;
 	if (!has_spool(d) || !is_news(d, now))
 		return;
-	for (size_t i = 0; i < d->n;) {
-		if (!spool_has(d->spool, d->lacked[i].build_id)) {
-			look_at(d, &d->lacked[i++]);
+	for (size_t i = 0; i < d->n; i++) {
+		struct lacked *l = &d->lacked[i];
+
+		if (l->asked == ARRIVED)
 			continue;
+		if (spool_has(d->spool, l->build_id)) {
+			l->asked = ARRIVED;
+			arrived(userdata, l->of);
+		} else {
+			look_at(d, l);
 		}
-		arrived(userdata, d->lacked[i].of);
-		remove_at(d, i);
 	}
 }
 

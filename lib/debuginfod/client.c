@@ -42,6 +42,7 @@ struct debuginfod_client {
 	void *userdata;
 	CURL *curl;
 	uint64_t bytes;
+	enum debuginfod_kind kind; /* of the file that is fetched now */
 };
 
 /* One file from one server. */
@@ -277,9 +278,10 @@ static int check(const struct transfer *t, const char *build_id, char *why, size
 
 static int ask(struct transfer *t, const char *build_id, char *why, size_t why_size)
 {
+	const char *what = t->client->kind == DEBUGINFOD_EXECUTABLE ? "executable" : "debuginfo";
 	_cleanup_free_ char *url = NULL;
 
-	if (asprintf(&url, "%s/buildid/%s/debuginfo", t->server->url, build_id) < 0) {
+	if (asprintf(&url, "%s/buildid/%s/%s", t->server->url, build_id, what) < 0) {
 		url = NULL;
 		return -ENOMEM;
 	}
@@ -355,8 +357,8 @@ static int ask_all(
 	return result;
 }
 
-int debuginfod_client_fetch(struct debuginfod_client *c, const char *build_id, int folder,
-	const char *name, char *why, size_t why_size)
+int debuginfod_client_fetch(struct debuginfod_client *c, enum debuginfod_kind kind,
+	const char *build_id, int folder, const char *name, char *why, size_t why_size)
 {
 	char temporary[64];
 
@@ -372,6 +374,7 @@ int debuginfod_client_fetch(struct debuginfod_client *c, const char *build_id, i
 		snprintf(why, why_size, "it cannot be written here: %s", strerror(-r));
 		return r;
 	}
+	c->kind = kind;
 	int r = ask_all(c, build_id, fd, why, why_size);
 	if (!r && (renameat(folder, temporary, folder, name) || lseek(fd, 0, SEEK_SET))) {
 		r = -errno;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client.h - fetches debug files from debuginfod's servers by build-id (debuginfod(8), WEBAPI).
+ * client.h - fetches debug files, and what they belong to, from debuginfod's servers by build-id
+ * (debuginfod(8), WEBAPI).
  *
  * Servers are asked in order. Nothing is believed of what they send: it is bounded in size and
  * time, and it must be an ELF file with that very build-id. A server that was in trouble is left
@@ -40,7 +41,12 @@ int debuginfod_client_new(struct debuginfod_client **out, struct debuginfod_serv
 	const struct debuginfod_limits *limits, debuginfod_progress progress, void *userdata);
 void debuginfod_client_free(struct debuginfod_client *c);
 
-/* Fetches the debug file of a build-id (build_id_is_plain) and names it `name` in the folder, where
+enum debuginfod_kind {
+	DEBUGINFOD_DEBUG_FILE,
+	DEBUGINFOD_EXECUTABLE, /* the program or library itself */
+};
+
+/* Fetches a file by its build-id (build_id_is_plain) and names it `name` in the folder, where
  * it replaces what is there; a file that is not whole is never seen under that name. A descriptor
  * for reading, the caller's, or, with a line in `why` that names the server:
  *   -ENOENT     no server has it,
@@ -49,8 +55,8 @@ void debuginfod_client_free(struct debuginfod_client *c);
  *   -EHOSTDOWN  a server that may have it is in trouble: later, see debuginfod_client_wakes;
  *   -ECANCELED  progress() said so,
  *   another one: it cannot be written here. */
-int debuginfod_client_fetch(struct debuginfod_client *c, const char *build_id, int folder,
-	const char *name, char *why, size_t why_size);
+int debuginfod_client_fetch(struct debuginfod_client *c, enum debuginfod_kind kind,
+	const char *build_id, int folder, const char *name, char *why, size_t why_size);
 
 /* Whether all servers are left alone: a call would ask nobody. */
 bool debuginfod_client_rests(const struct debuginfod_client *c);

@@ -58,8 +58,10 @@ int debuginfod_servers_parse(
 	int r = 0;
 
 	*s = (struct debuginfod_servers){0};
-	if (!copy)
+	if (!copy) {
+		snprintf(why, why_size, "%s", strerror(ENOMEM));
 		return -ENOMEM;
+	}
 	for (char *url; !r && (url = strtok_r(rest, BLANKS, &rest));)
 		r = add(s, url, why, why_size);
 	return r;

@@ -72,6 +72,8 @@ static void test_defaults(void **state)
 	assert_int_equal(c.max_size, 1 << 30);
 	assert_int_equal(c.symbolizer, 64 << 20);
 	assert_string_equal(c.debug_dirs, "");
+	assert_string_equal(c.debuginfod, "");
+	assert_int_equal(c.debuginfod_size, 2ULL << 30);
 	config_free(&c);
 	config_free(&c);
 }
@@ -96,7 +98,9 @@ static void test_file(void **state)
 		"[limits]\n"
 		"symbolizer = 128M\n"
 		"[symbols]\n"
-		"debug_dirs = /a:/b";
+		"debug_dirs = /a:/b\n"
+		"debuginfod = https://a http://b:8002/\n"
+		"debuginfod_size = 512M";
 	struct config c;
 	char *said;
 
@@ -114,6 +118,8 @@ static void test_file(void **state)
 	assert_int_equal(c.max_size, 0);
 	assert_int_equal(c.symbolizer, 128 << 20);
 	assert_string_equal(c.debug_dirs, "/a:/b");
+	assert_string_equal(c.debuginfod, "https://a http://b:8002/");
+	assert_int_equal(c.debuginfod_size, 512 << 20);
 	config_free(&c);
 	free(said);
 }
@@ -145,6 +151,9 @@ static void test_mistakes(void **state)
 		{"[paths]\nstore = var/lib\n", 2, "not an absolute path"},
 		{"[symbols]\ndebug_dirs = /a::/b\n", 2, "not an absolute path"},
 		{"[symbols]\ndebug_dirs = /a:\n", 2, "not an absolute path"},
+		{"[symbols]\ndebuginfod = http://a file:///b\n", 2, "'file:///b' is no server"},
+		{"[symbols]\ndebuginfod = debuginfod.debian.net\n", 2, "begin it with http://"},
+		{"[symbols]\ndebuginfod_size = 1M\n", 2, "not between 16M"},
 		{"[retention]\nmax_age = 7 days\n", 2, "not a time"},
 		{"[retention]\nmax_size = big\n", 2, "not a size"},
 		{"[limits]\nsymbolizer = 1M\n", 2, "between 16M and 16G"},

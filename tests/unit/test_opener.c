@@ -435,6 +435,46 @@ static void debug_files_come_from_their_folders(void **state)
 	free_bed(&bed);
 }
 
+static void make_folders(struct bed *bed, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(mkdir(in_bed(bed, names[i]), 0755), 0);
+}
+
+/* Of a container's image, whose files only those that all may read count. */
+static void debug_files_of_a_target_are_its_own(void **state)
+{
+	static const char *const folders[] = {"usr", "usr/lib", "usr/lib/debug",
+		"usr/lib/debug/.build-id", "usr/lib/debug/.build-id/00", "usr/lib/debug/opt"};
+	static const char by_id[] = "usr/lib/debug/.build-id/00/deadbeef0011.debug";
+
+	need_root();
+	struct bed bed = new_bed(NULL);
+	make_folders(&bed, folders, sizeof(folders) / sizeof(*folders));
+	write_file(in_bed(&bed, by_id), "by id");
+	write_file(in_bed(&bed, "usr/lib/debug/opt/tool.debug"), "by folder");
+	pid_t pid = start_in_root(bed.folder);
+	struct opener_request request = {.kind = OPENER_DEBUG,
+		.pid = (uint32_t)pid,
+		.path = "00deadbeef0011",
+		.near = "/opt"};
+	expect_content(&bed, &request, "by id");
+	request.path = "tool.debug";
+	expect_content(&bed, &request, "by folder");
+	request.path = "00deadbeef0011";
+	assert_int_equal(chmod(in_bed(&bed, by_id), 0600), 0);
+	expect_error(&bed, &request, -ENOENT);
+	assert_int_equal(unlink(in_bed(&bed, by_id)), 0);
+	assert_int_equal(symlink("../../opt/tool.debug", in_bed(&bed, by_id)), 0);
+	expect_error(&bed, &request, -ENOENT);
+	/* Who asks for a file that no process has mapped has no other root than ours. */
+	request.path = "tool.debug";
+	request.pid = 0;
+	expect_error(&bed, &request, -ENOENT);
+	stop_child(pid);
+	free_bed(&bed);
+}
+
 static void beside_a_file_only_public_ones_are_opened(void **state)
 {
 	struct bed bed = new_bed("");
@@ -680,6 +720,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(perf_maps_are_checked),
 		cmocka_unit_test(perf_maps_of_root_are_for_all_to_read),
 		cmocka_unit_test(debug_files_come_from_their_folders),
+		cmocka_unit_test(debug_files_of_a_target_are_its_own),
 		cmocka_unit_test(beside_a_file_only_public_ones_are_opened),
 		cmocka_unit_test(a_hang_costs_one_request),
 		cmocka_unit_test(a_crash_costs_one_request),

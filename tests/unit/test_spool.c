@@ -322,8 +322,20 @@ static void it_asks_and_hears_of_what_came(void **state)
 	touch_state(f);
 	debuginfod_look(d, now += 10 * SECOND, on_arrived, heard);
 	assert_string_equal(heard, OF " fedcba98 ");
+	/* One that is lacked all the same is of no use, and not heard of again. */
+	debuginfod_lack(d, A, OF);
+	touch_state(f);
 	debuginfod_look(d, now += 10 * SECOND, on_arrived, heard);
 	assert_string_equal(heard, OF " fedcba98 ");
+	/* Unless it had to make room for others. */
+	char path[SPOOL_PATH];
+	spool_path(path, SPOOL_WANTED, A);
+	unlinkat(f->spool, path, 0);
+	spool_file_path(path, A);
+	unlinkat(f->spool, path, 0);
+	debuginfod_lack(d, A, OF);
+	debuginfod_look(d, now += 10 * SECOND, on_arrived, heard);
+	assert_true(spool_is_marked(f->spool, SPOOL_WANTED, A));
 	debuginfod_free(d);
 }
 
