@@ -16,6 +16,7 @@
 #include "helper/scratch.h"
 #include "symbolizer/names_cache.h"
 #include "symbols/debug_dirs.h"
+#include "symbols/debug_name.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/now.h"
@@ -245,10 +246,13 @@ static int open_debug_file(const struct exchange *x, const char *name)
 {
 	_cleanup_free_ char *folder = folder_of(x->question->path);
 	_cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char resolved[HELPER_MAX_WANT + 1];
 
 	if (root < 0)
 		return -errno;
-	return debug_dirs_open(name, folder, -1, root, x->client->debug_dirs);
+	if (!debug_name_resolve(resolved, sizeof(resolved), name, x->question->path))
+		return -ENOENT;
+	return debug_dirs_open(resolved, folder, -1, root, x->client->debug_dirs);
 }
 
 static int open_scratch(void)

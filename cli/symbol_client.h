@@ -42,7 +42,7 @@ struct symbol_question {
 
 /* A debug file that was asked for. */
 struct symbol_want {
-	char name[HELPER_MAX_WANT + 1]; /* a build-id in hex, or a base name */
+	char name[HELPER_MAX_WANT + 1]; /* as debug_name.h says */
 	char *path;			/* NULL: there is none */
 	char said[DEBUG_SERVERS_SAID];	/* by debuginfod's servers, who were asked last; or "" */
 };

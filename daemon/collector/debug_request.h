@@ -8,7 +8,7 @@
 
 #include "collector/opener.h"
 
-/* name: of `size` bytes, without NUL; a build-id in hex or a base name. 0: done will be called.
+/* name: of `size` bytes, without NUL; as debug_name.h says. 0: done will be called.
  * -EBADMSG: it is no such name; another -errno: there is no such file. */
 int debug_request(struct opener *opener, const struct module *of, const char *name, size_t size,
 	opener_done done, void *userdata);

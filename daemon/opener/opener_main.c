@@ -41,7 +41,7 @@ static bool question_ok(const union question *message, size_t size)
 static int open_debug(struct roots *roots, const struct opener_question *q, const char *name,
 	const char *near, const char *debug_dirs)
 {
-	int target = near && q->pid ? roots_of_process(roots, q->pid) : -1;
+	int target = q->pid ? roots_of_process(roots, q->pid) : -1;
 
 	return debug_dirs_open(
 		name, near, target == roots->own ? -1 : target, roots->own, debug_dirs);

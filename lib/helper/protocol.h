@@ -14,19 +14,22 @@
 
 #include <stdint.h>
 
-#define HELPER_MESSAGE_FDS 2   /* descriptors that come with one message */
-#define HELPER_MAX_WANT	   256 /* bytes of a build-id in hex, or of a base name */
+#define HELPER_MESSAGE_FDS 2	/* descriptors that come with one message */
+#define HELPER_MAX_WANT	   1024 /* bytes of a name that is asked for */
 /* Files for one answer: split DWARF has one for each unit, and those of the cache are looked at. */
 #define HELPER_MAX_WANTS 1000
 /* Wanted: a file to write to that nobody else has (scratch.h); each process gets one. */
 #define HELPER_SCRATCH "/"
-#define HELPER_LACKED  '?' /* before a build-id: no file here has it, but servers may */
+/* Wanted: the file with all split debug information of the one that is asked about, which is called
+ * as that is, and .dwp; the helper does not know its name. */
+#define HELPER_PACKAGE "?.dwp"
+#define HELPER_LACKED  '!' /* before a build-id: no file here has it, but servers may */
 
 enum helper_message {
 	HELPER_HELLO = 1, /* helper_hello */
 	HELPER_REQUEST,
-	HELPER_WANT, /* a build-id in lowercase hex, a base name, HELPER_SCRATCH, or HELPER_LACKED
-			and a build-id; no NUL */
+	/* HELPER_SCRATCH, a name (symbols/debug_name.h), or HELPER_LACKED and a build-id; no NUL */
+	HELPER_WANT,
 	HELPER_FILE, /* nothing; its descriptor comes along, if there is such a file */
 	HELPER_ANSWER,
 };

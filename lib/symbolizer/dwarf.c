@@ -400,6 +400,7 @@ void dwarf_index_free(struct dwarf_index *x)
 	if (!x)
 		return;
 	forget(x);
+	split_files_end(&x->splits);
 	dies_close(&x->reader.dies);
 	spans_free(&x->reader.spans);
 	dwarf_units_free(&x->units);

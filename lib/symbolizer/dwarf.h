@@ -6,8 +6,8 @@
  * dwarf_getscopes() is not used: it finds no scopes in many LTO binaries and starts anew for every
  * address. Addresses are sorted by unit, so that each unit is read in one go.
  *
- * Split DWARF is read from the .dwo files that `want` gives. Not read: type units, which hold no
- * code, and .dwp files: the functions of such units have the names of the symbol table.
+ * Split DWARF is read from the .dwp or .dwo files that `want` gives. Not read: type units, which
+ * hold no code.
  */
 #ifndef PROFD_SYMBOLIZER_DWARF_H
 #define PROFD_SYMBOLIZER_DWARF_H
@@ -26,7 +26,7 @@ struct dwarf_index_options {
 	struct scratch_file *scratch; /* for the index, borrowed; NULL: it is on the heap */
 	size_t heap_limit; /* bytes of heap beyond which libdw's memory is given back, and then
 			      what is in the index */
-	debug_want want;   /* for .dwo files, by base name */
+	debug_want want;   /* for .dwp and .dwo files */
 	void *userdata;
 };
 

@@ -2,16 +2,24 @@
 #include "symbolizer/dwarf_split.h"
 
 #include <dwarf.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "helper/protocol.h"
+#include "symbols/debug_name.h"
 #include "util/cleanup.h"
 
 #define MAX_UNITS 10000 /* of one .dwo file: usually one, and type units */
+/* When so many are missing, and none was found, the others are believed to be missing, too: each
+ * that is asked for costs two questions. */
+#define MAX_MISSES 16
 
+/* A .dwo file, or the part of a .dwp file that was one. */
 struct split_file {
 	struct split_file *next;
 	struct elf_file file;
+	struct dwarf_member member;
 	struct dwarf_source source;
 };
 
@@ -19,10 +27,11 @@ static void free_file(struct split_file *f)
 {
 	dwarf_source_close(&f->source);
 	elf_file_close(&f->file);
+	dwarf_member_close(&f->member);
 	free(f);
 }
 
-/* Opens it; NULL if it is no .dwo file. */
+/* NULL if it is no .dwo file. */
 static struct split_file *open_file(int fd)
 {
 	struct split_file *f = calloc(1, sizeof(*f));
@@ -30,6 +39,20 @@ static struct split_file *open_file(int fd)
 	if (!f)
 		return NULL;
 	if (elf_file_open(&f->file, fd) || dwarf_source_init(&f->source, f->file.elf, true)) {
+		free_file(f);
+		return NULL;
+	}
+	return f;
+}
+
+static struct split_file *open_member(const struct dwarf_package *p, uint64_t id)
+{
+	struct split_file *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	if (dwarf_package_member(p, id, &f->member) ||
+		dwarf_source_init(&f->source, f->member.elf, true)) {
 		free_file(f);
 		return NULL;
 	}
@@ -65,27 +88,79 @@ static bool find_unit(
 	return found;
 }
 
+/* ---- where it is ---------------------------------------------------------------------------- */
+
+/* NULL: there is none that has the unit. */
+static struct split_file *find_in_package(
+	struct split_files *s, uint64_t id, debug_want want, void *userdata)
+{
+	if (!s->has_asked) {
+		int fd = want(userdata, HELPER_PACKAGE);
+
+		s->has_asked = true;
+		if (fd >= 0)
+			dwarf_package_open(&s->package, fd);
+	}
+	return s->package.file.elf ? open_member(&s->package, id) : NULL;
+}
+
+static struct split_file *find_by_name(const char *name, debug_want want, void *userdata)
+{
+	_cleanup_close_ int fd = debug_name_is_good(name) ? want(userdata, name) : -1;
+
+	return fd >= 0 ? open_file(fd) : NULL;
+}
+
+/* Where the compiler wrote it, and beside the program. */
+static struct split_file *find_alone(
+	struct split_files *s, const struct unit_attributes *is, debug_want want, void *userdata)
+{
+	const char *name = is->split_name, *slash = strrchr(name, '/');
+	struct split_file *f = NULL;
+	char path[HELPER_MAX_WANT + 1];
+	int n = *name == '/'
+			? snprintf(path, sizeof(path), "%s", name)
+			: snprintf(path, sizeof(path), "%s/%s", is->folder ? is->folder : "", name);
+
+	if (!s->found && s->missed >= MAX_MISSES)
+		return NULL;
+	if (n < (int)sizeof(path))
+		f = find_by_name(path, want, userdata);
+	if (!f)
+		f = find_by_name(slash ? slash + 1 : name, want, userdata);
+	s->found += f != NULL;
+	s->missed += f == NULL;
+	return f;
+}
+
+/* ---- units ---------------------------------------------------------------------------------- */
+
+static void place(struct dwarf_unit *u, const struct unit_entry *e, struct split_file *f,
+	const struct die_unit *where, struct unit_attributes *is)
+{
+	u->source = &f->source;
+	u->where = *where;
+	u->types_hold_code = true;
+	/* Before DWARF 5 the lists stayed in the program. */
+	if (where->version < 5)
+		return;
+	if (!is->range_base)
+		is->range_base = default_range_base(where);
+	is->place.low = e->is.place.low;
+	u->lists = unit_ranges(where, is, &f->source.sections);
+}
+
 void split_files_place(struct split_files *s, struct dwarf_unit *u, const struct unit_entry *e,
 	debug_want want, void *userdata)
 {
-	const char *slash = strrchr(e->is.split_name, '/');
-	const char *name = slash ? slash + 1 : e->is.split_name;
-	_cleanup_close_ int fd = elf_file_is_base_name(name) ? want(userdata, name) : -1;
-	struct split_file *f = fd >= 0 ? open_file(fd) : NULL;
+	struct split_file *f = find_in_package(s, e->is.split_id, want, userdata);
 	struct unit_attributes is;
 	struct die_unit where;
 
+	if (!f)
+		f = find_alone(s, &e->is, want, userdata);
 	if (f && find_unit(f, e->is.split_id, &where, &is)) {
-		u->source = &f->source;
-		u->where = where;
-		u->types_hold_code = true;
-		/* Before DWARF 5 the lists stayed in the program. */
-		if (where.version >= 5) {
-			if (!is.range_base)
-				is.range_base = default_range_base(&where);
-			is.place.low = e->is.place.low;
-			u->lists = unit_ranges(&where, &is, &f->source.sections);
-		}
+		place(u, e, f, &where, &is);
 		f->next = s->first;
 		s->first = f;
 	} else if (f) {
@@ -107,4 +182,10 @@ void split_files_free(struct split_files *s)
 		s->first = f->next;
 		free_file(f);
 	}
+}
+
+void split_files_end(struct split_files *s)
+{
+	split_files_free(s);
+	dwarf_package_close(&s->package);
 }

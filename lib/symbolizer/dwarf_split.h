@@ -7,6 +7,7 @@
 #define PROFD_SYMBOLIZER_DWARF_SPLIT_H
 
 #include "symbolizer/debug_file.h"
+#include "symbolizer/dwarf_package.h"
 #include "symbolizer/dwarf_unit.h"
 #include "symbolizer/dwarf_units.h"
 
@@ -15,15 +16,21 @@ struct split_file;
 /* Zero-initialised is empty. */
 struct split_files {
 	struct split_file *first;
+	struct dwarf_package package;
+	bool has_asked; /* for the package */
+	size_t found, missed;
 };
 
-/* Lets the unit's functions be found in its .dwo file, if there is one that has its id; else it has
- * none. The file is asked for by base name. */
+/* Lets the unit's functions be found in the package that belongs to the program, or else in its
+ * .dwo file, where there is one that has its id; else it has none. The .dwo file is asked for by
+ * the path that the compiler wrote it to, and by base name. */
 void split_files_place(struct split_files *s, struct dwarf_unit *u, const struct unit_entry *e,
 	debug_want want, void *userdata);
 /* Gives back what libdw took. */
 void split_files_close(struct split_files *s);
-/* No unit may use them any more. */
+/* No unit may use them any more. What is known of which files there are stays. */
 void split_files_free(struct split_files *s);
+/* That, too. */
+void split_files_end(struct split_files *s);
 
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "helper/protocol.h"
+#include "symbols/debug_name.h"
 
 #define PAGE_MASK 4095ULL
 /* Program headers that are looked at: no linker makes more than a few dozen. */
@@ -316,15 +316,6 @@ int elf_file_symbols(const struct elf_file *f, struct nearest *search)
 
 /* ---- separate debug files ------------------------------------------------------------------ */
 
-bool elf_file_is_base_name(const char *name)
-{
-	for (const char *p = name; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 127)
-			return false;
-	return *name && strlen(name) < HELPER_MAX_WANT && !strchr(name, '/') &&
-	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
-}
-
 const char *elf_file_debuglink(const struct elf_file *f, uint32_t *crc)
 {
 	Elf_Scn *section = elf_file_section(f, ".gnu_debuglink");
@@ -336,7 +327,7 @@ const char *elf_file_debuglink(const struct elf_file *f, uint32_t *crc)
 	size_t length = strnlen(name, data->d_size);
 	size_t at = (length + 4) & ~(size_t)3; /* behind the NUL, aligned */
 
-	if (at + sizeof(*crc) > data->d_size || !elf_file_is_base_name(name))
+	if (at + sizeof(*crc) > data->d_size || !debug_name_is_base(name))
 		return NULL;
 	memcpy(crc, (const char *)data->d_buf + at, sizeof(*crc));
 	return name;
@@ -356,8 +347,7 @@ bool elf_file_alternate(const struct elf_file *f, const uint8_t **build_id, size
 	*build_id_size = data->d_size - length - 1;
 	slash = strrchr(path, '/');
 	*name = slash ? slash + 1 : path;
-	return *build_id_size && *build_id_size <= sizeof(f->build_id) &&
-	       elf_file_is_base_name(*name);
+	return *build_id_size && *build_id_size <= sizeof(f->build_id) && debug_name_is_base(*name);
 }
 
 uint32_t elf_file_crc(const struct elf_file *f)

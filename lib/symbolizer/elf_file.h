@@ -50,9 +50,6 @@ void elf_file_vaddrs(const struct elf_file *f, const uint64_t *offsets, uint64_t
  * char *) that live as long as the file. 0 or -errno. */
 int elf_file_symbols(const struct elf_file *f, struct nearest *search);
 
-/* Whether a name may be asked for: it leads to no other folder, is not too long, and has no control
- * characters. */
-bool elf_file_is_base_name(const char *name);
 /* The base name and CRC in .gnu_debuglink; NULL if there is none. The name lives as long as the
  * file and is a plain base name. */
 const char *elf_file_debuglink(const struct elf_file *f, uint32_t *crc);

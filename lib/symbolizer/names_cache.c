@@ -6,8 +6,8 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "symbolizer/elf_file.h"
 #include "symbolizer/names_copy.h"
+#include "symbols/debug_name.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 #include "util/whole.h"
@@ -52,7 +52,7 @@ static bool sources_are_good(const struct names_cache_block *b)
 		uint32_t at = b->sources[i].name;
 
 		if (at >= b->answer.head->n_strings || (at && b->answer.strings[at - 1]) ||
-			!elf_file_is_base_name(b->answer.strings + at))
+			!debug_name_is_good(b->answer.strings + at))
 			return false;
 	}
 	return true;

@@ -10,15 +10,11 @@
 #include <sys/stat.h>
 
 #include "symbols/build_id.h"
+#include "symbols/debug_name.h"
 #include "util/cleanup.h"
 #include "util/open_checked.h"
 
 #define STANDARD_DEBUG_DIR "/usr/lib/debug"
-
-static bool is_base_name(const char *text)
-{
-	return text[0] && !strchr(text, '/') && strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
-}
 
 /* Absolute, without "..": so that it cannot climb out of the folder that it is put below. */
 static bool is_plain_folder(const char *path)
@@ -63,7 +59,8 @@ static int join(char *out, const char *a, const char *b, const char *c)
 	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
-/* Looks for .build-id/ab/cdef.debug (name is a build-id) or near/NAME in one debug folder. */
+/* Looks for .build-id/ab/cdef.debug (name is a build-id), near/NAME, or the whole path NAME in one
+ * debug folder. */
 static int search_debug_dir(const char *folder, const char *name, const char *near)
 {
 	char path[PATH_MAX];
@@ -75,7 +72,9 @@ static int search_debug_dir(const char *folder, const char *name, const char *ne
 		snprintf(path, sizeof(path), ".build-id/%.2s/%s.debug", name, name + 2);
 		fd = open_in_debug_dir(dir, path);
 	}
-	if (fd < 0 && near && !join(path, near, "/", name))
+	if (fd < 0 && debug_name_is_split(name))
+		fd = open_in_debug_dir(dir, name);
+	else if (fd < 0 && near && !join(path, near, "/", name))
 		fd = open_in_debug_dir(dir, path);
 	return fd;
 }
@@ -108,18 +107,26 @@ static int search_target(int root, const char *name, const char *near)
 	return fd;
 }
 
+/* Where it says, as the target sees it. */
+static int search_there(int root, const char *name, const char *near)
+{
+	if (debug_name_is_split(name))
+		return open_beside(root, name);
+	return near ? search_beside(root, name, near) : -ENOENT;
+}
+
 int debug_dirs_open(const char *name, const char *near, int target, int own, const char *more)
 {
-	if (!is_base_name(name) || (near && !is_plain_folder(near)))
+	if (!debug_name_is_good(name) || (near && !is_plain_folder(near)))
 		return -EINVAL;
 	int fd = -ENOENT;
-	if (near && target >= 0)
-		fd = search_beside(target, name, near);
-	if (fd < 0 && near)
-		fd = search_beside(own, name, near);
+	if (target >= 0)
+		fd = search_there(target, name, near);
+	if (fd < 0)
+		fd = search_there(own, name, near);
 	if (fd < 0)
 		fd = search_debug_dir(STANDARD_DEBUG_DIR, name, near);
-	if (fd < 0 && near && target >= 0)
+	if (fd < 0 && near && target >= 0 && !debug_name_is_split(name))
 		fd = search_target(target, name, near);
 	while (fd < 0 && *more) {
 		char folder[PATH_MAX];

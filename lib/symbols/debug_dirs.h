@@ -6,8 +6,10 @@
 #ifndef PROFD_SYMBOLS_DEBUG_DIRS_H
 #define PROFD_SYMBOLS_DEBUG_DIRS_H
 
-/* Opens a debug file by its name: a build-id in hex, below the debug folders, or a base name,
- * beside the file that asks (`near`, its folder; may be NULL) and below the debug folders.
+/* Opens a debug file by its name (debug_name.h): a build-id in hex, below the debug folders; a base
+ * name, beside the file that asks (`near`, its folder; may be NULL) and below the debug folders; or
+ * the path of a .dwo file, there and below the debug folders. Outside of these it must be readable
+ * by all.
  * Those are the system's, the target's own, and `more`, separated by colons. target: root folder
  * that the asking file was found below, -1 where that is `own`, the caller's. A descriptor for
  * reading (the caller's), or -errno. */

@@ -8,8 +8,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "helper/protocol.h"
 #include "symbolizer/names_cache.h"
+#include "symbols/debug_name.h"
 
 #define OFFSETS 64
 
@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int want(void *userdata, const char *name)
 {
-	if (!*name || strlen(name) > HELPER_MAX_WANT || strchr(name, '/'))
+	if (!debug_name_is_good(name))
 		abort();
 	return -1;
 }

@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "helper/protocol.h"
 #include "symbolizer/elf_module.h"
+#include "symbols/debug_name.h"
 
 #define OFFSETS	  64
 #define MAX_WANTS 4
@@ -27,7 +27,7 @@ static int want(void *userdata, const char *name)
 {
 	struct file *file = userdata;
 
-	if (!*name || strlen(name) > HELPER_MAX_WANT || strchr(name, '/'))
+	if (!debug_name_is_good(name))
 		abort();
 	return file->wants++ < MAX_WANTS ? dup(file->fd) : -1;
 }

@@ -5,7 +5,9 @@ import re
 import shutil
 import subprocess
 
-from profd import PROGRAMS, Program
+import pytest
+
+from profd import PROGRAMS, ROOT, Program
 from stacks import user_frames
 
 
@@ -28,6 +30,32 @@ def test_a_restart_reads_no_debug_information(new_daemon):
     assert does["disk_hits"] >= 10, does
     assert does["files_read"] < did["files_read"], (did, does)
     assert frames and all(frame.file.endswith("burn3.c") and frame.line for frame in frames)
+
+
+def split_program(folder):
+    """burn3 with split debug information, built in `folder`; runs in another one."""
+    source = ROOT / "tests/programs/burn3.c"
+    flags = ["-O2", "-gdwarf-4", "-gsplit-dwarf"]
+    subprocess.run(["gcc", *flags, "-c", "-o", "burn3.o", source], cwd=folder, check=True)
+    away = folder / "away"
+    away.mkdir()
+    subprocess.run(["gcc", "-o", away / "burn3", "burn3.o", "-lm", "-lpthread"], cwd=folder, check=True)
+    return away / "burn3", folder / "burn3.dwo"
+
+
+@pytest.mark.parametrize("how", ["compiler's path", "package"])
+def test_split_debug_information_is_found(new_daemon, tmp_path, how):
+    program, part = split_program(tmp_path)
+    if how == "package":
+        subprocess.run(["dwp", part, "-o", f"{program}.dwp"], check=True)
+        part.unlink()
+    with Program(program, 60) as running:
+        daemon = new_daemon(types="").start()
+        profile = daemon.record("--pid", running.pid, "--seconds", 2, "--frequency", 997)
+    # Inlined calls are in the part only.
+    assert profile.cumulative()["churn"] >= 0.2 * profile.total() > 0
+    with_lines = [f for s in profile.samples for f in user_frames(s) if f.name == "churn"]
+    assert all(frame.inlined and frame.line for frame in with_lines)
 
 
 def test_a_debug_file_that_was_installed_counts(new_daemon, tmp_path):

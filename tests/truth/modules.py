@@ -149,6 +149,30 @@ def zstd(folder):
     return [Module(packed.name, packed, others=plain)]
 
 
+# How split debug information is packed. (What gcc makes of DWARF 5, neither tool of Debian 12 reads.)
+PACKAGES = {
+    "gcc-dwp-dwarf4": ("g++ -gdwarf-4 -gsplit-dwarf", "dwp"),
+    "clang-dwp": ("clang++ -gdwarf-5 -gsplit-dwarf", "llvm-dwp"),
+    "clang-dwp-dwarf4": ("clang++ -gdwarf-4 -gsplit-dwarf", "dwp"),
+}
+
+
+def package(name, folder):
+    """Its .dwo files are gone; others read the same program, built without them."""
+    command, tool = PACKAGES[name]
+    # Both as if they had been built in one place.
+    command += f" -fdebug-prefix-map={folder}/{name}=/made -fdebug-prefix-map={folder}/{name}-plain=/made"
+    program = build(command, name, folder)
+    parts = [file.name for file in program.parent.glob("*.dwo")]
+    pack = [tool, *parts, "-o", f"{name}.dwp"]
+    subprocess.run(pack, cwd=program.parent, check=True, timeout=60)
+    for part in parts:
+        (program.parent / part).unlink()
+    plain = build(command.replace(" -gsplit-dwarf", ""), f"{name}-plain", folder)
+    assert text_of(plain) == text_of(program)
+    return [Module(name, program, others=plain)]
+
+
 def rust(folder):
     (folder / "words.rs").write_text(RUST)
     command = ["rustc", "-O", "-C", "debuginfo=2", "-o", "rust", "words.rs"]
@@ -175,8 +199,11 @@ def made(folder):
     def form(name):
         return lambda folder: [Module(name, build(FORMS[name], name, folder))]
 
+    def packed(name):
+        return lambda folder: package(name, folder)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        makers = [rust, go, dwz, zstd, *map(form, FORMS)]
+        makers = [rust, go, dwz, zstd, *map(form, FORMS), *map(packed, PACKAGES)]
         return sum(pool.map(lambda make: make(folder), makers), [])
 
 

@@ -26,6 +26,7 @@
 #include "helper/scratch.h"
 #include "symbolizer/elf_module.h"
 #include "symbolizer/names_cache.h"
+#include "symbols/debug_name.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 #include "util/parse.h"
@@ -103,12 +104,12 @@ struct asked {
 	struct elf_modules modules;
 };
 
-/* As the opener looks for them: by build-id, or beside the file. */
+/* As the opener looks for them: by build-id, where the compiler wrote it, or beside the file. */
 static int open_debug_file(void *userdata, const char *name)
 {
 	const struct asked *a = userdata;
 	const char *slash = strrchr(a->path, '/');
-	char path[PATH_MAX];
+	char path[PATH_MAX], file[NAME_MAX + 1];
 	int fd;
 
 	if (a->debug && !name[strspn(name, "0123456789abcdef")])
@@ -117,8 +118,12 @@ static int open_debug_file(void *userdata, const char *name)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
 		return fd;
+	if (debug_name_is_split(name))
+		return open(name, O_RDONLY | O_CLOEXEC);
+	if (!debug_name_resolve(file, sizeof(file), name, a->path))
+		return -1;
 	snprintf(path, sizeof(path), "%.*s%s", slash ? (int)(slash + 1 - a->path) : 0, a->path,
-		name);
+		file);
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 

@@ -22,7 +22,9 @@
 
 #include "collector/opener.h"
 #include "helper/process.h"
+#include "helper/protocol.h"
 #include "opener/protocol.h"
+#include "symbols/debug_name.h"
 
 struct result {
 	int calls, fd, error;
@@ -495,6 +497,70 @@ static void beside_a_file_only_public_ones_are_opened(void **state)
 	free_bed(&bed);
 }
 
+/* The compiler's paths come from a file of the target: nothing but .dwo files that all may read. */
+static void split_files_are_opened_where_they_were_written(void **state)
+{
+	struct bed bed = new_bed("");
+	char path[PATH_MAX], other[PATH_MAX];
+	struct opener_request request = {.kind = OPENER_DEBUG, .path = path};
+
+	snprintf(path, sizeof(path), "%s", in_bed(&bed, "a.dwo"));
+	write_file(path, "split");
+	expect_content(&bed, &request, "split");
+	assert_int_equal(chmod(path, 0600), 0);
+	expect_error(&bed, &request, -ENOENT);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("/etc/passwd", path), 0);
+	expect_error(&bed, &request, -ENOENT);
+	snprintf(other, sizeof(other), "%s/../a.dwo", bed.folder);
+	request.path = other;
+	expect_error(&bed, &request, -EINVAL);
+	request.path = "/etc/passwd";
+	expect_error(&bed, &request, -EINVAL);
+	free_bed(&bed);
+}
+
+static void split_files_may_lie_below_debug_folders(void **state)
+{
+	struct bed bed = new_bed(NULL);
+	struct opener_request request = {.kind = OPENER_DEBUG, .path = "/built/a.dwo"};
+
+	assert_int_equal(mkdir(in_bed(&bed, "built"), 0755), 0);
+	write_file(in_bed(&bed, "built/a.dwo"), "kept");
+	expect_content(&bed, &request, "kept");
+	free_bed(&bed);
+}
+
+static void names_of_debug_files_are_checked(void **state)
+{
+	static const char *const base[] = {"a", "a.debug", "..a", "?.dwp", "a b"};
+	static const char *const split[] = {"/a.dwo", "/b/..c/a.dwo", "/b/a.dwo.dwo"};
+	static const char *const bad[] = {"", ".", "..", "a/b", "/", "/.dwo", "/a", "/../a.dwo",
+		"/b/../a.dwo", "b/a.dwo", "a\nb", "/a\x7f.dwo", "/a.dwo/", "/a.dwo/.."};
+	char longest[HELPER_MAX_WANT + 2], out[16];
+
+	for (size_t i = 0; i < sizeof(base) / sizeof(*base); i++)
+		assert_true(debug_name_is_base(base[i]) && !debug_name_is_split(base[i]));
+	for (size_t i = 0; i < sizeof(split) / sizeof(*split); i++)
+		assert_true(debug_name_is_split(split[i]) && !debug_name_is_base(split[i]));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_false(debug_name_is_good(bad[i]));
+	memset(longest, 'a', sizeof(longest));
+	longest[HELPER_MAX_WANT] = '\0';
+	assert_true(debug_name_is_good(longest));
+	longest[HELPER_MAX_WANT] = 'a';
+	longest[HELPER_MAX_WANT + 1] = '\0';
+	assert_false(debug_name_is_good(longest));
+
+	assert_true(debug_name_resolve(out, sizeof(out), HELPER_PACKAGE, "/usr/bin/tool"));
+	assert_string_equal(out, "tool.dwp");
+	assert_true(debug_name_resolve(out, sizeof(out), "a.debug", NULL));
+	assert_string_equal(out, "a.debug");
+	assert_false(debug_name_resolve(out, sizeof(out), HELPER_PACKAGE, NULL));
+	assert_false(debug_name_resolve(out, sizeof(out), HELPER_PACKAGE, "/usr/bin/"));
+	assert_false(debug_name_resolve(out, sizeof(out), HELPER_PACKAGE, "/a-long-name-of-it"));
+}
+
 /* One that hangs costs itself, and its device's others for a while; the rest is served. */
 static void a_hang_costs_one_request(void **state)
 {
@@ -721,6 +787,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(perf_maps_of_root_are_for_all_to_read),
 		cmocka_unit_test(debug_files_come_from_their_folders),
 		cmocka_unit_test(debug_files_of_a_target_are_its_own),
+		cmocka_unit_test(split_files_are_opened_where_they_were_written),
+		cmocka_unit_test(split_files_may_lie_below_debug_folders),
+		cmocka_unit_test(names_of_debug_files_are_checked),
 		cmocka_unit_test(beside_a_file_only_public_ones_are_opened),
 		cmocka_unit_test(a_hang_costs_one_request),
 		cmocka_unit_test(a_crash_costs_one_request),
