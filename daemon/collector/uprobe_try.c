@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+/*
+ * uprobe_try.c - which ways to attach uprobes a kernel has: each is tried with a program that
+ * counts, on a function of this process that is then called. That multi-uprobes are there does not
+ * suffice, since at first their pid filter let only the thread of that number through, and the
+ * program of no other thread ran.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <linux/bpf.h>
+#include <unistd.h>
+
+#include "collector/uprobe_kernel.h"
+#include "util/cleanup.h"
+
+/* ---- the place ------------------------------------------------------------------------------ */
+
+static __attribute__((noinline, noclone)) void visited(void)
+{
+	__asm__ volatile("" ::: "memory");
+}
+
+struct place {
+	uintptr_t address;
+	uint64_t offset;
+	bool found;
+};
+
+/* Looks into the program itself only, which comes first. */
+static int find_segment(struct dl_phdr_info *info, size_t size, void *userdata)
+{
+	struct place *place = userdata;
+	uintptr_t address = place->address - info->dlpi_addr;
+
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+
+		if (ph->p_type != PT_LOAD || address < ph->p_vaddr ||
+			address - ph->p_vaddr >= ph->p_filesz)
+			continue;
+		place->offset = address - ph->p_vaddr + ph->p_offset;
+		place->found = true;
+	}
+	return 1;
+}
+
+/* ---- the program ----------------------------------------------------------------------------- */
+
+/* As the kernel knows instructions (include/uapi/linux/bpf.h): opcode, registers, constant. */
+#define INSN(code_, dst, src, imm_)                                                \
+	{                                                                          \
+		.code = (code_), .dst_reg = (dst), .src_reg = (src), .imm = (imm_) \
+	}
+
+/* Adds one to the map's only value. A descriptor or -errno. */
+static int load_counter(int map, uint32_t attach_type)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = attach_type);
+	const struct bpf_insn insns[] = {
+		INSN(BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_VALUE, map),
+		INSN(0, 0, 0, 0),
+		INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 1),
+		INSN(BPF_STX | BPF_DW | BPF_ATOMIC, BPF_REG_1, BPF_REG_2, BPF_ADD),
+		INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0),
+		INSN(BPF_JMP | BPF_EXIT, 0, 0, 0),
+	};
+
+	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, "profd_try", "GPL", insns,
+		sizeof(insns) / sizeof(*insns), &options);
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+struct attempt {
+	const struct uprobe_pmu *pmu;
+	struct uprobe_place place;
+	int file, map;
+};
+
+static int attach(const struct attempt *a, const struct uprobe_request *request, bool cookies)
+{
+	return request->way == UPROBE_PERF ? uprobe_attach_perf(a->pmu, request, &a->place, cookies)
+					   : uprobe_attach_multi(request);
+}
+
+/* How often the program ran for one visit; 0 also where it cannot be attached. */
+static uint64_t count_visits(const struct attempt *a, enum uprobe_way way, bool cookies)
+{
+	static const uint32_t attach_types[] = {
+		[UPROBE_MULTI] = UPROBE_ATTACH_MULTI,
+		[UPROBE_SESSION] = UPROBE_ATTACH_SESSION,
+	};
+	_cleanup_close_ int program = load_counter(a->map, attach_types[way]);
+	struct uprobe_request request = {
+		.way = way,
+		.program = program,
+		.file = a->file,
+		.pid = getpid(),
+		.places = &a->place,
+		.n_places = 1,
+	};
+	uint64_t before = 0, after = 0;
+	uint32_t key = 0;
+
+	if (program < 0)
+		return 0;
+	_cleanup_close_ int link = attach(a, &request, cookies);
+
+	if (link < 0 || bpf_map_lookup_elem(a->map, &key, &before))
+		return 0;
+	visited();
+	return bpf_map_lookup_elem(a->map, &key, &after) ? 0 : after - before;
+}
+
+int uprobe_try(const struct uprobe_pmu *pmu, struct uprobe_support *support)
+{
+	struct place place = {.address = (uintptr_t)visited};
+	_cleanup_close_ int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int map = bpf_map_create(
+		BPF_MAP_TYPE_ARRAY, "profd_try", sizeof(uint32_t), sizeof(uint64_t), 1, NULL);
+
+	*support = (struct uprobe_support){0};
+	if (file < 0)
+		return -errno;
+	if (map < 0)
+		return map;
+	dl_iterate_phdr(find_segment, &place);
+	if (!place.found)
+		return -ENOENT;
+	const struct attempt a = {
+		.pmu = pmu, .place = {.offset = place.offset}, .file = file, .map = map};
+
+	support->events = count_visits(&a, UPROBE_PERF, false) == 1;
+	support->cookies = support->events && count_visits(&a, UPROBE_PERF, true) == 1;
+	support->multi = count_visits(&a, UPROBE_MULTI, true) == 1;
+	/* At the entry and at the return. */
+	support->session = count_visits(&a, UPROBE_SESSION, true) == 2;
+	return 0;
+}
