@@ -60,7 +60,7 @@ void refused(void);
 
 static pthread_barrier_t before, after;
 static long rounds;
-static volatile bool busy;
+static bool busy; /* atomic */
 
 static void hit(long n)
 {
@@ -82,7 +82,7 @@ static void *hit_in_rounds(void *unused)
 
 static void *hit_all_the_time(void *unused)
 {
-	while (busy)
+	while (__atomic_load_n(&busy, __ATOMIC_RELAXED))
 		hit(100);
 	return NULL;
 }
@@ -112,7 +112,7 @@ static int target(bool is_busy)
 
 	pthread_barrier_init(&before, NULL, THREADS);
 	pthread_barrier_init(&after, NULL, THREADS);
-	busy = is_busy;
+	__atomic_store_n(&busy, is_busy, __ATOMIC_RELAXED);
 	for (int i = 1; i < THREADS; i++)
 		pthread_create(&threads[i], NULL, is_busy ? hit_all_the_time : hit_in_rounds, NULL);
 	printf("%" PRIxPTR " %" PRIxPTR "\n", (uintptr_t)hit_one, (uintptr_t)&uprobe_semaphore);
@@ -124,7 +124,7 @@ static int target(bool is_busy)
 		printf("done\n");
 		fflush(stdout);
 	}
-	busy = false;
+	__atomic_store_n(&busy, false, __ATOMIC_RELAXED);
 	for (int i = 1; is_busy && i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	return 0;
