@@ -8,8 +8,8 @@
  *     arch_regs_stepping(r)    is it executed in single steps?
  *     arch_regs_narrow(r)      does the program run with 32-bit pointers?
  *     arch_regs_ip/sp/fp(r)
- *     arch_argument1(r) …3(r)  of a function that was just called
- *     arch_result(r)           of one that has just returned
+ *     arch_register(r, number) by DWARF number
+ *     arch_result(r)           of a function that has just returned
  *     arch_registers(to, r)    copies PROFD_REGISTERS registers in the order of DWARF numbers
  *     ARCH_DWARF_FP, _SP       those of frame and stack pointer
  *     arch_saved_regs(stack)   where on a task's kernel stack its user registers are kept

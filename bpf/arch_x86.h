@@ -19,11 +19,39 @@ struct arch_regs {
 #define arch_regs_sp(r)	      ((r)->sp)
 #define arch_regs_fp(r)	      ((r)->bp)
 
-/* Of a function's call (System V ABI, AMD64): integers, and the result. */
-#define arch_argument1(r) ((r)->di)
-#define arch_argument2(r) ((r)->si)
-#define arch_argument3(r) ((r)->dx)
-#define arch_result(r)	  ((r)->ax)
+/* Of a function (System V ABI, AMD64). */
+#define arch_result(r) ((r)->ax)
+
+/* Of a context, which has to be read at fixed offsets: loads stay apart. Arguments of functions, and
+ * the registers that those are moved to first, come first. */
+static __always_inline __u64 arch_register(const struct arch_regs *r, __u32 number)
+{
+	__u64 value = 0;
+
+#define ARCH_REGISTER(n, member)                                \
+	if (number == (n)) {                                    \
+		value = r->member;                              \
+		__asm__ volatile("" : "+r"(value));             \
+	} else
+	ARCH_REGISTER(5, di)
+	ARCH_REGISTER(4, si)
+	ARCH_REGISTER(1, dx)
+	ARCH_REGISTER(0, ax)
+	ARCH_REGISTER(2, cx)
+	ARCH_REGISTER(3, bx)
+	ARCH_REGISTER(6, bp)
+	ARCH_REGISTER(8, r8)
+	ARCH_REGISTER(9, r9)
+	ARCH_REGISTER(10, r10)
+	ARCH_REGISTER(11, r11)
+	ARCH_REGISTER(12, r12)
+	ARCH_REGISTER(13, r13)
+	ARCH_REGISTER(14, r14)
+	ARCH_REGISTER(15, r15)
+	value = 0;
+#undef ARCH_REGISTER
+	return value;
+}
 
 #define ARCH_DWARF_FP 6
 #define ARCH_DWARF_SP 7

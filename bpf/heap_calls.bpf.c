@@ -91,22 +91,27 @@ static __always_inline __u64 product(__u64 a, __u64 b)
 	return heap_mul_high(a, b) ? HEAP_SIZE_MAX : a * b;
 }
 
-static __always_inline __u64 size_of(__u32 function, const struct arch_regs *regs)
+/* An argument of the function, 0 being the first, where it is at the probe. */
+static __always_inline __u64 argument(
+	const struct profd_probe *probe, const struct arch_regs *regs, __u32 i)
 {
-	__u64 a = arch_argument1(regs), b = arch_argument2(regs), c = arch_argument3(regs);
+	return arch_register(regs, probe->arguments[i].base);
+}
 
-	switch (function) {
+static __always_inline __u64 size_of(const struct profd_probe *probe, const struct arch_regs *regs)
+{
+	switch (probe->function) {
 	case PROFD_FUNCTION_MALLOC:
-		return a;
+		return argument(probe, regs, 0);
 	case PROFD_FUNCTION_CALLOC:
-		return product(a, b);
+		return product(argument(probe, regs, 0), argument(probe, regs, 1));
 	case PROFD_FUNCTION_REALLOC:
 	case PROFD_FUNCTION_ALIGNED:
-		return b;
+		return argument(probe, regs, 1);
 	case PROFD_FUNCTION_REALLOCARRAY:
-		return product(b, c);
+		return product(argument(probe, regs, 1), argument(probe, regs, 2));
 	default:
-		return c;
+		return argument(probe, regs, 2);
 	}
 }
 
@@ -134,12 +139,13 @@ static __always_inline __u64 draw(struct hit *hit, __u64 size)
 }
 
 /* A realloc may free what it is given at any moment from now on. */
-static __always_inline __u64 hold_old(struct hit *hit, __u32 function, const struct arch_regs *regs)
+static __always_inline __u64 hold_old(struct hit *hit, const struct arch_regs *regs)
 {
-	__u64 old = arch_argument1(regs);
+	__u32 function = hit->probe->function;
 
 	if (function != PROFD_FUNCTION_REALLOC && function != PROFD_FUNCTION_REALLOCARRAY)
 		return 0;
+	__u64 old = argument(hit->probe, regs, 0);
 	if (!old || !live_remove(hit->slot, old))
 		return 0;
 	emit_free(hit, old, PROFD_FREE_HELD);
@@ -149,7 +155,7 @@ static __always_inline __u64 hold_old(struct hit *hit, __u32 function, const str
 /* True: the return is of interest. */
 static __always_inline bool enter(struct hit *hit, const struct arch_regs *regs)
 {
-	__u32 tid = (__u32)bpf_get_current_pid_tgid(), function = hit->probe->function;
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	__u64 sp = arch_regs_sp(regs);
 	struct call *call = call_of(tid, hit->slot);
 
@@ -158,8 +164,8 @@ static __always_inline bool enter(struct hit *hit, const struct arch_regs *regs)
 	bool mine = call->tid == tid && call->slot == hit->slot;
 	if (mine && sp < call->sp && under_way(call))
 		return false;
-	__u64 size = size_of(function, regs), weight = draw(hit, size);
-	__u64 old = hold_old(hit, function, regs);
+	__u64 size = size_of(hit->probe, regs), weight = draw(hit, size);
+	__u64 old = hold_old(hit, regs);
 	if (!weight && !old && !hit->probe->nests)
 		return false;
 	/* Somebody else's, who is still in it. Rarer than rare: threads with numbers so far apart.
@@ -175,7 +181,9 @@ static __always_inline bool enter(struct hit *hit, const struct arch_regs *regs)
 	call->size = size;
 	call->weight = weight;
 	call->old = old;
-	call->where = function == PROFD_FUNCTION_POSIX_MEMALIGN ? arch_argument1(regs) : 0;
+	call->where = hit->probe->function == PROFD_FUNCTION_POSIX_MEMALIGN
+			      ? argument(hit->probe, regs, 0)
+			      : 0;
 	WALK_BARRIER();
 	call->tid = tid;
 	return true;
@@ -284,13 +292,13 @@ int profd_heap_session(struct arch_regs *regs)
 SEC("uprobe")
 int profd_heap_free(struct arch_regs *regs)
 {
-	__u64 address = arch_argument1(regs);
 	struct hit hit;
 
-	if (!hit_begin(&hit, regs, PROFD_PROBES) || !address)
+	if (!hit_begin(&hit, regs, PROFD_PROBES))
 		return 0;
+	__u64 address = argument(hit.probe, regs, 0);
 	hit.state->heap[hit.slot & PROFD_SLOT_MASK].calls++;
-	if (live_remove(hit.slot, address))
+	if (address && live_remove(hit.slot, address))
 		emit_free(&hit, address, 0);
 	return 0;
 }

@@ -74,15 +74,16 @@ static int take_type(const cJSON *message, enum session_type *out, struct refusa
 	*out = SESSION_CPU;
 	if (!types)
 		return 0;
-	if (!cJSON_IsArray(types) || !type)
+	if (!cJSON_IsArray(types) || !cJSON_GetArraySize(types))
 		return refuse(r, -EINVAL, "", "types is not a list of profile types");
 	if (cJSON_GetArraySize(types) > 1)
 		return refuse(r, -EINVAL, "ask for one after the other",
 			"a recording has one type of profile");
-	*out = session_type_named(type);
+	*out = type ? session_type_named(type) : SESSION_TYPES;
 	if (*out == SESSION_TYPES)
 		return refuse(r, -EINVAL, "ask for the type cpu or heap",
-			"this profd has no profiles of type '%.32s', only cpu and heap", type);
+			"this profd has no profiles of type '%.32s', only cpu and heap",
+			type ? type : "?");
 	return 0;
 }
 

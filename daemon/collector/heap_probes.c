@@ -167,12 +167,14 @@ int heap_probes_find_function(struct heap_probes *p, enum heap_allocator allocat
 		[HEAP_ALIGNED] = PROFD_FUNCTION_ALIGNED,
 		[HEAP_FREE] = PROFD_FUNCTION_FREE,
 	};
-	const struct profd_probe wanted = {
+	struct profd_probe wanted = {
 		.slot = p->slot,
 		.session = p->session,
 		.function = functions[site->function],
 		.nests = nests(allocator, site),
 	};
 
+	for (size_t i = 0; i < PROFD_PROBE_ARGUMENTS; i++)
+		wanted.arguments[i].base = site->registers[i];
 	return have_cookies(p) ? share(p, &wanted, cookie) : -EOPNOTSUPP;
 }

@@ -131,6 +131,10 @@ static int ask(struct unwinder *u, struct request *r)
 	struct unwinder_request request = {r->question, r->page, module_identity(r->file)};
 	int error;
 
+	/* A probe in the middle of an instruction breaks the program that is probed. So nobody says
+	 * where it goes who has read another file before, and may be in its hands. */
+	if (r->question == UNWINDER_SITES)
+		helper_client_idle(&u->helper);
 	open_cache(u, r);
 	error = helper_client_ask(&u->helper, &request, sizeof(request), r->file, u->cached.fd);
 	u->asked = !error;

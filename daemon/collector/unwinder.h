@@ -74,7 +74,8 @@ int unwinder_open(struct unwinder *u, struct module *module, unwinder_opened don
 int unwinder_compile(struct unwinder *u, struct module *module, uint32_t page,
 	unwinder_compiled done, void *userdata);
 
-/* Asks where heap probes go, for heap_sites.c, which asks once. The same. */
+/* Asks where heap probes go, for heap_sites.c, which asks once. A process answers that has read no
+ * other file before. The same. */
 int unwinder_find_sites(
 	struct unwinder *u, struct module *module, unwinder_found done, void *userdata);
 

@@ -139,6 +139,20 @@ int uprobe_attach_perf(const struct uprobe_pmu *pmu, const struct uprobe_request
 	return take_fd(event);
 }
 
+/* The kernel finds the memory of a process by its first thread. Where that has ended while others
+ * go on, it would attach to nothing without a word; with perf events it says ESRCH. */
+static bool first_thread_lives(pid_t pid)
+{
+	char path[64], stat[512] = "";
+	const char *state;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (read_line(path, stat, sizeof(stat)))
+		return false;
+	state = strrchr(stat, ')');
+	return state && strlen(state) > 2 && state[2] != 'Z' && state[2] != 'X';
+}
+
 /* One array for each of the fields. */
 static void spread(const struct uprobe_request *request, uint64_t *offsets, uint64_t *counters,
 	uint64_t *cookies)
@@ -174,6 +188,8 @@ int uprobe_attach_multi(const struct uprobe_request *request)
 
 	if (!arrays)
 		return -ENOMEM;
+	if (request->pid != UPROBE_EVERYWHERE && !first_thread_lives(request->pid))
+		return -ESRCH;
 	name_file(request->file, path);
 	spread(request, arrays, arrays + n, arrays + 2 * n);
 	return create_link(&link);

@@ -92,8 +92,7 @@ static void free_link(struct uprobe_link *link)
 
 static bool is_good(const struct uprobe_request *r)
 {
-	if (!r->n_places || r->n_places > UPROBE_MAX_PLACES ||
-		(r->pid <= 0 && r->pid != UPROBE_EVERYWHERE) ||
+	if (!r->n_places || r->n_places > UPROBE_MAX_PLACES || (r->pid <= 0 && r->pid != UPROBE_EVERYWHERE) ||
 		(r->way == UPROBE_SESSION && r->at_return))
 		return false;
 	for (size_t i = 0; i < r->n_places; i++)
@@ -165,10 +164,10 @@ static const struct uprobe_support *find_support(struct worker *w)
 {
 	if (w->tried)
 		return &w->support;
-	w->tried = true;
 	w->error = uprobe_pmu_read(&w->pmu);
 	if (!w->error)
 		w->error = uprobe_try(&w->pmu, &w->support);
+	w->tried = !w->error;
 	return &w->support;
 }
 

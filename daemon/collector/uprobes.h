@@ -68,8 +68,8 @@ struct uprobe_request {
 };
 
 /* 0: the program runs at all places; or -errno: it does at none, and the link is gone when this
- * returns (-ESRCH: no such process; -EACCES, -EPERM: not allowed; -ENOTSUP: there is an instruction
- * that cannot be probed, or this kernel has no such way or no cookies). */
+ * returns (-ESRCH: no such process, or its first thread has ended; -EACCES, -EPERM: not allowed;
+ * -ENOTSUP: an instruction cannot be probed, or this kernel has no such way or no cookies). */
 typedef void (*uprobe_attached)(void *userdata, struct uprobe_link *link, int error);
 /* No run of the program is under way any more, and no trap of it is left. */
 typedef void (*uprobe_detached)(void *userdata);

@@ -165,9 +165,8 @@ enum heap_allocator functions_allocator(const char *name)
 		char name[32];
 		enum heap_allocator allocator;
 	} marks[] = {
-		{"__libc_malloc", HEAP_GLIBC}, /* the others may have it, too */
-		{"gnu_get_libc_version", HEAP_GLIBC},
-		{"__dls3", HEAP_MUSL},		   /* libc.so, which is the dynamic linker */
+		{"malloc_info", HEAP_GLIBC}, /* no other one has that; __libc_malloc many have */
+		{"__dls3", HEAP_MUSL},	     /* libc.so, which is the dynamic linker */
 		{"__libc_malloc_impl", HEAP_MUSL}, /* libc.a */
 		{"mallctl", HEAP_JEMALLOC},
 		{"je_mallctl", HEAP_JEMALLOC},

@@ -159,7 +159,7 @@ static void add_site(const struct search *s, const struct candidate *c, struct s
 		return;
 	}
 	site.probe += site.entry;
-	strcpy(site.name, c->name);
+	memcpy(site.name, c->name, strlen(c->name) + 1);
 	out->sites[out->n_sites++] = site;
 }
 

@@ -30,6 +30,29 @@ static void use_block(const uint32_t *words, size_t n_words)
 	}
 }
 
+/* Every register is one, and every offset is in some segment: the check has no other to compare. */
+static void use_sites(const struct heap_sites *sites)
+{
+	for (size_t i = 0; i < sites->n_sites; i++) {
+		const struct heap_site *s = &sites->sites[i];
+		unsigned needed = heap_function_arguments(s->function);
+
+		for (int k = 0; k < HEAP_ARGUMENTS; k++)
+			if ((needed >> k & 1) != (s->registers[k] < 16))
+				abort();
+		if (!memchr(s->name, 0, sizeof(s->name)) || s->probe < s->entry)
+			abort();
+	}
+	for (size_t i = 0; i < sites->n_probes; i++) {
+		const struct heap_probe *p = &sites->probes[i];
+
+		if (p->n_arguments > HEAP_ARGUMENTS || !heap_probe_explain(p->flaw))
+			abort();
+	}
+	if (!heap_allocator_name(sites->allocator))
+		abort();
+}
+
 static void use_code(const struct unwinder_code *code)
 {
 	for (uint32_t i = 0; i < code->n_segments; i++) {
@@ -50,14 +73,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!aligned)
 		return 0;
 	if (size) {
-		question = *data & 1;
+		question = *data & 2 ? UNWINDER_SITES : *data & 1;
 		memcpy(aligned, data + 1, --size);
 	}
 	if (!unwinder_answer_check(&reply, question, aligned, size) && !reply.error) {
 		if (question == UNWINDER_PAGE)
 			use_block(reply.words, reply.n_words);
-		else
+		else if (question == UNWINDER_LAYOUT)
 			use_code(&reply.code);
+		else
+			use_sites(&reply.sites);
 	}
 	free(aligned);
 	return 0;

@@ -154,6 +154,30 @@ static void an_idle_helper_ends(void **state)
 	module_unref(m);
 }
 
+/* What a file can do to the helper does not reach the sites of another one. */
+static void sites_come_from_a_fresh_helper(void **state)
+{
+	struct world *w = *state;
+	struct module *m = module_of(open_self()), *other = module_of(open_libc());
+	pid_t first, second, third;
+
+	assert_int_equal(ask_page(w, m, 0), 0);
+	assert_int_equal(children(&first), 1);
+	assert_int_equal(ask_sites(w, m), 0);
+	assert_int_equal(children(&second), 1);
+	assert_int_not_equal(second, first);
+	assert_int_equal(ask_page(w, other, 0), 0);
+	assert_int_equal(children(&third), 1);
+	assert_int_equal(third, second);
+	assert_int_equal(ask_sites(w, other), 0);
+	assert_int_equal(children(&third), 1);
+	assert_int_not_equal(third, second);
+	assert_int_equal(w->sites->allocator, HEAP_GLIBC);
+	assert_int_equal(unwinder_stats(w->unwinder).crashes, 0);
+	module_unref(m);
+	module_unref(other);
+}
+
 /* ---- trouble ------------------------------------------------------------------------------ */
 
 static void one_death_is_forgiven(void **state)
@@ -366,6 +390,7 @@ int main(int argc, char **argv)
 		TEST(open_requests_are_cancelled),
 		TEST(an_idle_helper_may_die),
 		TEST(an_idle_helper_ends),
+		TEST(sites_come_from_a_fresh_helper),
 		TEST(a_full_disk_is_no_error),
 		TEST(one_death_is_forgiven),
 		TEST(a_module_that_kills_is_given_up),
