@@ -25,7 +25,7 @@ static void put(struct bytes *b, uint64_t value, size_t size)
 {
 	assert_true(b->n + size <= sizeof(b->at));
 	for (size_t i = 0; i < size; i++)
-		b->at[b->n++] = i < 8 ? (uint8_t)(value >> 8 * i) : 0;
+		b->at[b->n++] = (uint8_t)(i < 8 ? value >> 8 * i : 0);
 }
 
 static void put_text(struct bytes *b, const char *text)
