@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "collector/uprobe_kernel.h"
 #include "util/cleanup.h"
 
 static const cap_value_t wanted[] = {
@@ -54,6 +56,32 @@ void privileges_raise_limits(void)
 	raise_limit(RLIMIT_NOFILE);
 }
 
+/* A thread has capabilities of its own: it tries what there is without this one. */
+static void *try_uprobes(void *userdata)
+{
+	bool *need_admin = userdata;
+	const cap_value_t admin = CAP_SYS_ADMIN;
+	struct uprobe_support support;
+	struct uprobe_pmu pmu;
+	cap_t caps = cap_get_proc();
+
+	if (caps && !cap_set_flag(caps, CAP_EFFECTIVE, 1, &admin, CAP_CLEAR) &&
+		!cap_set_proc(caps) && !uprobe_pmu_read(&pmu) && !uprobe_try(&pmu, &support))
+		*need_admin = !support.multi && !support.events;
+	cap_free(caps);
+	return NULL;
+}
+
+static bool uprobes_need_admin(void)
+{
+	bool need_admin = false;
+	pthread_t thread;
+
+	if (!pthread_create(&thread, NULL, try_uprobes, &need_admin))
+		pthread_join(thread, NULL);
+	return need_admin;
+}
+
 static bool is_kept(const struct privileges *p, cap_value_t cap)
 {
 	for (size_t i = 0; i < LENGTH(wanted); i++) {
@@ -64,7 +92,7 @@ static bool is_kept(const struct privileges *p, cap_value_t cap)
 		if (wanted_by_root[i] == cap)
 			return true;
 	}
-	return cap == CAP_SYS_ADMIN && p->paranoid > PARANOID_PERFMON;
+	return cap == CAP_SYS_ADMIN && (p->paranoid > PARANOID_PERFMON || p->for_uprobes);
 }
 
 /* The kernel lowers the ambient set by itself with the permitted and inheritable ones. */
@@ -117,6 +145,7 @@ static void describe(struct privileges *p, cap_t caps)
 int privileges_reduce(struct privileges *p)
 {
 	*p = (struct privileges){.uid = geteuid(), .paranoid = read_paranoid()};
+	p->for_uprobes = p->paranoid <= PARANOID_PERFMON && uprobes_need_admin();
 	cap_t caps = cap_get_proc();
 	if (!caps)
 		return -errno;
@@ -158,6 +187,9 @@ cJSON *privileges_status(const struct privileges *p)
 	if (p->sys_admin && p->paranoid == INT_MAX)
 		snprintf(sys_admin, sizeof(sys_admin),
 			"kept: kernel.perf_event_paranoid cannot be read");
+	else if (p->sys_admin && p->for_uprobes)
+		snprintf(sys_admin, sizeof(sys_admin),
+			"kept: this kernel attaches uprobes for nobody else");
 	else if (p->sys_admin)
 		snprintf(sys_admin, sizeof(sys_admin), "kept: kernel.perf_event_paranoid is %d",
 			p->paranoid);

@@ -6,7 +6,8 @@
  * CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (other users' /proc/PID and binaries), CAP_SYSLOG
  * (kallsyms), CAP_CHECKPOINT_RESTORE (/proc/PID/map_files): capabilities(7). CAP_SYS_ADMIN is
  * needed only where Debian's kernel.perf_event_paranoid=3 shuts perf_event_open(2) for all
- * others; everywhere else it is given up at start.
+ * others, and for heap profiles where kernels attach uprobes for nobody else: without multi-uprobes
+ * (6.6), since the fix ba677dbe77af of 2025. Everywhere else it is given up at start.
  */
 #ifndef PROFD_PRIVILEGES_H
 #define PROFD_PRIVILEGES_H
@@ -20,6 +21,7 @@ struct privileges {
 	uid_t uid;
 	int paranoid;	     /* kernel.perf_event_paranoid; INT_MAX: cannot be read */
 	bool sys_admin;	     /* kept */
+	bool for_uprobes;    /* that is why */
 	char effective[256]; /* names, with a blank between two: "cap_bpf cap_perfmon" */
 	char missing[256];   /* of the list above: what we never had */
 };
