@@ -170,14 +170,28 @@ static void print_sessions(const cJSON *sessions)
 		const cJSON *samples = json_get(one, "samples");
 		const char *filter = json_text(one, "filter");
 
-		printf("  %.0f  %s %s, %.0f Hz, %s, %.0f s", json_number(one, "id"),
-			json_text(one, "kind"), json_text(one, "type"),
-			json_number(one, "frequency"), *filter ? filter : "the whole host",
-			json_number(one, "elapsed"));
+		const cJSON *heap = json_get(one, "heap");
+		char rate[64];
+
+		if (heap)
+			snprintf(rate, sizeof(rate), "a sample every %.0f bytes",
+				json_number(heap, "sample_bytes"));
+		else
+			snprintf(rate, sizeof(rate), "%.0f Hz", json_number(one, "frequency"));
+		printf("  %.0f  %s %s, %s, %s, %.0f s", json_number(one, "id"),
+			json_text(one, "kind"), json_text(one, "type"), rate,
+			*filter ? filter : "the whole host", json_number(one, "elapsed"));
 		printf(": %.0f taken, %.0f written, %.0f pending, lost: ",
 			json_number(samples, "taken"), json_number(samples, "written"),
 			json_number(samples, "pending"));
 		print_counts(json_get(samples, "lost"));
+		if (!heap)
+			continue;
+		printf("     %.0f samples in use, %.0f processes, %.0f calls, %.2f %% of a "
+		       "CPU%s%s\n",
+			json_number(heap, "in_use"), json_number(heap, "processes"),
+			json_number(heap, "calls"), 100 * json_number(heap, "cost"),
+			*json_text(heap, "trouble") ? "; " : "", json_text(heap, "trouble"));
 	}
 }
 

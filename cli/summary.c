@@ -70,7 +70,15 @@ void summary_print(const cJSON *done, const char *reason, int fd, const char *pa
 			n_threads == 1 ? "" : "s");
 	log_info("%.0f samples%s in %.1f s, %.0f lost (%s)", samples, threads,
 		json_number(done, "elapsed"), lost, reason);
-	if (samples <= 0)
+	if (json_get(done, "calls"))
+		log_info("%.0f calls of the allocator a second were looked at, which cost %.2f %% "
+			 "of a CPU",
+			json_number(done, "calls") / json_number(done, "elapsed"),
+			100 * json_number(done, "cost"));
+	if (samples <= 0 && json_get(done, "calls"))
+		log_info("no allocation was sampled: too few bytes were allocated for it "
+			 "(--sample-bytes), or the allocator cannot be seen");
+	else if (samples <= 0)
 		log_info("nothing was on a CPU when the clock ticked: was the target idle, or the "
 			 "time "
 			 "too short?");

@@ -156,7 +156,7 @@ static void *try_uprobes(void *userdata)
 }
 
 /* In a thread, since not being the first is what is to be tried. */
-static enum uprobe_way find_uprobe_way(void)
+static enum uprobe_way find_uprobe_way(uint64_t *trap_ns)
 {
 	struct uprobe_trial trial = {.error = -EAGAIN};
 	pthread_t thread;
@@ -164,6 +164,7 @@ static enum uprobe_way find_uprobe_way(void)
 	if (uprobe_pmu_read(&trial.pmu) == 0 &&
 		pthread_create(&thread, NULL, try_uprobes, &trial) == 0)
 		pthread_join(thread, NULL);
+	*trap_ns = trial.error ? 0 : trial.support.trap_ns;
 	if (trial.error || !trial.support.multi)
 		return UPROBE_PERF;
 	return trial.support.session ? UPROBE_SESSION : UPROBE_MULTI;
@@ -175,7 +176,7 @@ void bpf_explain_features(struct bpf_features *f)
 			      BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_get_current_task_btf, NULL) == 1;
 	f->task_pt_regs = libbpf_probe_bpf_helper(
 				  BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_task_pt_regs, NULL) == 1;
-	f->uprobe_way = find_uprobe_way();
+	f->uprobe_way = find_uprobe_way(&f->uprobe_ns);
 	f->cookies = libbpf_probe_bpf_helper(
 			     BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, NULL) == 1;
 	f->hardware_clock = try_event(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES) == 0;

@@ -566,9 +566,18 @@ struct profd_session *bpf_host_sessions(struct bpf_host *b)
 	return b->bpf->bss->profd_sessions;
 }
 
-struct profd_heap *bpf_host_heaps(struct bpf_host *b)
+struct profd_heap *bpf_host_heaps(const struct bpf_host *b)
 {
 	return b->bpf->bss->profd_heaps;
+}
+
+uint64_t bpf_host_heap_calls(const struct bpf_host *b, unsigned slot)
+{
+	uint64_t calls = 0;
+
+	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
+		calls += __atomic_load_n(&b->cpus[cpu].heap[slot].calls, __ATOMIC_RELAXED);
+	return calls;
 }
 
 struct profd_probe *bpf_host_probes(struct bpf_host *b)

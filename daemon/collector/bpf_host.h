@@ -21,6 +21,7 @@ struct bpf_features {
 	bool task_pt_regs;	    /* bpf_task_pt_regs, 5.15 */
 	bool cookies;		    /* bpf_get_attach_cookie, 5.15 */
 	enum uprobe_way uprobe_way; /* the best there is */
+	uint64_t uprobe_ns;	    /* what a hit costs without a program to speak of; 0: unknown */
 	bool hardware_clock;	    /* PERF_COUNT_HW_CPU_CYCLES can be opened */
 	int perf_event_paranoid;
 	bool nested_pidns; /* the collector runs in a pid namespace below the initial one */
@@ -41,7 +42,9 @@ int bpf_host_clock_program(const struct bpf_host *b);
 /* Mmapped: PROFD_MAX_SESSIONS entries. */
 struct profd_session *bpf_host_sessions(struct bpf_host *b);
 /* The same, for sessions of type heap. */
-struct profd_heap *bpf_host_heaps(struct bpf_host *b);
+struct profd_heap *bpf_host_heaps(const struct bpf_host *b);
+/* Sum over all CPUs of struct profd_heap_cpu.calls. */
+uint64_t bpf_host_heap_calls(const struct bpf_host *b, unsigned slot);
 /* Mmapped: PROFD_PROBES entries. */
 struct profd_probe *bpf_host_probes(struct bpf_host *b);
 /* The programs for probes of heap sessions; owned by the host. In the order in which they are to be

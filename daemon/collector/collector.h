@@ -74,6 +74,8 @@ struct recording_result {
 	enum recording_reason reason;
 	double elapsed;
 	uint64_t samples, lost;
+	uint64_t calls;	  /* SESSION_HEAP: that were hit; see heap_cost.h */
+	double cost;	  /* and what they cost, in CPUs */
 	const char *path; /* "" if not stored */
 	int fd;		  /* the callee's, or -1 */
 };

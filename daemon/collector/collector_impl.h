@@ -54,7 +54,7 @@ struct collector {
 	uint64_t files_written, write_errors, files_deleted;
 	char last_write_error[256];
 	char *preload[PRELOADS]; /* paths of the heap libraries; NULL: there is none */
-	char banner[256]; /* first comment of every file: version, host, kernel */
+	char banner[256];	 /* first comment of every file: version, host, kernel */
 
 	void (*shutdown_done)(void *userdata);
 	void *shutdown_userdata;
@@ -77,6 +77,8 @@ int continuous_start(struct collector *c, char *why, size_t why_size);
 void recordings_tick(struct collector *c);
 /* A record of a process, once the process table has it. */
 void recordings_handle(struct collector *c, const struct record *record);
+/* Of the recording that has this stream; NULL: none, or not of a heap. */
+const struct heap_watch *recording_watch(const struct collector *c, const struct stream *s);
 struct recording *recording_next(const struct recording *r);
 void recordings_free(struct collector *c);
 /* An anonymous file with the profile, read-only, at offset 0. fd or -errno. */

@@ -33,7 +33,7 @@ struct heap_watch_config {
 	const struct session_filter *filter;
 	struct session *session;
 	char *const *preload; /* paths of the libraries, PRELOADS; NULL: there is none */
-	bool announced;	     /* all of them have it loaded: their allocators are left alone */
+	bool announced;	      /* all of them have it loaded: their allocators are left alone */
 	/* All that there was at the start is attached: called once, from the loop, unless
 	 * heap_watch_is_ready() at once. */
 	void (*ready)(void *userdata);

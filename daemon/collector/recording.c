@@ -14,6 +14,7 @@
 
 #include "collector/collector_impl.h"
 #include "collector/heap.h"
+#include "collector/heap_cost.h"
 #include "collector/heap_watch.h"
 #include "profile/pprof.h"
 #include "util/cleanup.h"
@@ -61,6 +62,16 @@ static void recording_free(struct recording *r)
 struct recording *recording_next(const struct recording *r)
 {
 	return r->next;
+}
+
+const struct heap_watch *recording_watch(const struct collector *c, const struct stream *s)
+{
+	const struct recording *r;
+
+	DL_FOREACH (c->recordings, r)
+		if (r->stream == s)
+			return r->watch;
+	return NULL;
 }
 
 void recordings_free(struct collector *c)
@@ -181,6 +192,17 @@ static void explain_heap(const struct recording *r, char *text, size_t size)
 			(unsigned long long)counts->nonsense);
 }
 
+static void add_cost(const struct recording *r, struct recording_result *out)
+{
+	struct heap_cost cost;
+
+	if (!r->watch)
+		return;
+	heap_cost(r->c->bpf, stream_session(r->stream), &cost);
+	out->calls = cost.calls;
+	out->cost = out->elapsed > 0 ? (double)cost.ns / (double)NS_PER_SECOND / out->elapsed : 0;
+}
+
 static int recording_finished(void *userdata, const struct stream_result *result)
 {
 	struct recording *r = userdata;
@@ -211,6 +233,7 @@ static int recording_finished(void *userdata, const struct stream_result *result
 	else
 		write_recording(r, result, &out, path, sizeof(path), message, sizeof(message));
 	explain_heap(r, trouble, sizeof(trouble));
+	add_cost(r, &out);
 	tell_ready(r);
 	if (r->done)
 		r->done(r->userdata, &out);

@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include "collector/collector_impl.h"
+#include "collector/heap.h"
+#include "collector/heap_cost.h"
+#include "collector/heap_watch.h"
 #include "util/cleanup.h"
 
 static void add_u64(cJSON *object, const char *name, uint64_t value)
@@ -61,6 +64,41 @@ static void add_samples(cJSON *object, const struct ledger *l)
 	add_stacks(samples, l);
 }
 
+static void add_watch(cJSON *object, struct collector *c, const struct stream *s)
+{
+	const struct heap_watch *watch = recording_watch(c, s);
+	struct heap_watch_stats stats;
+
+	if (!watch)
+		return;
+	stats = heap_watch_stats(watch);
+	add_u64(object, "processes", stats.processes);
+	add_u64(object, "links", stats.links);
+	add_u64(object, "links_failed", stats.failed);
+	cJSON_AddStringToObject(object, "trouble", heap_watch_trouble(watch));
+}
+
+static void add_heap(cJSON *session, struct collector *c, const struct stream *s)
+{
+	struct heap_stats stats = heap_stats(stream_heap(s));
+	const struct profd_heap *heap = &bpf_host_heaps(c->bpf)[session_slot(stream_session(s))];
+	cJSON *object = cJSON_AddObjectToObject(session, "heap");
+	double elapsed = (double)stream_elapsed(s);
+	struct heap_cost cost;
+
+	heap_cost(c->bpf, stream_session(s), &cost);
+	add_u64(object, "sample_bytes", session_sample_bytes(stream_session(s)));
+	add_u64(object, "calls", cost.calls);
+	cJSON_AddNumberToObject(object, "cost", elapsed > 0 ? (double)cost.ns / elapsed : 0);
+	add_u64(object, "in_use", stats.live);
+	add_u64(object, "bytes", stats.live_bytes);
+	add_u64(object, "frees", stats.frees);
+	add_u64(object, "not_remembered", stats.full);
+	add_u64(object, "frees_lost", heap->lost_frees);
+	add_u64(object, "impossible", heap->nonsense);
+	add_watch(object, c, s);
+}
+
 static void add_sessions(cJSON *status, struct collector *c)
 {
 	cJSON *list = cJSON_AddArrayToObject(status, "sessions");
@@ -77,6 +115,8 @@ static void add_sessions(cJSON *status, struct collector *c)
 		cJSON_AddStringToObject(one, "type", session_type_name(session_type(session)));
 		cJSON_AddStringToObject(one, "clock", session_clock(session));
 		add_u64(one, "frequency", session_frequency(session));
+		if (stream_heap(s))
+			add_heap(one, c, s);
 		cJSON_AddStringToObject(one, "filter", session_filter_text(session));
 		cJSON_AddNumberToObject(
 			one, "elapsed", (double)stream_elapsed(s) / (double)NS_PER_SECOND);

@@ -41,6 +41,7 @@ struct uprobe_support {
 	bool cookies; /* of UPROBE_PERF, 5.15: bpf_get_attach_cookie; the other ways have them */
 	bool multi;   /* and its pid filter covers all threads: not before 6.6.35, 6.9.5, 6.10 */
 	bool session;
+	uint64_t trap_ns; /* what one visit of an emulated instruction costs; 0: not measured */
 };
 
 /* Places of one link, at most; and descriptors of all links together. */

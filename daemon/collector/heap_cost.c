@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+#include "collector/heap_cost.h"
+
+#include "collector/bpf_host.h"
+#include "collector/sessions.h"
+
+void heap_cost(const struct bpf_host *bpf, const struct session *session, struct heap_cost *out)
+{
+	const struct bpf_features *features = bpf_host_features(bpf);
+	unsigned slot = session_slot(session);
+	uint64_t functions = bpf_host_heap_calls(bpf, slot), hits = functions;
+	const struct profd_heap *heap = &bpf_host_heaps(bpf)[slot];
+	struct profd_counters counters;
+
+	bpf_host_counters(bpf, slot, &counters);
+	/* Without sessions every allocation is hit twice; with them only what is of interest. */
+	if (features->uprobe_way != UPROBE_SESSION)
+		hits += functions / 2;
+	else
+		hits += functions ? counters.taken : 0;
+	if (!functions)
+		hits = counters.taken + counters.filtered + heap->frees + heap->lost_frees;
+	out->calls = functions ? functions : hits;
+	out->ns = hits * features->uprobe_ns + counters.spent;
+}
