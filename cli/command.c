@@ -36,31 +36,52 @@ static int runnable(const char *path)
 	return access(path, X_OK) < 0 ? errno : 0;
 }
 
-int child_check(const char *name)
+/* 0 with where it is, to be freed; or the errno that exec would meet. */
+static int find(const char *name, char **found)
 {
 	const char *folders = getenv("PATH");
 	int error = ENOENT;
 
 	if (strchr(name, '/')) {
 		error = runnable(name);
-	} else if (*name) {
-		/* execvp's own default is what confstr(_CS_PATH) says; an empty element is here. */
-		for (const char *f = folders ? folders : "/bin:/usr/bin"; error; f++) {
-			_cleanup_free_ char *path = NULL;
-			size_t n = strcspn(f, ":");
-			if (asprintf(&path, "%.*s/%s", n ? (int)n : 1, n ? f : ".", name) < 0)
-				return 0;
-			int found = runnable(path);
-			error = found == ENOENT || found == ENOTDIR ? error : found;
-			f += n;
-			if (!*f)
-				break;
-		}
+		*found = error ? NULL : strdup(name);
+		return error;
 	}
-	if (!error)
+	/* execvp's own default is what confstr(_CS_PATH) says; an empty element is here. */
+	for (const char *f = folders ? folders : "/bin:/usr/bin"; *name; f++) {
+		_cleanup_free_ char *path = NULL;
+		size_t n = strcspn(f, ":");
+		if (asprintf(&path, "%.*s/%s", n ? (int)n : 1, n ? f : ".", name) < 0)
+			return ENOMEM;
+		int here = runnable(path);
+		if (!here) {
+			*found = take_ptr(path);
+			return 0;
+		}
+		error = here == ENOENT || here == ENOTDIR ? error : here;
+		f += n;
+		if (!*f)
+			break;
+	}
+	return error;
+}
+
+int child_check(const char *name)
+{
+	_cleanup_free_ char *path = NULL;
+	int error = find(name, &path);
+
+	if (!error || error == ENOMEM)
 		return 0;
 	explain(name, error);
 	return exec_code(error);
+}
+
+char *child_find(const char *name)
+{
+	char *path = NULL;
+
+	return find(name, &path) ? NULL : path;
 }
 
 /* Pipes of a few bytes: all or nothing. If nobody reads, exit codes tell the rest. */

@@ -21,6 +21,8 @@ struct child {
 /* The exit code of a command that cannot be run at all (126, 127; explained), else 0. Asked before
  * anything is recorded. */
 int child_check(const char *name);
+/* Where exec finds it, to be freed; NULL: nowhere. */
+char *child_find(const char *name);
 /* Forks. `mask` is the signal mask that CMD gets, `changes` (NULL: none) are variables of its
  * environment, the last one with name NULL. 0 or -errno, explained. */
 struct variable {

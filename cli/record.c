@@ -16,6 +16,7 @@
 #include "json.h"
 #include "output.h"
 #include "place.h"
+#include "preload_choice.h"
 #include "profile/pprof.h"
 #include "recording.h"
 #include "renaming.h"
@@ -23,7 +24,6 @@
 #include "summary.h"
 #include "util/cleanup.h"
 #include "util/log.h"
-#include "util/preload_path.h"
 
 #define TYPES		"cpu, heap"
 #define DEFAULT_SECONDS 30
@@ -306,8 +306,7 @@ static int begin(const struct record *r, struct recording *recording, const char
  * with whatever else the user has loaded. */
 static int prepare_command(struct record *r, struct child *child, const sigset_t *mask)
 {
-	_cleanup_free_ char *library = is_heap(r) ? preload_path(PRELOAD_PLAIN) : NULL;
-	_cleanup_free_ char *list = NULL;
+	_cleanup_free_ char *library = NULL, *list = NULL;
 	const char *others = getenv("LD_PRELOAD");
 	char bytes[MAX_TEXT];
 	struct variable changes[] = {
@@ -318,6 +317,7 @@ static int prepare_command(struct record *r, struct child *child, const sigset_t
 
 	if (!is_heap(r))
 		return child_prepare(child, r->command, mask, NULL);
+	library = preload_path(preload_choose(r->command[0], others));
 	if (!library) {
 		log_error("libprofd-heap.so is neither beside profctl nor in " PROFD_LIBDIR
 			  ": run 'make install', or record the running process with --pid");
