@@ -22,16 +22,16 @@ struct arch_regs {
 /* Of a function (System V ABI, AMD64). */
 #define arch_result(r) ((r)->ax)
 
-/* Of a context, which has to be read at fixed offsets: loads stay apart. Arguments of functions, and
- * the registers that those are moved to first, come first. */
+/* Of a context, which has to be read at fixed offsets: loads stay apart. Arguments of functions,
+ * and the registers that those are moved to first, come first. */
 static __always_inline __u64 arch_register(const struct arch_regs *r, __u32 number)
 {
 	__u64 value = 0;
 
-#define ARCH_REGISTER(n, member)                                \
-	if (number == (n)) {                                    \
-		value = r->member;                              \
-		__asm__ volatile("" : "+r"(value));             \
+#define ARCH_REGISTER(n, member)                    \
+	if (number == (n)) {                        \
+		value = r->member;                  \
+		__asm__ volatile("" : "+r"(value)); \
 	} else
 	ARCH_REGISTER(5, di)
 	ARCH_REGISTER(4, si)

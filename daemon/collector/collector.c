@@ -182,6 +182,8 @@ static void once_a_second(struct collector *c, uint64_t now)
 		r = sessions_sync_cpus(c->sessions);
 	if (r && log_allowed(&limit))
 		log_warning("a CPU that came online cannot be sampled: %s", strerror(-r));
+	for (struct stream *s = c->streams; s; s = stream_next(s))
+		stream_hold_rate(s, now);
 	recordings_tick(c);
 	debuginfod_look(c->debuginfod, now, on_debug_file, c);
 	retry_continuous(c);

@@ -240,6 +240,7 @@ static void attach_functions(
 }
 
 static struct watched *find_watched(struct heap_watch *w, uint32_t pid);
+static bool is_preload(const struct heap_watch *w, const struct module *module);
 
 /* Who announces what he allocates is taken at his word; his allocator would tell the same again. */
 static bool is_announced(struct heap_watch *w, const struct attachment *a)
@@ -300,7 +301,8 @@ static void on_sites(
 		attachment_free(a);
 		return;
 	}
-	if (sites)
+	/* It is open now; before, nobody could say that it is the one. */
+	if (sites && (a->pid == UPROBE_EVERYWHERE || !is_preload(a->watch, module)))
 		attach_all(a, sites);
 	else if (error != -ECANCELED)
 		trouble(a->watch, "%s cannot be looked into for probes: %s", module->path,
@@ -584,7 +586,8 @@ void heap_watch_detach(struct heap_watch *w)
 
 	HASH_ITER (hh, w->watched, p, next)
 		unwatch(w, p);
-	DL_FOREACH_SAFE (w->everywhere, a, other) {
+	DL_FOREACH_SAFE(w->everywhere, a, other)
+	{
 		DL_DELETE(w->everywhere, a);
 		let_go(a);
 	}

@@ -15,6 +15,7 @@
 #include "collector/collector_impl.h"
 #include "collector/heap.h"
 #include "collector/heap_cost.h"
+#include "collector/heap_rate.h"
 #include "collector/heap_watch.h"
 #include "profile/pprof.h"
 #include "util/cleanup.h"
@@ -185,6 +186,11 @@ static void explain_heap(const struct recording *r, char *text, size_t size)
 			"%" PRIu64 " allocations were too many to remember: in-use lacks them; "
 			"sample less (--sample-bytes)",
 			stats.full);
+	else if (counts->thinned)
+		snprintf(text, size,
+			"over %d samples a second came: of %llu none was taken, and others stand "
+			"for them",
+			HEAP_RATE_MAX, (unsigned long long)counts->thinned);
 	else if (counts->nonsense)
 		snprintf(text, size,
 			"%llu allocations were announced with an impossible address, size or "

@@ -8,6 +8,7 @@
 
 #include "collector/collector_impl.h"
 #include "collector/heap.h"
+#include "collector/heap_rate.h"
 #include "collector/publish.h"
 #include "util/log.h"
 #include <utlist.h>
@@ -18,7 +19,8 @@
 struct stream {
 	struct collector *c;
 	struct session *session;
-	struct heap *heap; /* NULL: of another type */
+	struct heap *heap;    /* NULL: of another type */
+	uint64_t came, rated; /* samples that came, and when that was counted */
 	struct window *window;
 	struct stream_config config;
 	uint64_t started;
@@ -316,6 +318,24 @@ void stream_freed(struct stream *s, const struct profd_free *freed)
 {
 	if (s->heap && s->window)
 		heap_freed(s->heap, freed, s->window);
+}
+
+/* Who wants every allocation gets them as far as the ring has room. */
+void stream_hold_rate(struct stream *s, uint64_t now)
+{
+	struct profd_counters counters;
+	struct profd_heap *heap;
+	uint64_t came, since = s->rated ? s->rated : s->started;
+
+	if (!s->heap || session_sample_bytes(s->session) <= 1)
+		return;
+	heap = &bpf_host_heaps(s->c->bpf)[session_slot(s->session)];
+	bpf_host_counters(s->c->bpf, session_slot(s->session), &counters);
+	came = counters.taken + __atomic_load_n(&heap->thinned, __ATOMIC_RELAXED);
+	__atomic_store_n(&heap->keep, heap_rate_next(heap->keep, came - s->came, now - since),
+		__ATOMIC_RELAXED);
+	s->came = came;
+	s->rated = now;
 }
 
 void stream_process_ended(struct stream *s, uint32_t pid)

@@ -92,7 +92,8 @@ static void free_link(struct uprobe_link *link)
 
 static bool is_good(const struct uprobe_request *r)
 {
-	if (!r->n_places || r->n_places > UPROBE_MAX_PLACES || (r->pid <= 0 && r->pid != UPROBE_EVERYWHERE) ||
+	if (!r->n_places || r->n_places > UPROBE_MAX_PLACES ||
+		(r->pid <= 0 && r->pid != UPROBE_EVERYWHERE) ||
 		(r->way == UPROBE_SESSION && r->at_return))
 		return false;
 	for (size_t i = 0; i < r->n_places; i++)

@@ -51,9 +51,9 @@ enum symbolizer_answer_flags {
 	 * answered before may be as wrong. */
 	SYMBOLIZER_HAS_CHANGED = 1 << 10,
 	/* What is left out of the answer: */
-	SYMBOLIZER_CUTS_INLINES = 1 << 11, /* inlined calls beyond SYMBOLIZER_MAX_INLINES */
-	SYMBOLIZER_CUTS_NAMES = 1 << 12,   /* ends of names beyond SYMBOLIZER_MAX_NAME */
-	SYMBOLIZER_LACKS_DWARF = 1 << 13,  /* there is some, but it cannot be read */
+	SYMBOLIZER_CUTS_INLINES = 1 << 11,  /* inlined calls beyond SYMBOLIZER_MAX_INLINES */
+	SYMBOLIZER_CUTS_NAMES = 1 << 12,    /* ends of names beyond SYMBOLIZER_MAX_NAME */
+	SYMBOLIZER_LACKS_DWARF = 1 << 13,   /* there is some, but it cannot be read */
 	SYMBOLIZER_SEES_GO_TABLE = 1 << 17, /* and takes names from it: there is no better */
 	/* Another `until` may bring other names. */
 	SYMBOLIZER_DEPENDS_ON_TIME = 1 << 16,

@@ -91,9 +91,9 @@ static int resolve(struct symbolizer_session *s, struct names *answer, const str
 	case SYMBOLIZER_KALLSYMS:
 		return kallsyms_resolve(answer, q->fd, q->offsets, q->n);
 	case SYMBOLIZER_JIT:
-		return jitdump_is(q->fd) ? jitdump_resolve(answer, q->fd, q->offsets, q->n,
-						   q->request.until)
-					 : perfmap_resolve(answer, q->fd, q->offsets, q->n);
+		return jitdump_is(q->fd)
+			       ? jitdump_resolve(answer, q->fd, q->offsets, q->n, q->request.until)
+			       : perfmap_resolve(answer, q->fd, q->offsets, q->n);
 	case SYMBOLIZER_RAW_SHORT:
 	case SYMBOLIZER_RAW_WHOLE:
 		return raw_names_resolve(

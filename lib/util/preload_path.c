@@ -31,8 +31,7 @@ char *preload_path(enum preload which)
 
 	if (n > 0) {
 		program[n] = '\0';
-		path = readable(
-			program, (int)(strrchr(program, '/') - program), names[which]);
+		path = readable(program, (int)(strrchr(program, '/') - program), names[which]);
 	}
 	return path ? path : readable(PROFD_LIBDIR, sizeof(PROFD_LIBDIR) - 1, names[which]);
 }
