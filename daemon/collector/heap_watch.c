@@ -11,6 +11,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "access.h"
 #include "collector/bpf_host.h"
 #include "collector/heap_probes.h"
 #include "collector/heap_sites.h"
@@ -56,7 +57,8 @@ struct heap_watch {
 	char *comm, *cgroup; /* the filter's */
 	struct heap_probes *probes;
 	struct watched *watched;
-	struct attachment *everywhere; /* the preload libraries */
+	struct module *preload[PRELOADS];
+	struct attachment *everywhere; /* the preload libraries, in all processes */
 	bool starting, is_ready;
 	size_t unsettled; /* initial attachments */
 	struct heap_watch_stats stats;
@@ -243,25 +245,17 @@ static struct watched *find_watched(struct heap_watch *w, uint32_t pid);
 static bool is_preload(const struct heap_watch *w, const struct module *module);
 
 /* Who announces what he allocates is taken at his word; his allocator would tell the same again. */
-static bool is_announced(struct heap_watch *w, const struct attachment *a)
+static void on_announced(struct heap_watch *w, struct watched *p)
 {
-	struct watched *p = a->pid < 0 ? NULL : find_watched(w, (uint32_t)a->pid);
-
-	return w->config.announced || (p && p->announces);
-}
-
-static void on_announced(struct attachment *a)
-{
-	struct watched *p = a->pid < 0 ? NULL : find_watched(a->watch, (uint32_t)a->pid);
 	struct attachment *other;
 
-	if (!p)
-		return;
 	p->announces = true;
 	DL_FOREACH (p->attachments, other) {
+		unsigned before = other->attaching;
+
 		for (unsigned i = PROBE_FREE; i < PROBE_PROGRAMS; i++)
 			detach(other, (enum probe_program)i);
-		if (other != a && !other->asked && !other->attaching)
+		if (before && !other->attaching)
 			settled(other);
 	}
 }
@@ -270,14 +264,15 @@ static void attach_all(struct attachment *a, const struct heap_sites *sites)
 {
 	struct heap_watch *w = a->watch;
 	bool session = bpf_host_features(w->config.bpf)->uprobe_way == UPROBE_SESSION;
+	struct watched *p = a->pid < 0 ? NULL : find_watched(w, (uint32_t)a->pid);
 	uint64_t mean = session_sample_bytes(w->config.session);
 	int r;
 
 	attach_probes(a, sites, HEAP_PROBE_FREE);
 	attach_probes(a, sites, HEAP_PROBE_ALLOC);
-	if (a->announces)
-		on_announced(a);
-	if (!sites->n_sites || is_announced(w, a))
+	if (a->announces && p && !is_preload(w, a->module))
+		on_announced(w, p);
+	if (!sites->n_sites || w->config.announced || (p && p->announces))
 		return;
 	r = bpf_host_open_live(w->config.bpf, session_slot(w->config.session),
 		mean > 1 ? MAX_LIVE_SAMPLED : MAX_LIVE_ALL);
@@ -291,6 +286,23 @@ static void attach_all(struct attachment *a, const struct heap_sites *sites)
 	attach_functions(a, sites, PROBE_ENTER, false);
 }
 
+/* The module by which the library was attached to, not by which a process has mapped it. */
+static bool is_own(const struct heap_watch *w, const struct module *module)
+{
+	for (unsigned i = 0; i < PRELOADS; i++)
+		if (w->preload[i] == module)
+			return true;
+	return false;
+}
+
+static void note_preload(struct attachment *a)
+{
+	struct watched *p = find_watched(a->watch, (uint32_t)a->pid);
+
+	if (p)
+		on_announced(a->watch, p);
+}
+
 static void on_sites(
 	void *userdata, struct module *module, int error, const struct heap_sites *sites)
 {
@@ -301,8 +313,11 @@ static void on_sites(
 		attachment_free(a);
 		return;
 	}
-	/* It is open now; before, nobody could say that it is the one. */
-	if (sites && (a->pid == UPROBE_EVERYWHERE || !is_preload(a->watch, module)))
+	/* It is open now; before, nobody could say that it is a library that is attached to
+	 * already. */
+	if (sites && is_preload(a->watch, module) && !is_own(a->watch, module))
+		note_preload(a);
+	else if (sites)
 		attach_all(a, sites);
 	else if (error != -ECANCELED)
 		trouble(a->watch, "%s cannot be looked into for probes: %s", module->path,
@@ -347,21 +362,19 @@ static struct watched *find_watched(struct heap_watch *w, uint32_t pid)
 
 static bool is_preload(const struct heap_watch *w, const struct module *module)
 {
-	const struct attachment *a;
-
-	DL_FOREACH (w->everywhere, a)
-		if (module->state == MODULE_OPEN && module->device == a->module->device &&
-			module->inode == a->module->inode)
+	for (unsigned i = 0; i < PRELOADS; i++)
+		if (w->preload[i] && module->state == MODULE_OPEN &&
+			module->device == w->preload[i]->device &&
+			module->inode == w->preload[i]->inode)
 			return true;
 	return false;
 }
 
-static void consider(struct heap_watch *w, struct watched *p, struct module *module)
+/* A module that the process has mapped, or (a preload library) may map. */
+static void attach_to(struct heap_watch *w, struct watched *p, struct module *module)
 {
 	struct attachment *a;
 
-	if (!module || module->kind != MODULE_FILE || is_preload(w, module))
-		return;
 	DL_FOREACH (p->attachments, a)
 		if (a->module == module)
 			return;
@@ -370,21 +383,50 @@ static void consider(struct heap_watch *w, struct watched *p, struct module *mod
 		DL_APPEND(p->attachments, a);
 }
 
+static void consider(struct heap_watch *w, struct watched *p, struct module *module)
+{
+	if (!module || module->kind != MODULE_FILE)
+		return;
+	if (is_preload(w, module))
+		on_announced(w, p);
+	else
+		attach_to(w, p, module);
+}
+
+/* A user's session does not touch what is not his: the programs' filter would keep it out of his
+ * profile, but not spare it the traps. */
+static bool is_allowed(const struct heap_watch *w, uint32_t pid)
+{
+	const struct peer peer = {.uid = w->filter.uid};
+	char why[256];
+
+	return !w->filter.by_uid || access_process(&peer, pid, why, sizeof(why)) == 0;
+}
+
+static struct watched *add_watched(struct heap_watch *w, uint32_t pid)
+{
+	struct watched *p = HASH_COUNT(w->watched) < MAX_PROCESSES ? calloc(1, sizeof(*p)) : NULL;
+
+	if (!p) {
+		trouble(w, "more than %d processes are not watched", MAX_PROCESSES);
+		return NULL;
+	}
+	p->pid = pid;
+	HASH_ADD(hh, w->watched, pid, sizeof(p->pid), p);
+	for (unsigned i = 0; i < PRELOADS && !w->everywhere; i++)
+		if (w->preload[i])
+			attach_to(w, p, w->preload[i]);
+	return p;
+}
+
 static void watch(struct heap_watch *w, struct process *process)
 {
 	const struct mappings *mappings = process_mappings(process);
 	struct watched *p = find_watched(w, process_pid(process));
 
-	if (!p) {
-		p = HASH_COUNT(w->watched) < MAX_PROCESSES ? calloc(1, sizeof(*p)) : NULL;
-		if (!p) {
-			trouble(w, "more than %d processes are not watched", MAX_PROCESSES);
-			return;
-		}
-		p->pid = process_pid(process);
-		HASH_ADD(hh, w->watched, pid, sizeof(p->pid), p);
-	}
-	for (uint32_t i = 0; mappings && i < mappings->count; i++)
+	if (!p && is_allowed(w, process_pid(process)))
+		p = add_watched(w, process_pid(process));
+	for (uint32_t i = 0; p && mappings && i < mappings->count; i++)
 		consider(w, p, mappings->maps[i].module);
 }
 
@@ -469,8 +511,11 @@ static void on_mmap(struct heap_watch *w, uint32_t pid, uint64_t start)
 static void on_new_image(struct heap_watch *w, uint32_t pid)
 {
 	struct process *process = processes_of_pid(w->config.processes, pid);
+	struct watched *p = find_watched(w, pid);
 
-	if (process && !find_watched(w, pid))
+	if (p && !is_allowed(w, pid))
+		unwatch(w, p);
+	else if (!p && process)
 		watch_if_wanted(w, process);
 }
 
@@ -504,10 +549,10 @@ void heap_watch_handle(struct heap_watch *w, const struct record *record)
 /* ---- life ----------------------------------------------------------------------------------- */
 
 /* Our own file, beside the program or where it was installed. */
-static int watch_preload(struct heap_watch *w, const char *path)
+static int open_preload(struct heap_watch *w, unsigned which)
 {
+	const char *path = w->config.preload[which];
 	_cleanup_close_ int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	struct attachment *a;
 	struct module *module;
 	int r;
 
@@ -517,15 +562,22 @@ static int watch_preload(struct heap_watch *w, const char *path)
 	if (!module)
 		return -ENOMEM;
 	r = module_take_file(module, fd);
-	if (!r) {
-		fd = -1;
-		module->state = MODULE_OPEN;
-		a = attach(w, module, UPROBE_EVERYWHERE);
-		if (a)
-			DL_APPEND(w->everywhere, a);
+	if (r) {
+		module_unref(module);
+		return r;
 	}
-	module_unref(module);
-	return r;
+	fd = -1;
+	module->state = MODULE_OPEN;
+	w->preload[which] = module;
+	return 0;
+}
+
+static void attach_everywhere(struct heap_watch *w, struct module *module)
+{
+	struct attachment *a = module ? attach(w, module, UPROBE_EVERYWHERE) : NULL;
+
+	if (a)
+		DL_APPEND(w->everywhere, a);
 }
 
 static int copy_text(const char **text, char **copy)
@@ -539,18 +591,25 @@ static int copy_text(const char **text, char **copy)
 
 static int start(struct heap_watch *w)
 {
-	bool everywhere = !w->filter.n_pids || w->filter.children;
+	bool everywhere = (!w->filter.n_pids || w->filter.children) && !w->filter.by_uid;
 	int r = copy_text(&w->filter.comm, &w->comm);
 
 	if (!r)
 		r = copy_text(&w->filter.cgroup, &w->cgroup);
 	if (!r)
 		r = heap_probes_new(&w->probes, w->config.bpf, w->config.session);
+	for (unsigned i = 0; !r && i < PRELOADS; i++)
+		r = open_preload(w, i);
 	for (unsigned i = 0; !r && everywhere && i < PRELOADS; i++)
-		r = watch_preload(w, w->config.preload[i]);
-	if (!r)
-		processes_each(w->config.processes, watch_if_wanted, w);
-	return r;
+		attach_everywhere(w, w->preload[i]);
+	if (r)
+		return r;
+	processes_each(w->config.processes, watch_if_wanted, w);
+	/* One that has just been forked is not in the table yet. */
+	for (size_t i = 0; i < w->filter.n_pids; i++)
+		if (!find_watched(w, w->filter.pids[i]) && is_allowed(w, w->filter.pids[i]))
+			add_watched(w, w->filter.pids[i]);
+	return 0;
 }
 
 int heap_watch_start(struct heap_watch **out, const struct heap_watch_config *config)
@@ -599,6 +658,8 @@ void heap_watch_stop(struct heap_watch *w)
 		return;
 	heap_watch_detach(w);
 	heap_probes_unref(w->probes);
+	for (unsigned i = 0; i < PRELOADS; i++)
+		module_unref(w->preload[i]);
 	free(w->comm);
 	free(w->cgroup);
 	free(w);
