@@ -134,8 +134,9 @@ int heap_probes_find(struct heap_probes *p, const struct heap_probe *probe, uint
 		return share(p, &wanted, cookie);
 	if (!is_usual(probe))
 		return -EOPNOTSUPP;
-	*cookie = probe->kind == HEAP_PROBE_FREE ? PROFD_PROBE_FREE : PROFD_PROBE_ALLOC;
-	publish(&p->shared[*cookie], &wanted);
+	publish(&p->shared[probe->kind == HEAP_PROBE_FREE ? PROFD_PROBE_FREE : PROFD_PROBE_ALLOC],
+		&wanted);
+	*cookie = 0;
 	return 0;
 }
 

@@ -272,7 +272,8 @@ static void attach_all(struct attachment *a, const struct heap_sites *sites)
 	attach_probes(a, sites, HEAP_PROBE_ALLOC);
 	if (a->announces && p && !is_preload(w, a->module))
 		on_announced(w, p);
-	if (!sites->n_sites || w->config.announced || (p && p->announces))
+	if (!sites->n_sites || w->config.announced || is_preload(w, a->module) ||
+		(p && p->announces))
 		return;
 	r = bpf_host_open_live(w->config.bpf, session_slot(w->config.session),
 		mean > 1 ? MAX_LIVE_SAMPLED : MAX_LIVE_ALL);

@@ -11,6 +11,7 @@ heap.mixed          := mixed.c
 heap.mixed-jemalloc := mixed.c -ljemalloc
 heap.mixed-tcmalloc := mixed.c -ltcmalloc_minimal
 heap.corners        := corners.c
+heap.steps          := steps.c
 heap.family         := family.c
 heap.orders         := orders.c
 # Its functions call each other: one by itself, the other so that they can be interposed.
