@@ -10,7 +10,9 @@ HEAP_CFLAGS := $(PROGRAM_CFLAGS) -fno-builtin
 heap.mixed          := mixed.c
 heap.mixed-jemalloc := mixed.c -ljemalloc
 heap.mixed-tcmalloc := mixed.c -ltcmalloc_minimal
-heap.corners        := corners.c
+heap.libfirst.so    := first.c -shared -fPIC
+heap.corners        := corners.c libfirst.so
+heap.early.so       := early.c -shared -fPIC
 heap.family         := family.c
 heap.orders         := orders.c
 # Its functions call each other: one by itself, the other so that they can be interposed.
@@ -29,9 +31,11 @@ PROGRAMS += $(HEAP_PROGRAMS)
 
 define heap_rule
 $(HEAP_DIR)/$(1): $(addprefix $(HEAP_SRC)/,$(filter %.c %.cc,$(heap.$(1)))) \
+		$(addprefix $(HEAP_DIR)/,$(filter %.so,$(heap.$(1)))) \
 		$(HEAP_SRC)/truth.h tests/programs/truth.h
 	@mkdir -p $$(@D)
 	$(if $(filter %.cc,$(heap.$(1))),$(CXX) $(filter-out -std=%,$(HEAP_CFLAGS)),$(CC) $(HEAP_CFLAGS)) \
-		-o $$@ $$< -Wl,--no-as-needed -pthread $(filter-out %.c %.cc,$(heap.$(1)))
+		-o $$@ $$(filter-out %.h,$$^) -Wl,--no-as-needed -pthread \
+		$(filter-out %.c %.cc %.so,$(heap.$(1))) -Wl,-rpath,'$$$$ORIGIN' $(if $(filter %.so,$(1)),-Wl$$(comma)-soname$$(comma)$(1))
 endef
 $(foreach name,$(HEAP_PROGRAMS:$(HEAP_DIR)/%=%),$(eval $(call heap_rule,$(name))))
