@@ -22,6 +22,7 @@ heap.interrupted    := interrupted.c
 heap.containers     := containers.cc
 heap.containers-jemalloc := containers.cc -ljemalloc
 heap.containers-tcmalloc := containers.cc -ltcmalloc_minimal
+heap.pairs          := pairs.c
 heap.loader         := loader.c
 heap.plugin.so      := plugin.cc -shared -fPIC
 heap.plugin-static.so := plugin.cc -shared -fPIC -static-libstdc++ -static-libgcc
