@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gelf.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "util/cleanup.h"
@@ -33,25 +34,48 @@ static bool needs_one(Elf *elf, Elf_Scn *section, const GElf_Shdr *header)
 	return false;
 }
 
-static bool is_linked_with_one(const char *program)
+static bool is_linked_with_one(Elf *elf)
 {
-	_cleanup_free_ char *path = child_find(program);
-	_cleanup_close_ int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 	Elf_Scn *section = NULL;
 	GElf_Shdr header;
-	bool found = false;
 
-	elf_version(EV_CURRENT);
-	Elf *elf = fd < 0 ? NULL : elf_begin(fd, ELF_C_READ, NULL);
-	while (elf && !found && (section = elf_nextscn(elf, section)))
-		if (gelf_getshdr(section, &header) && header.sh_type == SHT_DYNAMIC)
-			found = needs_one(elf, section, &header);
-	elf_end(elf);
-	return found;
+	while ((section = elf_nextscn(elf, section)))
+		if (gelf_getshdr(section, &header) && header.sh_type == SHT_DYNAMIC &&
+			needs_one(elf, section, &header))
+			return true;
+	return false;
+}
+
+/* Its loader is that of glibc. */
+static bool takes_preloads(Elf *elf, int fd)
+{
+	char loader[64] = "";
+	GElf_Phdr header;
+	size_t n;
+
+	if (elf_getphdrnum(elf, &n))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (gelf_getphdr(elf, (int)i, &header) && header.p_type == PT_INTERP &&
+			pread(fd, loader, sizeof(loader) - 1, (off_t)header.p_offset) > 0)
+			return strstr(loader, "/ld-linux") != NULL;
+	return false;
 }
 
 enum preload preload_choose(const char *program, const char *others)
 {
-	return (others && has_operators(others)) || is_linked_with_one(program) ? PRELOAD_CXX
-										: PRELOAD_PLAIN;
+	_cleanup_free_ char *path = child_find(program);
+	_cleanup_close_ int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	enum preload choice = others && has_operators(others) ? PRELOAD_CXX : PRELOAD_PLAIN;
+
+	elf_version(EV_CURRENT);
+	Elf *elf = fd < 0 ? NULL : elf_begin(fd, ELF_C_READ, NULL);
+	if (elf && elf_kind(elf) == ELF_K_ELF) {
+		if (!takes_preloads(elf, fd))
+			choice = PRELOADS;
+		else if (is_linked_with_one(elf))
+			choice = PRELOAD_CXX;
+	}
+	elf_end(elf);
+	return choice;
 }

@@ -6,7 +6,8 @@
 #include "util/preload_path.h"
 
 /* PRELOAD_CXX where the program is linked with an allocator that has C++ operators of its own, or
- * `others` (LD_PRELOAD so far, or NULL) has one. A script is not looked into. */
+ * `others` (LD_PRELOAD so far, or NULL) has one. PRELOADS: none is, since the program is static, or
+ * of another C library, with which it would not start. A script is not looked into. */
 enum preload preload_choose(const char *program, const char *others);
 
 #endif

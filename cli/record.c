@@ -38,6 +38,7 @@ struct record {
 	const char *comm, *cgroup, *type, *output, *names;
 	uint32_t seconds, frequency, sample_bytes;
 	bool children, timestamps, standalone;
+	bool announced; /* the command has the library that announces what it allocates */
 	char **command; /* NULL: none */
 };
 
@@ -155,7 +156,7 @@ static cJSON *make_request(const struct record *r, pid_t child)
 	if (r->cgroup)
 		cJSON_AddStringToObject(request, "cgroup", r->cgroup);
 	cJSON_AddBoolToObject(request, "timestamps", r->timestamps);
-	cJSON_AddBoolToObject(request, "announced", is_heap(r) && child);
+	cJSON_AddBoolToObject(request, "announced", r->announced);
 	cJSON_AddBoolToObject(request, "deliver", r->output || r->standalone);
 	return request;
 }
@@ -303,7 +304,7 @@ static int begin(const struct record *r, struct recording *recording, const char
 }
 
 /* Of a heap profile's command the allocations are announced by a library that is loaded into it,
- * with whatever else the user has loaded. */
+ * before whatever else the user has loaded; if it can load one. */
 static int prepare_command(struct record *r, struct child *child, const sigset_t *mask)
 {
 	_cleanup_free_ char *library = NULL, *list = NULL;
@@ -315,9 +316,10 @@ static int prepare_command(struct record *r, struct child *child, const sigset_t
 		{NULL, NULL},
 	};
 
-	if (!is_heap(r))
+	enum preload which = is_heap(r) ? preload_choose(r->command[0], others) : PRELOADS;
+	if (which == PRELOADS)
 		return child_prepare(child, r->command, mask, NULL);
-	library = preload_path(preload_choose(r->command[0], others));
+	library = preload_path(which);
 	if (!library) {
 		log_error("libprofd-heap.so is neither beside profctl nor in " PROFD_LIBDIR
 			  ": run 'make install', or record the running process with --pid");
@@ -326,6 +328,7 @@ static int prepare_command(struct record *r, struct child *child, const sigset_t
 	if (asprintf(&list, "%s%s%s", library, others && *others ? ":" : "", others ? others : "") <
 		0)
 		return -ENOMEM;
+	r->announced = true;
 	snprintf(bytes, sizeof(bytes), "%" PRIu32, r->sample_bytes);
 	changes[1].value = list;
 	return child_prepare(child, r->command, mask, changes);

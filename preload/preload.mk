@@ -8,7 +8,7 @@ PRELOAD_OBJ := $(PRELOAD_SRC:preload/%.c=$(B)/preload/%.o)
 # nor of any other library but the C library. Optimised in any case: the probes' arguments have to
 # lie in registers.
 PRELOAD_CFLAGS := -std=gnu11 $(WARN) -g -fPIC -fvisibility=hidden -fno-builtin -fno-omit-frame-pointer \
-	-fasynchronous-unwind-tables -fno-stack-protector $(filter-out -O%,$(CFLAGS)) -O2
+	-fasynchronous-unwind-tables -fno-stack-protector -ftls-model=initial-exec $(filter-out -O%,$(CFLAGS)) -O2
 PRELOAD_LDFLAGS := -shared -Wl,-z,relro,-z,now,-z,defs,-z,nodelete
 PRELOAD_LIBS := libprofd-heap.so libprofd-heap-cxx.so
 

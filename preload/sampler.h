@@ -31,7 +31,7 @@ struct sampler {
 	bool was_called;
 };
 
-extern __thread struct sampler sampler_self __attribute__((tls_model("initial-exec")));
+extern __thread struct sampler sampler_self;
 
 /* Counts an allocation. False: sampler_draw() has to. */
 static inline bool sampler_passes(size_t size)

@@ -32,6 +32,7 @@ struct waiting {
 	uint32_t turn; /* how often the place was used: the upper half of the number */
 	uint32_t next; /* of the free ones; 0: none */
 	bool used;
+	bool kept; /* its process ended with it */
 };
 
 struct image {
@@ -317,6 +318,7 @@ uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct wind
 	w->address = alloc->address;
 	w->image = image;
 	w->used = true;
+	w->kept = false;
 	h->stats.allocs++;
 	if (alloc->flags & PROFD_ALLOC_UNTRACKED)
 		h->stats.full++;
@@ -337,8 +339,9 @@ void heap_place(struct heap *h, uint64_t allocation, struct window *window, uint
 	sums->alloc_bytes += w->weight;
 	sums->alloc_objects += objects(w->weight, w->size);
 	l = waiting_live(h, w);
-	if (l) {
+	if (l)
 		l->stack = stack;
+	if (l || w->kept) {
 		sums->inuse_bytes += w->weight;
 		sums->inuse_objects += objects(w->weight, w->size);
 	}
@@ -413,6 +416,8 @@ static void forget_image(struct heap *h, uint32_t image)
 {
 	for (size_t i = 0; i < h->capacity && h->images[image].live; i++)
 		while (h->table[i].weight && h->table[i].image == image) {
+			if (h->table[i].stack == NO_STACK)
+				h->waiting[h->table[i].waits].kept = true;
 			if (h->forgotten)
 				h->forgotten(h->userdata, h->table[i].address,
 					h->images[image].identity.pid);

@@ -273,6 +273,21 @@ static void test_whose_free_nobody_will_see(void **state)
 	assert_int_equal(heap_stats(f->heap).full, 1);
 }
 
+static void test_ends_before_its_stack_is_known(void **state)
+{
+	struct fixture *f = *state;
+	struct profd_alloc alloc = alloc_of(1, 0x20, 10, 10 * ONE);
+	uint64_t allocation = heap_alloc(f->heap, &alloc, f->window);
+
+	heap_end_process(f->heap, 1);
+	heap_place(f->heap, allocation, f->window, stack(f, 7));
+	assert_sums(f, 7, 1, 10, 1, 10);
+	/* Its place serves another, of which that is not true. */
+	take(f, 1, 0x20, 10, 8);
+	give_back(f, 1, 0x20);
+	assert_sums(f, 8, 1, 10, 0, 0);
+}
+
 /* Against an array: everything that a table with holes and growth can do wrong. */
 static void test_many_that_come_and_go(void **state)
 {
@@ -326,6 +341,7 @@ int main(void)
 		TEST(test_the_end_of_a_process),
 		TEST(test_reallocs),
 		TEST(test_whose_free_nobody_will_see),
+		TEST(test_ends_before_its_stack_is_known),
 		TEST(test_many_that_come_and_go),
 	};
 

@@ -10,8 +10,10 @@ HEAP_CFLAGS := $(PROGRAM_CFLAGS) -fno-builtin
 heap.mixed          := mixed.c
 heap.mixed-jemalloc := mixed.c -ljemalloc
 heap.mixed-tcmalloc := mixed.c -ltcmalloc_minimal
-heap.corners        := corners.c
+heap.libfirst.so    := first.c -shared -fPIC
+heap.corners        := corners.c libfirst.so
 heap.steps          := steps.c
+heap.early.so       := early.c -shared -fPIC
 heap.family         := family.c
 heap.orders         := orders.c
 # Its functions call each other: one by itself, the other so that they can be interposed.
@@ -21,6 +23,7 @@ heap.interrupted    := interrupted.c
 heap.containers     := containers.cc
 heap.containers-jemalloc := containers.cc -ljemalloc
 heap.containers-tcmalloc := containers.cc -ltcmalloc_minimal
+heap.pairs          := pairs.c
 heap.loader         := loader.c
 heap.plugin.so      := plugin.cc -shared -fPIC
 heap.plugin-static.so := plugin.cc -shared -fPIC -static-libstdc++ -static-libgcc
@@ -30,9 +33,11 @@ PROGRAMS += $(HEAP_PROGRAMS)
 
 define heap_rule
 $(HEAP_DIR)/$(1): $(addprefix $(HEAP_SRC)/,$(filter %.c %.cc,$(heap.$(1)))) \
+		$(addprefix $(HEAP_DIR)/,$(filter %.so,$(heap.$(1)))) \
 		$(HEAP_SRC)/truth.h tests/programs/truth.h
 	@mkdir -p $$(@D)
 	$(if $(filter %.cc,$(heap.$(1))),$(CXX) $(filter-out -std=%,$(HEAP_CFLAGS)),$(CC) $(HEAP_CFLAGS)) \
-		-o $$@ $$< -Wl,--no-as-needed -pthread $(filter-out %.c %.cc,$(heap.$(1)))
+		-o $$@ $$(filter-out %.h,$$^) -Wl,--no-as-needed -pthread \
+		$(filter-out %.c %.cc %.so,$(heap.$(1))) -Wl,-rpath,'$$$$ORIGIN' $(if $(filter %.so,$(1)),-Wl$$(comma)-soname$$(comma)$(1))
 endef
 $(foreach name,$(HEAP_PROGRAMS:$(HEAP_DIR)/%=%),$(eval $(call heap_rule,$(name))))

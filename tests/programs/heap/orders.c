@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * orders - does what standard input says, a line "ok" for each that is done: "alloc GROUP N SIZE"
- * allocates N of SIZE bytes, "free GROUP N" frees the first N that are left of a group, "strict"
- * lets the kernel end the process for any system call but read, write and exit.
+ * allocates N of SIZE bytes, "free GROUP N" frees the first N that are left of a group; "flood N
+ * SIZE" allocates more than a group has room for, and "drain" frees them; "strict" lets the kernel
+ * end the process for any system call but read, write and exit.
  */
 #include <linux/seccomp.h>
 #include <malloc.h>
@@ -32,6 +33,30 @@ static int read_line(char *line, size_t size)
 	return n > 0;
 }
 
+/* Each has the next at its start. */
+static void **flooded;
+
+static void flood(unsigned int n, size_t size)
+{
+	while (n--) {
+		void **pointer = malloc(size);
+
+		MUST(pointer);
+		*pointer = flooded;
+		flooded = pointer;
+	}
+}
+
+static void drain(void)
+{
+	while (flooded) {
+		void **next = *flooded;
+
+		free(flooded);
+		flooded = next;
+	}
+}
+
 static void obey(const char *line)
 {
 	unsigned int group, n, size;
@@ -49,6 +74,10 @@ static void obey(const char *line)
 			MUST(groups[group % GROUPS].first < groups[group % GROUPS].end);
 			free(groups[group % GROUPS].pointers[groups[group % GROUPS].first++]);
 		}
+	} else if (sscanf(line, "flood %u %u", &n, &size) == 2) {
+		flood(n, size);
+	} else if (!strcmp(line, "drain")) {
+		drain();
 	} else {
 		MUST(!strcmp(line, "strict"));
 		MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0);

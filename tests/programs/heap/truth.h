@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Sizes that nothing else has (tests/integration/heap.py knows them). */
+/* Sizes that nothing else has (tests/integration/preload.py knows them). */
 #define MARK_BEGIN 77777
 #define MARK_END   77778
 
