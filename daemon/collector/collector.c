@@ -108,6 +108,7 @@ static void drain(struct collector *c)
 	if (r && log_allowed(&limit))
 		log_error("the rings cannot be read: %s", strerror(-r));
 	samples_after_drain(c);
+	recordings_advance(c, timeline_horizon(c->timeline));
 	/* A stack that is not finished yet holds its window open. */
 	horizon = timeline_horizon(c->timeline);
 	if (finisher_oldest(c->finisher) < horizon)
@@ -145,6 +146,8 @@ static bool waiting(const struct collector *c)
 {
 	uint64_t now = monotonic_now();
 
+	if (recordings_wait(c))
+		return true;
 	if (timeline_urgent(c->timeline))
 		return true;
 	for (const struct stream *s = c->streams; s; s = stream_next(s))

@@ -79,6 +79,10 @@ void recordings_tick(struct collector *c);
 void recordings_handle(struct collector *c, const struct record *record);
 /* Of the recording that has this stream; NULL: none, or not of a heap. */
 const struct heap_watch *recording_watch(const struct collector *c, const struct stream *s);
+/* All records below the horizon were handled. */
+void recordings_advance(struct collector *c, uint64_t horizon);
+/* One waits for the horizon. */
+bool recordings_wait(const struct collector *c);
 struct recording *recording_next(const struct recording *r);
 void recordings_free(struct collector *c);
 /* An anonymous file with the profile, read-only, at offset 0. fd or -errno. */

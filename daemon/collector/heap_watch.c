@@ -59,7 +59,9 @@ struct heap_watch {
 	struct watched *watched;
 	struct module *preload[PRELOADS];
 	struct attachment *everywhere; /* the preload libraries, in all processes */
-	bool starting, is_ready;
+	uint64_t started;
+	bool starting; /* records of what was before have not all been handled */
+	bool is_ready;
 	size_t unsettled; /* initial attachments */
 	struct heap_watch_stats stats;
 	char trouble[256];
@@ -339,15 +341,17 @@ static struct attachment *attach(struct heap_watch *w, struct module *module, pi
 		a->pid = pid;
 		a->asked = true;
 		a->initial = w->starting;
+		w->unsettled += a->initial;
+		/* Who is known is told of before this returns. */
 		r = heap_sites_ask(w->config.unwinder, module, on_sites, a);
 	}
-	if (!r) {
-		w->unsettled += a->initial;
+	if (!r)
 		return a;
-	}
 	trouble(w, "%s cannot be looked into for probes: %s", module->path, strerror(-r));
-	if (a)
+	if (a) {
+		w->unsettled -= a->initial;
 		attachment_free(a);
+	}
 	return NULL;
 }
 
@@ -613,7 +617,7 @@ static int start(struct heap_watch *w)
 	return 0;
 }
 
-int heap_watch_start(struct heap_watch **out, const struct heap_watch_config *config)
+int heap_watch_start(struct heap_watch **out, const struct heap_watch_config *config, uint64_t now)
 {
 	struct heap_watch *w = calloc(1, sizeof(*w));
 	int r;
@@ -622,16 +626,23 @@ int heap_watch_start(struct heap_watch **out, const struct heap_watch_config *co
 		return -ENOMEM;
 	w->config = *config;
 	w->filter = *config->filter;
+	w->started = now;
 	w->starting = true;
 	r = start(w);
 	if (r) {
 		heap_watch_stop(w);
 		return r;
 	}
-	w->starting = false;
-	w->is_ready = !w->unsettled;
 	*out = w;
 	return 0;
+}
+
+void heap_watch_advance(struct heap_watch *w, uint64_t horizon)
+{
+	if (!w->starting || horizon < w->started)
+		return;
+	w->starting = false;
+	settle(w);
 }
 
 bool heap_watch_is_ready(const struct heap_watch *w)

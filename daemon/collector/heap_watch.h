@@ -34,14 +34,16 @@ struct heap_watch_config {
 	struct session *session;
 	char *const *preload; /* paths of the libraries, PRELOADS; NULL: there is none */
 	bool announced;	      /* all of them have it loaded: their allocators are left alone */
-	/* All that there was at the start is attached: called once, from the loop, unless
-	 * heap_watch_is_ready() at once. */
+	/* All that there was at the start is attached: called once, from the loop. */
 	void (*ready)(void *userdata);
 	void *userdata;
 };
 
-/* All is borrowed. 0 or -errno. */
-int heap_watch_start(struct heap_watch **out, const struct heap_watch_config *config);
+/* All is borrowed. now: CLOCK_MONOTONIC. 0 or -errno. */
+int heap_watch_start(struct heap_watch **out, const struct heap_watch_config *config, uint64_t now);
+/* All records of a time below `horizon` were handled: what processes had at the start is known
+ * then. May call ready. */
+void heap_watch_advance(struct heap_watch *w, uint64_t horizon);
 bool heap_watch_is_ready(const struct heap_watch *w);
 /* Detaches all; stats and trouble stay. */
 void heap_watch_detach(struct heap_watch *w);

@@ -370,6 +370,25 @@ void recordings_handle(struct collector *c, const struct record *record)
 			heap_watch_handle(r->watch, record);
 }
 
+void recordings_advance(struct collector *c, uint64_t horizon)
+{
+	struct recording *r, *next;
+
+	DL_FOREACH_SAFE(c->recordings, r, next)
+	if (r->watch && !r->stopping)
+		heap_watch_advance(r->watch, horizon);
+}
+
+bool recordings_wait(const struct collector *c)
+{
+	const struct recording *r;
+
+	DL_FOREACH (c->recordings, r)
+		if (r->watch && !r->is_ready && !r->stopping)
+			return true;
+	return false;
+}
+
 static int watch_heap(struct recording *r)
 {
 	const struct heap_watch_config config = {
@@ -390,8 +409,8 @@ static int watch_heap(struct recording *r)
 		r->is_ready = true;
 		return 0;
 	}
-	e = heap_watch_start(&r->watch, &config);
-	r->is_ready = !e && heap_watch_is_ready(r->watch);
+	e = heap_watch_start(&r->watch, &config, monotonic_now());
+	collector_drain_soon(r->c);
 	return e;
 }
 

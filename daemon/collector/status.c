@@ -72,6 +72,7 @@ static void add_watch(cJSON *object, struct collector *c, const struct stream *s
 	if (!watch)
 		return;
 	stats = heap_watch_stats(watch);
+	cJSON_AddBoolToObject(object, "ready", heap_watch_is_ready(watch));
 	add_u64(object, "processes", stats.processes);
 	add_u64(object, "links", stats.links);
 	add_u64(object, "links_failed", stats.failed);
