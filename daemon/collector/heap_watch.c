@@ -114,14 +114,19 @@ static void settle(struct heap_watch *w)
 	w->config.ready(w->config.userdata);
 }
 
+/* Nothing is waited for any more, for its part. */
+static void forget_initial(struct attachment *a)
+{
+	a->watch->unsettled -= a->initial;
+	a->initial = false;
+}
+
+/* May be its end: whoever is told that all is ready can find that nobody wants it any more. */
 static void settled(struct attachment *a)
 {
 	struct heap_watch *w = a->watch;
 
-	if (!a->initial)
-		return;
-	a->initial = false;
-	w->unsettled--;
+	forget_initial(a);
 	settle(w);
 }
 
@@ -129,7 +134,7 @@ static void let_go(struct attachment *a)
 {
 	for (unsigned i = 0; i < PROBE_PROGRAMS; i++)
 		detach(a, (enum probe_program)i);
-	a->watch->unsettled -= a->initial;
+	forget_initial(a);
 	a->gone = true;
 	if (!a->asked)
 		attachment_free(a);
@@ -258,7 +263,7 @@ static void on_announced(struct heap_watch *w, struct watched *p)
 		for (unsigned i = PROBE_FREE; i < PROBE_PROGRAMS; i++)
 			detach(other, (enum probe_program)i);
 		if (before && !other->attaching)
-			settled(other);
+			forget_initial(other);
 	}
 }
 
@@ -639,7 +644,7 @@ int heap_watch_start(struct heap_watch **out, const struct heap_watch_config *co
 
 void heap_watch_advance(struct heap_watch *w, uint64_t horizon)
 {
-	if (!w->starting || horizon < w->started)
+	if (horizon < w->started)
 		return;
 	w->starting = false;
 	settle(w);

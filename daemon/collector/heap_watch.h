@@ -42,7 +42,7 @@ struct heap_watch_config {
 /* All is borrowed. now: CLOCK_MONOTONIC. 0 or -errno. */
 int heap_watch_start(struct heap_watch **out, const struct heap_watch_config *config, uint64_t now);
 /* All records of a time below `horizon` were handled: what processes had at the start is known
- * then. May call ready. */
+ * then. To be called after each drain; may call ready. */
 void heap_watch_advance(struct heap_watch *w, uint64_t horizon);
 bool heap_watch_is_ready(const struct heap_watch *w);
 /* Detaches all; stats and trouble stay. */

@@ -16,6 +16,9 @@
 #include "collector/uprobe_kernel.h"
 #include "util/cleanup.h"
 
+/* Of a way that does not seem to be there. */
+#define TRIALS 3
+
 /* ---- the place ------------------------------------------------------------------------------ */
 
 static __attribute__((noinline, noclone)) void visited(void)
@@ -166,8 +169,11 @@ int uprobe_try(const struct uprobe_pmu *pmu, struct uprobe_support *support)
 
 	support->events = count_visits(&a, UPROBE_PERF, false, &support->trap_ns) == 1;
 	support->cookies = support->events && count_visits(&a, UPROBE_PERF, true, NULL) == 1;
-	support->multi = count_visits(&a, UPROBE_MULTI, true, &support->trap_ns) == 1;
-	/* At the entry and at the return. */
-	support->session = count_visits(&a, UPROBE_SESSION, true, NULL) == 2;
+	/* What is seen once is there; what is not seen may have been missed. At the entry and at
+	 * the return, of sessions. */
+	for (int i = 0; i < TRIALS && !support->multi; i++)
+		support->multi = count_visits(&a, UPROBE_MULTI, true, &support->trap_ns) == 1;
+	for (int i = 0; i < TRIALS && support->multi && !support->session; i++)
+		support->session = count_visits(&a, UPROBE_SESSION, true, NULL) == 2;
 	return 0;
 }

@@ -209,14 +209,14 @@ static int attach(struct worker *w, struct uprobe_link *link)
 	const struct uprobe_support *support = find_support(w);
 	int r = w->error;
 
-	if (!r && !has_way(support, link->request.way)) {
-		r = -ENOTSUP;
-	} else if (!r && link->request.way == UPROBE_PERF) {
+	if (!r && link->request.way == UPROBE_PERF) {
 		r = attach_events(w, link);
 	} else if (!r) {
 		r = uprobe_attach_multi(&link->request);
 		if (r >= 0)
 			link->open[link->n_open++] = r;
+		else if (r == -EINVAL && !has_way(support, link->request.way))
+			r = -ENOTSUP; /* that is how a kernel says so */
 	}
 	if (r < 0)
 		close_all(link);
