@@ -38,6 +38,7 @@ struct attachment {
 	bool gone;	    /* nobody waits for them any more: on_sites() frees it */
 	bool initial;	    /* the session is not ready before it is settled */
 	bool announces;	    /* it has USDT probes */
+	bool tried;	    /* its allocator was looked at */
 	unsigned attaching; /* links */
 	struct uprobe_link *links[PROBE_PROGRAMS];
 	bool pending[PROBE_PROGRAMS]; /* on_attached() will be called for the link */
@@ -47,6 +48,7 @@ struct attachment {
 struct watched {
 	uint32_t pid;
 	bool announces; /* what it allocates, by USDT probes */
+	bool looking;	/* at its mappings */
 	struct attachment *attachments;
 	UT_hash_handle hh;
 };
@@ -160,7 +162,7 @@ static void on_attached(void *userdata, struct uprobe_link *link, int error)
 				error == -EACCES || error == -EPERM ? " without CAP_SYS_ADMIN" : "",
 				strerror(-error));
 	}
-	if (!--a->attaching)
+	if (!--a->attaching && (a->tried || a->pid < 0))
 		settled(a);
 }
 
@@ -252,38 +254,27 @@ static struct watched *find_watched(struct heap_watch *w, uint32_t pid);
 static bool is_preload(const struct heap_watch *w, const struct module *module);
 
 /* Who announces what he allocates is taken at his word; his allocator would tell the same again. */
-static void on_announced(struct heap_watch *w, struct watched *p)
+static void on_announced(struct watched *p)
 {
 	struct attachment *other;
 
 	p->announces = true;
 	DL_FOREACH (p->attachments, other) {
-		unsigned before = other->attaching;
-
 		for (unsigned i = PROBE_FREE; i < PROBE_PROGRAMS; i++)
 			detach(other, (enum probe_program)i);
-		if (before && !other->attaching)
+		if (other->tried && !other->attaching)
 			forget_initial(other);
 	}
 }
 
-static void attach_all(struct attachment *a, const struct heap_sites *sites)
+static void attach_allocator(struct attachment *a, const struct heap_sites *sites)
 {
 	struct heap_watch *w = a->watch;
 	bool session = bpf_host_features(w->config.bpf)->uprobe_way == UPROBE_SESSION;
-	struct watched *p = a->pid < 0 ? NULL : find_watched(w, (uint32_t)a->pid);
 	uint64_t mean = session_sample_bytes(w->config.session);
-	int r;
-
-	attach_probes(a, sites, HEAP_PROBE_FREE);
-	attach_probes(a, sites, HEAP_PROBE_ALLOC);
-	if (a->announces && p && !is_preload(w, a->module))
-		on_announced(w, p);
-	if (!sites->n_sites || w->config.announced || is_preload(w, a->module) ||
-		(p && p->announces))
-		return;
-	r = bpf_host_open_live(w->config.bpf, session_slot(w->config.session),
+	int r = bpf_host_open_live(w->config.bpf, session_slot(w->config.session),
 		mean > 1 ? MAX_LIVE_SAMPLED : MAX_LIVE_ALL);
+
 	if (r) {
 		trouble(w, "no memory for what is in use: %s", strerror(-r));
 		return;
@@ -292,6 +283,27 @@ static void attach_all(struct attachment *a, const struct heap_sites *sites)
 	if (!session)
 		attach_functions(a, sites, PROBE_RETURN, false);
 	attach_functions(a, sites, PROBE_ENTER, false);
+}
+
+/* Allocators come last: when all files of a process are known, so that none of them is probed whose
+ * allocations another file announces. */
+static void attach_allocators(struct heap_watch *w, struct watched *p)
+{
+	struct attachment *a;
+
+	DL_FOREACH (p->attachments, a)
+		if (a->asked || p->looking)
+			return;
+	DL_FOREACH (p->attachments, a) {
+		const struct heap_sites *sites = a->tried ? NULL : heap_sites_of(a->module);
+
+		a->tried = true;
+		if (sites && sites->n_sites && !p->announces && !w->config.announced &&
+			!is_preload(w, a->module))
+			attach_allocator(a, sites);
+		if (!a->attaching)
+			forget_initial(a);
+	}
 }
 
 /* The module by which the library was attached to, not by which a process has mapped it. */
@@ -303,35 +315,42 @@ static bool is_own(const struct heap_watch *w, const struct module *module)
 	return false;
 }
 
-static void note_preload(struct attachment *a)
+static void use_sites(struct attachment *a, struct watched *p, const struct heap_sites *sites)
 {
-	struct watched *p = find_watched(a->watch, (uint32_t)a->pid);
+	struct heap_watch *w = a->watch;
+	bool preload = is_preload(w, a->module);
 
-	if (p)
-		on_announced(a->watch, p);
+	/* It is open now; before, nobody could say that it is a library that is attached to
+	 * already. */
+	if (!preload || is_own(w, a->module)) {
+		attach_probes(a, sites, HEAP_PROBE_FREE);
+		attach_probes(a, sites, HEAP_PROBE_ALLOC);
+	}
+	if (p && (preload ? !is_own(w, a->module) : a->announces))
+		on_announced(p);
 }
 
 static void on_sites(
 	void *userdata, struct module *module, int error, const struct heap_sites *sites)
 {
 	struct attachment *a = userdata;
+	struct watched *p;
 
 	a->asked = false;
 	if (a->gone) {
 		attachment_free(a);
 		return;
 	}
-	/* It is open now; before, nobody could say that it is a library that is attached to
-	 * already. */
-	if (sites && is_preload(a->watch, module) && !is_own(a->watch, module))
-		note_preload(a);
-	else if (sites)
-		attach_all(a, sites);
+	p = a->pid < 0 ? NULL : find_watched(a->watch, (uint32_t)a->pid);
+	if (sites)
+		use_sites(a, p, sites);
 	else if (error != -ECANCELED)
 		trouble(a->watch, "%s cannot be looked into for probes: %s", module->path,
 			strerror(-error));
-	if (!a->attaching)
-		settled(a);
+	if (p)
+		attach_allocators(a->watch, p);
+	else if (!a->attaching)
+		forget_initial(a);
 }
 
 /* NULL: nothing comes of it. */
@@ -398,7 +417,7 @@ static void consider(struct heap_watch *w, struct watched *p, struct module *mod
 	if (!module || module->kind != MODULE_FILE)
 		return;
 	if (is_preload(w, module))
-		on_announced(w, p);
+		on_announced(p);
 	else
 		attach_to(w, p, module);
 }
@@ -423,9 +442,11 @@ static struct watched *add_watched(struct heap_watch *w, uint32_t pid)
 	}
 	p->pid = pid;
 	HASH_ADD(hh, w->watched, pid, sizeof(p->pid), p);
+	p->looking = true;
 	for (unsigned i = 0; i < PRELOADS && !w->everywhere; i++)
 		if (w->preload[i])
 			attach_to(w, p, w->preload[i]);
+	p->looking = false;
 	return p;
 }
 
@@ -436,8 +457,13 @@ static void watch(struct heap_watch *w, struct process *process)
 
 	if (!p && is_allowed(w, process_pid(process)))
 		p = add_watched(w, process_pid(process));
-	for (uint32_t i = 0; p && mappings && i < mappings->count; i++)
+	if (!p)
+		return;
+	p->looking = true;
+	for (uint32_t i = 0; mappings && i < mappings->count; i++)
 		consider(w, p, mappings->maps[i].module);
+	p->looking = false;
+	attach_allocators(w, p);
 }
 
 static void unwatch(struct heap_watch *w, struct watched *p)
@@ -514,8 +540,12 @@ static void on_mmap(struct heap_watch *w, uint32_t pid, uint64_t start)
 	const struct memory_map *map = process ? mappings_find(process_mappings(process), start)
 					       : NULL;
 
-	if (map)
-		consider(w, p, map->module);
+	if (!map)
+		return;
+	p->looking = true;
+	consider(w, p, map->module);
+	p->looking = false;
+	attach_allocators(w, p);
 }
 
 static void on_new_image(struct heap_watch *w, uint32_t pid)

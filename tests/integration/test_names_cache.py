@@ -27,8 +27,8 @@ def test_a_restart_reads_no_debug_information(new_daemon):
         first.stop()
         again = new_daemon(types="", store=first.store).start()
         frames, does = spin(again, program, 1)
-    # Other addresses of the second time, and the kernel's, are few.
-    assert does["disk_hits"] >= 0.5 * does["addresses"] > 5, (did, does)
+    # The rest are other addresses of the second time, and the kernel's.
+    assert does["disk_hits"] > max(5, 0.2 * does["addresses"]), (did, does)
     assert frames and all(frame.file.endswith("burn3.c") and frame.line for frame in frames)
 
 
