@@ -9,9 +9,10 @@
  * uncounted once.
  *
  * Functions of allocators call each other. What is called by one that was seen to be entered, and
- * has not returned, does not count. Whether it has is told by the stack: it is at a higher address,
- * and its return address still lies there. So it does no harm if it never returns (longjmp, an
- * exception).
+ * has not returned, does not count. Whether it has is told by the stack: where its return address
+ * lay, which is further out, there still is what it returns to. That is the kernel's trampoline
+ * once a return probe waits for it (prepare_uretprobe in kernel/events/uprobes.c). So it does no
+ * harm if it never returns (longjmp, an exception).
  */
 #include "heap.h"
 #include "profd/heap_sample.h"
@@ -20,15 +21,14 @@
 #define CALLS 4096
 
 struct call {
-	__u32 tid; /* 0: none */
-	__u32 slot;
-	__u64 sp;   /* where its return address lies */
-	__u64 back; /* and what that is */
+	__u32 tid;     /* 0: none */
+	__u32 session; /* whose it is; what another one left there is none */
+	__u64 sp;      /* where its return address lies */
+	__u64 back;    /* and what that was at the entry */
 	__u64 size;
 	__u64 weight; /* 0: it is no sample */
 	__u64 old;    /* memory that a realloc was given, if that was a sample; else 0 */
 	__u64 where;  /* posix_memalign: where the address is written to */
-	__u64 pad;
 };
 
 struct {
@@ -45,12 +45,26 @@ static __always_inline struct call *call_of(__u32 tid, __u32 slot)
 	return bpf_map_lookup_elem(&profd_calls, &i);
 }
 
-static __always_inline bool under_way(const struct call *call)
+/* 0: no function returns there. */
+static __always_inline __u64 trampoline(void)
+{
+	struct task_struct *task = task_current();
+
+	if (!bpf_core_field_exists(task->mm->uprobes_state.xol_area))
+		return 0;
+	return BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr);
+}
+
+/* Is a function that is entered with this stack pointer called by that one? One to which it jumped,
+ * as its last act, is entered with the same. */
+static __always_inline bool is_nested(const struct call *call, __u64 sp)
 {
 	__u64 back = 0;
 
+	if (sp > call->sp)
+		return false;
 	bpf_probe_read_user(&back, sizeof(back), (void *)call->sp);
-	return back == call->back;
+	return back && (back == trampoline() || (sp < call->sp && back == call->back));
 }
 
 /* ---- what is in use ------------------------------------------------------------------------- */
@@ -138,8 +152,9 @@ static __always_inline __u64 draw(struct hit *hit, __u64 size)
 	return heap_weight(size, mean);
 }
 
-/* A realloc may free what it is given at any moment from now on. */
-static __always_inline __u64 hold_old(struct hit *hit, const struct arch_regs *regs)
+/* A realloc may free what it is given at any moment from now on. flags: enum profd_free_flags.
+ * Returns it, if it was a sample; else 0. */
+static __always_inline __u64 release_old(struct hit *hit, const struct arch_regs *regs, __u32 flags)
 {
 	__u32 function = hit->probe->function;
 
@@ -148,7 +163,7 @@ static __always_inline __u64 hold_old(struct hit *hit, const struct arch_regs *r
 	__u64 old = argument(hit->probe, regs, 0);
 	if (!old || !live_remove(hit->slot, old))
 		return 0;
-	emit_free(hit, old, PROFD_FREE_HELD);
+	emit_free(hit, old, flags);
 	return old;
 }
 
@@ -161,20 +176,23 @@ static __always_inline bool enter(struct hit *hit, const struct arch_regs *regs)
 
 	if (!call)
 		return false;
-	bool mine = call->tid == tid && call->slot == hit->slot;
-	if (mine && sp < call->sp && under_way(call))
+	bool used = call->tid && call->session == hit->session->id;
+	if (used && call->tid == tid && is_nested(call, sp))
 		return false;
 	__u64 size = size_of(hit->probe, regs), weight = draw(hit, size);
-	__u64 old = hold_old(hit, regs);
-	if (!weight && !old && !hit->probe->nests)
-		return false;
-	/* Somebody else's, who is still in it. Rarer than rare: threads with numbers so far apart.
-	 */
-	if (call->tid && !mine && weight) {
-		count(&profd_heaps[hit->slot & PROFD_SLOT_MASK].lost_calls);
+	/* Another thread is in one, whose number has the same place. */
+	if (used && call->tid != tid) {
+		release_old(hit, regs, 0);
+		if (weight) {
+			count(&hit->counters->taken);
+			count(&hit->counters->lost_scratch);
+		}
 		return false;
 	}
-	call->slot = hit->slot;
+	__u64 old = release_old(hit, regs, PROFD_FREE_HELD);
+	if (!weight && !old && !hit->probe->nests)
+		return false;
+	call->session = hit->session->id;
 	call->sp = sp;
 	call->back = 0;
 	bpf_probe_read_user(&call->back, sizeof(call->back), (void *)sp);
@@ -235,7 +253,7 @@ static __always_inline void leave(struct hit *hit, struct arch_regs *regs, void 
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	struct call *call = call_of(tid, hit->slot);
 
-	if (!call || call->tid != tid || call->slot != hit->slot ||
+	if (!call || call->tid != tid || call->session != hit->session->id ||
 		call->sp != arch_regs_sp(regs) - sizeof(__u64))
 		return;
 	__u64 begin = bpf_ktime_get_ns(), address = address_of(call, regs);

@@ -85,7 +85,17 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+struct xol_area {
+	unsigned long
+		vaddr; /* where it is mapped; where functions return to that have return probes */
+};
+
+struct uprobes_state {
+	struct xol_area *xol_area; /* NULL: nothing was needed there yet */
+};
+
 struct mm_struct {
+	struct uprobes_state uprobes_state;
 	unsigned long start_code;  /* 0 while an exec builds it */
 	unsigned long start_stack; /* where the main thread's began; arguments are above */
 };

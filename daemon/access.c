@@ -78,6 +78,19 @@ void access_user_name(uid_t uid, char *name, size_t size)
 	}
 }
 
+bool access_is_own(uid_t uid, uint32_t pid)
+{
+	char path[40], line[256];
+	unsigned real, effective, saved;
+
+	snprintf(path, sizeof(path), "/proc/%u/status", pid);
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Uid: %u %u %u", &real, &effective, &saved) == 3)
+			return real == uid && effective == uid && saved == uid;
+	return false;
+}
+
 int access_process(const struct peer *peer, uint32_t pid, char *why, size_t why_size)
 {
 	char path[32], owner[64];

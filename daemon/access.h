@@ -30,6 +30,10 @@ int access_identify(int socket, gid_t group, struct peer *out);
  * a line in `why`. A later change of its uid is caught by the session's own filter. */
 int access_process(const struct peer *peer, uint32_t pid, char *why, size_t why_size);
 
+/* Whether a process is the user's by all of its uids, real, effective and saved: who runs a
+ * set-user-id program, or has lent himself another's rights, is not. */
+bool access_is_own(uid_t uid, uint32_t pid);
+
 /* The user's name by /etc/passwd, else his number: for messages, so no service is asked, which
  * could block. */
 void access_user_name(uid_t uid, char *name, size_t size);

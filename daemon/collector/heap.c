@@ -204,7 +204,8 @@ static void take_out(struct heap *h, struct live *l)
 /* In the unit of weights. */
 static uint64_t objects(uint64_t weight, uint64_t size)
 {
-	return size ? (weight + size / 2) / size : 1ULL << PROFD_WEIGHT_SHIFT;
+	size += !size; /* as it was when it was weighed (profd/heap_sample.h) */
+	return (weight + size / 2) / size;
 }
 
 static void no_more_in_use(const struct live *l, struct window *window)
@@ -283,15 +284,20 @@ static bool put_in(struct heap *h, const struct live *live)
 	return true;
 }
 
+/* Its free was not seen: the address is another's. */
+static void replace(struct heap *h, struct live *l, struct window *window)
+{
+	h->stats.replaced++;
+	no_more_in_use(l, window);
+	take_out(h, l);
+}
+
 static void remember(struct heap *h, const struct waiting *w, struct window *window)
 {
 	struct live *l = find(h, w->image, w->address);
 
-	if (l) {
-		h->stats.replaced++;
-		no_more_in_use(l, window);
-		take_out(h, l);
-	}
+	if (l)
+		replace(h, l, window);
 	put_in(h, &(struct live){
 			  .address = w->address,
 			  .weight = w->weight,
@@ -376,12 +382,15 @@ static void restore(struct heap *h, uint32_t image, uint64_t address, struct win
 	struct window_heap *sums;
 
 	for (size_t i = h->n_held; i-- > 0;) {
-		struct live held = h->held[i];
+		struct live held = h->held[i], *other;
 
 		if (held.image != image || held.address != address)
 			continue;
 		memmove(h->held + i, h->held + i + 1, (--h->n_held - i) * sizeof(*h->held));
 		h->stats.frees--;
+		other = find(h, image, address);
+		if (other)
+			replace(h, other, window);
 		if (!put_in(h, &held) || held.stack == NO_STACK)
 			return;
 		sums = window_heap(window, held.stack);

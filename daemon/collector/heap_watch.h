@@ -59,7 +59,9 @@ struct heap_watch_stats {
 	uint64_t failed;    /* that could not be */
 };
 struct heap_watch_stats heap_watch_stats(const struct heap_watch *w);
-/* Why nothing, or not all, of this session can be seen; "" if there is nothing to say. */
+/* Once a second: whether processes are still those that may be looked at. */
+void heap_watch_tick(struct heap_watch *w);
+/* Why nothing, or not all, can be seen of what is watched; "" if there is nothing to say. */
 const char *heap_watch_trouble(const struct heap_watch *w);
 
 #endif

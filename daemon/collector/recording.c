@@ -159,9 +159,31 @@ static void tell_ready(struct recording *r)
 	r->is_ready = true;
 }
 
+static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	recording_stop(userdata, RECORDING_TIME);
+	return 0;
+}
+
+static int arm_deadline(struct recording *r)
+{
+	if (!r->request.seconds)
+		return 0;
+	return sd_event_add_time_relative(r->c->event, &r->deadline, CLOCK_MONOTONIC,
+		r->request.seconds * 1000000ULL, 1000, on_deadline, r);
+}
+
+/* The time that was asked for begins when all that was to be watched is. */
 static void on_watching(void *userdata)
 {
-	tell_ready(userdata);
+	struct recording *r = userdata;
+	int e = arm_deadline(r);
+
+	if (e) {
+		log_error("a recording ends at once: no timer for its end: %s", strerror(-e));
+		recording_stop(r, RECORDING_STOPPED);
+	}
+	tell_ready(r);
 }
 
 /* What the numbers of a heap profile do not show. */
@@ -174,7 +196,9 @@ static void explain_heap(const struct recording *r, char *text, size_t size)
 		return;
 	counts = &bpf_host_heaps(r->c->bpf)[session_slot(stream_session(r->stream))];
 	stats = heap_stats(stream_heap(r->stream));
-	if (*heap_watch_trouble(r->watch))
+	if (!r->is_ready)
+		snprintf(text, size, "it ended before all probes were attached");
+	else if (*heap_watch_trouble(r->watch))
 		snprintf(text, size, "%s", heap_watch_trouble(r->watch));
 	else if (counts->lost_frees)
 		snprintf(text, size,
@@ -262,12 +286,6 @@ void recording_stop(struct recording *r, enum recording_reason reason)
 		heap_watch_detach(r->watch);
 }
 
-static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	recording_stop(userdata, RECORDING_TIME);
-	return 0;
-}
-
 /* Field 20 of /proc/PID/stat, `state` being field 3. */
 static long count_threads(const char *state)
 {
@@ -319,6 +337,9 @@ void recordings_tick(struct collector *c)
 	DL_FOREACH_SAFE(c->recordings, r, next)
 	if (!r->stopping && !target_lives(r))
 		recording_stop(r, RECORDING_TARGET_EXITED);
+	DL_FOREACH (c->recordings, r)
+		if (r->watch && !r->stopping)
+			heap_watch_tick(r->watch);
 }
 
 /* ---- its beginning -------------------------------------------------------------------------- */
@@ -414,14 +435,6 @@ static int watch_heap(struct recording *r)
 	return e;
 }
 
-static int arm_deadline(struct recording *r)
-{
-	if (!r->request.seconds)
-		return 0;
-	return sd_event_add_time_relative(r->c->event, &r->deadline, CLOCK_MONOTONIC,
-		r->request.seconds * 1000000ULL, 1000, on_deadline, r);
-}
-
 static int begin(struct recording *r, char *why, size_t why_size, char *hint, size_t hint_size)
 {
 	struct stream_config config = {
@@ -457,7 +470,7 @@ static int begin(struct recording *r, char *why, size_t why_size, char *hint, si
 			e == -EBUSY ? "this kernel has no attach cookies (5.15), without which one "
 				      "heap session is possible at a time"
 				    : strerror(-e));
-	if (!e) {
+	if (!e && r->is_ready) {
 		e = arm_deadline(r);
 		if (e)
 			snprintf(why, why_size, "no timer for its end: %s", strerror(-e));

@@ -475,7 +475,8 @@ void session_count_written(struct session *session, uint64_t n)
 
 void session_ledger(struct session *session, struct ledger *out)
 {
-	if (!session->stopped)
+	/* A probe that was hit before the session was stopped may still be counting. */
+	if (!session->stopped || !session->clock)
 		measure(session, &session->books);
 	ledger_balance(out, &session->books);
 }

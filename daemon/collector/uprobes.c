@@ -413,8 +413,14 @@ void uprobes_free(struct uprobes *u)
 	stop_thread(u);
 	forget_jobs(u->to_do);
 	forget_jobs(u->done);
-	while (u->links)
+	while (u->links) {
+		struct job *job = &u->links->detach;
+
+		/* Whoever waits for the end of a link is owed it; the thread has closed it. */
+		if (job->kind == JOB_DETACH && job->done.detached)
+			job->done.detached(job->userdata);
 		free_link(u->links);
+	}
 	sd_event_source_disable_unref(u->source);
 	close_fd(u->wake);
 	pthread_cond_destroy(&u->asked);

@@ -78,8 +78,9 @@ typedef void (*uprobe_supported)(void *userdata, const struct uprobe_support *su
 
 /* Starts the thread. 0 or -errno. */
 int uprobes_new(struct uprobes **out, sd_event *event);
-/* Detaches everything before it returns, which takes as long as that takes; no callback is called
- * any more, and all links are gone. Not from a callback. NULL is fine. */
+/* Detaches everything before it returns, which takes as long as that takes. Of callbacks only
+ * `detached` of links that were given up is called any more, and all links are gone. Not from a
+ * callback. NULL is fine. */
 void uprobes_free(struct uprobes *u);
 
 /* Tries what the kernel has, on this process itself; the second time it is known. `done` comes from

@@ -263,8 +263,6 @@ struct profd_heap {
 	__u64 nonsense;	  /* announced with an impossible size or weight, likewise */
 	__u64 frees;	  /* that were handed on */
 	__u64 lost_frees; /* in-use is too high by what they freed */
-	__u64 lost_calls; /* allocations that were to be samples, but two threads were in the way of
-			     each other */
 };
 
 /* What is in use, of what is sampled here: key of the maps in profd_live; the value is not used. */

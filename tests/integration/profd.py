@@ -44,6 +44,20 @@ def unprivileged(command):
     return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *map(str, command)]
 
 
+@contextlib.contextmanager
+def for_anyone(daemon, *files):
+    """A folder that every user may write in, with the files and profctl copied into it, and the
+    environment in which they reach the daemon. Folders of pytest are their owner's alone."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        for file in [PROFCTL, *files]:
+            shutil.copy(file, folder)
+        daemon.socket.parent.chmod(0o755)
+        os.link(daemon.socket, folder / "s")
+        yield folder, {**os.environ, "PROFD_SOCKET": str(folder / "s")}
+
+
 def mark(program, name):
     """The line of tests/programs/PROGRAM that carries a mark."""
     text = (ROOT / "tests/programs" / program).read_text().splitlines()
@@ -97,7 +111,8 @@ def truth(output):
 class Daemon:
     """A private profd: own store, own socket. Options are flags of profd: window=10."""
 
-    def __init__(self, folder, prefix=(), **options):
+    def __init__(self, folder, prefix=(), program=PROFD, **options):
+        self.program = str(program)
         self.store = Path(options.pop("store", folder / "store"))
         self.socket = folder / "s"
         self.log = folder / "profd.log"
@@ -108,7 +123,7 @@ class Daemon:
     def command(self):
         flags = [f"--{key.replace('_', '-')}={value}" for key, value in self.options.items()]
         where = ["--store", str(self.store), "--socket", str(self.socket)]
-        return [*self.prefix, PROFD, "--foreground", *where, *flags]
+        return [*self.prefix, self.program, "--foreground", *where, *flags]
 
     def start(self):
         with open(self.log, "ab") as log:

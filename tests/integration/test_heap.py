@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
 """Heap profiles of programs whose allocations are known."""
 
+import math
 import os
+import re
 import shutil
+import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
 import pprof
-from profd import PROGRAMS, Program, pprof_tool, wait_for
+from profd import PROFD, PROGRAMS, Program, for_anyone, pprof_tool, unprivileged, wait_for
 
 HEAP = PROGRAMS / "heap"
 LIBRARIES = "/usr/lib/x86_64-linux-gnu"
@@ -55,11 +59,10 @@ def watches(daemon):
     return any(s["heap"].get("ready") for s in daemon.recordings() if s["type"] == "heap")
 
 
-def start(name, preload=None, **options):
+def start(name, preload=None, arguments=(STEPS,)):
     environment = {**os.environ, **({"LD_PRELOAD": preload} if preload else {})}
-    return Program(
-        HEAP / name, str(STEPS), env=environment, stdin=subprocess.PIPE, **options
-    )
+    words = map(str, arguments)
+    return Program(HEAP / name, *words, env=environment, stdin=subprocess.PIPE)
 
 
 @pytest.mark.parametrize("case", ALLOCATORS)
@@ -69,6 +72,115 @@ def test_every_allocation_by_uprobes(quiet_daemon, case):
         out, _ = record_steps(quiet_daemon, program, "--sample-bytes", 1)
     check(pprof.read(out))
     quiet_daemon.check_ledger()
+
+
+SIZES = {
+    "by_malloc": 1000,
+    "by_malloc_of_nothing": 1,
+    "by_calloc": 1000,
+    "by_realloc": 1000,
+    "by_reallocarray": 1000,
+    "by_posix_memalign": 1000,
+    "by_memalign": 1000,
+    "by_aligned_alloc": 1024,
+}
+
+
+@pytest.mark.parametrize("mean", [4096, 64])
+@pytest.mark.parametrize("name", ["nested", "nested-jemalloc"])
+def test_calls_that_call_others_count_once(quiet_daemon, name, mean):
+    """Where most calls are no sample, and where nearly all are."""
+    n = 20000
+    with start(name, arguments=[n]) as program:
+        out, _ = record_steps(quiet_daemon, program, "--sample-bytes", mean)
+    profile = pprof.read(out)
+    wrong = {}
+    for function, size in SIZES.items():
+        chance = 1 - math.exp(-size / mean)
+        deviation = math.sqrt(n * (1 - chance) / chance)
+        found = sums(profile, function)
+        if abs(found[0] - n) > 5 * deviation + 1 or found[2:] != (0, 0):
+            wrong[function] = (found, f"{n} ± {deviation:.0f}")
+    assert not wrong
+    quiet_daemon.check_ledger()
+
+
+def test_the_ledger_of_a_busy_program(quiet_daemon):
+    """It is stopped in the middle of what its probes do, again and again."""
+    with start("nested", arguments=[10**9]) as program:
+        program.process.stdin.write("\n")
+        program.process.stdin.flush()
+        for _ in range(8):
+            quiet_daemon.record(
+                "--type", "heap", "--sample-bytes", 1, "--seconds", 1, "--pid", program.pid
+            )
+            quiet_daemon.check_ledger()
+        assert program.process.poll() is None
+
+
+def probed(pid):
+    """Whether the code of its C library differs from the file's, as it does where probes are."""
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        fields = line.split()
+        if len(fields) == 6 and fields[1] == "r-xp" and "/libc.so" in fields[5]:
+            begin, end = (int(x, 16) for x in fields[0].split("-"))
+            with open(f"/proc/{pid}/mem", "rb") as memory, open(fields[5], "rb") as file:
+                memory.seek(begin)
+                file.seek(int(fields[2], 16))
+                return memory.read(end - begin) != file.read(end - begin)
+    raise LookupError("no C library")
+
+
+def test_no_probe_stays(quiet_daemon):
+    with start("nested", arguments=[10**9]) as program:
+        program.process.stdin.write("\n")
+        program.process.stdin.flush()
+        for _ in range(10):
+            recorder, _ = quiet_daemon.start_record("--type", "heap", "--pid", program.pid)
+            wait_for(lambda: watches(quiet_daemon), 60, "the probes to be attached")
+            assert probed(program.pid)
+            recorder.send_signal(signal.SIGINT)
+            assert recorder.wait(60) == 0
+            wait_for(lambda: not probed(program.pid), 60, "the probes to be gone")
+        assert program.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    "program, said",
+    [
+        ([HEAP / "steps-stripped"], "without symbols; keep them"),
+        ([PROGRAMS / "unwind/gostack", "60"], "no allocator that is known was found"),
+    ],
+)
+def test_what_cannot_be_seen_is_named(quiet_daemon, program, said):
+    with Program(*program, stdin=subprocess.PIPE) as running:
+        result = quiet_daemon.ctl(
+            *["record", "--type", "heap", "--seconds", 1, "--pid", running.pid],
+            *["-o", quiet_daemon.store.parent / "x.pb.gz"],
+        )
+        assert said in result.stderr and str(running.pid) in result.stderr
+
+
+def test_a_users_own_command(new_daemon, tmp_path):
+    """With his rights; others' processes are none of his."""
+    profd = shutil.copy(PROFD, tmp_path)
+    library = Path(shutil.copy(PROGRAMS.parent / "libprofd-heap.so", tmp_path))
+    daemon = new_daemon(program=profd, types="").start()
+    with for_anyone(daemon, HEAP / "steps") as (folder, environment):
+        os.link(library, folder / library.name)  # profd knows its own by the inode
+        options = {"cwd": folder, "env": environment, "stdin": subprocess.DEVNULL}
+        record = ["./profctl", "record", "--type", "heap"]
+        subprocess.run(
+            unprivileged([*record, "--sample-bytes", 1, "-o", "own.pb.gz", "--", "./steps", STEPS]),
+            **options,
+            check=True,
+        )
+        check(pprof.read(folder / "own.pb.gz"))
+        with start("steps") as program:
+            command = unprivileged([*record, "--pid", program.pid])
+            other = subprocess.run(command, **options, capture_output=True, text=True)
+            assert other.returncode == 1 and "belongs to root" in other.stderr
+            assert not probed(program.pid)
 
 
 def test_one_recording_after_the_other(quiet_daemon):
@@ -118,7 +230,7 @@ def test_go_reads_it(quiet_daemon, tmp_path):
     command = ["--type", "heap", "--sample-bytes", 1, "-o", out, "--", HEAP / "steps", STEPS]
     quiet_daemon.ctl("record", *command, stdin=subprocess.DEVNULL)
     in_use = pprof_tool("-sample_index=inuse_space", "-unit=B", "-top", out)
-    assert any(line.split()[0] == f"{100 * STEPS}B" and "leak" in line for line in in_use.splitlines() if line)
+    assert re.search(rf"^ *{100 * STEPS}B .* leak$", in_use, re.M)
     assert "churn" not in in_use
     assert "grow" in pprof_tool("-sample_index=alloc_space", "-top", out)
     assert "Type: inuse_space" in pprof_tool("-top", out)

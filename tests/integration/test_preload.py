@@ -71,7 +71,7 @@ def test_every_allocation(case):
     assert not [event for event in events if event.probe == "lost"]
     # All that the threads allocated is free at the end.
     pointers = {event.pointer: event for event in told}
-    assert not [e for e in preload.live(events).values() if pointers.get(e.pointer) == e]
+    assert not [e for e in preload.live(events).values() if pointers.get(e.pointer) is e]
 
 
 def check_told(listener, pid, output):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 import pprof
-from profd import PROFCTL, PROGRAMS, Program, unprivileged, wait_for
+from profd import PROFCTL, PROGRAMS, Program, for_anyone, unprivileged, wait_for
 
 
 @pytest.mark.parametrize(
@@ -160,24 +160,12 @@ def test_standalone(tmp_path):
     assert pprof.read(out).cumulative()["burn_sixty"] > 20
 
 
-def test_another_user_records_his_own_processes_only(daemon, tmp_path):
-    import shutil
-    import tempfile
-    from pathlib import Path
-
-    folder = Path(tempfile.mkdtemp())
-    try:
-        os.chmod(folder, 0o777)
-        program = shutil.copy(PROGRAMS / "burn3", folder)
-        profctl = shutil.copy(PROFCTL, folder)
-        os.chmod(daemon.socket.parent, 0o755)
-        # The way to the socket leads through folders of pytest that are root's own.
-        link = folder / "s"
-        os.link(daemon.socket, link)
-        environment = {**os.environ, "PROFD_SOCKET": str(link)}
-        with Program(*unprivileged([program, 60])) as his, Program("burn3", 60) as roots:
+def test_another_user_records_his_own_processes_only(daemon):
+    with for_anyone(daemon, PROGRAMS / "burn3") as (folder, environment):
+        with Program(*unprivileged([folder / "burn3", 60])) as his, Program("burn3", 60) as roots:
             out = folder / "his.pb.gz"
-            command = unprivileged([profctl, "record", "-o", out, "--seconds", 3])
+            record = [folder / "profctl", "record"]
+            command = unprivileged([*record, "-o", out, "--seconds", 3])
             done = subprocess.run(command, env=environment, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
             profile = pprof.read(out)
@@ -185,7 +173,7 @@ def test_another_user_records_his_own_processes_only(daemon, tmp_path):
             assert roots.pid not in {s.labels["pid"] for s in profile.samples}
             assert not any(f.mapping.startswith("[kernel") for s in profile.samples for f in s.frames)
             refused = subprocess.run(
-                unprivileged([profctl, "record", "--pid", roots.pid, "--seconds", 1]),
+                unprivileged([*record, "--pid", roots.pid, "--seconds", 1]),
                 env=environment,
                 capture_output=True,
                 text=True,
@@ -193,5 +181,3 @@ def test_another_user_records_his_own_processes_only(daemon, tmp_path):
             assert refused.returncode == 1
             assert str(roots.pid) in refused.stderr
             assert not refused.stdout
-    finally:
-        shutil.rmtree(folder)

@@ -262,6 +262,36 @@ static void test_reallocs(void **state)
 	assert_sums(f, 9, 1, 30, 1, 30);
 }
 
+static void test_a_restored_address_that_is_taken(void **state)
+{
+	struct fixture *f = *state;
+	struct profd_free held = {
+		.address = 0x1000,
+		.process = {.pid = 1, .start_boottime = 1001},
+		.flags = PROFD_FREE_HELD,
+	};
+
+	take(f, 1, 0x1000, 10, 7);
+	heap_freed(f->heap, &held, f->window);
+	take(f, 1, 0x1000, 20, 8);
+	held.flags = PROFD_FREE_RESTORED;
+	heap_freed(f->heap, &held, f->window);
+	assert_sums(f, 7, 1, 10, 1, 10);
+	assert_sums(f, 8, 1, 20, 0, 0);
+	assert_int_equal(heap_stats(f->heap).live, 1);
+	give_back(f, 1, 0x1000);
+	assert_int_equal(heap_stats(f->heap).live, 0);
+}
+
+static void test_nothing_counts_as_a_byte(void **state)
+{
+	struct fixture *f = *state;
+	struct profd_alloc alloc = alloc_of(1, 0x1000, 0, 64 * ONE);
+
+	heap_place(f->heap, heap_alloc(f->heap, &alloc, f->window), f->window, stack(f, 7));
+	assert_sums(f, 7, 64, 64, 64, 64);
+}
+
 static void test_whose_free_nobody_will_see(void **state)
 {
 	struct fixture *f = *state;
@@ -340,6 +370,8 @@ int main(void)
 		TEST(test_too_many_to_remember),
 		TEST(test_the_end_of_a_process),
 		TEST(test_reallocs),
+		TEST(test_a_restored_address_that_is_taken),
+		TEST(test_nothing_counts_as_a_byte),
 		TEST(test_whose_free_nobody_will_see),
 		TEST(test_ends_before_its_stack_is_known),
 		TEST(test_many_that_come_and_go),

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: MIT
+/* heap_attach.c - the probes of one file in one process, or (a preload library) in all. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "collector/heap_sites.h"
+#include "collector/heap_watch_impl.h"
+#include "collector/uprobes.h"
+#include "util/cleanup.h"
+
+/* As far as the bytes of samples are concerned, 80 bytes each. */
+#define MAX_LIVE_SAMPLED (64u << 10)
+#define MAX_LIVE_ALL	 (256u << 10)
+
+static void on_detached(void *userdata)
+{
+	heap_probes_unref(userdata);
+}
+
+static void detach(struct attachment *a, enum probe_program which)
+{
+	struct heap_watch *w = a->watch;
+
+	if (!a->links[which])
+		return;
+	uprobes_detach(a->links[which], on_detached, w->probes);
+	a->links[which] = NULL;
+	a->attaching -= a->pending[which];
+	a->pending[which] = false;
+	w->stats.links--;
+}
+
+static void attachment_free(struct attachment *a)
+{
+	module_unref(a->module);
+	free(a);
+}
+
+/* Nothing is waited for any more, for its part. */
+static void forget_initial(struct attachment *a)
+{
+	a->watch->unsettled -= a->initial;
+	a->initial = false;
+}
+
+/* May be its end: whoever is told that all is ready can find that nobody wants it any more. */
+static void settled(struct attachment *a)
+{
+	struct heap_watch *w = a->watch;
+
+	forget_initial(a);
+	heap_watch_settle(w);
+}
+
+void heap_attach_let_go(struct attachment *a)
+{
+	for (unsigned i = 0; i < PROBE_PROGRAMS; i++)
+		detach(a, (enum probe_program)i);
+	forget_initial(a);
+	a->gone = true;
+	if (!a->asked)
+		attachment_free(a);
+}
+
+static void on_attached(void *userdata, struct uprobe_link *link, int error)
+{
+	struct attachment *a = userdata;
+	struct heap_watch *w = a->watch;
+
+	for (unsigned i = 0; i < PROBE_PROGRAMS; i++)
+		if (a->links[i] == link) {
+			a->pending[i] = false;
+			a->links[i] = error ? NULL : link;
+		}
+	if (error) {
+		heap_probes_unref(w->probes);
+		w->stats.links--;
+		w->stats.failed++;
+		/* A process that is gone needs none. */
+		if (error != -ESRCH)
+			heap_watch_note(w, "probes of %s cannot be attached%s: %s", a->module->path,
+				error == -EACCES || error == -EPERM ? " without CAP_SYS_ADMIN" : "",
+				strerror(-error));
+	}
+	if (!--a->attaching && (a->tried || a->pid < 0))
+		settled(a);
+}
+
+static void attach_places(
+	struct attachment *a, enum probe_program which, const struct uprobe_place *places, size_t n)
+{
+	struct heap_watch *w = a->watch;
+	enum uprobe_way way = bpf_host_features(w->config.bpf)->uprobe_way;
+	const struct uprobe_request request = {
+		.way = way == UPROBE_SESSION && which != PROBE_ENTER ? UPROBE_MULTI : way,
+		.at_return = which == PROBE_RETURN,
+		.program = bpf_host_probe_program(w->config.bpf, which),
+		.file = a->module->fd,
+		.pid = a->pid,
+		.places = places,
+		.n_places = n,
+	};
+	int r;
+
+	if (!n)
+		return;
+	r = uprobes_attach(w->config.uprobes, &request, on_attached, a, &a->links[which]);
+	if (r) {
+		a->links[which] = NULL;
+		w->stats.failed++;
+		heap_watch_note(
+			w, "probes of %s cannot be attached: %s", a->module->path, strerror(-r));
+		return;
+	}
+	heap_probes_ref(w->probes);
+	w->stats.links++;
+	a->pending[which] = true;
+	a->attaching++;
+}
+
+static void attach_probes(
+	struct attachment *a, const struct heap_sites *sites, enum heap_probe_kind kind)
+{
+	_cleanup_free_ struct uprobe_place *places = calloc(sites->n_probes + 1, sizeof(*places));
+	struct heap_watch *w = a->watch;
+	size_t n = 0;
+
+	for (size_t i = 0; places && i < sites->n_probes; i++) {
+		const struct heap_probe *probe = &sites->probes[i];
+		int r = 0;
+
+		if (probe->kind != kind)
+			continue;
+		if (!probe->flaw)
+			r = heap_probes_find(w->probes, probe, &places[n].cookie);
+		if (probe->flaw || r) {
+			w->stats.failed++;
+			heap_watch_note(w, "a probe of %s is not used: %s", a->module->path,
+				r ? strerror(-r)
+				  : heap_probe_explain((enum heap_probe_flaw)probe->flaw));
+			continue;
+		}
+		places[n].offset = probe->offset;
+		places[n++].counter = probe->counter;
+		a->announces = true;
+	}
+	attach_places(a, kind == HEAP_PROBE_FREE ? PROBE_USDT_FREE : PROBE_USDT_ALLOC, places, n);
+}
+
+/* frees: those functions, or all others. */
+static void attach_functions(
+	struct attachment *a, const struct heap_sites *sites, enum probe_program which, bool frees)
+{
+	_cleanup_free_ struct uprobe_place *places = calloc(sites->n_sites + 1, sizeof(*places));
+	struct heap_watch *w = a->watch;
+	size_t n = 0;
+	int r;
+
+	for (size_t i = 0; places && i < sites->n_sites; i++) {
+		const struct heap_site *site = &sites->sites[i];
+
+		if ((site->function == HEAP_FREE) != frees)
+			continue;
+		r = heap_probes_find_function(w->probes, sites->allocator, site, &places[n].cookie);
+		if (!r)
+			places[n++].offset = site->probe;
+		else
+			heap_watch_note(w, "%s of %s cannot be watched: %s", site->name,
+				a->module->path,
+				r == -EOPNOTSUPP ? "it needs Linux 5.15" : strerror(-r));
+	}
+	attach_places(a, which, places, n);
+}
+
+void heap_attach_announced(struct watched *p)
+{
+	struct attachment *other;
+
+	p->announces = true;
+	DL_FOREACH (p->attachments, other) {
+		for (unsigned i = PROBE_FREE; i < PROBE_PROGRAMS; i++)
+			detach(other, (enum probe_program)i);
+		if (other->tried && !other->attaching)
+			forget_initial(other);
+	}
+}
+
+static void attach_allocator(struct attachment *a, const struct heap_sites *sites)
+{
+	struct heap_watch *w = a->watch;
+	bool session = bpf_host_features(w->config.bpf)->uprobe_way == UPROBE_SESSION;
+	uint64_t mean = session_sample_bytes(w->config.session);
+	int r = bpf_host_open_live(w->config.bpf, session_slot(w->config.session),
+		mean > 1 ? MAX_LIVE_SAMPLED : MAX_LIVE_ALL);
+
+	if (r) {
+		heap_watch_note(w, "no memory for what is in use: %s", strerror(-r));
+		return;
+	}
+	attach_functions(a, sites, PROBE_FREE, true);
+	if (!session)
+		attach_functions(a, sites, PROBE_RETURN, false);
+	attach_functions(a, sites, PROBE_ENTER, false);
+}
+
+void heap_attach_allocators(struct heap_watch *w, struct watched *p)
+{
+	struct attachment *a;
+
+	DL_FOREACH (p->attachments, a)
+		if (a->asked || p->looking)
+			return;
+	DL_FOREACH (p->attachments, a) {
+		const struct heap_sites *sites = a->tried ? NULL : heap_sites_of(a->module);
+
+		a->tried = true;
+		if (sites && sites->n_sites && !p->announces && !w->config.announced &&
+			!heap_watch_is_preload(w, a->module))
+			attach_allocator(a, sites);
+		if (!a->attaching)
+			forget_initial(a);
+	}
+}
+
+/* The module by which the library was attached to, not by which a process has mapped it. */
+static bool is_own(const struct heap_watch *w, const struct module *module)
+{
+	for (unsigned i = 0; i < PRELOADS; i++)
+		if (w->preload[i] == module)
+			return true;
+	return false;
+}
+
+static void use_sites(struct attachment *a, struct watched *p, const struct heap_sites *sites)
+{
+	struct heap_watch *w = a->watch;
+	bool preload = heap_watch_is_preload(w, a->module);
+
+	/* It is open now; before, nobody could say that it is a library that is attached to
+	 * already. */
+	if (!preload || is_own(w, a->module)) {
+		attach_probes(a, sites, HEAP_PROBE_FREE);
+		attach_probes(a, sites, HEAP_PROBE_ALLOC);
+	}
+	if (p && (preload ? !is_own(w, a->module) : a->announces))
+		heap_attach_announced(p);
+}
+
+static void on_sites(
+	void *userdata, struct module *module, int error, const struct heap_sites *sites)
+{
+	struct attachment *a = userdata;
+	struct watched *p;
+
+	a->asked = false;
+	if (a->gone) {
+		attachment_free(a);
+		return;
+	}
+	p = a->pid < 0 ? NULL : heap_watch_find(a->watch, (uint32_t)a->pid);
+	if (sites)
+		use_sites(a, p, sites);
+	else if (error != -ECANCELED)
+		heap_watch_note(a->watch, "%s cannot be looked into for probes: %s", module->path,
+			strerror(-error));
+	if (p)
+		heap_attach_allocators(a->watch, p);
+	else if (!a->attaching)
+		forget_initial(a);
+}
+
+struct attachment *heap_attach(struct heap_watch *w, struct module *module, pid_t pid)
+{
+	struct attachment *a = calloc(1, sizeof(*a));
+	int r = a ? 0 : -ENOMEM;
+
+	if (!r) {
+		a->watch = w;
+		a->module = module_ref(module);
+		a->pid = pid;
+		a->asked = true;
+		a->initial = w->starting;
+		w->unsettled += a->initial;
+		/* Who is known is told of before this returns. */
+		r = heap_sites_ask(w->config.unwinder, module, on_sites, a);
+	}
+	if (!r)
+		return a;
+	heap_watch_note(w, "%s cannot be looked into for probes: %s", module->path, strerror(-r));
+	if (a) {
+		w->unsettled -= a->initial;
+		attachment_free(a);
+	}
+	return NULL;
+}
+
+size_t heap_attach_count(const struct attachment *a)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < PROBE_PROGRAMS; i++)
+		n += a->links[i] != NULL;
+	return n;
+}

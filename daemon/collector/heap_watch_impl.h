@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap_watch_impl.h - a watch's own context, for the two files that together are it: heap_watch.c
+ * (which processes, and what they map) and heap_attach.c (the probes of one file in one process).
+ */
+#ifndef PROFD_COLLECTOR_HEAP_WATCH_IMPL_H
+#define PROFD_COLLECTOR_HEAP_WATCH_IMPL_H
+
+#include <uthash.h>
+
+#include "collector/bpf_host.h"
+#include "collector/heap_probes.h"
+#include "collector/heap_watch.h"
+#include "collector/modules.h"
+#include "util/preload_path.h"
+
+/* A file in a process that is watched, or (pid UPROBE_EVERYWHERE) in all. */
+struct attachment {
+	struct heap_watch *watch;
+	struct module *module; /* a reference */
+	pid_t pid;
+	bool asked;	    /* its sites are on their way */
+	bool gone;	    /* nobody waits for them any more: on_sites() frees it */
+	bool initial;	    /* the session is not ready before it is settled */
+	bool announces;	    /* it has USDT probes */
+	bool tried;	    /* its allocator was looked at */
+	unsigned attaching; /* links */
+	struct uprobe_link *links[PROBE_PROGRAMS];
+	bool pending[PROBE_PROGRAMS]; /* on_attached() will be called for the link */
+	struct attachment *prev, *next;
+};
+
+struct watched {
+	uint32_t pid;
+	bool announces; /* what it allocates, by USDT probes */
+	bool looking;	/* at its mappings */
+	struct attachment *attachments;
+	UT_hash_handle hh;
+};
+
+struct heap_watch {
+	struct heap_watch_config config;
+	struct session_filter filter;
+	char *comm, *cgroup; /* the filter's */
+	struct heap_probes *probes;
+	struct watched *watched;
+	struct module *preload[PRELOADS];
+	struct attachment *everywhere; /* the preload libraries, in all processes */
+	uint64_t started;
+	bool starting; /* records of what was before have not all been handled */
+	bool is_ready;
+	size_t unsettled; /* initial attachments */
+	struct heap_watch_stats stats;
+	char trouble[256];
+};
+
+/* Of all that there may be to say, the first is said. */
+__attribute__((format(printf, 2, 3))) void heap_watch_note(
+	struct heap_watch *w, const char *format, ...);
+/* NULL: it is not watched. */
+struct watched *heap_watch_find(struct heap_watch *w, uint32_t pid);
+/* Whether a file that is open is a preload library. */
+bool heap_watch_is_preload(const struct heap_watch *w, const struct module *module);
+/* Tells who waits for it, if nothing is on its way any more. The watch may be detached by that. */
+void heap_watch_settle(struct heap_watch *w);
+
+/* ---- heap_attach.c -------------------------------------------------------------------------- */
+
+/* Asks for the sites of a file and attaches its USDT probes when they are known, which can be at
+ * once. For the caller's list; NULL: nothing comes of it. */
+struct attachment *heap_attach(struct heap_watch *w, struct module *module, pid_t pid);
+/* Allocators come last: when all files of a process are known, so that none of them is probed whose
+ * allocations another file announces. Does nothing before that. */
+void heap_attach_allocators(struct heap_watch *w, struct watched *p);
+/* Who announces what he allocates is taken at his word; his allocator would tell the same again. */
+void heap_attach_announced(struct watched *p);
+/* Links of it. */
+size_t heap_attach_count(const struct attachment *a);
+/* Detaches it, out of its list. Gone from then on. */
+void heap_attach_let_go(struct attachment *a);
+
+#endif
