@@ -13,7 +13,7 @@
 #include "util/log.h"
 #include <utlist.h>
 
-/* Allocations in use that are remembered, of one session: 18 MiB at most. */
+/* Allocations in use that are remembered, of one session: 28 MiB at most. */
 #define MAX_LIVE (256u << 10)
 
 struct stream {
@@ -118,6 +118,8 @@ int stream_start(struct collector *c, const struct stream_config *config, struct
 	s->started = monotonic_now();
 	r = config->session.type == SESSION_HEAP ? heap_new(&s->heap, MAX_LIVE, on_forgotten, s)
 						 : 0;
+	if (!r && s->heap && config->keep_ages)
+		r = heap_keep_ages(s->heap);
 	if (!r)
 		r = open_window(s, s->started);
 	if (r) {
@@ -187,7 +189,8 @@ static void publish(struct stream *s, struct window *window, uint64_t end, struc
 	char about[256];
 	const char *comments[] = {s->c->banner, about};
 	struct publish_info info;
-	int r;
+	struct heap_moment *moment = NULL;
+	int r = s->heap ? heap_moment(s->heap, window, end, &moment) : 0;
 
 	describe(s, about, sizeof(about));
 	f->stream = s;
@@ -200,11 +203,13 @@ static void publish(struct stream *s, struct window *window, uint64_t end, struc
 		.type = session_type(s->session),
 		.period = s->heap ? session_sample_bytes(s->session)
 				  : session_period_ns(s->session),
+		.moment = moment,
 		.comments = comments,
 		.n_comments = sizeof(comments) / sizeof(*comments),
 	};
 	s->flushes++;
-	r = publish_start(s->c->symbolizer, window, &info, published, f);
+	if (!r)
+		r = publish_start(s->c->symbolizer, window, &info, published, f);
 	if (r)
 		published(f, r, NULL, 0);
 }
@@ -338,10 +343,10 @@ void stream_hold_rate(struct stream *s, uint64_t now)
 	s->rated = now;
 }
 
-void stream_process_ended(struct stream *s, uint32_t pid)
+void stream_process_ended(struct stream *s, uint32_t pid, uint64_t time)
 {
 	if (s->heap)
-		heap_end_process(s->heap, pid);
+		heap_end_process(s->heap, pid, time);
 }
 
 void stream_advance(struct stream *s, uint64_t horizon)
