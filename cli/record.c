@@ -18,12 +18,14 @@
 #include "place.h"
 #include "preload_choice.h"
 #include "profile/pprof.h"
+#include "record.h"
 #include "recording.h"
 #include "renaming.h"
 #include "standalone.h"
 #include "summary.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/now.h"
 
 #define TYPES		"cpu, heap"
 #define DEFAULT_SECONDS 30
@@ -38,8 +40,10 @@ struct record {
 	const char *comm, *cgroup, *type, *output, *names;
 	uint32_t seconds, frequency, sample_bytes;
 	bool children, timestamps, ages, standalone;
-	bool announced; /* the command has the library that announces what it allocates */
-	char **command; /* NULL: none */
+	bool announced;	  /* the command has the library that announces what it allocates */
+	char **command;	  /* NULL: none */
+	double attaching; /* s, from the request until sampling had begun */
+	const struct record_taker *taker; /* gets the profile instead of the store; or NULL */
 };
 
 static const struct option TARGET_OPTIONS[] = {
@@ -162,7 +166,7 @@ static cJSON *make_request(const struct record *r, pid_t child)
 	cJSON_AddBoolToObject(request, "timestamps", r->timestamps);
 	cJSON_AddBoolToObject(request, "ages", r->ages);
 	cJSON_AddBoolToObject(request, "announced", r->announced);
-	cJSON_AddBoolToObject(request, "deliver", r->output || r->standalone);
+	cJSON_AddBoolToObject(request, "deliver", r->output || r->standalone || r->taker);
 	return request;
 }
 
@@ -265,6 +269,11 @@ static int hand_over(const struct record *r, struct output *out, struct recordin
 	cJSON_ArrayForEach (warning, json_get(done, "warnings"))
 		if (cJSON_IsString(warning))
 			log_warning("%s", warning->valuestring);
+	if (r->taker && fd >= 0) {
+		summary_print(done, reason_of(recording), fd, NULL);
+		return r->taker->take(
+			r->taker->userdata, fd, json_number(done, "elapsed") - r->attaching);
+	}
 	if (r->output || !*stored)
 		return deliver(r, out, recording, fd);
 	summary_print(done, reason_of(recording), fd, stored);
@@ -292,7 +301,7 @@ static int block_signals(sigset_t *before)
 }
 
 /* Asks, and lets the command go once sampling has begun. */
-static int begin(const struct record *r, struct recording *recording, const char *socket)
+static int begin(struct record *r, struct recording *recording, const char *socket)
 {
 	_cleanup_json_ cJSON *answer = NULL;
 	struct child *child = recording->child;
@@ -302,7 +311,9 @@ static int begin(const struct record *r, struct recording *recording, const char
 		client_explain(err, socket, true);
 		return err;
 	}
+	uint64_t asked = now_ns();
 	err = client_ask(&recording->client, make_request(r, child ? child->pid : 0), &answer);
+	r->attaching = (double)(now_ns() - asked) / 1e9;
 	if (!err && child)
 		err = child_release(child, r->command[0]);
 	return err;
@@ -393,9 +404,10 @@ static int run_record(struct record *r)
 	return exit_code(r, &child, err);
 }
 
-static int run(int argc, char **argv)
+int record_for(int argc, char **argv, const struct record_taker *taker)
 {
 	struct record r = {
+		.taker = taker,
 		.place = place_default(),
 		.type = "cpu",
 		.seconds = SECONDS_UNSET,
@@ -414,6 +426,11 @@ static int run(int argc, char **argv)
 	ids_free(&r.pids);
 	ids_free(&r.tids);
 	return parsed == OPTIONS_BAD ? 2 : code;
+}
+
+static int run(int argc, char **argv)
+{
+	return record_for(argc, argv, NULL);
 }
 
 const struct command COMMAND_RECORD = {
