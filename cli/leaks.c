@@ -3,7 +3,6 @@
  * it or by heap profiles of several moments. */
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,6 @@
 #include "commands.h"
 #include "leaks_report.h"
 #include "output.h"
-#include "profile/pprof.h"
 #include "query.h"
 #include "record.h"
 #include "util/cleanup.h"
@@ -150,29 +148,17 @@ struct taking {
 static int take(void *userdata, int fd, double seconds)
 {
 	struct taking *t = userdata;
-	struct profile *p = NULL;
 	struct leaks l;
-	char why[256] = "";
 	int err = t->o->output ? output_copy(&t->out, fd) : 0;
 
 	if (!err && t->o->output)
 		err = output_commit(&t->out);
 	if (err)
 		return err;
-	if (lseek(fd, 0, SEEK_SET))
-		return -errno;
-	err = leaks_begin(&l, 1);
-	if (!err)
-		err = pprof_read(&p, fd, "the profile", why, sizeof(why));
-	if (!err)
-		err = leaks_add(&l, p, leaks_time(p), why, sizeof(why));
-	if (err)
-		log_error("what was recorded cannot be read: %s", *why ? why : strerror(-err));
-	l.looked = fmin(l.looked, seconds);
+	err = leaks_report_read(&l, fd, seconds);
 	if (!err)
 		err = report(&l, t->o);
 	leaks_free(&l);
-	profile_free(p);
 	return err;
 }
 

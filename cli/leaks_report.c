@@ -7,13 +7,34 @@
 #include <unistd.h>
 
 #include "json.h"
+#include "profile/pprof.h"
 #include "report/format.h"
 #include "report/look.h"
 #include "report/names.h"
 #include "terminal.h"
+#include "util/log.h"
 
 #define MAX_FRAMES 12 /* of a stack; the outer ones seldom tell more */
 #define WORDS	   512
+
+int leaks_report_read(struct leaks *l, int fd, double seconds)
+{
+	struct profile *p = NULL;
+	char why[256] = "";
+	int err = leaks_begin(l, 1);
+
+	if (!err && lseek(fd, 0, SEEK_SET))
+		err = -errno;
+	if (!err)
+		err = pprof_read(&p, fd, "the profile", why, sizeof(why));
+	if (!err)
+		err = leaks_add(l, p, leaks_time(p), why, sizeof(why));
+	if (err)
+		log_error("what was recorded cannot be read: %s", *why ? why : strerror(-err));
+	l->looked = fmin(l->looked, seconds);
+	profile_free(p);
+	return err;
+}
 
 int leaks_report_prepare(struct leaks *l, const struct leaks_view *v, double older)
 {
@@ -31,10 +52,14 @@ int leaks_report_prepare(struct leaks *l, const struct leaks_view *v, double old
 	return r;
 }
 
+static bool is_large(const struct leaks_view *v, const struct leak_stack *s)
+{
+	return !s->hidden && s->live.bytes >= (double)v->min && s->live.bytes > 0;
+}
+
 static bool is_shown(const struct leaks_view *v, const struct leak_stack *s)
 {
-	return !s->hidden && s->live.bytes >= (double)v->min && s->live.bytes > 0 &&
-	       (!v->only_leaks || s->judgement.verdict == LEAK_GROWS);
+	return is_large(v, s) && (!v->only_leaks || s->judgement.verdict == LEAK_GROWS);
 }
 
 size_t leaks_report_count(const struct leaks *l, const struct leaks_view *v)
@@ -49,7 +74,7 @@ size_t leaks_report_count(const struct leaks *l, const struct leaks_view *v)
 /* What there is, and of that what is shown. */
 struct counts {
 	double bytes;
-	size_t stacks, shown, hidden;
+	size_t stacks, large, hidden;
 };
 
 static struct counts count(const struct leaks *l, const struct leaks_view *v)
@@ -59,7 +84,7 @@ static struct counts count(const struct leaks *l, const struct leaks_view *v)
 	for (size_t i = 0; i < l->n; i++) {
 		c.bytes += l->items[i].live.bytes;
 		c.stacks += l->items[i].live.bytes > 0;
-		c.shown += is_shown(v, &l->items[i]);
+		c.large += is_large(v, &l->items[i]);
 		c.hidden += l->items[i].hidden && l->items[i].live.bytes > 0;
 	}
 	return c;
@@ -83,7 +108,7 @@ static void print_head(const struct leaks *l, const struct leaks_view *v, FILE *
 	leaks_duration(l->span, span, sizeof(span));
 	leaks_duration(l->older, older, sizeof(older));
 	fprintf(out, "%zu stack%s likely to leak; in use: %s of %zu stacks, %zu with %s or more\n",
-		leaks, leaks == 1 ? " is" : "s are", all, c.stacks, c.shown, min);
+		leaks, leaks == 1 ? " is" : "s are", all, c.stacks, c.large, min);
 	if (c.hidden)
 		fprintf(out, "%zu known stacks are left out (--suppressions)\n", c.hidden);
 	if (l->n_moments > 1)

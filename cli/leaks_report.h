@@ -21,6 +21,9 @@ struct leaks_view {
 	struct suppressions known;
 };
 
+/* Of a profile that was recorded; seconds: how long it has really looked. `l` is to be freed also
+ * after a failure. 0 or -errno, explained. */
+int leaks_report_read(struct leaks *l, int fd, double seconds);
 /* Judges, hides what is known, and sorts. older: as leaks_judge takes it. 0 or -ENOMEM. */
 int leaks_report_prepare(struct leaks *l, const struct leaks_view *v, double older);
 /* How many stacks are likely to leak. */

@@ -14,6 +14,7 @@
 #include "command.h"
 #include "commands.h"
 #include "json.h"
+#include "leak_check.h"
 #include "output.h"
 #include "place.h"
 #include "preload_choice.h"
@@ -40,6 +41,7 @@ struct record {
 	const char *comm, *cgroup, *type, *output, *names;
 	uint32_t seconds, frequency, sample_bytes;
 	bool children, timestamps, ages, standalone;
+	struct leak_check leak_check;
 	bool announced;	  /* the command has the library that announces what it allocates */
 	char **command;	  /* NULL: none */
 	double attaching; /* s, from the request until sampling had begun */
@@ -70,6 +72,15 @@ static const struct option HOW_OPTIONS[] = {
 	{"sample-bytes", 0, "N", OPTION_NUMBER, offsetof(struct record, sample_bytes), 1,
 		UINT32_MAX,
 		"heap: bytes between samples, on average; 1: every allocation (524288)"},
+	{"leak-check", 0, NULL, OPTION_FLAG, offsetof(struct record, leak_check.wanted), 0, 0,
+		"heap, with -- CMD: print what is likely to have leaked when CMD has ended, and "
+		"exit with 1 if there is anything and CMD's code is 0"},
+	{"min", 0, "BYTES", OPTION_TEXT, offsetof(struct record, leak_check.min), 0, 0,
+		"with --leak-check: not of stacks with less in use (64K)"},
+	{"suppressions", 0, "FILE", OPTION_TEXT, offsetof(struct record, leak_check.suppressions),
+		0, 0,
+		"with --leak-check: not of stacks with a function that a line of FILE, a regular "
+		"expression, matches"},
 	{"timestamps", 0, NULL, OPTION_FLAG, offsetof(struct record, timestamps), 0, 0,
 		"keep the time of each sample, for exports with a timeline"},
 	{"ages", 0, NULL, OPTION_FLAG, offsetof(struct record, ages), 0, 0,
@@ -112,6 +123,12 @@ static int check(struct record *r, const struct operands *rest)
 			r->type);
 	if (is_heap(r) && r->timestamps)
 		return command_usage(&COMMAND_RECORD, "--timestamps does not go with --type heap");
+	if (r->leak_check.wanted && (!is_heap(r) || !r->command))
+		return command_usage(
+			&COMMAND_RECORD, "--leak-check needs --type heap and a command behind --");
+	const char *wrong = leak_check_options(&r->leak_check);
+	if (wrong)
+		return command_usage(&COMMAND_RECORD, "%s", wrong);
 	if (r->ages && !is_heap(r))
 		return command_usage(&COMMAND_RECORD, "--ages needs --type heap");
 	if (is_heap(r) && !r->pids.n && !r->tids.n && !r->comm && !r->cgroup && !r->command)
@@ -164,7 +181,7 @@ static cJSON *make_request(const struct record *r, pid_t child)
 	if (r->cgroup)
 		cJSON_AddStringToObject(request, "cgroup", r->cgroup);
 	cJSON_AddBoolToObject(request, "timestamps", r->timestamps);
-	cJSON_AddBoolToObject(request, "ages", r->ages);
+	cJSON_AddBoolToObject(request, "ages", r->ages || r->leak_check.wanted);
 	cJSON_AddBoolToObject(request, "announced", r->announced);
 	cJSON_AddBoolToObject(request, "deliver", r->output || r->standalone || r->taker);
 	return request;
@@ -259,25 +276,43 @@ static int deliver(
 	return err ? err : unnamed;
 }
 
-static int hand_over(const struct record *r, struct output *out, struct recording *recording)
+/* How long all was attached, and seen. */
+static double seen(const struct record *r, const cJSON *done)
+{
+	return json_number(done, "elapsed") - r->attaching;
+}
+
+/* `stored`: "" if it is nowhere but at fd. */
+static int check_leaks(struct record *r, const cJSON *done, int fd, const char *stored)
+{
+	const char *path = r->output ? r->output : stored;
+
+	return leak_check_run(
+		&r->leak_check, fd, *path && strcmp(path, "-") != 0 ? path : NULL, seen(r, done));
+}
+
+static int hand_over(struct record *r, struct output *out, struct recording *recording)
 {
 	const cJSON *done = recording->done, *warning;
 	const cJSON *file = cJSON_GetArrayItem(json_get(done, "files"), 0);
 	const char *stored = json_text(file, "path");
 	_cleanup_close_ int fd = wire_take_fd(&recording->client.wire);
+	int err;
 
 	cJSON_ArrayForEach (warning, json_get(done, "warnings"))
 		if (cJSON_IsString(warning))
 			log_warning("%s", warning->valuestring);
 	if (r->taker && fd >= 0) {
 		summary_print(done, reason_of(recording), fd, NULL);
-		return r->taker->take(
-			r->taker->userdata, fd, json_number(done, "elapsed") - r->attaching);
+		return r->taker->take(r->taker->userdata, fd, seen(r, done));
 	}
-	if (r->output || !*stored)
-		return deliver(r, out, recording, fd);
-	summary_print(done, reason_of(recording), fd, stored);
-	return print_path(stored);
+	if (r->output || !*stored) {
+		err = deliver(r, out, recording, fd);
+	} else {
+		summary_print(done, reason_of(recording), fd, stored);
+		err = print_path(stored);
+	}
+	return !err && r->leak_check.wanted ? check_leaks(r, done, fd, stored) : err;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
@@ -355,7 +390,9 @@ static int record(struct record *r, struct recording *recording, struct output *
 {
 	int err = 0;
 
-	if (r->output)
+	if (r->leak_check.wanted)
+		err = leak_check_prepare(&r->leak_check);
+	if (!err && r->output)
 		err = output_open(out, r->output, true);
 	if (!err && r->standalone)
 		err = standalone_start(own, mask);
@@ -373,7 +410,9 @@ static int exit_code(const struct record *r, const struct child *child, int err)
 {
 	if (!r->command)
 		return err ? 1 : 0;
-	return err && !child->not_run ? 125 : child->code;
+	if (err && !child->not_run)
+		return 125;
+	return !child->code && r->leak_check.found ? 1 : child->code;
 }
 
 static int run_record(struct record *r)
@@ -423,6 +462,7 @@ int record_for(int argc, char **argv, const struct record_taker *taker)
 		if (!code)
 			code = run_record(&r);
 	}
+	leak_check_free(&r.leak_check);
 	ids_free(&r.pids);
 	ids_free(&r.tids);
 	return parsed == OPTIONS_BAD ? 2 : code;
@@ -439,7 +479,8 @@ const struct command COMMAND_RECORD = {
 	.summary = "Record a profile of the host, of processes, or of a command",
 	.details =
 		"The path of the profile is the last line on standard output. With a command, the\n"
-		"exit code is the command's.",
+		"exit code is the command's, or with --leak-check 1 where it is 0 and there are\n"
+		"leaks.",
 	.groups = GROUPS,
 	.run = run,
 };

@@ -199,3 +199,60 @@ def test_files_that_do_not_fit(tmp_path):
 def test_wrong_usage(arguments, said):
     result = leaks(*arguments, check=False)
     assert result.returncode == 2 and said in result.stderr
+
+
+# ---- record --leak-check ------------------------------------------------------------------------
+
+
+def leak_check(daemon, folder, *arguments, what="all", code=0):
+    out = folder / "x.pb.gz"
+    command = ["record", "--type", "heap", "--leak-check", "--sample-bytes", RATE, "-o", out]
+    program = ["sh", "-c", f"{LEAKS} {what} {SECONDS}; exit {code}"]
+    result = daemon.ctl(
+        *command, *arguments, "--", *program, check=False, stdin=subprocess.DEVNULL
+    )
+    assert result.stdout.splitlines()[-1] == str(out)
+    return result
+
+
+def test_leaks_of_a_command(quiet_daemon, tmp_path):
+    result = leak_check(quiet_daemon, tmp_path, "--min", "1K")
+    assert result.returncode == 1 and "1 stack is likely to leak" in result.stderr
+    assert re.search(r"^        leak leaks\.c:\d+$", result.stderr, re.M), result.stderr
+    assert "it stopped growing" not in result.stderr
+    assert f"profctl leaks {tmp_path}/x.pb.gz" in result.stderr
+    # The file says as much.
+    found = json.loads(leaks("--json", "--min", "1K", tmp_path / "x.pb.gz").stdout)
+    assert found["has_ages"] and "leak" in verdicts(found)
+
+
+def test_known_leaks_of_a_command(quiet_daemon, tmp_path):
+    """That are known, or too small, or beside a code of its own."""
+    known = tmp_path / "known"
+    known.write_text("# fixed next week\n^leak$\n")
+    result = leak_check(quiet_daemon, tmp_path, "--min", "1K", "--suppressions", known)
+    assert result.returncode == 0 and "0 stacks are likely to leak" in result.stderr
+    result = leak_check(quiet_daemon, tmp_path, "--min", "1G", code=7)
+    assert result.returncode == 7 and "0 stacks are likely to leak" in result.stderr
+
+
+def test_a_command_without_leaks(quiet_daemon, tmp_path):
+    result = leak_check(quiet_daemon, tmp_path, "--min", "1K", what="none")
+    assert result.returncode == 0 and "0 stacks are likely to leak" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, code, said",
+    [
+        (["--leak-check", "--pid", "1"], 2, "needs --type heap and a command"),
+        (["--leak-check", "--", "true"], 2, "needs --type heap and a command"),
+        (["--type", "heap", "--leak-check=full", "--", "true"], 2, "'full' is not"),
+        (["--type", "heap", "--min", "1K", "--", "true"], 2, "need --leak-check"),
+        (["--type", "heap", "--leak-check", "--min", "x", "--", "true"], 2, "--min is a size"),
+        (["--type=heap", "--leak-check", "--suppressions=/none", "--", "true"], 125, "No such"),
+    ],
+)
+def test_wrong_leak_check(arguments, code, said):
+    command = [PROFCTL, "record", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == code and said in result.stderr
