@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "json.h"
 #include "leaks_report.h"
 #include "output.h"
 #include "query.h"
@@ -18,7 +19,7 @@
 
 #define UNSET	    UINT32_MAX
 #define MAX_SECONDS (7 * 86400)
-#define MAX_FILES   10000
+#define MAX_FILES   1000
 #define MAX_NUMBER  16 /* as text */
 
 struct leaks_options {
@@ -71,6 +72,13 @@ static const struct option_group GROUPS[] = {
 
 /* ---- the report ----------------------------------------------------------------------------- */
 
+static int print_json(const struct leaks *l, const struct leaks_view *v)
+{
+	_cleanup_json_ cJSON *all = leaks_report_describe(l, v);
+
+	return json_print(all);
+}
+
 static int report(struct leaks *l, const struct leaks_options *o)
 {
 	int err = leaks_report_prepare(l, &o->view, (double)o->older);
@@ -81,7 +89,7 @@ static int report(struct leaks *l, const struct leaks_options *o)
 			    "at: take more --seconds, or a shorter --older",
 			o->older, l->span);
 	if (!err && o->json)
-		err = leaks_report_json(l, &o->view);
+		err = print_json(l, &o->view);
 	else if (!err)
 		leaks_report_print(l, &o->view, stdout);
 	if (err)
@@ -102,7 +110,7 @@ static int add_file(struct leaks *l, const struct leaks_options *o, char *path, 
 
 	*skipped += n_skipped;
 	/* What is alone has no need of a time. */
-	if (!err && !n_skipped && !time && l->max_moments > 1) {
+	if (!err && !n_skipped && time == 0 && l->max_moments > 1) {
 		log_warning("%s is left out: it does not say what time it is of", path);
 		++*skipped;
 	} else if (!err && !n_skipped) {

@@ -293,9 +293,9 @@ static void describe_stack(cJSON *list, const struct leaks *l, const struct leak
 	cJSON_AddItemToArray(list, o);
 }
 
-int leaks_report_json(const struct leaks *l, const struct leaks_view *v)
+cJSON *leaks_report_describe(const struct leaks *l, const struct leaks_view *v)
 {
-	_cleanup_json_ cJSON *all = cJSON_CreateObject();
+	cJSON *all = cJSON_CreateObject();
 	size_t left = v->n_stacks ? v->n_stacks : SIZE_MAX;
 	struct counts c = count(l, v);
 	cJSON *list;
@@ -313,5 +313,5 @@ int leaks_report_json(const struct leaks *l, const struct leaks_view *v)
 			describe_stack(list, l, &l->items[i]);
 			left--;
 		}
-	return json_print(all);
+	return all;
 }

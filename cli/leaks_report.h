@@ -29,7 +29,7 @@ int leaks_report_prepare(struct leaks *l, const struct leaks_view *v, double old
 /* How many stacks are likely to leak. */
 size_t leaks_report_count(const struct leaks *l, const struct leaks_view *v);
 void leaks_report_print(const struct leaks *l, const struct leaks_view *v, FILE *out);
-/* 0 or -ENOMEM. */
-int leaks_report_json(const struct leaks *l, const struct leaks_view *v);
+/* The object of --json, to be freed by the caller. */
+struct cJSON *leaks_report_describe(const struct leaks *l, const struct leaks_view *v);
 
 #endif

@@ -46,7 +46,7 @@ static int add_line(struct suppressions *s, char *line, char *why, size_t why_si
 	return r;
 }
 
-static int read_lines(struct suppressions *s, FILE *f, const char *path)
+int suppressions_read(struct suppressions *s, FILE *f, const char *name)
 {
 	char line[MAX_LINE], why[512];
 	unsigned number = 0;
@@ -63,13 +63,16 @@ static int read_lines(struct suppressions *s, FILE *f, const char *path)
 			r = add_line(s, line, why, sizeof(why));
 		}
 		if (r)
-			log_error("%s:%u: %s", path, number, *why ? why : strerror(-r));
+			log_error("%s:%u: %s", name, number, *why ? why : strerror(-r));
 		if (r && !result)
 			result = r;
 		if (!whole || (r && r != -EINVAL))
 			return result;
 	}
-	return ferror(f) ? -EIO : result;
+	if (!ferror(f))
+		return result;
+	log_error("the suppressions %s cannot be read: %s", name, strerror(EIO));
+	return -EIO;
 }
 
 int suppressions_load(struct suppressions *s, const char *path)
@@ -82,10 +85,7 @@ int suppressions_load(struct suppressions *s, const char *path)
 		log_error("the suppressions %s cannot be read: %s", path, strerror(-r));
 		return r;
 	}
-	r = read_lines(s, f, path);
-	if (r == -EIO)
-		log_error("the suppressions %s cannot be read: %s", path, strerror(EIO));
-	return r;
+	return suppressions_read(s, f, path);
 }
 
 bool suppressions_match(const struct suppressions *s, const char *function)

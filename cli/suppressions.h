@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 struct pattern;
 
@@ -19,6 +20,8 @@ struct suppressions {
 
 /* 0, or -errno, explained: each line that is wrong with its number. To be freed also then. */
 int suppressions_load(struct suppressions *s, const char *path);
+/* The same of a stream; `name` is for messages. */
+int suppressions_read(struct suppressions *s, FILE *f, const char *name);
 bool suppressions_match(const struct suppressions *s, const char *function);
 void suppressions_free(struct suppressions *s);
 

@@ -251,6 +251,8 @@ void leak_judge(const struct leak_history *h, struct leak_judgement *out)
 		j.verdict = judge_series(h, &trend, &j);
 	else if (has_ages)
 		j.verdict = judge_ages(h, &trend, &j);
+	else if (trend.slope <= trend.deviation)
+		j.verdict = LEAK_STEADY;
 	j.growth = trend.slope;
 	j.deviation = trend.deviation;
 	*out = j;

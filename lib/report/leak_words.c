@@ -91,7 +91,8 @@ void leaks_explain(const struct leaks *l, const struct leak_stack *s, char *out,
 				"others, or record with --ages");
 		else
 			snprintf(out, size,
-				"may grow, %s%s: look longer, or sample more (--sample-bytes)",
+				"%s, %s%s: look longer, or sample more (--sample-bytes)",
+				j->growth > j->deviation ? "may grow" : "too few samples to tell",
 				growth, fate);
 		break;
 	case LEAK_STOPPED:
@@ -99,7 +100,7 @@ void leaks_explain(const struct leaks *l, const struct leak_stack *s, char *out,
 			fate);
 		break;
 	case LEAK_STEADY:
-		if (l->n_moments >= LEAK_MOMENTS)
+		if (l->n_moments > 1)
 			snprintf(out, size, "there all the time, and does not grow (%s)%s", growth,
 				fate);
 		else

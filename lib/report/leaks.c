@@ -16,6 +16,7 @@
 
 #define MOST_OLDER  30 /* s, if the user does not say */
 #define HARDLY_MORE 1.02
+#define LONGEST	    1e9 /* s; what is older is as good as eternal */
 
 /* ---- frames and stacks ---------------------------------------------------------------------- */
 
@@ -262,7 +263,7 @@ static int add_sample(
 static void begin_latest(struct leaks *l, const struct profile *p)
 {
 	l->latest = l->n_moments;
-	l->looked = (double)p->duration_nanos / 1e9;
+	l->looked = fmax(0, (double)p->duration_nanos / 1e9);
 	l->has_ages = false;
 	for (size_t i = 0; i < l->n; i++) {
 		memset(l->items[i].in_use, 0, sizeof(l->items[i].in_use));
@@ -342,6 +343,8 @@ static double oldest(const struct leaks *l)
 static void set_older(struct leaks *l, double older)
 {
 	double suits = fmin(MOST_OLDER, l->span / 3);
+
+	older = fmin(older, LONGEST);
 	unsigned step = age_scale_step((uint64_t)(1000 * (older > 0 ? older : suits)));
 
 	l->older = older > 0 ? older : suits;

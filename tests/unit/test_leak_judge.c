@@ -296,6 +296,7 @@ static void test_verdicts(void **state)
 static void test_too_little(void **state)
 {
 	const struct leak_moment two[] = {{0, 0, 0}, {10, 100, 100}};
+	const struct leak_moment less[] = {{0, 200, 0}, {10, 100, 100}};
 	struct leak_judgement j;
 
 	story.n = 0;
@@ -306,6 +307,8 @@ static void test_too_little(void **state)
 		&(struct leak_history){.moments = two, .n_moments = 2, .span = 10, .older = 3}, &j);
 	assert_int_equal(j.verdict, LEAK_UNSURE);
 	assert_true(j.growth == 10 && j.deviation > 0);
+	leak_judge(&(struct leak_history){.moments = less, .n_moments = 2}, &j);
+	assert_int_equal(j.verdict, LEAK_STEADY);
 	leak_judge(&(struct leak_history){.moments = two, .n_moments = 1}, &j);
 	assert_true(isnan(j.growth) && isnan(j.quick) && j.verdict == LEAK_UNSURE);
 }
