@@ -24,6 +24,9 @@ struct config {
 	enum config_clock clock;
 	enum config_unwind unwind;
 	bool exclude_self;
+	/* [heap] */
+	char *watch;	       /* watch_list.h; "": nothing */
+	unsigned sample_bytes; /* mean bytes between samples */
 	/* [paths] */
 	char *store, *socket, *cache;
 	/* [retention] */

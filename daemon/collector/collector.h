@@ -31,7 +31,7 @@ void collector_free(struct collector *c);
  * line. 0 or -errno. */
 int collector_reload(struct collector *c, const struct config *config);
 
-/* Closes the continuous window now and opens the next (SIGUSR1). */
+/* Closes the continuous windows now and opens the next ones (SIGUSR1). */
 void collector_close_window(struct collector *c);
 
 /* Ends all recordings and the continuous profile, writes their files, then calls done once. */
@@ -100,10 +100,11 @@ void recording_progress(struct recording *r, double *elapsed, uint64_t *samples,
 uint32_t recording_session(const struct recording *r);
 
 /* The open continuous window so far, as pprof in an anonymous file: fd is the callee's. error:
- * -errno. 0 or -errno (then done is not called). */
+ * -errno. 0 or -errno (then done is not called): -ENOENT, there is none of that type. */
 typedef void (*window_done)(
 	void *userdata, int fd, int error, int64_t start_unix, uint64_t samples);
-int collector_open_window(struct collector *c, window_done done, void *userdata);
+int collector_open_window(
+	struct collector *c, enum session_type type, window_done done, void *userdata);
 /* Forgets a pending done of this userdata (its connection is gone). */
 void collector_cancel(struct collector *c, void *userdata);
 

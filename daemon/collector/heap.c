@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "collector/window.h"
+#include "util/cleanup.h"
 #include "util/grow.h"
 
 #define FIRST_CAPACITY 1024
@@ -208,6 +209,17 @@ static uint64_t objects(uint64_t weight, uint64_t size)
 	return (weight + size / 2) / size;
 }
 
+static void in_use(const struct live *l, struct window *window)
+{
+	struct window_heap *sums;
+
+	if (l->stack == NO_STACK)
+		return;
+	sums = window_heap(window, l->stack);
+	sums->inuse_bytes += l->weight;
+	sums->inuse_objects += objects(l->weight, l->size);
+}
+
 static void no_more_in_use(const struct live *l, struct window *window)
 {
 	struct window_heap *sums;
@@ -379,8 +391,6 @@ static void hold(struct heap *h, const struct live *live)
 
 static void restore(struct heap *h, uint32_t image, uint64_t address, struct window *window)
 {
-	struct window_heap *sums;
-
 	for (size_t i = h->n_held; i-- > 0;) {
 		struct live held = h->held[i], *other;
 
@@ -391,11 +401,8 @@ static void restore(struct heap *h, uint32_t image, uint64_t address, struct win
 		other = find(h, image, address);
 		if (other)
 			replace(h, other, window);
-		if (!put_in(h, &held) || held.stack == NO_STACK)
-			return;
-		sums = window_heap(window, held.stack);
-		sums->inuse_bytes += held.weight;
-		sums->inuse_objects += objects(held.weight, held.size);
+		if (put_in(h, &held))
+			in_use(&held, window);
 		return;
 	}
 }
@@ -445,6 +452,52 @@ void heap_end_process(struct heap *h, uint32_t pid)
 	for (size_t i = 0; i < h->n_images; i++)
 		if (h->images[i].identity.pid == pid)
 			forget_image(h, (uint32_t)i);
+}
+
+/* ---- windows -------------------------------------------------------------------------------- */
+
+/* numbers: by stack in `from`, the stack in `to`, plus one; 0: not there yet. */
+static int carry_stack(
+	const struct live *l, const struct window *from, struct window *to, uint32_t *numbers)
+{
+	uint32_t number;
+	int r;
+
+	if (l->stack == NO_STACK || numbers[l->stack])
+		return 0;
+	r = window_carry(to, from, l->stack, &number);
+	if (!r)
+		numbers[l->stack] = number + 1;
+	return r;
+}
+
+static void renumber(struct live *l, const uint32_t *numbers)
+{
+	if (l->stack != NO_STACK)
+		l->stack = numbers[l->stack] - 1;
+}
+
+int heap_carry(struct heap *h, const struct window *from, struct window *to)
+{
+	_cleanup_free_ uint32_t *numbers = calloc(window_n_stacks(from) + 1, sizeof(*numbers));
+	int r = numbers ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !r && i < h->capacity; i++)
+		if (h->table[i].weight)
+			r = carry_stack(&h->table[i], from, to, numbers);
+	for (size_t i = 0; !r && i < h->n_held; i++)
+		r = carry_stack(&h->held[i], from, to, numbers);
+	if (r)
+		return r;
+	for (size_t i = 0; i < h->n_held; i++)
+		renumber(&h->held[i], numbers);
+	for (size_t i = 0; i < h->capacity; i++) {
+		if (!h->table[i].weight)
+			continue;
+		renumber(&h->table[i], numbers);
+		in_use(&h->table[i], to);
+	}
+	return 0;
 }
 
 struct heap_stats heap_stats(const struct heap *h)

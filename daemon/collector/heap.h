@@ -48,6 +48,10 @@ void heap_freed(struct heap *h, const struct profd_free *freed, struct window *w
 /* The process has ended, or replaced its image: nobody frees what was in use. The sums stay. */
 void heap_end_process(struct heap *h, uint32_t pid);
 
+/* What is in use goes on in a new window, which knows its stacks then; what of it ended processes
+ * had stays behind. 0 or -ENOMEM: nothing has changed, the old window is still the one. */
+int heap_carry(struct heap *h, const struct window *from, struct window *to);
+
 struct heap_stats heap_stats(const struct heap *h);
 
 #endif

@@ -17,6 +17,7 @@
 
 #include "collector/record.h"
 #include "collector/sessions.h"
+#include "watch_list.h"
 
 struct bpf_host;
 struct heap_watch;
@@ -31,10 +32,12 @@ struct heap_watch_config {
 	struct uprobes *uprobes;
 	/* Copied; its pids and tids must outlive the watch. */
 	const struct session_filter *filter;
+	/* Whom to watch, instead of the filter; outlives the watch. NULL: the filter says it. */
+	const struct watch_list *list;
 	struct session *session;
 	char *const *preload; /* paths of the libraries, PRELOADS; NULL: there is none */
 	bool announced;	      /* all of them have it loaded: their allocators are left alone */
-	/* All that there was at the start is attached: called once, from the loop. */
+	/* All that there was at the start is attached: called once, from the loop. May be NULL. */
 	void (*ready)(void *userdata);
 	void *userdata;
 };

@@ -34,6 +34,7 @@ struct watched {
 	uint32_t pid;
 	bool announces; /* what it allocates, by USDT probes */
 	bool looking;	/* at its mappings */
+	unsigned ticks; /* since it began, or began to run another program; up to SETTLED_TICKS */
 	struct attachment *attachments;
 	UT_hash_handle hh;
 };
@@ -52,6 +53,7 @@ struct heap_watch {
 	size_t unsettled; /* initial attachments */
 	struct heap_watch_stats stats;
 	char trouble[256];
+	char unseen[256]; /* with a list: what is so now */
 };
 
 /* Of all that there may be to say, the first is said. */

@@ -336,6 +336,14 @@ static void values_of(const struct publication *p, const struct window_stack *s,
 	}
 }
 
+static bool is_nothing(const struct publication *p, const int64_t values[MAX_VALUES])
+{
+	for (size_t i = 0; i < p->profile->n_sample_types; i++)
+		if (values[i])
+			return false;
+	return true;
+}
+
 static void add_stack(struct publication *p, const struct window_stack *s, size_t i)
 {
 	uint32_t locations[PROFD_MAX_KERNEL_FRAMES + PROFD_MAX_USER_FRAMES + 1];
@@ -346,6 +354,9 @@ static void add_stack(struct publication *p, const struct window_stack *s, size_
 	size_t n = 0;
 
 	values_of(p, s, i, values);
+	/* What was carried into the window, and freed in it, has nothing to show. */
+	if (!s->count && is_nothing(p, values))
+		return;
 	while (n < s->n_frames && n < sizeof(locations) / sizeof(*locations) - 1) {
 		locations[n] = p->location_of[ids[n]];
 		n++;

@@ -98,6 +98,11 @@ static int open_window(struct stream *s, uint64_t start)
 		window_keep_times(w);
 	if (s->heap)
 		window_keep_heap(w);
+	r = s->heap && s->window ? heap_carry(s->heap, s->window, w) : 0;
+	if (r) {
+		window_unref(w);
+		return r;
+	}
 	s->window = w;
 	s->window_ends = s->config.window ? start + s->config.window : UINT64_MAX;
 	return 0;
@@ -145,6 +150,7 @@ static void published(void *userdata, int error, struct profile *profile, uint64
 	struct flush *f = userdata;
 	struct stream *s = f->stream;
 	struct stream_result result = {
+		.type = session_type(s->session),
 		.error = error,
 		.profile = profile,
 		.window = f->window,
@@ -284,16 +290,21 @@ void stream_stop(struct stream *s)
 	collector_drain_soon(s->c);
 }
 
+/* Something of that time has come: what belongs to the window before cannot wait any more. */
+static void reach(struct stream *s, uint64_t time)
+{
+	if (s->stopped || time < s->window_ends)
+		return;
+	finisher_flush(s->c->finisher, session_id(s->session));
+	if (time >= s->window_ends)
+		flush_window(s, s->window_ends, false);
+}
+
 void stream_add(struct stream *s, const struct window_sample *sample)
 {
 	uint32_t stack;
 
-	if (!s->stopped && sample->time >= s->window_ends) {
-		/* Those that belong to the window before cannot wait any more. */
-		finisher_flush(s->c->finisher, session_id(s->session));
-		if (sample->time >= s->window_ends)
-			flush_window(s, s->window_ends, false);
-	}
+	reach(s, sample->time);
 	if (!s->window || window_add(s->window, sample, &stack)) {
 		session_count_lost(s->session, LOST_WINDOW, 1);
 		if (s->heap)
@@ -310,12 +321,14 @@ struct heap *stream_heap(const struct stream *s)
 
 void stream_alloc(struct stream *s, struct profd_alloc *alloc)
 {
+	reach(s, alloc->head.time);
 	if (s->heap && s->window)
 		alloc->sample.allocation = heap_alloc(s->heap, alloc, s->window);
 }
 
 void stream_freed(struct stream *s, const struct profd_free *freed)
 {
+	reach(s, freed->head.time);
 	if (s->heap && s->window)
 		heap_freed(s->heap, freed, s->window);
 }

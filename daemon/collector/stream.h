@@ -20,6 +20,7 @@ struct stream;
 struct heap;
 
 struct stream_result {
+	enum session_type type;
 	int error;		 /* 0, or -errno: profile is NULL */
 	struct profile *profile; /* borrowed */
 	struct window *window;	 /* borrowed */
