@@ -166,8 +166,8 @@ struct wanted {
 	const char *build_id, *name; /* name: in its folder */
 };
 
-/* Fetches, and dies of a Ctrl-C that came meanwhile as if it had not been caught. Where it is ignored
- * (nohup, a shell's background) it stays so. */
+/* Fetches, and dies of a Ctrl-C that came meanwhile as if it had not been caught. Where it is
+ * ignored (nohup, a shell's background) it stays so. */
 static int fetch(
 	struct debug_servers *s, const struct wanted *w, int folder, char said[DEBUG_SERVERS_SAID])
 {

@@ -49,6 +49,7 @@ struct recording_request {
 	enum session_type type;
 	unsigned frequency;    /* SESSION_CPU: Hz */
 	unsigned sample_bytes; /* SESSION_HEAP: mean bytes between samples */
+	unsigned max_cost;     /* SESSION_HEAP: % of one CPU; 0: no ceiling */
 	unsigned seconds;      /* 0: until stopped or until all pids and tids are gone */
 	uid_t uid;	       /* whose it is: named in the file */
 	bool deliver;	       /* hand out a descriptor, store nothing */

@@ -131,6 +131,13 @@ static bool is_same(const struct config *a, const struct config *b, enum session
 	       a->exclude_self == b->exclude_self;
 }
 
+static void on_limit(void *userdata, uint32_t pid, uint32_t kept)
+{
+	struct collector *c = userdata;
+
+	stream_limit(c->continuous[SESSION_HEAP], pid, kept);
+}
+
 static int watch(struct collector *c, char *why, size_t why_size)
 {
 	const struct session_filter filter = {0};
@@ -143,6 +150,9 @@ static int watch(struct collector *c, char *why, size_t why_size)
 		.list = &c->watched,
 		.session = stream_session(c->continuous[SESSION_HEAP]),
 		.preload = c->preload,
+		.max_cost = c->config->max_cost / 100.0,
+		.limit = on_limit,
+		.userdata = c,
 	};
 	int r = watch_list_parse(&c->watched, c->config->watch, why, why_size);
 
@@ -190,12 +200,12 @@ void continuous_stop(struct collector *c, enum session_type type)
 	if (!c->continuous[type])
 		return;
 	stream_stop(c->continuous[type]);
+	if (type == SESSION_HEAP) {
+		heap_watch_stop(c->watch);
+		c->watch = NULL;
+		watch_list_free(&c->watched);
+	}
 	c->continuous[type] = NULL;
-	if (type != SESSION_HEAP)
-		return;
-	heap_watch_stop(c->watch);
-	c->watch = NULL;
-	watch_list_free(&c->watched);
 }
 
 static int start_again(struct collector *c, enum session_type type)
@@ -233,6 +243,8 @@ int continuous_reload(struct collector *c, const struct config *old)
 			if (old->window != c->config->window)
 				stream_set_window(
 					c->continuous[type], c->config->window * NS_PER_SECOND);
+			if (type == SESSION_HEAP)
+				heap_watch_hold_to(c->watch, c->config->max_cost / 100.0);
 			continue;
 		}
 		continuous_stop(c, type);

@@ -41,6 +41,11 @@ struct image {
 	size_t live;
 };
 
+/* A process of which only a part is seen. */
+struct limited {
+	uint32_t pid, kept;
+};
+
 struct heap {
 	struct live *table; /* open addressing, linear probing */
 	size_t capacity;    /* a power of two, or 0 */
@@ -57,6 +62,10 @@ struct heap {
 	struct image *images;
 	size_t n_images, images_capacity;
 	uint32_t last_image; /* that was asked for */
+
+	struct limited *limited;
+	size_t n_limited, limited_capacity;
+	size_t were_limited; /* since the window began */
 
 	heap_forgotten forgotten;
 	void *userdata;
@@ -90,6 +99,7 @@ void heap_free(struct heap *h)
 	free(h->held);
 	free(h->waiting);
 	free(h->images);
+	free(h->limited);
 	free(h);
 }
 
@@ -233,14 +243,22 @@ static void no_more_in_use(const struct live *l, struct window *window)
 
 /* ---- events --------------------------------------------------------------------------------- */
 
-/* Those that were thinned out are made up for. */
-static uint64_t weight_of(const struct profd_alloc *alloc)
+static struct limited *find_limited(const struct heap *h, uint32_t pid)
 {
-	unsigned __int128 weight = alloc->weight;
+	for (size_t i = 0; i < h->n_limited; i++)
+		if (h->limited[i].pid == pid)
+			return &h->limited[i];
+	return NULL;
+}
 
-	if (alloc->kept && alloc->kept != UINT32_MAX)
-		weight = (weight << 32) / alloc->kept;
-	return weight >> 63 ? INT64_MAX : (uint64_t)weight;
+/* What stands for others, too. kept: of so many, in 2^-32. */
+static uint64_t make_up(uint64_t weight, uint32_t kept)
+{
+	unsigned __int128 more = weight;
+
+	if (kept && kept != UINT32_MAX)
+		more = (more << 32) / kept;
+	return more >> 63 ? INT64_MAX : (uint64_t)more;
 }
 
 static uint32_t new_waiting(struct heap *h)
@@ -323,6 +341,7 @@ static void remember(struct heap *h, const struct waiting *w, struct window *win
 uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct window *window)
 {
 	struct waiting *w;
+	const struct limited *limited = find_limited(h, alloc->sample.process.pid);
 	uint32_t i, image;
 
 	if (add_image(h, &alloc->sample.process, &image))
@@ -331,16 +350,18 @@ uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct wind
 	if (!i)
 		return 0;
 	w = &h->waiting[i];
-	w->weight = weight_of(alloc);
+	w->weight = make_up(alloc->weight, alloc->kept);
+	if (limited)
+		w->weight = make_up(w->weight, limited->kept);
 	w->size = alloc->size;
 	w->address = alloc->address;
 	w->image = image;
 	w->used = true;
 	w->kept = false;
 	h->stats.allocs++;
-	if (alloc->flags & PROFD_ALLOC_UNTRACKED)
+	if (!limited && alloc->flags & PROFD_ALLOC_UNTRACKED)
 		h->stats.full++;
-	else
+	else if (!limited)
 		remember(h, w, window);
 	return (uint64_t)w->turn << 32 | i;
 }
@@ -427,12 +448,15 @@ void heap_freed(struct heap *h, const struct profd_free *freed, struct window *w
 	take_out(h, l);
 }
 
-/* What moves up into the place of an entry is looked at, too. */
-static void forget_image(struct heap *h, uint32_t image)
+/* What moves up into the place of an entry is looked at, too. window: it is not in use any more;
+ * NULL: the sums stay. */
+static void forget_live(struct heap *h, uint32_t image, struct window *window)
 {
 	for (size_t i = 0; i < h->capacity && h->images[image].live; i++)
 		while (h->table[i].weight && h->table[i].image == image) {
-			if (h->table[i].stack == NO_STACK)
+			if (window)
+				no_more_in_use(&h->table[i], window);
+			else if (h->table[i].stack == NO_STACK)
 				h->waiting[h->table[i].waits].kept = true;
 			if (h->forgotten)
 				h->forgotten(h->userdata, h->table[i].address,
@@ -444,7 +468,36 @@ static void forget_image(struct heap *h, uint32_t image)
 			h->held[i] = h->held[--h->n_held];
 		else
 			i++;
+}
+
+/* Its sums stay. */
+static void forget_image(struct heap *h, uint32_t image)
+{
+	forget_live(h, image, NULL);
 	h->images[image].identity = (struct profd_identity){0};
+}
+
+int heap_limit(struct heap *h, uint32_t pid, uint32_t kept, struct window *window)
+{
+	struct limited *limited = find_limited(h, pid);
+
+	if (!kept) {
+		if (limited)
+			*limited = h->limited[--h->n_limited];
+		return 0;
+	}
+	if (!limited) {
+		if (grow(h->limited, h->n_limited, h->limited_capacity, 1))
+			return -ENOMEM;
+		limited = &h->limited[h->n_limited++];
+		h->were_limited++;
+		limited->pid = pid;
+		for (size_t i = 0; i < h->n_images; i++)
+			if (h->images[i].identity.pid == pid)
+				forget_live(h, (uint32_t)i, window);
+	}
+	limited->kept = kept;
+	return 0;
 }
 
 void heap_end_process(struct heap *h, uint32_t pid)
@@ -489,6 +542,7 @@ int heap_carry(struct heap *h, const struct window *from, struct window *to)
 		r = carry_stack(&h->held[i], from, to, numbers);
 	if (r)
 		return r;
+	h->were_limited = h->n_limited;
 	for (size_t i = 0; i < h->n_held; i++)
 		renumber(&h->held[i], numbers);
 	for (size_t i = 0; i < h->capacity; i++) {
@@ -505,6 +559,7 @@ struct heap_stats heap_stats(const struct heap *h)
 	struct heap_stats stats = h->stats;
 
 	stats.live = h->count;
+	stats.limited = h->were_limited;
 	stats.live_bytes = h->capacity * sizeof(*h->table);
 	return stats;
 }

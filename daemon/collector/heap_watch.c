@@ -50,7 +50,7 @@ static bool has_mapped(struct process *process, const struct module *module)
 static bool is_seen(const struct watched *p, struct process *process, bool *no_symbols)
 {
 	const struct attachment *a;
-	bool seen = p->announces;
+	bool seen = p->announces || p->duty.limited;
 
 	DL_FOREACH (p->attachments, a) {
 		const struct heap_sites *sites = heap_sites_of(a->module);
@@ -134,6 +134,11 @@ void heap_watch_settle(struct heap_watch *w)
 }
 
 /* ---- processes ------------------------------------------------------------------------------ */
+
+void heap_watch_hold_to(struct heap_watch *w, double max_cost)
+{
+	w->config.max_cost = max_cost;
+}
 
 struct watched *heap_watch_find(struct heap_watch *w, uint32_t pid)
 {
@@ -226,6 +231,7 @@ static void unwatch(struct heap_watch *w, struct watched *p)
 		DL_DELETE(p->attachments, a);
 		heap_attach_let_go(a);
 	}
+	heap_duty_end(w, p);
 	HASH_DEL(w->watched, p);
 	free(p);
 }
@@ -410,6 +416,7 @@ int heap_watch_start(struct heap_watch **out, const struct heap_watch_config *co
 	w->filter = *config->filter;
 	w->started = now;
 	w->starting = true;
+	w->ticked = now;
 	r = start(w);
 	if (r) {
 		heap_watch_stop(w);
@@ -434,6 +441,7 @@ void heap_watch_tick(struct heap_watch *w)
 	HASH_ITER (hh, w->watched, p, next)
 		if (!is_allowed(w, p->pid))
 			unwatch(w, p);
+	heap_duty_tick(w);
 	if (w->config.list)
 		look_for_unseen(w);
 }
@@ -448,6 +456,7 @@ void heap_watch_detach(struct heap_watch *w)
 	struct watched *p, *next;
 	struct attachment *a, *other;
 
+	w->is_over = true;
 	HASH_ITER (hh, w->watched, p, next)
 		unwatch(w, p);
 	DL_FOREACH_SAFE(w->everywhere, a, other)
@@ -480,5 +489,5 @@ struct heap_watch_stats heap_watch_stats(const struct heap_watch *w)
 
 const char *heap_watch_trouble(const struct heap_watch *w)
 {
-	return *w->trouble ? w->trouble : w->unseen;
+	return *w->trouble ? w->trouble : *w->held ? w->held : w->unseen;
 }

@@ -481,7 +481,8 @@ static int busiest_first(struct publication *p)
 	return 0;
 }
 
-/* Types and units are Go's own. */
+/* Types and units are Go's own. Those of a heap from IN_USE on are what is in use. */
+#define IN_USE 2
 static const struct {
 	const char *period_type, *period_unit;
 	const char *values[MAX_VALUES][2];
@@ -497,7 +498,9 @@ static int describe(struct publication *p, const struct publish_info *info)
 	struct profile *f = p->profile;
 	int r = 0;
 
-	for (size_t i = 0; !r && i < MAX_VALUES && kinds[p->type].values[i][0]; i++)
+	for (size_t i = 0;
+		!r && i < (info->no_in_use ? IN_USE : MAX_VALUES) && kinds[p->type].values[i][0];
+		i++)
 		r = profile_add_sample_type(
 			f, kinds[p->type].values[i][0], kinds[p->type].values[i][1]);
 	for (size_t i = 0; !r && i < info->n_comments; i++)

@@ -22,6 +22,7 @@ struct publish_info {
 	struct timespec start; /* CLOCK_REALTIME */
 	uint64_t duration;     /* ns */
 	uint64_t period;       /* SESSION_CPU: ns; SESSION_HEAP: bytes */
+	bool no_in_use;	       /* SESSION_HEAP: it is not known, and left out */
 	const char *const *comments;
 	size_t n_comments;
 };

@@ -40,6 +40,8 @@ struct flush {
 	stream_finished finished;
 	void *userdata;
 	bool peek, last;
+	size_t limited; /* processes of which in-use was not known */
+	bool no_in_use; /* of none it is */
 };
 
 struct session *stream_session(const struct stream *s)
@@ -177,6 +179,20 @@ static void published(void *userdata, int error, struct profile *profile, uint64
 		symbolizer_idle(s->c->symbolizer);
 }
 
+/* For the open window. NULL without memory. */
+static struct flush *new_flush(const struct stream *s)
+{
+	struct flush *f = calloc(1, sizeof(*f));
+	struct heap_stats heap;
+
+	if (f && s->heap) {
+		heap = heap_stats(s->heap);
+		f->limited = heap.limited;
+		f->no_in_use = heap.limited && !heap.live;
+	}
+	return f;
+}
+
 static void describe(const struct stream *s, char *about, size_t size)
 {
 	if (s->heap)
@@ -190,12 +206,18 @@ static void describe(const struct stream *s, char *about, size_t size)
 
 static void publish(struct stream *s, struct window *window, uint64_t end, struct flush *f)
 {
-	char about[256];
-	const char *comments[] = {s->c->banner, about};
+	char about[256], limits[256] = "";
+	const char *comments[] = {s->c->banner, about, limits};
 	struct publish_info info;
 	int r;
 
 	describe(s, about, sizeof(about));
+	if (f->limited)
+		snprintf(limits, sizeof(limits),
+			"of %zu processes what is in use is not known: they were watched a part of "
+			"the time, to keep below the ceiling of cost; what they allocated is made "
+			"up to the whole time",
+			f->limited);
 	f->stream = s;
 	f->window = window_ref(window);
 	f->start = realtime_at(window_start(window));
@@ -207,7 +229,8 @@ static void publish(struct stream *s, struct window *window, uint64_t end, struc
 		.period = s->heap ? session_sample_bytes(s->session)
 				  : session_period_ns(s->session),
 		.comments = comments,
-		.n_comments = sizeof(comments) / sizeof(*comments),
+		.n_comments = *limits ? 3 : 2,
+		.no_in_use = f->no_in_use,
 	};
 	s->flushes++;
 	r = publish_start(s->c->symbolizer, window, &info, published, f);
@@ -219,7 +242,7 @@ static void publish(struct stream *s, struct window *window, uint64_t end, struc
  * tries again. The stream may be gone when this returns. */
 static void flush_window(struct stream *s, uint64_t end, bool last)
 {
-	struct flush *f = calloc(1, sizeof(*f));
+	struct flush *f = new_flush(s);
 	struct window *closed = s->window;
 
 	if (end < window_start(closed))
@@ -244,7 +267,7 @@ static void flush_window(struct stream *s, uint64_t end, bool last)
 
 int stream_peek(struct stream *s, stream_finished finished, void *userdata)
 {
-	struct flush *f = calloc(1, sizeof(*f));
+	struct flush *f = new_flush(s);
 
 	if (!f)
 		return -ENOMEM;
@@ -349,6 +372,12 @@ void stream_hold_rate(struct stream *s, uint64_t now)
 		__ATOMIC_RELAXED);
 	s->came = came;
 	s->rated = now;
+}
+
+void stream_limit(struct stream *s, uint32_t pid, uint32_t kept)
+{
+	if (s->heap && s->window && heap_limit(s->heap, pid, kept, s->window))
+		log_error("out of memory: what process %u allocates is counted too low", pid);
 }
 
 void stream_process_ended(struct stream *s, uint32_t pid)

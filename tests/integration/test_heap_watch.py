@@ -14,6 +14,10 @@ from profd import PROGRAMS, Program, wait_for
 from test_heap import HEAP, STEPS, TRUTH, probed, start, sums
 
 
+# The open window is told from those before by the second in which it began.
+SECOND = 1.1
+
+
 @pytest.fixture
 def steps(tmp_path):
     """The program steps, by a name that no other process has."""
@@ -48,6 +52,7 @@ def test_windows(new_daemon, steps):
         windows = [daemon.close_window("heap")]
         program.process.wait(60)
         windows.append(daemon.close_window("heap"))
+        time.sleep(SECOND)
         windows.append(daemon.close_window("heap"))
     first, second, third = map(pprof.read, windows)
     for function, (objects, space, in_use, in_use_space) in TRUTH.items():
@@ -78,7 +83,7 @@ def test_in_use_is_that_of_the_end(new_daemon, steps):
             time.sleep(0.3)
             daemon.close_window("heap")
         program.process.send_signal(signal.SIGSTOP)
-        time.sleep(0.3)
+        time.sleep(SECOND)
         last = pprof.read(daemon.close_window("heap"))
         merged = daemon.store.parent / "merged.pb.gz"
         daemon.ctl("export", *windows_of(daemon), "-o", merged)
@@ -156,3 +161,38 @@ def test_new_settings(new_daemon, steps, tmp_path):
         assert program.process.poll() is None
     (window,) = daemon.windows("heap")
     assert sums(pprof.read(window), "leak")[0] > 0
+
+
+def test_a_ceiling(new_daemon, steps):
+    """Who calls his allocator too often is watched a part of the time, and counts for all of it."""
+    rate = 300000
+    daemon = watch(new_daemon, f"steady {steps.name}", max_cost=15, sample_bytes=4096)
+    calm, busy = start(steps, arguments=[10**6]), start("steady", arguments=[rate // 1000])
+    with calm, busy:
+        for program in (calm, busy):
+            begin(daemon, program)
+        said = wait_for(lambda: session(daemon)["trouble"], 60, "the ceiling")
+        assert f"process {busy.pid} (steady)" in said and "LD_PRELOAD" in said
+        daemon.close_window("heap")
+        before = spent(daemon)
+        time.sleep(8)
+        after = spent(daemon)
+        window = pprof.read(daemon.close_window("heap"))
+        calm.process.kill()
+        wait_for(lambda: session(daemon)["processes"] == 1, 60, "its end")
+        daemon.close_window("heap")
+        alone = pprof.read(daemon.close_window("heap"))
+    assert (after[0] - before[0]) / (after[1] - before[1]) < 0.3
+    seen = sums(window, "churn")[0] / (rate * window.duration_nanos / 1e9)
+    assert 0.5 < seen < 1.6
+    # Of the other one all is known; where there is none, nothing is said of what is in use.
+    assert sums(window, "leak")[2] > 0 and len(window.sample_types) == 4
+    assert [kind for kind, _ in alone.sample_types] == ["alloc_objects", "alloc_space"]
+    assert "part of the time" in " ".join(alone.comments)
+    daemon.check_ledger()
+
+
+def spent(daemon):
+    """(CPU seconds of probes, seconds) so far."""
+    (heap,) = (s for s in daemon.status()["sessions"] if s["type"] == "heap")
+    return heap["heap"]["cost"] * heap["elapsed"], heap["elapsed"]

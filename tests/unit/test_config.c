@@ -67,6 +67,7 @@ static void test_defaults(void **state)
 	assert_false(c.exclude_self);
 	assert_string_equal(c.watch, "");
 	assert_int_equal(c.sample_bytes, 512 << 10);
+	assert_int_equal(c.max_cost, 5);
 	assert_string_equal(c.store, "/var/lib/profd");
 	assert_string_equal(c.socket, "/run/profd/profd.sock");
 	assert_string_equal(c.cache, "/var/cache/profd");

@@ -409,6 +409,41 @@ static void test_in_use_from_window_to_window(void **state)
 	assert_int_equal(heap_stats(f->heap).live, 0);
 }
 
+/* A process that is watched a part of the time only. */
+static void test_a_part_of_the_time(void **state)
+{
+	struct fixture *f = *state;
+
+	f->forgotten = 0;
+	take(f, 1, 0x1000, 100, 7);
+	take(f, 2, 0x1010, 100, 7);
+	struct profd_alloc alloc = alloc_of(1, 0x2000, 8, 8 * ONE);
+	uint64_t waits = heap_alloc(f->heap, &alloc, f->window);
+	assert_int_equal(heap_limit(f->heap, 1, UINT32_MAX, f->window), 0);
+	assert_int_equal(f->forgotten, 2);
+	heap_place(f->heap, waits, f->window, stack(f, 8));
+	assert_sums(f, 7, 2, 200, 1, 100);
+	assert_sums(f, 8, 1, 8, 0, 0);
+
+	assert_int_equal(heap_limit(f->heap, 1, 1u << 30, f->window), 0);
+	take(f, 1, 0x3000, 10, 9);
+	take(f, 2, 0x3010, 10, 10);
+	assert_sums(f, 9, 4, 40, 0, 0);
+	assert_sums(f, 10, 1, 10, 1, 10);
+	give_back(f, 1, 0x3000);
+	assert_int_equal(heap_stats(f->heap).limited, 1);
+	assert_int_equal(heap_stats(f->heap).full, 0);
+	assert_int_equal(heap_stats(f->heap).live, 2);
+
+	assert_int_equal(heap_limit(f->heap, 1, 0, f->window), 0);
+	take(f, 1, 0x4000, 10, 11);
+	assert_sums(f, 11, 1, 10, 1, 10);
+	/* It was so in this window, but is not in the next. */
+	assert_int_equal(heap_stats(f->heap).limited, 1);
+	next_window(f, 1 << 20);
+	assert_int_equal(heap_stats(f->heap).limited, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -429,6 +464,7 @@ int main(void)
 		TEST(test_ends_before_its_stack_is_known),
 		TEST(test_many_that_come_and_go),
 		TEST(test_in_use_from_window_to_window),
+		TEST(test_a_part_of_the_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
