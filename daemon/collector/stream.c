@@ -214,9 +214,9 @@ static void publish(struct stream *s, struct window *window, uint64_t end, struc
 	describe(s, about, sizeof(about));
 	if (f->limited)
 		snprintf(limits, sizeof(limits),
-			"of %zu processes what is in use is not known: they were watched a part of "
-			"the time, to keep below the ceiling of cost; what they allocated is made "
-			"up to the whole time",
+			"what %zu of the processes have in use is not known: they were watched a "
+			"part of the time, to keep below the ceiling of cost; what they allocated "
+			"is made up to the whole time",
 			f->limited);
 	f->stream = s;
 	f->window = window_ref(window);
