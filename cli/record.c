@@ -37,7 +37,7 @@ struct record {
 	struct ids pids, tids;
 	const char *comm, *cgroup, *type, *output, *names;
 	uint32_t seconds, frequency, sample_bytes;
-	bool children, timestamps, standalone;
+	bool children, timestamps, ages, standalone;
 	bool announced; /* the command has the library that announces what it allocates */
 	char **command; /* NULL: none */
 };
@@ -68,6 +68,8 @@ static const struct option HOW_OPTIONS[] = {
 		"heap: bytes between samples, on average; 1: every allocation (524288)"},
 	{"timestamps", 0, NULL, OPTION_FLAG, offsetof(struct record, timestamps), 0, 0,
 		"keep the time of each sample, for exports with a timeline"},
+	{"ages", 0, NULL, OPTION_FLAG, offsetof(struct record, ages), 0, 0,
+		"heap: how old what is in use is, and was what was freed, as labels"},
 	{"standalone", 0, NULL, OPTION_FLAG, offsetof(struct record, standalone), 0, 0,
 		"run a private profd for this recording (needs root)"},
 	{"output", 'o', "FILE", OPTION_TEXT, offsetof(struct record, output), 0, 0,
@@ -106,6 +108,8 @@ static int check(struct record *r, const struct operands *rest)
 			r->type);
 	if (is_heap(r) && r->timestamps)
 		return command_usage(&COMMAND_RECORD, "--timestamps does not go with --type heap");
+	if (r->ages && !is_heap(r))
+		return command_usage(&COMMAND_RECORD, "--ages needs --type heap");
 	if (is_heap(r) && !r->pids.n && !r->tids.n && !r->comm && !r->cgroup && !r->command)
 		return command_usage(&COMMAND_RECORD,
 			"--type heap needs a target: --pid, --comm, --cgroup or -- CMD");
@@ -156,6 +160,7 @@ static cJSON *make_request(const struct record *r, pid_t child)
 	if (r->cgroup)
 		cJSON_AddStringToObject(request, "cgroup", r->cgroup);
 	cJSON_AddBoolToObject(request, "timestamps", r->timestamps);
+	cJSON_AddBoolToObject(request, "ages", r->ages);
 	cJSON_AddBoolToObject(request, "announced", r->announced);
 	cJSON_AddBoolToObject(request, "deliver", r->output || r->standalone);
 	return request;

@@ -69,7 +69,7 @@ static void handle_record(void *userdata, const struct record *record)
 		break;
 	case RECORD_EXEC:
 	case RECORD_EXIT:
-		samples_process_ended(c, record->process->process.pid);
+		samples_process_ended(c, record->process->process.pid, record->time);
 		processes_handle(c->processes, record);
 		continuous_handle(c, record);
 		recordings_handle(c, record);

@@ -54,6 +54,7 @@ struct recording_request {
 	uid_t uid;	       /* whose it is: named in the file */
 	bool deliver;	       /* hand out a descriptor, store nothing */
 	bool timestamps;       /* keep the time of each sample */
+	bool ages;	       /* SESSION_HEAP: keep ages and lifetimes */
 	bool announced;	       /* all targets have the preload library loaded */
 	bool also_descriptor;  /* store it, and hand out a read-only descriptor too */
 };

@@ -8,12 +8,12 @@
 #include <sys/random.h>
 #include <xxhash.h>
 
+#include "collector/heap_ages.h"
 #include "collector/window.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 
 #define FIRST_CAPACITY 1024
-#define NO_STACK       UINT32_MAX
 #define MAX_HELD       4096
 
 /* An allocation in use; weight 0: a free place in the table. */
@@ -21,14 +21,20 @@ struct live {
 	uint64_t address;
 	uint64_t weight, size;
 	uint32_t image;
-	uint32_t stack; /* NO_STACK: it is on its way, to... */
-	uint32_t waits; /* ...this entry of `waiting` */
-	uint32_t pad;
+	uint32_t place; /* its stack; while that is on its way, the entry of `waiting` */
+	uint64_t time : 63;
+	uint64_t waits : 1;
+};
+
+struct held {
+	struct live live;
+	uint64_t time; /* when it was taken out */
 };
 
 /* An allocation whose stack is on its way. */
 struct waiting {
 	uint64_t weight, size, address;
+	uint64_t time, until; /* until: when it was freed, or its process ended; 0: it was not */
 	uint32_t image;
 	uint32_t turn; /* how often the place was used: the upper half of the number */
 	uint32_t next; /* of the free ones; 0: none */
@@ -52,7 +58,7 @@ struct heap {
 	size_t count, max;
 	uint64_t seed;
 
-	struct live *held; /* by reallocs that have not returned, or have not failed */
+	struct held *held; /* by reallocs that have not returned, or have not failed */
 	size_t n_held, held_capacity;
 
 	struct waiting *waiting; /* entry 0 is not used */
@@ -66,6 +72,8 @@ struct heap {
 	struct limited *limited;
 	size_t n_limited, limited_capacity;
 	size_t were_limited; /* since the window began */
+
+	struct heap_ages *ages; /* NULL: none are kept; of in use: what ended processes had */
 
 	heap_forgotten forgotten;
 	void *userdata;
@@ -100,7 +108,16 @@ void heap_free(struct heap *h)
 	free(h->waiting);
 	free(h->images);
 	free(h->limited);
+	if (h->ages)
+		heap_ages_free(h->ages);
+	free(h->ages);
 	free(h);
+}
+
+int heap_keep_ages(struct heap *h)
+{
+	h->ages = calloc(1, sizeof(*h->ages));
+	return h->ages ? 0 : -ENOMEM;
 }
 
 /* ---- images --------------------------------------------------------------------------------- */
@@ -223,9 +240,9 @@ static void in_use(const struct live *l, struct window *window)
 {
 	struct window_heap *sums;
 
-	if (l->stack == NO_STACK)
+	if (l->waits)
 		return;
-	sums = window_heap(window, l->stack);
+	sums = window_heap(window, l->place);
 	sums->inuse_bytes += l->weight;
 	sums->inuse_objects += objects(l->weight, l->size);
 }
@@ -234,11 +251,19 @@ static void no_more_in_use(const struct live *l, struct window *window)
 {
 	struct window_heap *sums;
 
-	if (l->stack == NO_STACK)
+	if (l->waits)
 		return;
-	sums = window_heap(window, l->stack);
+	sums = window_heap(window, l->place);
 	sums->inuse_bytes -= l->weight;
 	sums->inuse_objects -= objects(l->weight, l->size);
+}
+
+/* That has its stack. What has no place among the ages has none, and counts all the same. */
+static void add_age(struct heap *h, const struct live *l, enum age_kind kind, uint64_t until)
+{
+	if (h->ages)
+		(void)heap_ages_add(h->ages, l->place, kind, l->time, until,
+			objects(l->weight, l->size), l->weight);
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -298,7 +323,7 @@ static struct live *waiting_live(struct heap *h, const struct waiting *w)
 {
 	struct live *l = find(h, w->image, w->address);
 
-	return l && l->stack == NO_STACK && l->waits == (uint32_t)(w - h->waiting) ? l : NULL;
+	return l && l->waits && l->place == (uint32_t)(w - h->waiting) ? l : NULL;
 }
 
 /* False: there is no room. */
@@ -333,8 +358,9 @@ static void remember(struct heap *h, const struct waiting *w, struct window *win
 			  .weight = w->weight,
 			  .size = w->size,
 			  .image = w->image,
-			  .stack = NO_STACK,
-			  .waits = (uint32_t)(w - h->waiting),
+			  .place = (uint32_t)(w - h->waiting),
+			  .time = w->time & INT64_MAX,
+			  .waits = 1,
 		  });
 }
 
@@ -355,6 +381,8 @@ uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct wind
 		w->weight = make_up(w->weight, limited->kept);
 	w->size = alloc->size;
 	w->address = alloc->address;
+	w->time = alloc->head.time;
+	w->until = 0;
 	w->image = image;
 	w->used = true;
 	w->kept = false;
@@ -378,12 +406,17 @@ void heap_place(struct heap *h, uint64_t allocation, struct window *window, uint
 	sums->alloc_bytes += w->weight;
 	sums->alloc_objects += objects(w->weight, w->size);
 	l = waiting_live(h, w);
-	if (l)
-		l->stack = stack;
+	if (l) {
+		l->place = stack;
+		l->waits = 0;
+	}
 	if (l || w->kept) {
 		sums->inuse_bytes += w->weight;
 		sums->inuse_objects += objects(w->weight, w->size);
 	}
+	if (h->ages && w->until)
+		(void)heap_ages_add(h->ages, stack, w->kept ? AGE_IN_USE : AGE_FREED, w->time,
+			w->until, objects(w->weight, w->size), w->weight);
 	end_waiting(h, w);
 }
 
@@ -400,20 +433,33 @@ void heap_drop(struct heap *h, uint64_t allocation)
 
 /* Reallocs that succeed say nothing: what they held is let go when there is much of it, oldest
  * first. */
-static void hold(struct heap *h, const struct live *live)
+static void hold(struct heap *h, const struct live *live, uint64_t time)
 {
 	if (h->n_held == MAX_HELD) {
 		h->n_held -= MAX_HELD / 2;
 		memmove(h->held, h->held + MAX_HELD / 2, h->n_held * sizeof(*h->held));
 	}
 	if (!grow(h->held, h->n_held, h->held_capacity, 1))
-		h->held[h->n_held++] = *live;
+		h->held[h->n_held++] = (struct held){*live, time};
+}
+
+/* It was not freed after all. */
+static void undo_age(struct heap *h, const struct live *l, uint64_t time)
+{
+	struct waiting *w = l->waits ? &h->waiting[l->place] : NULL;
+
+	if (w && w->used && w->address == l->address && w->image == l->image)
+		w->until = 0;
+	if (!w && h->ages)
+		heap_ages_take(h->ages, l->place, AGE_FREED, l->time, time,
+			objects(l->weight, l->size), l->weight);
 }
 
 static void restore(struct heap *h, uint32_t image, uint64_t address, struct window *window)
 {
 	for (size_t i = h->n_held; i-- > 0;) {
-		struct live held = h->held[i], *other;
+		struct live held = h->held[i].live, *other;
+		uint64_t time = h->held[i].time;
 
 		if (held.image != image || held.address != address)
 			continue;
@@ -422,6 +468,7 @@ static void restore(struct heap *h, uint32_t image, uint64_t address, struct win
 		other = find(h, image, address);
 		if (other)
 			replace(h, other, window);
+		undo_age(h, &held, time);
 		if (put_in(h, &held))
 			in_use(&held, window);
 		return;
@@ -443,37 +490,52 @@ void heap_freed(struct heap *h, const struct profd_free *freed, struct window *w
 	}
 	h->stats.frees++;
 	no_more_in_use(l, window);
+	if (l->waits)
+		h->waiting[l->place].until = freed->head.time;
+	else
+		add_age(h, l, AGE_FREED, freed->head.time);
 	if (freed->flags & PROFD_FREE_HELD)
-		hold(h, l);
+		hold(h, l, freed->head.time);
 	take_out(h, l);
 }
 
+/* Its process has ended with it, at `time`. */
+static void end_live(struct heap *h, const struct live *l, uint64_t time)
+{
+	if (l->waits) {
+		h->waiting[l->place].kept = true;
+		h->waiting[l->place].until = time;
+	} else {
+		add_age(h, l, AGE_IN_USE, time);
+	}
+}
+
 /* What moves up into the place of an entry is looked at, too. window: it is not in use any more;
- * NULL: the sums stay. */
-static void forget_live(struct heap *h, uint32_t image, struct window *window)
+ * NULL: its process has ended at `time`, and the sums stay. */
+static void forget_live(struct heap *h, uint32_t image, struct window *window, uint64_t time)
 {
 	for (size_t i = 0; i < h->capacity && h->images[image].live; i++)
 		while (h->table[i].weight && h->table[i].image == image) {
 			if (window)
 				no_more_in_use(&h->table[i], window);
-			else if (h->table[i].stack == NO_STACK)
-				h->waiting[h->table[i].waits].kept = true;
+			else
+				end_live(h, &h->table[i], time);
 			if (h->forgotten)
 				h->forgotten(h->userdata, h->table[i].address,
 					h->images[image].identity.pid);
 			take_out(h, &h->table[i]);
 		}
 	for (size_t i = 0; i < h->n_held;)
-		if (h->held[i].image == image)
+		if (h->held[i].live.image == image)
 			h->held[i] = h->held[--h->n_held];
 		else
 			i++;
 }
 
 /* Its sums stay. */
-static void forget_image(struct heap *h, uint32_t image)
+static void forget_image(struct heap *h, uint32_t image, uint64_t time)
 {
-	forget_live(h, image, NULL);
+	forget_live(h, image, NULL, time);
 	h->images[image].identity = (struct profd_identity){0};
 }
 
@@ -494,17 +556,52 @@ int heap_limit(struct heap *h, uint32_t pid, uint32_t kept, struct window *windo
 		limited->pid = pid;
 		for (size_t i = 0; i < h->n_images; i++)
 			if (h->images[i].identity.pid == pid)
-				forget_live(h, (uint32_t)i, window);
+				forget_live(h, (uint32_t)i, window, 0);
 	}
 	limited->kept = kept;
 	return 0;
 }
 
-void heap_end_process(struct heap *h, uint32_t pid)
+void heap_end_process(struct heap *h, uint32_t pid, uint64_t time)
 {
 	for (size_t i = 0; i < h->n_images; i++)
 		if (h->images[i].identity.pid == pid)
-			forget_image(h, (uint32_t)i);
+			forget_image(h, (uint32_t)i, time);
+}
+
+static int copy_sums(struct heap_moment *m, const struct window *window)
+{
+	m->n_stacks = window_n_stacks(window);
+	m->sums = calloc(m->n_stacks + 1, sizeof(*m->sums));
+	if (!m->sums)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->n_stacks; i++)
+		m->sums[i] = *window_heap(window, (uint32_t)i);
+	return 0;
+}
+
+int heap_moment(
+	const struct heap *h, const struct window *window, uint64_t time, struct heap_moment **out)
+{
+	struct heap_moment *m;
+
+	*out = NULL;
+	if (!h->ages)
+		return 0;
+	m = calloc(1, sizeof(*m));
+	if (!m || copy_sums(m, window) || heap_ages_copy(&m->ages, h->ages)) {
+		heap_moment_free(m);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < h->capacity; i++) {
+		const struct live *l = &h->table[i];
+
+		if (l->weight && !l->waits)
+			(void)heap_ages_add(&m->ages, l->place, AGE_IN_USE, l->time, time,
+				objects(l->weight, l->size), l->weight);
+	}
+	*out = m;
+	return 0;
 }
 
 /* ---- windows -------------------------------------------------------------------------------- */
@@ -516,18 +613,18 @@ static int carry_stack(
 	uint32_t number;
 	int r;
 
-	if (l->stack == NO_STACK || numbers[l->stack])
+	if (l->waits || numbers[l->place])
 		return 0;
-	r = window_carry(to, from, l->stack, &number);
+	r = window_carry(to, from, l->place, &number);
 	if (!r)
-		numbers[l->stack] = number + 1;
+		numbers[l->place] = number + 1;
 	return r;
 }
 
 static void renumber(struct live *l, const uint32_t *numbers)
 {
-	if (l->stack != NO_STACK)
-		l->stack = numbers[l->stack] - 1;
+	if (!l->waits)
+		l->place = numbers[l->place] - 1;
 }
 
 int heap_carry(struct heap *h, const struct window *from, struct window *to)
@@ -539,12 +636,12 @@ int heap_carry(struct heap *h, const struct window *from, struct window *to)
 		if (h->table[i].weight)
 			r = carry_stack(&h->table[i], from, to, numbers);
 	for (size_t i = 0; !r && i < h->n_held; i++)
-		r = carry_stack(&h->held[i], from, to, numbers);
+		r = carry_stack(&h->held[i].live, from, to, numbers);
 	if (r)
 		return r;
 	h->were_limited = h->n_limited;
 	for (size_t i = 0; i < h->n_held; i++)
-		renumber(&h->held[i], numbers);
+		renumber(&h->held[i].live, numbers);
 	for (size_t i = 0; i < h->capacity; i++) {
 		if (!h->table[i].weight)
 			continue;

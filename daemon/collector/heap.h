@@ -6,7 +6,7 @@
  * An allocation is known from its record on, and its stack some time later, when it is whole; in
  * between it can be freed. What is in use is keyed by (process image, address); each entry keeps
  * the weight it was given, and its free subtracts exactly that. The sums are kept with the stacks,
- * in a window (window.h), in fixed point.
+ * in a window (window.h), in fixed point. Where ages are kept (heap_ages.h), they add up to them.
  */
 #ifndef PROFD_COLLECTOR_HEAP_H
 #define PROFD_COLLECTOR_HEAP_H
@@ -17,6 +17,7 @@
 #include "profd/abi.h"
 
 struct heap;
+struct heap_moment;
 struct window;
 
 struct heap_stats {
@@ -34,9 +35,11 @@ struct heap_stats {
  * nobody frees it. */
 typedef void (*heap_forgotten)(void *userdata, uint64_t address, uint32_t pid);
 
-/* max_live: entries, of about 70 bytes. forgotten: may be NULL. 0 or -errno. */
+/* max_live: entries, of about 75 bytes. forgotten: may be NULL. 0 or -errno. */
 int heap_new(struct heap **out, size_t max_live, heap_forgotten forgotten, void *userdata);
 void heap_free(struct heap *h); /* NULL is fine */
+/* Before the first allocation: how old what is freed was, and what is in use is. 0 or -ENOMEM. */
+int heap_keep_ages(struct heap *h);
 
 /* Notes an allocation, and returns the number by which heap_place or heap_drop names it; 0 without
  * memory. `window` (here and below) is the one that all stacks so far are in. */
@@ -47,8 +50,14 @@ void heap_place(struct heap *h, uint64_t allocation, struct window *window, uint
 void heap_drop(struct heap *h, uint64_t allocation);
 /* Also what a realloc was given, until it has returned (enum profd_free_flags). */
 void heap_freed(struct heap *h, const struct profd_free *freed, struct window *window);
-/* The process has ended, or replaced its image: nobody frees what was in use. The sums stay. */
-void heap_end_process(struct heap *h, uint32_t pid);
+/* The process has ended at this time (CLOCK_MONOTONIC, ns), or replaced its image: nobody frees
+ * what was in use. The sums stay, and what was in use grows no older. */
+void heap_end_process(struct heap *h, uint32_t pid, uint64_t time);
+
+/* What the window's sums and the ages are now, at `time`, for heap_moment_free; *out is NULL where
+ * no ages are kept. 0 or -ENOMEM. */
+int heap_moment(
+	const struct heap *h, const struct window *window, uint64_t time, struct heap_moment **out);
 
 /* The frees of a process are not seen (any more): nothing of it is in use, and what it allocates
  * from now on stands for more, since only that share of it is seen (in 2^-32; UINT32_MAX: all). 0:

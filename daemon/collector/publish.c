@@ -7,11 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/heap_ages.h"
 #include "collector/symbols.h"
+#include "util/age_scale.h"
 #include "util/cleanup.h"
 
 #define NS_PER_SECOND 1000000000LL
 #define MAX_VALUES    4 /* of a sample */
+#define MAX_LABELS    8
+#define MAX_LOCATIONS (PROFD_MAX_KERNEL_FRAMES + PROFD_MAX_USER_FRAMES + 1)
 /* Kernel text, modules and BPF programs all lie in the upper half. One mapping whose start does
  * not depend on the boot, so that profiles of several boots merge. */
 #define KERNEL_START 0xffff800000000000ULL
@@ -37,7 +41,8 @@ struct publication {
 	uint32_t end_location[PROFD_END_COUNT];
 	enum session_type type;
 	uint64_t period;
-	int64_t start;	/* ns since 1970 */
+	struct heap_moment *moment; /* or NULL */
+	int64_t start;		    /* ns since 1970 */
 	uint64_t until; /* CLOCK_MONOTONIC, ns: code that came later has taken no sample */
 
 	bool busy;	/* a request is on its way */
@@ -53,6 +58,7 @@ static void finish(struct publication *p, uint64_t samples)
 		p->done(p->userdata, p->error, profile, samples);
 	profile_free(p->profile);
 	window_unref(p->window);
+	heap_moment_free(p->moment);
 	free(p->order);
 	free(p->location_of);
 	free(p->groups);
@@ -320,16 +326,19 @@ static int64_t whole(uint64_t value)
 	return (int64_t)((value + (1ULL << (PROFD_WEIGHT_SHIFT - 1))) >> PROFD_WEIGHT_SHIFT);
 }
 
+static void whole_sums(const struct window_heap *heap, int64_t values[MAX_VALUES])
+{
+	values[0] = whole(heap->alloc_objects);
+	values[1] = whole(heap->alloc_bytes);
+	values[2] = whole(heap->inuse_objects);
+	values[3] = whole(heap->inuse_bytes);
+}
+
 static void values_of(const struct publication *p, const struct window_stack *s, size_t i,
 	int64_t values[MAX_VALUES])
 {
-	const struct window_heap *heap = window_heap(p->window, (uint32_t)i);
-
 	if (p->type == SESSION_HEAP) {
-		values[0] = whole(heap->alloc_objects);
-		values[1] = whole(heap->alloc_bytes);
-		values[2] = whole(heap->inuse_objects);
-		values[3] = whole(heap->inuse_bytes);
+		whole_sums(window_heap(p->window, (uint32_t)i), values);
 	} else {
 		values[0] = (int64_t)s->count;
 		values[1] = (int64_t)(s->count * p->period);
@@ -344,20 +353,14 @@ static bool is_nothing(const struct publication *p, const int64_t values[MAX_VAL
 	return true;
 }
 
-static void add_stack(struct publication *p, const struct window_stack *s, size_t i)
+static size_t locations_of(
+	struct publication *p, const struct window_stack *s, uint32_t locations[MAX_LOCATIONS])
 {
-	uint32_t locations[PROFD_MAX_KERNEL_FRAMES + PROFD_MAX_USER_FRAMES + 1];
 	const uint32_t *ids = window_stack_frames(p->window, s);
 	const char *unfinished = end_name(s->end);
-	int64_t values[MAX_VALUES];
-	struct label labels[7];
 	size_t n = 0;
 
-	values_of(p, s, i, values);
-	/* What was carried into the window, and freed in it, has nothing to show. */
-	if (!s->count && is_nothing(p, values))
-		return;
-	while (n < s->n_frames && n < sizeof(locations) / sizeof(*locations) - 1) {
+	while (n < s->n_frames && n < MAX_LOCATIONS - 1) {
 		locations[n] = p->location_of[ids[n]];
 		n++;
 	}
@@ -368,9 +371,87 @@ static void add_stack(struct publication *p, const struct window_stack *s, size_
 	}
 	if (!n)
 		locations[n++] = pseudo_location(p, 0, 0, "[no stack]");
+	return n;
+}
+
+/* All of a stack's samples have these locations and labels; the last label is that of the age. */
+struct parts {
+	uint32_t locations[MAX_LOCATIONS];
+	size_t n_locations;
+	struct label labels[MAX_LABELS];
+	size_t n_labels;
+	struct window_heap so_far; /* of the parts that were added */
+};
+
+static void add_sample(
+	struct publication *p, const struct parts *s, size_t n_labels, const int64_t *values)
+{
 	if (!p->error)
-		keep_error(p, profile_add_sample(p->profile, locations, n, labels,
-				      labels_of(p, s, labels), values));
+		keep_error(p, profile_add_sample(p->profile, s->locations, s->n_locations,
+				      s->labels, n_labels, values));
+}
+
+/* So much more of the stack's sums: what is rounded are the sums so far, so that the parts add up
+ * to what the whole is. */
+static void add_part(struct publication *p, struct parts *s, size_t n_labels,
+	const struct window_heap *sums, bool even_nothing)
+{
+	int64_t before[MAX_VALUES], values[MAX_VALUES], any = even_nothing;
+
+	whole_sums(&s->so_far, before);
+	whole_sums(sums, values);
+	for (size_t i = 0; i < MAX_VALUES; i++) {
+		values[i] -= before[i];
+		any |= values[i];
+	}
+	s->so_far = *sums;
+	if (any)
+		add_sample(p, s, n_labels, values);
+}
+
+static void add_ages(struct publication *p, struct parts *s, size_t i)
+{
+	static const char *const keys[] = {[AGE_IN_USE] = "age", [AGE_FREED] = "lifetime"};
+	const struct age_cell *cell = NULL;
+	bool none = true;
+
+	while ((cell = heap_ages_next(&p->moment->ages, (uint32_t)i, cell))) {
+		struct window_heap sums = s->so_far;
+
+		sums.alloc_objects += cell->objects;
+		sums.alloc_bytes += cell->bytes;
+		if (cell->kind == AGE_IN_USE) {
+			sums.inuse_objects += cell->objects;
+			sums.inuse_bytes += cell->bytes;
+		}
+		s->labels[s->n_labels] = (struct label){
+			.key = text(p, keys[cell->kind]),
+			.num = (int64_t)age_scale_from(cell->step),
+			.num_unit = text(p, "milliseconds"),
+		};
+		add_part(p, s, s->n_labels + 1, &sums, false);
+		none = false;
+	}
+	/* And what has no age. */
+	add_part(p, s, s->n_labels, &p->moment->sums[i], none);
+}
+
+static void add_stack(struct publication *p, const struct window_stack *s, size_t i)
+{
+	struct parts parts;
+	int64_t values[MAX_VALUES];
+
+	parts.n_locations = locations_of(p, s, parts.locations);
+	parts.n_labels = labels_of(p, s, parts.labels);
+	if (p->moment) {
+		parts.so_far = (struct window_heap){0};
+		add_ages(p, &parts, i);
+	} else {
+		values_of(p, s, i, values);
+		/* What was carried into the window, and freed in it, has nothing to show. */
+		if (s->count || !is_nothing(p, values))
+			add_sample(p, &parts, parts.n_labels, values);
+	}
 }
 
 static void add_samples(struct publication *p)
@@ -519,10 +600,13 @@ int publish_start(struct symbolizer *symbolizer, struct window *window,
 	struct publication *p = calloc(1, sizeof(*p));
 	int r = -ENOMEM;
 
-	if (!p)
+	if (!p) {
+		heap_moment_free(info->moment);
 		return -ENOMEM;
+	}
 	p->symbolizer = symbolizer;
 	p->window = window_ref(window);
+	p->moment = info->moment;
 	p->n_frames = window_n_frames(window);
 	p->n_stacks = window_n_stacks(window);
 	p->type = info->type;

@@ -457,6 +457,7 @@ static int begin(struct recording *r, char *why, size_t why_size, char *hint, si
 			},
 		.max_bytes = RECORDING_BYTES,
 		.keep_times = r->request.timestamps,
+		.keep_ages = r->request.ages,
 		.finished = recording_finished,
 		.userdata = r,
 	};

@@ -223,10 +223,10 @@ void samples_handle_free(struct collector *c, const struct profd_free *freed)
 		stream_freed(stream, freed);
 }
 
-void samples_process_ended(struct collector *c, uint32_t pid)
+void samples_process_ended(struct collector *c, uint32_t pid, uint64_t time)
 {
 	for (struct stream *s = c->streams; s; s = stream_next(s))
-		stream_process_ended(s, pid);
+		stream_process_ended(s, pid, time);
 }
 
 /* Of stacks that wait to be finished: about 700 of the usual size. Where every sample carries its

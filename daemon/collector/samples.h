@@ -22,7 +22,7 @@ void samples_handle(struct collector *c, const struct profd_sample *sample);
 void samples_handle_alloc(struct collector *c, struct profd_alloc *alloc);
 void samples_handle_free(struct collector *c, const struct profd_free *freed);
 /* It has exited, or replaced its image. */
-void samples_process_ended(struct collector *c, uint32_t pid);
+void samples_process_ended(struct collector *c, uint32_t pid, uint64_t time);
 /* The records of a drain were handled: tables and mappings follow. */
 void samples_after_drain(struct collector *c);
 

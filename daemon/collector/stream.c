@@ -13,7 +13,7 @@
 #include "util/log.h"
 #include <utlist.h>
 
-/* Allocations in use that are remembered, of one session: 18 MiB at most. */
+/* Allocations in use that are remembered, of one session: 28 MiB at most. */
 #define MAX_LIVE (256u << 10)
 
 struct stream {
@@ -125,6 +125,8 @@ int stream_start(struct collector *c, const struct stream_config *config, struct
 	s->started = monotonic_now();
 	r = config->session.type == SESSION_HEAP ? heap_new(&s->heap, MAX_LIVE, on_forgotten, s)
 						 : 0;
+	if (!r && s->heap && config->keep_ages)
+		r = heap_keep_ages(s->heap);
 	if (!r)
 		r = open_window(s, s->started);
 	if (r) {
@@ -204,20 +206,26 @@ static void describe(const struct stream *s, char *about, size_t size)
 			session_clock(s->session), session_filter_text(s->session));
 }
 
+static void describe_limits(const struct flush *f, char *text, size_t size)
+{
+	if (f->limited)
+		snprintf(text, size,
+			"what %zu of the processes have in use is not known: they were watched a "
+			"part of the time, to keep below the ceiling of cost; what they allocated "
+			"is made up to the whole time",
+			f->limited);
+}
+
 static void publish(struct stream *s, struct window *window, uint64_t end, struct flush *f)
 {
 	char about[256], limits[256] = "";
 	const char *comments[] = {s->c->banner, about, limits};
 	struct publish_info info;
-	int r;
+	struct heap_moment *moment = NULL;
+	int r = s->heap ? heap_moment(s->heap, window, end, &moment) : 0;
 
 	describe(s, about, sizeof(about));
-	if (f->limited)
-		snprintf(limits, sizeof(limits),
-			"what %zu of the processes have in use is not known: they were watched a "
-			"part of the time, to keep below the ceiling of cost; what they allocated "
-			"is made up to the whole time",
-			f->limited);
+	describe_limits(f, limits, sizeof(limits));
 	f->stream = s;
 	f->window = window_ref(window);
 	f->start = realtime_at(window_start(window));
@@ -228,12 +236,14 @@ static void publish(struct stream *s, struct window *window, uint64_t end, struc
 		.type = session_type(s->session),
 		.period = s->heap ? session_sample_bytes(s->session)
 				  : session_period_ns(s->session),
+		.moment = moment,
 		.comments = comments,
 		.n_comments = *limits ? 3 : 2,
 		.no_in_use = f->no_in_use,
 	};
 	s->flushes++;
-	r = publish_start(s->c->symbolizer, window, &info, published, f);
+	if (!r)
+		r = publish_start(s->c->symbolizer, window, &info, published, f);
 	if (r)
 		published(f, r, NULL, 0);
 }
@@ -380,10 +390,10 @@ void stream_limit(struct stream *s, uint32_t pid, uint32_t kept)
 		log_error("out of memory: what process %u allocates is counted too low", pid);
 }
 
-void stream_process_ended(struct stream *s, uint32_t pid)
+void stream_process_ended(struct stream *s, uint32_t pid, uint64_t time)
 {
 	if (s->heap)
-		heap_end_process(s->heap, pid);
+		heap_end_process(s->heap, pid, time);
 }
 
 void stream_advance(struct stream *s, uint64_t horizon)

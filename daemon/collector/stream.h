@@ -38,6 +38,7 @@ struct stream_config {
 	uint64_t window;  /* ns; 0: one window until the stream is stopped */
 	size_t max_bytes; /* of a window */
 	bool keep_times;  /* of each sample */
+	bool keep_ages;	  /* SESSION_HEAP: see heap_ages.h */
 	stream_finished finished;
 	void *userdata;
 };
@@ -58,7 +59,7 @@ void stream_add(struct stream *s, const struct window_sample *sample);
  * when its stack is whole. */
 void stream_alloc(struct stream *s, struct profd_alloc *alloc);
 void stream_freed(struct stream *s, const struct profd_free *freed);
-void stream_process_ended(struct stream *s, uint32_t pid);
+void stream_process_ended(struct stream *s, uint32_t pid, uint64_t time);
 /* See heap_limit(). */
 void stream_limit(struct stream *s, uint32_t pid, uint32_t kept);
 /* About once a second: see heap_rate.h. */

@@ -15,7 +15,7 @@
  *
  * {"op":"record","types":["cpu"],"sample_bytes":524288,"max_cost":0,"seconds":30,"frequency":99,
  *  "pids":[],"tids":[],"children":false,"comm":"","cgroup":"","deliver":false,
- *  "timestamps":false,"announced":false}
+ *  "timestamps":false,"ages":false,"announced":false}
  *     All keys but op are optional. seconds 0: until stopped. Ends when all pids and tids are gone.
  *     deliver: the profile comes as a descriptor and no copy is stored. It also comes as a
  *     descriptor when the user may not read the store.
@@ -24,6 +24,8 @@
  *     above it they are attached a part of the time only; 0: no ceiling. announced: all targets
  *     have profd's library loaded, so that their allocators need no probes.
  *     timestamps: each sample stays one, and has the label "timestamp" (ns since 1970).
+ *     ages: what a stack allocated is split by the labels "age" and "lifetime" (milliseconds), at
+ *     least as old as what is in use is, and was what was freed.
  *     {"ok":true,"session":7}                       sampling has begun
  *     {"event":"progress","elapsed":1.0,"samples":94,"lost":0}        about once a second
  *     {"event":"done","reason":"time|stopped|target exited|daemon stopped","elapsed":30.0,

@@ -206,6 +206,28 @@ def test_every_allocation_of_a_command(quiet_daemon, name):
     quiet_daemon.check_ledger()
 
 
+def test_ages(quiet_daemon):
+    """They add up to what there is without them; what is freed at once has not lived long."""
+    command = ["--sample-bytes", 1, "--", HEAP / "steps", STEPS]
+    profile = quiet_daemon.record("--type", "heap", "--ages", *command, stdin=subprocess.DEVNULL)
+    check(profile)
+    for sample in profile.samples:
+        in_use = sample.values[2:]
+        if "age" in sample.labels:
+            assert sample.values[:2] == in_use
+        else:
+            assert "lifetime" in sample.labels and in_use == [0, 0]
+    ages = {
+        sample.labels["age"]: sample.values[2]
+        for sample in profile.samples
+        if "leak" in sample.names
+    }
+    # It takes two seconds, and leaks all the time.
+    assert len(ages) > 6 and max(ages) >= 1000
+    churned = [sample.labels["lifetime"] for sample in profile.samples if "churn" in sample.names]
+    assert min(churned) == 0
+
+
 def test_a_process_that_has_the_library(quiet_daemon):
     """It is taken at its word; its allocator is not probed as well."""
     library = shutil.copy(PROGRAMS.parent / "libprofd-heap.so", quiet_daemon.store.parent)
@@ -243,6 +265,7 @@ def test_go_reads_it(quiet_daemon, tmp_path):
         (["--type", "block", "--pid", "1"], "'block' cannot be recorded"),
         (["--type", "heap", "--timestamps", "--pid", "1"], "--timestamps"),
         (["--type", "heap", "--sample-bytes", "0", "--pid", "1"], "sample-bytes"),
+        (["--ages", "--pid", "1"], "--ages needs --type heap"),
     ],
 )
 def test_wrong_input(quiet_daemon, arguments, said):

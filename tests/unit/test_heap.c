@@ -9,9 +9,12 @@
 #include <cmocka.h>
 
 #include "collector/heap.h"
+#include "collector/heap_ages.h"
 #include "collector/window.h"
+#include "util/age_scale.h"
 
-#define ONE (1ULL << PROFD_WEIGHT_SHIFT)
+#define ONE    (1ULL << PROFD_WEIGHT_SHIFT)
+#define SECOND 1000000000ULL
 
 struct fixture {
 	struct heap *heap;
@@ -222,7 +225,7 @@ static void test_the_end_of_a_process(void **state)
 
 	for (uint64_t i = 1; i <= 30; i++)
 		take(f, 1 + i % 2, i * 16, 10, i % 2);
-	heap_end_process(f->heap, 2);
+	heap_end_process(f->heap, 2, 0);
 	assert_int_equal(heap_stats(f->heap).live, 15);
 	assert_int_equal(f->forgotten, 15);
 	/* What was in use just before stays in the sums; another image has none of it. */
@@ -230,7 +233,7 @@ static void test_the_end_of_a_process(void **state)
 	assert_sums(f, 1, 15, 150, 15, 150);
 	give_back(f, 1, 32);
 	assert_sums(f, 0, 15, 150, 14, 140);
-	heap_end_process(f->heap, 1);
+	heap_end_process(f->heap, 1, 0);
 	assert_int_equal(heap_stats(f->heap).live, 0);
 }
 
@@ -309,13 +312,158 @@ static void test_ends_before_its_stack_is_known(void **state)
 	struct profd_alloc alloc = alloc_of(1, 0x20, 10, 10 * ONE);
 	uint64_t allocation = heap_alloc(f->heap, &alloc, f->window);
 
-	heap_end_process(f->heap, 1);
+	heap_end_process(f->heap, 1, 0);
 	heap_place(f->heap, allocation, f->window, stack(f, 7));
 	assert_sums(f, 7, 1, 10, 1, 10);
 	/* Its place serves another, of which that is not true. */
 	take(f, 1, 0x20, 10, 8);
 	give_back(f, 1, 0x20);
 	assert_sums(f, 8, 1, 10, 0, 0);
+}
+
+/* ---- ages ----------------------------------------------------------------------------------- */
+
+static uint64_t allocate_at(struct fixture *f, uint64_t time, uint64_t address, uint64_t size)
+{
+	struct profd_alloc alloc = alloc_of(1, address, size, size * ONE);
+
+	alloc.head.time = time;
+	return heap_alloc(f->heap, &alloc, f->window);
+}
+
+static void take_at(
+	struct fixture *f, uint64_t time, uint64_t address, uint64_t size, uint64_t number)
+{
+	heap_place(f->heap, allocate_at(f, time, address, size), f->window, stack(f, number));
+}
+
+static void free_at(struct fixture *f, uint64_t time, uint64_t address, uint32_t flags)
+{
+	const struct profd_free freed = {
+		.head.time = time,
+		.address = address,
+		.process = {.pid = 1, .start_boottime = 1001},
+		.flags = flags,
+	};
+
+	heap_freed(f->heap, &freed, f->window);
+}
+
+/* Bytes of a stack that are, or were, at least `from` seconds old and less than the next step of
+ * the scale; and that with all ages there is no more and no less in use than by the sums. */
+static uint64_t of_age(
+	struct fixture *f, uint64_t time, uint64_t number, enum age_kind kind, uint64_t from)
+{
+	const struct age_cell *cell = NULL;
+	struct heap_moment *m;
+	uint32_t id = stack(f, number);
+	uint64_t found = 0, bytes = 0, objects = 0;
+
+	assert_int_equal(heap_moment(f->heap, f->window, time, &m), 0);
+	assert_non_null(m);
+	while ((cell = heap_ages_next(&m->ages, id, cell))) {
+		if (cell->kind == AGE_IN_USE) {
+			bytes += cell->bytes;
+			objects += cell->objects;
+		}
+		if (cell->kind == kind && age_scale_from(cell->step) == 1000 * from)
+			found += cell->bytes;
+	}
+	assert_int_equal(bytes, window_heap(f->window, id)->inuse_bytes);
+	assert_int_equal(objects, window_heap(f->window, id)->inuse_objects);
+	assert_int_equal(m->sums[id].inuse_bytes, bytes);
+	heap_moment_free(m);
+	return found / ONE;
+}
+
+static void test_the_scale(void **state)
+{
+	for (unsigned i = 0; i < AGE_SCALE_STEPS; i++) {
+		assert_int_equal(age_scale_step(age_scale_from(i)), i);
+		assert_int_equal(age_scale_step(age_scale_from(i + 1) - 1), i);
+	}
+	assert_int_equal(age_scale_step(UINT64_MAX), AGE_SCALE_STEPS - 1);
+}
+
+static void test_ages_add_up_to_what_is_in_use(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t begin = 1000 * SECOND, now = begin + 100 * SECOND;
+
+	assert_int_equal(heap_keep_ages(f->heap), 0);
+	take_at(f, begin, 0x1000, 100, 7);
+	take_at(f, begin + 95 * SECOND, 0x2000, 20, 7);
+	take_at(f, begin + 95 * SECOND, 0x3000, 3, 7);
+	take_at(f, begin, 0x4000, 50, 8);
+	assert_int_equal(of_age(f, now, 7, AGE_IN_USE, 90), 100);
+	assert_int_equal(of_age(f, now, 7, AGE_IN_USE, 5), 23);
+	free_at(f, begin + 98 * SECOND, 0x3000, 0);
+	free_at(f, begin + 25 * SECOND, 0x4000, 0);
+	assert_int_equal(of_age(f, now, 7, AGE_IN_USE, 5), 20);
+	assert_int_equal(of_age(f, now, 7, AGE_FREED, 3), 3);
+	assert_int_equal(of_age(f, now, 8, AGE_IN_USE, 90), 0);
+	assert_int_equal(of_age(f, now, 8, AGE_FREED, 20), 50);
+	/* A clock that steps back makes nothing old. */
+	free_at(f, begin, 0x2000, 0);
+	assert_int_equal(of_age(f, now, 7, AGE_FREED, 0), 20);
+}
+
+static void test_what_is_left_grows_no_older(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t begin = 1000 * SECOND;
+
+	assert_int_equal(heap_keep_ages(f->heap), 0);
+	take_at(f, begin, 0x20, 100, 7);
+	uint64_t waits = allocate_at(f, begin, 0x40, 10);
+	heap_end_process(f->heap, 1, begin + 3 * SECOND);
+	heap_place(f->heap, waits, f->window, stack(f, 8));
+	assert_int_equal(of_age(f, begin + 100 * SECOND, 7, AGE_IN_USE, 3), 100);
+	assert_int_equal(of_age(f, begin + 100 * SECOND, 8, AGE_IN_USE, 3), 10);
+}
+
+static void test_lifetimes_of_what_waits_for_its_stack(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t begin = 1000 * SECOND, now = begin + 100 * SECOND;
+
+	assert_int_equal(heap_keep_ages(f->heap), 0);
+	uint64_t waits = allocate_at(f, begin, 0x1000, 10);
+	free_at(f, begin + 2 * SECOND, 0x1000, 0);
+	heap_place(f->heap, waits, f->window, stack(f, 7));
+	assert_int_equal(of_age(f, now, 7, AGE_FREED, 2), 10);
+	assert_int_equal(of_age(f, now, 7, AGE_IN_USE, 90), 0);
+}
+
+static void test_ages_of_reallocs(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t begin = 1000 * SECOND, now = begin + 100 * SECOND;
+
+	assert_int_equal(heap_keep_ages(f->heap), 0);
+	take_at(f, begin, 0x1000, 10, 7);
+	free_at(f, begin + 2 * SECOND, 0x1000, PROFD_FREE_HELD);
+	assert_int_equal(of_age(f, now, 7, AGE_FREED, 2), 10);
+	free_at(f, begin + 2 * SECOND, 0x1000, PROFD_FREE_RESTORED);
+	assert_int_equal(of_age(f, now, 7, AGE_FREED, 2), 0);
+	assert_int_equal(of_age(f, now, 7, AGE_IN_USE, 90), 10);
+	/* Of one that fails before its memory has a stack. */
+	uint64_t waits = allocate_at(f, begin, 0x2000, 30);
+	free_at(f, begin + 2 * SECOND, 0x2000, PROFD_FREE_HELD);
+	free_at(f, begin + 2 * SECOND, 0x2000, PROFD_FREE_RESTORED);
+	heap_place(f->heap, waits, f->window, stack(f, 8));
+	assert_int_equal(of_age(f, now, 8, AGE_IN_USE, 90), 30);
+	assert_int_equal(of_age(f, now, 8, AGE_FREED, 2), 0);
+}
+
+static void test_no_ages_unless_they_are_wanted(void **state)
+{
+	struct fixture *f = *state;
+	struct heap_moment *m;
+
+	take(f, 1, 0x1000, 10, 7);
+	assert_int_equal(heap_moment(f->heap, f->window, 0, &m), 0);
+	assert_null(m);
 }
 
 /* Against an array: everything that a table with holes and growth can do wrong. */
@@ -385,7 +533,7 @@ static void test_in_use_from_window_to_window(void **state)
 	give_back(f, 1, 0x4000);
 	heap_freed(f->heap, &held, f->window); /* a realloc is under way */
 	allocation = heap_alloc(f->heap, &late, f->window);
-	heap_end_process(f->heap, 2);
+	heap_end_process(f->heap, 2, 0);
 	assert_sums(f, 10, 1, 1000, 1, 1000);
 
 	next_window(f, 1); /* what is carried has room all the same */
@@ -462,6 +610,12 @@ int main(void)
 		TEST(test_nothing_counts_as_a_byte),
 		TEST(test_whose_free_nobody_will_see),
 		TEST(test_ends_before_its_stack_is_known),
+		TEST(test_the_scale),
+		TEST(test_ages_add_up_to_what_is_in_use),
+		TEST(test_what_is_left_grows_no_older),
+		TEST(test_lifetimes_of_what_waits_for_its_stack),
+		TEST(test_ages_of_reallocs),
+		TEST(test_no_ages_unless_they_are_wanted),
 		TEST(test_many_that_come_and_go),
 		TEST(test_in_use_from_window_to_window),
 		TEST(test_a_part_of_the_time),
