@@ -26,6 +26,9 @@ _profctl_values()
 	--pid) ps -eo pid= ;;
 	--tid) ps -eLo tid= ;;
 	--comm) ps -eo comm= ;;
+	--older) echo '10s 30s 1m 5m' ;;
+	--min) echo '64K 1M' ;;
+	--stacks) echo '' ;;
 	--last | --within | --over) echo '5m 10m 1h 1d' ;;
 	--by) echo 'pid comm' ;;
 	--seconds) echo '10 30 60' ;;

@@ -14,16 +14,19 @@
 #include "command.h"
 #include "commands.h"
 #include "json.h"
+#include "leak_check.h"
 #include "output.h"
 #include "place.h"
 #include "preload_choice.h"
 #include "profile/pprof.h"
+#include "record.h"
 #include "recording.h"
 #include "renaming.h"
 #include "standalone.h"
 #include "summary.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/now.h"
 
 #define TYPES		"cpu, heap"
 #define DEFAULT_SECONDS 30
@@ -38,8 +41,11 @@ struct record {
 	const char *comm, *cgroup, *type, *output, *names;
 	uint32_t seconds, frequency, sample_bytes;
 	bool children, timestamps, ages, standalone;
-	bool announced; /* the command has the library that announces what it allocates */
-	char **command; /* NULL: none */
+	struct leak_check leak_check;
+	bool announced;	  /* the command has the library that announces what it allocates */
+	char **command;	  /* NULL: none */
+	double attaching; /* s, from the request until sampling had begun */
+	const struct record_taker *taker; /* gets the profile instead of the store; or NULL */
 };
 
 static const struct option TARGET_OPTIONS[] = {
@@ -66,6 +72,15 @@ static const struct option HOW_OPTIONS[] = {
 	{"sample-bytes", 0, "N", OPTION_NUMBER, offsetof(struct record, sample_bytes), 1,
 		UINT32_MAX,
 		"heap: bytes between samples, on average; 1: every allocation (524288)"},
+	{"leak-check", 0, NULL, OPTION_FLAG, offsetof(struct record, leak_check.wanted), 0, 0,
+		"heap, with -- CMD: print what is likely to have leaked when CMD has ended, and "
+		"exit with 1 if there is anything and CMD's code is 0"},
+	{"min", 0, "BYTES", OPTION_TEXT, offsetof(struct record, leak_check.min), 0, 0,
+		"with --leak-check: not of stacks with less in use (64K)"},
+	{"suppressions", 0, "FILE", OPTION_TEXT, offsetof(struct record, leak_check.suppressions),
+		0, 0,
+		"with --leak-check: not of stacks with a function that a line of FILE, a regular "
+		"expression, matches"},
 	{"timestamps", 0, NULL, OPTION_FLAG, offsetof(struct record, timestamps), 0, 0,
 		"keep the time of each sample, for exports with a timeline"},
 	{"ages", 0, NULL, OPTION_FLAG, offsetof(struct record, ages), 0, 0,
@@ -108,6 +123,12 @@ static int check(struct record *r, const struct operands *rest)
 			r->type);
 	if (is_heap(r) && r->timestamps)
 		return command_usage(&COMMAND_RECORD, "--timestamps does not go with --type heap");
+	if (r->leak_check.wanted && (!is_heap(r) || !r->command))
+		return command_usage(
+			&COMMAND_RECORD, "--leak-check needs --type heap and a command behind --");
+	const char *wrong = leak_check_options(&r->leak_check);
+	if (wrong)
+		return command_usage(&COMMAND_RECORD, "%s", wrong);
 	if (r->ages && !is_heap(r))
 		return command_usage(&COMMAND_RECORD, "--ages needs --type heap");
 	if (is_heap(r) && !r->pids.n && !r->tids.n && !r->comm && !r->cgroup && !r->command)
@@ -160,9 +181,9 @@ static cJSON *make_request(const struct record *r, pid_t child)
 	if (r->cgroup)
 		cJSON_AddStringToObject(request, "cgroup", r->cgroup);
 	cJSON_AddBoolToObject(request, "timestamps", r->timestamps);
-	cJSON_AddBoolToObject(request, "ages", r->ages);
+	cJSON_AddBoolToObject(request, "ages", r->ages || r->leak_check.wanted);
 	cJSON_AddBoolToObject(request, "announced", r->announced);
-	cJSON_AddBoolToObject(request, "deliver", r->output || r->standalone);
+	cJSON_AddBoolToObject(request, "deliver", r->output || r->standalone || r->taker);
 	return request;
 }
 
@@ -255,20 +276,43 @@ static int deliver(
 	return err ? err : unnamed;
 }
 
-static int hand_over(const struct record *r, struct output *out, struct recording *recording)
+/* How long all was attached, and seen. */
+static double seen(const struct record *r, const cJSON *done)
+{
+	return json_number(done, "elapsed") - r->attaching;
+}
+
+/* `stored`: "" if it is nowhere but at fd. */
+static int check_leaks(struct record *r, const cJSON *done, int fd, const char *stored)
+{
+	const char *path = r->output ? r->output : stored;
+
+	return leak_check_run(
+		&r->leak_check, fd, *path && strcmp(path, "-") != 0 ? path : NULL, seen(r, done));
+}
+
+static int hand_over(struct record *r, struct output *out, struct recording *recording)
 {
 	const cJSON *done = recording->done, *warning;
 	const cJSON *file = cJSON_GetArrayItem(json_get(done, "files"), 0);
 	const char *stored = json_text(file, "path");
 	_cleanup_close_ int fd = wire_take_fd(&recording->client.wire);
+	int err;
 
 	cJSON_ArrayForEach (warning, json_get(done, "warnings"))
 		if (cJSON_IsString(warning))
 			log_warning("%s", warning->valuestring);
-	if (r->output || !*stored)
-		return deliver(r, out, recording, fd);
-	summary_print(done, reason_of(recording), fd, stored);
-	return print_path(stored);
+	if (r->taker && fd >= 0) {
+		summary_print(done, reason_of(recording), fd, NULL);
+		return r->taker->take(r->taker->userdata, fd, seen(r, done));
+	}
+	if (r->output || !*stored) {
+		err = deliver(r, out, recording, fd);
+	} else {
+		summary_print(done, reason_of(recording), fd, stored);
+		err = print_path(stored);
+	}
+	return !err && r->leak_check.wanted ? check_leaks(r, done, fd, stored) : err;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
@@ -292,7 +336,7 @@ static int block_signals(sigset_t *before)
 }
 
 /* Asks, and lets the command go once sampling has begun. */
-static int begin(const struct record *r, struct recording *recording, const char *socket)
+static int begin(struct record *r, struct recording *recording, const char *socket)
 {
 	_cleanup_json_ cJSON *answer = NULL;
 	struct child *child = recording->child;
@@ -302,7 +346,9 @@ static int begin(const struct record *r, struct recording *recording, const char
 		client_explain(err, socket, true);
 		return err;
 	}
+	uint64_t asked = now_ns();
 	err = client_ask(&recording->client, make_request(r, child ? child->pid : 0), &answer);
+	r->attaching = (double)(now_ns() - asked) / 1e9;
 	if (!err && child)
 		err = child_release(child, r->command[0]);
 	return err;
@@ -344,7 +390,9 @@ static int record(struct record *r, struct recording *recording, struct output *
 {
 	int err = 0;
 
-	if (r->output)
+	if (r->leak_check.wanted)
+		err = leak_check_prepare(&r->leak_check);
+	if (!err && r->output)
 		err = output_open(out, r->output, true);
 	if (!err && r->standalone)
 		err = standalone_start(own, mask);
@@ -362,7 +410,9 @@ static int exit_code(const struct record *r, const struct child *child, int err)
 {
 	if (!r->command)
 		return err ? 1 : 0;
-	return err && !child->not_run ? 125 : child->code;
+	if (err && !child->not_run)
+		return 125;
+	return !child->code && r->leak_check.found ? 1 : child->code;
 }
 
 static int run_record(struct record *r)
@@ -393,9 +443,10 @@ static int run_record(struct record *r)
 	return exit_code(r, &child, err);
 }
 
-static int run(int argc, char **argv)
+int record_for(int argc, char **argv, const struct record_taker *taker)
 {
 	struct record r = {
+		.taker = taker,
 		.place = place_default(),
 		.type = "cpu",
 		.seconds = SECONDS_UNSET,
@@ -411,9 +462,15 @@ static int run(int argc, char **argv)
 		if (!code)
 			code = run_record(&r);
 	}
+	leak_check_free(&r.leak_check);
 	ids_free(&r.pids);
 	ids_free(&r.tids);
 	return parsed == OPTIONS_BAD ? 2 : code;
+}
+
+static int run(int argc, char **argv)
+{
+	return record_for(argc, argv, NULL);
 }
 
 const struct command COMMAND_RECORD = {
@@ -422,7 +479,8 @@ const struct command COMMAND_RECORD = {
 	.summary = "Record a profile of the host, of processes, or of a command",
 	.details =
 		"The path of the profile is the last line on standard output. With a command, the\n"
-		"exit code is the command's.",
+		"exit code is the command's, or with --leak-check 1 where it is 0 and there are\n"
+		"leaks.",
 	.groups = GROUPS,
 	.run = run,
 };

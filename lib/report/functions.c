@@ -33,6 +33,12 @@ static bool has_unit(const struct profile *p, size_t i, const char *unit)
 	return !strcmp(profile_text(p, p->sample_types[i].unit), unit);
 }
 
+double functions_heap_events(double objects, double bytes, double rate)
+{
+	/* Objects of a mean size, each of which was seen with this chance. */
+	return objects > 0 ? objects * -expm1(-bytes / objects / rate) : 0;
+}
+
 /* "inuse_objects" and "inuse_space" are two sides of one thing. */
 static bool are_partners(const struct profile *p, size_t objects, size_t space)
 {
@@ -60,15 +66,13 @@ static struct event_rule find_rule(const struct profile *p, size_t type)
 
 static double events_of(const struct event_rule *rule, const int64_t *values)
 {
-	double count = fabs((double)values[rule->count]), bytes;
+	double count = fabs((double)values[rule->count]);
 
 	switch (rule->kind) {
 	case EVENTS_COUNTED:
 		return count;
 	case EVENTS_OF_HEAP:
-		bytes = fabs((double)values[rule->bytes]);
-		/* Objects of a mean size, each of which was seen with this chance. */
-		return count > 0 ? count * -expm1(-bytes / count / rule->rate) : 0;
+		return functions_heap_events(count, fabs((double)values[rule->bytes]), rule->rate);
 	default:
 		return 0;
 	}

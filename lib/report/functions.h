@@ -49,6 +49,8 @@ int functions_count(struct functions *f, const struct profile *p, size_t sample_
 int functions_add(struct functions *into, const struct functions *from, double sign);
 void functions_free(struct functions *f);
 const char *functions_name(const struct functions *f, const struct function_cost *cost);
+/* The samples behind so many objects of so many bytes together, at a mean distance of `rate`. */
+double functions_heap_events(double objects, double bytes, double rate);
 /* The one of that name, or NULL. */
 const struct function_cost *functions_find(const struct functions *f, const char *name);
 

@@ -36,19 +36,36 @@ def field(number, value):
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
-def write_profile(path, stacks, module=""):
-    """A profile of {(root, …, leaf): count}, all of it in one module."""
-    strings = ["", "samples", "count"]
+SAMPLES = (("samples", "count"),)
+HEAP = [
+    ("alloc_objects", "count"),
+    ("alloc_space", "bytes"),
+    ("inuse_objects", "count"),
+    ("inuse_space", "bytes"),
+]
+
+
+def write_profile(path, stacks, module="", types=SAMPLES, seconds=0, period=0):
+    """A profile of {(root, …, leaf): count}, or with several types tuples of values, all of it in
+    one module, `seconds` after 1970."""
+    strings = ["", *[text for pair in types for text in pair]]
     names = sorted({name for stack in stacks for name in stack})
     ids = {name: i + 1 for i, name in enumerate(names)}
-    out = bytearray(field(1, field(1, 1) + field(2, 2)))
+    out = bytearray()
+    for i in range(len(types)):
+        out += field(1, field(1, 2 * i + 1) + field(2, 2 * i + 2))
+    if seconds:
+        out += field(9, round(seconds * 10**9))
+    if period:
+        out += field(12, period)
     for name, i in ids.items():
         strings.append(name)
         out += field(5, field(1, i) + field(2, len(strings) - 1))
         out += field(4, field(1, i) + field(2, 1) + field(3, i) + field(4, field(1, i)))
-    for stack, count in stacks.items():
+    for stack, values in stacks.items():
         locations = b"".join(varint(ids[name]) for name in reversed(stack))
-        out += field(2, field(1, locations) + field(2, varint(count)))
+        values = (values,) if isinstance(values, int) else values
+        out += field(2, field(1, locations) + field(2, b"".join(map(varint, values))))
     strings.append(module)
     out += field(3, field(1, 1) + field(3, 1 << 20) + field(5, len(strings) - 1))
     out += b"".join(field(6, text.encode()) for text in strings)
