@@ -360,9 +360,9 @@ void collector_free(struct collector *c)
 	if (!c)
 		return;
 	c->freeing = true;
-	sd_event_source_disable_unref(c->tick);
-	sd_event_source_disable_unref(c->bpf_source);
-	sd_event_source_disable_unref(c->sideband_source);
+	c->tick = sd_event_source_disable_unref(c->tick);
+	c->bpf_source = sd_event_source_disable_unref(c->bpf_source);
+	c->sideband_source = sd_event_source_disable_unref(c->sideband_source);
 	/* Its open requests end now: what is being published is given up. */
 	symbolizer_free(c->symbolizer);
 	for (unsigned i = 0; i < SESSION_TYPES; i++)
