@@ -22,6 +22,7 @@ static __always_inline void count(__u64 *counter)
 /* A probe that was hit, and the session that wants it. */
 struct hit {
 	const struct profd_probe *probe;
+	__u32 meter;
 	__u32 slot;
 	const struct profd_session *session;
 	struct profd_counters *counters;
@@ -42,6 +43,7 @@ static __always_inline bool hit_begin(struct hit *hit, void *ctx, __u32 otherwis
 	if (!hit->state)
 		return false;
 	hit->probe = &profd_probes[i & (PROFD_PROBES - 1)];
+	hit->meter = (i >> PROFD_METER_SHIFT) & (PROFD_METERS - 1);
 	hit->slot = hit->probe->slot & PROFD_SLOT_MASK;
 	hit->session = &profd_sessions[hit->slot];
 	hit->counters = &hit->state->counters[hit->slot];

@@ -129,13 +129,19 @@ static __always_inline __u64 size_of(const struct profd_probe *probe, const stru
 	}
 }
 
+static __always_inline void count_call(struct hit *hit)
+{
+	hit->state->heap[hit->slot & PROFD_SLOT_MASK].calls++;
+	hit->state->meters[hit->meter & (PROFD_METERS - 1)]++;
+}
+
 /* The weight of the sample that these bytes are; 0: they are none. */
 static __always_inline __u64 draw(struct hit *hit, __u64 size)
 {
 	struct profd_heap_cpu *heap = &hit->state->heap[hit->slot & PROFD_SLOT_MASK];
 	__u64 mean = profd_heaps[hit->slot & PROFD_SLOT_MASK].mean, *random = &hit->state->random;
 
-	heap->calls++;
+	count_call(hit);
 	size += !size;
 	if (heap->left > size) {
 		heap->left -= size;
@@ -161,7 +167,7 @@ static __always_inline __u64 release_old(struct hit *hit, const struct arch_regs
 	if (function != PROFD_FUNCTION_REALLOC && function != PROFD_FUNCTION_REALLOCARRAY)
 		return 0;
 	__u64 old = argument(hit->probe, regs, 0);
-	if (!old || !live_remove(hit->slot, old))
+	if (!old || hit->probe->untracked || !live_remove(hit->slot, old))
 		return 0;
 	emit_free(hit, old, flags);
 	return old;
@@ -242,7 +248,9 @@ static __always_inline void sample(
 	alloc->size = of->size;
 	alloc->weight = of->weight;
 	alloc->kept = ~0U;
-	alloc->flags = live_add(hit->slot, address) ? 0 : PROFD_ALLOC_UNTRACKED;
+	alloc->flags = !hit->probe->untracked && live_add(hit->slot, address)
+			       ? 0
+			       : PROFD_ALLOC_UNTRACKED;
 	if (!emit_alloc(scratch, key, hit, regs, true))
 		live_remove(hit->slot, address);
 	probe_release(scratch);
@@ -315,7 +323,7 @@ int profd_heap_free(struct arch_regs *regs)
 	if (!hit_begin(&hit, regs, PROFD_PROBES))
 		return 0;
 	__u64 address = argument(hit.probe, regs, 0);
-	hit.state->heap[hit.slot & PROFD_SLOT_MASK].calls++;
+	count_call(&hit);
 	if (address && live_remove(hit.slot, address))
 		emit_free(&hit, address, 0);
 	return 0;

@@ -166,7 +166,8 @@ struct wanted {
 	const char *build_id, *name; /* name: in its folder */
 };
 
-/* Fetches, and dies of a Ctrl-C that came meanwhile as if it had not been caught. */
+/* Fetches, and dies of a Ctrl-C that came meanwhile as if it had not been caught. Where it is
+ * ignored (nohup, a shell's background) it stays so. */
 static int fetch(
 	struct debug_servers *s, const struct wanted *w, int folder, char said[DEBUG_SERVERS_SAID])
 {
@@ -174,7 +175,9 @@ static int fetch(
 
 	interrupted = 0;
 	s->shown = now_ns();
-	sigaction(SIGINT, &action, &before);
+	sigaction(SIGINT, NULL, &before);
+	if (before.sa_handler != SIG_IGN)
+		sigaction(SIGINT, &action, NULL);
 	int fd = debuginfod_client_fetch(
 		s->client, w->kind, w->build_id, folder, w->name, said, DEBUG_SERVERS_SAID);
 	sigaction(SIGINT, &before, NULL);

@@ -22,7 +22,7 @@ _profctl_values()
 	--symbolize) echo 'local none' ;;
 	--names) echo 'short templates full' ;;
 	--title | --width | --minwidth | --url) echo '' ;;
-	--type) echo 'cpu' ;;
+	--type) echo 'cpu heap' ;;
 	--pid) ps -eo pid= ;;
 	--tid) ps -eLo tid= ;;
 	--comm) ps -eo comm= ;;

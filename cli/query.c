@@ -148,6 +148,7 @@ static int gather(struct sources *sources, const struct selection *selection, st
 		.skipped = tell_skipped,
 		.userdata = sources,
 		.selection = selection,
+		.n_past = sources->n_past,
 	};
 	int err = profile_gather(out, &g, skipped);
 

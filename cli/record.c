@@ -39,13 +39,18 @@ struct record {
 	struct place place;
 	struct ids pids, tids;
 	const char *comm, *cgroup, *type, *output, *names;
-	uint32_t seconds, frequency, sample_bytes;
+	uint32_t seconds, frequency, sample_bytes, max_cost;
 	bool children, timestamps, ages, standalone;
 	struct leak_check leak_check;
 	bool announced;	  /* the command has the library that announces what it allocates */
 	char **command;	  /* NULL: none */
 	double attaching; /* s, from the request until sampling had begun */
 	const struct record_taker *taker; /* gets the profile instead of the store; or NULL */
+	/* Of each type: */
+	size_t n_types;
+	char types[RECORDING_MAX_TYPES][MAX_TEXT];
+	char *paths[RECORDING_MAX_TYPES]; /* where it is to be written; NULL: in the store */
+	struct output outs[RECORDING_MAX_TYPES];
 };
 
 static const struct option TARGET_OPTIONS[] = {
@@ -64,7 +69,7 @@ static const struct option TARGET_OPTIONS[] = {
 
 static const struct option HOW_OPTIONS[] = {
 	{"type", 0, "TYPE", OPTION_TEXT, offsetof(struct record, type), 0, 0,
-		"what to record: " TYPES " (cpu)"},
+		"what to record: " TYPES ", or both, with a comma between (cpu)"},
 	{"seconds", 0, "N", OPTION_NUMBER, offsetof(struct record, seconds), 0, MAX_SECONDS,
 		"how long; 0: until Ctrl-C (30; with -- CMD until CMD ends)"},
 	{"frequency", 0, "HZ", OPTION_NUMBER, offsetof(struct record, frequency), 1, 1000,
@@ -72,6 +77,8 @@ static const struct option HOW_OPTIONS[] = {
 	{"sample-bytes", 0, "N", OPTION_NUMBER, offsetof(struct record, sample_bytes), 1,
 		UINT32_MAX,
 		"heap: bytes between samples, on average; 1: every allocation (524288)"},
+	{"max-cost", 0, "PCT", OPTION_NUMBER, offsetof(struct record, max_cost), 0, 10000,
+		"heap: % of one CPU that probes on allocators may cost; 0: no ceiling (0)"},
 	{"leak-check", 0, NULL, OPTION_FLAG, offsetof(struct record, leak_check.wanted), 0, 0,
 		"heap, with -- CMD: print what is likely to have leaked when CMD has ended, and "
 		"exit with 1 if there is anything and CMD's code is 0"},
@@ -101,12 +108,52 @@ static const struct option_group GROUPS[] = {
 	{0},
 };
 
-static bool is_heap(const struct record *r)
+static bool has_type(const struct record *r, const char *type)
 {
-	return !strcmp(r->type, "heap");
+	for (size_t i = 0; i < r->n_types; i++)
+		if (!strcmp(r->types[i], type))
+			return true;
+	return false;
 }
 
 /* ---- usage ---------------------------------------------------------------------------------- */
+
+static int take_types(struct record *r)
+{
+	_cleanup_free_ char *copy = strdup(r->type);
+	char *rest = copy;
+
+	for (char *type; copy && (type = strtok_r(rest, ",", &rest));) {
+		if (strcmp(type, "heap") != 0 && strcmp(type, "cpu") != 0)
+			return command_usage(&COMMAND_RECORD,
+				"--type: '%s' cannot be recorded, this profd records: " TYPES,
+				type);
+		if (!has_type(r, type))
+			strcpy(r->types[r->n_types++], type);
+	}
+	return r->n_types ? 0 : command_usage(&COMMAND_RECORD, "--type is one of: " TYPES);
+}
+
+static int check_types(const struct record *r)
+{
+	bool heap = has_type(r, "heap"), cpu = has_type(r, "cpu");
+
+	if (!cpu && r->timestamps)
+		return command_usage(&COMMAND_RECORD, "--timestamps does not go with --type heap");
+	if (!heap && (r->ages || r->max_cost))
+		return command_usage(
+			&COMMAND_RECORD, "--%s needs --type heap", r->ages ? "ages" : "max-cost");
+	if (r->leak_check.wanted && (!heap || !r->command))
+		return command_usage(
+			&COMMAND_RECORD, "--leak-check needs --type heap and a command behind --");
+	if (heap && !r->pids.n && !r->tids.n && !r->comm && !r->cgroup && !r->command)
+		return command_usage(&COMMAND_RECORD,
+			"--type heap needs a target: --pid, --comm, --cgroup or -- CMD");
+	if (r->n_types > 1 && r->output && !strcmp(r->output, "-"))
+		return command_usage(&COMMAND_RECORD,
+			"-o -: several types are several profiles, standard output takes one");
+	return 0;
+}
 
 static int check(struct record *r, const struct operands *rest)
 {
@@ -117,23 +164,14 @@ static int check(struct record *r, const struct operands *rest)
 		return command_usage(&COMMAND_RECORD, "there is no command behind --");
 	if (rest->n)
 		r->command = rest->items;
-	if (!is_heap(r) && strcmp(r->type, "cpu") != 0)
-		return command_usage(&COMMAND_RECORD,
-			"--type: '%s' cannot be recorded, this profd records one of: " TYPES,
-			r->type);
-	if (is_heap(r) && r->timestamps)
-		return command_usage(&COMMAND_RECORD, "--timestamps does not go with --type heap");
-	if (r->leak_check.wanted && (!is_heap(r) || !r->command))
-		return command_usage(
-			&COMMAND_RECORD, "--leak-check needs --type heap and a command behind --");
+	int code = take_types(r);
+	if (!code)
+		code = check_types(r);
+	if (code)
+		return code;
 	const char *wrong = leak_check_options(&r->leak_check);
 	if (wrong)
 		return command_usage(&COMMAND_RECORD, "%s", wrong);
-	if (r->ages && !is_heap(r))
-		return command_usage(&COMMAND_RECORD, "--ages needs --type heap");
-	if (is_heap(r) && !r->pids.n && !r->tids.n && !r->comm && !r->cgroup && !r->command)
-		return command_usage(&COMMAND_RECORD,
-			"--type heap needs a target: --pid, --comm, --cgroup or -- CMD");
 	if (r->command && (r->pids.n || r->tids.n || r->cgroup))
 		return command_usage(
 			&COMMAND_RECORD, "--pid, --tid and --cgroup do not go with a command");
@@ -160,12 +198,12 @@ static void add_ids(cJSON *request, const char *key, const struct ids *ids)
 		cJSON_AddItemToArray(list, cJSON_CreateNumber(ids->items[i]));
 }
 
-static cJSON *make_request(const struct record *r, pid_t child)
+static cJSON *make_request(const struct record *r, const char *type, pid_t child)
 {
+	bool heap = !strcmp(type, "heap");
 	cJSON *request = client_request("record");
 	uint32_t pid = (uint32_t)child;
 	struct ids only_child = {.items = &pid, .n = 1};
-	const char *type = r->type;
 
 	if (!request)
 		return NULL;
@@ -173,6 +211,7 @@ static cJSON *make_request(const struct record *r, pid_t child)
 	cJSON_AddNumberToObject(request, "seconds", r->seconds);
 	cJSON_AddNumberToObject(request, "frequency", r->frequency);
 	cJSON_AddNumberToObject(request, "sample_bytes", r->sample_bytes);
+	cJSON_AddNumberToObject(request, "max_cost", r->max_cost);
 	add_ids(request, "pids", child ? &only_child : &r->pids);
 	add_ids(request, "tids", &r->tids);
 	cJSON_AddBoolToObject(request, "children", r->children || child);
@@ -180,8 +219,8 @@ static cJSON *make_request(const struct record *r, pid_t child)
 		cJSON_AddStringToObject(request, "comm", r->comm);
 	if (r->cgroup)
 		cJSON_AddStringToObject(request, "cgroup", r->cgroup);
-	cJSON_AddBoolToObject(request, "timestamps", r->timestamps);
-	cJSON_AddBoolToObject(request, "ages", r->ages || r->leak_check.wanted);
+	cJSON_AddBoolToObject(request, "timestamps", r->timestamps && !heap);
+	cJSON_AddBoolToObject(request, "ages", heap && (r->ages || r->leak_check.wanted));
 	cJSON_AddBoolToObject(request, "announced", r->announced);
 	cJSON_AddBoolToObject(request, "deliver", r->output || r->standalone || r->taker);
 	return request;
@@ -210,10 +249,10 @@ static int print_path(const char *path)
 }
 
 /* Why it ended. The daemon knows only that it was told to stop. */
-static const char *reason_of(const struct recording *recording)
+static const char *reason_of(const struct recording *recording, size_t i)
 {
 	return recording->command_ended ? "the command ended"
-					: json_text(recording->done, "reason");
+					: json_text(recording->takes[i].done, "reason");
 }
 
 /* The profile with other names. A descriptor, the caller's, or -errno. */
@@ -247,18 +286,48 @@ static int copy(const struct record *r, struct output *out, int from, int *unnam
 	return output_copy(out, renamed < 0 ? from : renamed);
 }
 
-static int deliver(
-	const struct record *r, struct output *out, const struct recording *recording, int fd)
+/* Where -o puts the profile of a type: with several, the type comes before what says that it is
+ * one. NULL without memory. */
+static char *path_of(const struct record *r, size_t i)
 {
+	static const char ending[] = ".pb.gz";
+	size_t length = strlen(r->output);
+	char *path;
+
+	if (r->n_types == 1)
+		return strdup(r->output);
+	if (length > strlen(ending) && !strcmp(r->output + length - strlen(ending), ending))
+		length -= strlen(ending);
+	if (asprintf(&path, "%.*s.%s%s", (int)length, r->output, r->types[i], r->output + length) <
+		0)
+		return NULL;
+	return path;
+}
+
+/* What cannot be written is no reason to record. */
+static int open_outputs(struct record *r)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < r->n_types && !err; i++) {
+		r->paths[i] = path_of(r, i);
+		err = r->paths[i] ? output_open(&r->outs[i], r->paths[i], true) : -ENOMEM;
+	}
+	return err;
+}
+
+static int deliver(struct record *r, const struct recording *recording, size_t i, int fd)
+{
+	struct output *out = &r->outs[i];
 	char name[64];
-	const char *path = r->output;
+	const char *path = r->paths[i];
 
 	if (fd < 0) {
 		log_error("profd sent no profile");
 		return -EBADMSG;
 	}
 	if (!path) {
-		default_name(name, sizeof(name), r->type);
+		default_name(name, sizeof(name), r->types[i]);
 		path = name;
 		int err = output_open(out, path, true);
 		if (err)
@@ -270,7 +339,7 @@ static int deliver(
 		err = output_commit(out);
 	if (err)
 		return err;
-	summary_print(recording->done, reason_of(recording), fd, is_file ? path : NULL);
+	summary_print(recording->takes[i].done, reason_of(recording, i), fd, is_file ? path : NULL);
 	if (!is_stdout)
 		err = print_path(path);
 	return err ? err : unnamed;
@@ -283,36 +352,49 @@ static double seen(const struct record *r, const cJSON *done)
 }
 
 /* `stored`: "" if it is nowhere but at fd. */
-static int check_leaks(struct record *r, const cJSON *done, int fd, const char *stored)
+static int check_leaks(struct record *r, size_t i, const cJSON *done, int fd, const char *stored)
 {
-	const char *path = r->output ? r->output : stored;
+	const char *path = r->paths[i] ? r->paths[i] : stored;
 
 	return leak_check_run(
 		&r->leak_check, fd, *path && strcmp(path, "-") != 0 ? path : NULL, seen(r, done));
 }
 
-static int hand_over(struct record *r, struct output *out, struct recording *recording)
+static int hand_over(struct record *r, struct recording *recording, size_t i)
 {
-	const cJSON *done = recording->done, *warning;
+	const cJSON *done = recording->takes[i].done, *warning;
 	const cJSON *file = cJSON_GetArrayItem(json_get(done, "files"), 0);
 	const char *stored = json_text(file, "path");
-	_cleanup_close_ int fd = wire_take_fd(&recording->client.wire);
+	_cleanup_close_ int fd = wire_take_fd(&recording->takes[i].client.wire);
+	bool check = r->leak_check.wanted && !strcmp(r->types[i], "heap");
 	int err;
 
 	cJSON_ArrayForEach (warning, json_get(done, "warnings"))
 		if (cJSON_IsString(warning))
 			log_warning("%s", warning->valuestring);
 	if (r->taker && fd >= 0) {
-		summary_print(done, reason_of(recording), fd, NULL);
+		summary_print(done, reason_of(recording, i), fd, NULL);
 		return r->taker->take(r->taker->userdata, fd, seen(r, done));
 	}
 	if (r->output || !*stored) {
-		err = deliver(r, out, recording, fd);
+		err = deliver(r, recording, i, fd);
 	} else {
-		summary_print(done, reason_of(recording), fd, stored);
+		summary_print(done, reason_of(recording, i), fd, stored);
 		err = print_path(stored);
 	}
-	return !err && r->leak_check.wanted ? check_leaks(r, done, fd, stored) : err;
+	return !err && check ? check_leaks(r, i, done, fd, stored) : err;
+}
+
+/* Of those that are done, also if one is not. */
+static int hand_over_all(struct record *r, struct recording *recording)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < r->n_types; i++) {
+		int e = recording->takes[i].done ? hand_over(r, recording, i) : 0;
+		err = err ? err : e;
+	}
+	return err;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
@@ -335,20 +417,39 @@ static int block_signals(sigset_t *before)
 	return fd;
 }
 
-/* Asks, and lets the command go once sampling has begun. */
-static int begin(struct record *r, struct recording *recording, const char *socket)
+static int begin_type(
+	const struct record *r, struct recording *recording, size_t i, const char *socket)
 {
 	_cleanup_json_ cJSON *answer = NULL;
-	struct child *child = recording->child;
+	struct client *client = &recording->takes[i].client;
+	const struct child *child = recording->child;
+	int err = client_open(client, socket);
 
-	int err = client_open(&recording->client, socket);
 	if (err) {
 		client_explain(err, socket, true);
 		return err;
 	}
-	uint64_t asked = now_ns();
-	err = client_ask(&recording->client, make_request(r, child ? child->pid : 0), &answer);
-	r->attaching = (double)(now_ns() - asked) / 1e9;
+	return client_ask(client, make_request(r, r->types[i], child ? child->pid : 0), &answer);
+}
+
+/* Asks, and lets the command go once sampling has begun. Heap first: its probes take a while, in
+ * which nothing else is to be recorded, and it is what may be refused. */
+static int begin(struct record *r, struct recording *recording, const char *socket)
+{
+	struct child *child = recording->child;
+	int err = 0;
+
+	for (size_t i = 0; i < r->n_types && !err; i++) {
+		uint64_t asked = now_ns();
+
+		if (strcmp(r->types[i], "heap") != 0)
+			continue;
+		err = begin_type(r, recording, i, socket);
+		r->attaching = (double)(now_ns() - asked) / 1e9;
+	}
+	for (size_t i = 0; i < r->n_types && !err; i++)
+		if (strcmp(r->types[i], "heap") != 0)
+			err = begin_type(r, recording, i, socket);
 	if (!err && child)
 		err = child_release(child, r->command[0]);
 	return err;
@@ -367,7 +468,7 @@ static int prepare_command(struct record *r, struct child *child, const sigset_t
 		{NULL, NULL},
 	};
 
-	enum preload which = is_heap(r) ? preload_choose(r->command[0], others) : PRELOADS;
+	enum preload which = has_type(r, "heap") ? preload_choose(r->command[0], others) : PRELOADS;
 	if (which == PRELOADS)
 		return child_prepare(child, r->command, mask, NULL);
 	library = preload_path(which);
@@ -385,24 +486,26 @@ static int prepare_command(struct record *r, struct child *child, const sigset_t
 	return child_prepare(child, r->command, mask, changes);
 }
 
-static int record(struct record *r, struct recording *recording, struct output *out,
-	struct standalone *own, const sigset_t *mask)
+static int record(
+	struct record *r, struct recording *recording, struct standalone *own, const sigset_t *mask)
 {
 	int err = 0;
 
 	if (r->leak_check.wanted)
 		err = leak_check_prepare(&r->leak_check);
 	if (!err && r->output)
-		err = output_open(out, r->output, true);
+		err = open_outputs(r);
 	if (!err && r->standalone)
 		err = standalone_start(own, mask);
 	if (!err && r->command)
 		err = prepare_command(r, recording->child, mask);
 	if (!err)
 		err = begin(r, recording, r->standalone ? own->socket : r->place.socket);
-	if (!err)
-		err = recording_run(recording);
-	return err ? err : hand_over(r, out, recording);
+	if (err)
+		return err;
+	err = recording_run(recording);
+	int unwritten = err == -EINTR ? 0 : hand_over_all(r, recording);
+	return err ? err : unwritten;
 }
 
 /* 125 says that it was profiling that failed, not the command (as env(1) and its kin do). */
@@ -419,9 +522,8 @@ static int run_record(struct record *r)
 {
 	struct child child = {.go = -1, .error = -1};
 	struct standalone own = {0};
-	struct output out = {.fd = -1};
 	struct recording recording = {
-		.client.fd = -1,
+		.n = r->n_types,
 		.child = r->command ? &child : NULL,
 		.seconds = r->seconds,
 		.show_progress = !r->command && isatty(STDERR_FILENO),
@@ -432,13 +534,20 @@ static int run_record(struct record *r)
 	if (code)
 		return code;
 	recording.signals = block_signals(&mask);
-	int err = recording.signals < 0 ? -errno : record(r, &recording, &out, &own, &mask);
+	for (size_t i = 0; i < RECORDING_MAX_TYPES; i++) {
+		recording.takes[i].client.fd = -1;
+		r->outs[i].fd = -1;
+	}
+	int err = recording.signals < 0 ? -errno : record(r, &recording, &own, &mask);
 	if (recording.child)
 		child_abandon(&child);
-	cJSON_Delete(recording.done);
-	client_close(&recording.client);
+	for (size_t i = 0; i < RECORDING_MAX_TYPES; i++) {
+		cJSON_Delete(recording.takes[i].done);
+		client_close(&recording.takes[i].client);
+		output_abort(&r->outs[i]);
+		free(r->paths[i]);
+	}
 	standalone_stop(&own);
-	output_abort(&out);
 	close_fd(recording.signals);
 	return exit_code(r, &child, err);
 }

@@ -36,14 +36,35 @@ static void print_progress(const struct recording *r, const cJSON *event)
 
 /* ---- what happens --------------------------------------------------------------------------- */
 
+static bool is_over(const struct take *t)
+{
+	return t->done || t->failed;
+}
+
+static bool all_over(const struct recording *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (!is_over(&r->takes[i]))
+			return false;
+	return true;
+}
+
 static int stop(struct recording *r)
 {
-	if (r->stopping || r->done)
+	int err = 0;
+
+	if (r->stopping || all_over(r))
 		return 0;
 	r->stopping = true;
 	if (r->show_progress)
 		fputs("\rending: the profile is being written ...\033[K", stderr);
-	return client_send(&r->client, client_request("stop"));
+	for (size_t i = 0; i < r->n; i++) {
+		int e = is_over(&r->takes[i])
+				? 0
+				: client_send(&r->takes[i].client, client_request("stop"));
+		err = err ? err : e;
+	}
+	return err;
 }
 
 /* Without a command, the first signal ends the recording and the second the waiting for it. */
@@ -77,7 +98,7 @@ static int on_signal(struct recording *r)
 	if (info.ssi_signo == SIGCHLD) {
 		if (!r->child || !child_ended(r->child))
 			return 0;
-		r->command_ended = !r->done;
+		r->command_ended = !all_over(r);
 		return stop(r);
 	}
 	if (r->child && r->child->pid > 0) {
@@ -87,15 +108,17 @@ static int on_signal(struct recording *r)
 	return interrupted(r);
 }
 
-static int on_event(struct recording *r, cJSON *event)
+static int on_event(struct recording *r, struct take *t, cJSON *event)
 {
 	const char *name = json_text(event, "event");
 	int err = 0;
 
 	if (!strcmp(name, "progress")) {
-		print_progress(r, event);
+		/* One line is enough, of the first that tells. */
+		if (t == r->takes || is_over(r->takes))
+			print_progress(r, event);
 	} else if (!strcmp(name, "done")) {
-		r->done = event;
+		t->done = event;
 		return 0;
 	} else if (!strcmp(name, "failed") || (json_get(event, "ok") && !json_true(event, "ok"))) {
 		clear_progress(r);
@@ -106,11 +129,11 @@ static int on_event(struct recording *r, cJSON *event)
 	return err;
 }
 
-static int on_message(struct recording *r)
+static int on_message(struct recording *r, struct take *t)
 {
 	for (;;) {
 		cJSON *event;
-		int got = wire_receive(&r->client.wire, &event);
+		int got = wire_receive(&t->client.wire, &event);
 		if (got < 0) {
 			clear_progress(r);
 			log_error(
@@ -121,8 +144,8 @@ static int on_message(struct recording *r)
 		}
 		if (!got)
 			return 0;
-		int err = on_event(r, event);
-		if (err || r->done)
+		int err = on_event(r, t, event);
+		if (err || t->done)
 			return err;
 	}
 }
@@ -138,25 +161,42 @@ static void wait_for_command(struct recording *r)
 			on_signal(r);
 }
 
+/* One that has ended, however it did, ends the others. */
+static int end_together(struct recording *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (is_over(&r->takes[i]))
+			return stop(r);
+	return 0;
+}
+
+/* Waits, and handles what came. *failed: why one of them failed, if it did. */
+static int turn(struct recording *r, int *failed)
+{
+	struct pollfd p[1 + RECORDING_MAX_TYPES] = {{.fd = r->signals, .events = POLLIN}};
+
+	for (size_t i = 0; i < r->n; i++)
+		p[1 + i] = (struct pollfd){
+			.fd = is_over(&r->takes[i]) ? -1 : r->takes[i].client.fd, .events = POLLIN};
+	if (poll(p, 1 + r->n, -1) < 0)
+		return errno == EINTR ? 0 : -errno;
+	for (size_t i = 0; i < r->n; i++) {
+		int err = p[1 + i].revents ? on_message(r, &r->takes[i]) : 0;
+
+		r->takes[i].failed |= err != 0;
+		*failed = *failed ? *failed : err;
+	}
+	int err = end_together(r);
+	return !err && p[0].revents ? on_signal(r) : err;
+}
+
 int recording_run(struct recording *r)
 {
-	int err = 0;
+	int err = 0, failed = 0;
 
-	while (!err && !r->done) {
-		struct pollfd p[] = {
-			{.fd = r->signals, .events = POLLIN},
-			{.fd = r->client.fd, .events = POLLIN},
-		};
-		if (poll(p, 2, -1) < 0) {
-			err = errno == EINTR ? 0 : -errno;
-			continue;
-		}
-		if (p[1].revents)
-			err = on_message(r);
-		if (!err && p[0].revents)
-			err = on_signal(r);
-	}
+	while (!err && !all_over(r))
+		err = turn(r, &failed);
 	clear_progress(r);
 	wait_for_command(r);
-	return err;
+	return err ? err : failed;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * recording.h - one recording from the ok of the daemon to its end: events from the socket, signals
- * from the user, the command that is profiled; progress on a terminal.
+ * recording.h - recordings of one target, one for each type, from the ok of the daemon to their
+ * end: events from the sockets, signals from the user, the command that is profiled; progress on a
+ * terminal. They end together.
  */
 #ifndef PROFD_CLI_RECORDING_H
 #define PROFD_CLI_RECORDING_H
@@ -13,20 +14,30 @@
 #include "client.h"
 #include "command.h"
 
-struct recording {
+#define RECORDING_MAX_TYPES 2
+
+/* A recording of one type, over a connection of its own. */
+struct take {
 	struct client client;
+	cJSON *done; /* the daemon's last event */
+	bool failed; /* explained */
+};
+
+struct recording {
+	struct take takes[RECORDING_MAX_TYPES];
+	size_t n;
 	int signals;	     /* signalfd of SIGINT, SIGTERM, SIGQUIT, SIGCHLD */
 	struct child *child; /* NULL without a command */
 	uint32_t seconds;    /* asked for; 0: no end */
 	bool show_progress;
 	unsigned interrupts; /* how often the user wanted it to end */
 	bool stopping;
-	bool command_ended; /* before the recording did */
-	cJSON *done;	    /* the daemon's last event */
+	bool command_ended; /* before the recordings did */
 };
 
-/* Runs until the profile is there and the command, if there is one, has ended. 0 when it is done;
- * -EINTR when the user would not wait; another -errno when profiling failed. Explained. */
+/* Runs until the profiles are there and the command, if there is one, has ended. 0 when they are;
+ * -EINTR when the user would not wait; another -errno when profiling failed: those that are done
+ * may be used all the same. Explained. */
 int recording_run(struct recording *r);
 
 #endif

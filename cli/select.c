@@ -173,6 +173,9 @@ static int select_range(
 		err = add(s, s->catalog.entries[found[i]].path);
 	if (!err && !n && s->window < 0)
 		err = nothing_found(s, type);
+	/* What is in use at the end is in the last window: the others have it as it was. */
+	if (s->n + (s->window >= 0))
+		s->n_past = s->n + (s->window >= 0) - 1;
 	return err;
 }
 

@@ -37,6 +37,7 @@ struct sources {
 	const char **paths; /* of `catalog`, or the caller's */
 	char **shown;	    /* names of URLs among them that may be shown, or NULL */
 	size_t n, capacity;
+	size_t n_past; /* of the first so many, what was in use is not what is asked for */
 	struct catalog catalog;
 	int window; /* descriptor of the open window as pprof, or -1 */
 };

@@ -11,6 +11,7 @@
 #include "debuginfod/servers.h"
 #include "util/cleanup.h"
 #include "util/parse.h"
+#include "watch_list.h"
 
 /* inih's buffer for a line; what is longer is a mistake. */
 #define LINE_BYTES 4096
@@ -24,6 +25,7 @@ enum kind {
 	KIND_PATH,
 	KIND_FOLDERS, /* absolute paths with colons between them, or nothing */
 	KIND_SERVERS, /* URLs with blanks between them, or nothing */
+	KIND_WATCH,   /* watch_list.h */
 	KIND_DURATION,
 	KIND_SIZE,
 };
@@ -60,6 +62,16 @@ static const struct key keys[] = {
 		KIND_CHOICE, FIELD(unwind), .choices = unwinds},
 	{{"profile", "exclude_self", "BOOL", "no", "leave out profd's own samples", false},
 		KIND_BOOL, FIELD(exclude_self)},
+	{{"heap", "watch", "NAMES", "",
+		 "units, cgroups and commands whose heap is profiled all the time, blanks between",
+		 false},
+		KIND_WATCH, FIELD(watch)},
+	{{"heap", "sample_bytes", "N", "524288", "mean bytes between samples of allocations",
+		 false},
+		KIND_UNSIGNED, FIELD(sample_bytes), 1, UINT32_MAX},
+	{{"heap", "max_cost", "PERCENT", "5",
+		 "of one CPU, what watching by uprobes may cost, 0 to 10000; 0: no ceiling", false},
+		KIND_UNSIGNED, FIELD(max_cost), 0, 10000},
 	{{"paths", "store", "DIR", "/var/lib/profd", "folder of the profiles", true}, KIND_PATH,
 		FIELD(store), .max = PATH_LONGEST},
 	{{"paths", "socket", "PATH", "/run/profd/profd.sock", "socket that profctl talks to", true},
@@ -190,6 +202,15 @@ static int set_servers(char **servers, const char *value, char *why, size_t why_
 	return r ? r : replace_text(servers, value);
 }
 
+static int set_watch(char **watch, const char *value, char *why, size_t why_size)
+{
+	struct watch_list parsed;
+	int r = watch_list_parse(&parsed, value, why, why_size);
+
+	watch_list_free(&parsed);
+	return r ? r : replace_text(watch, value);
+}
+
 static int set_number(const struct key *k, void *field, const char *value, char *why, size_t size)
 {
 	uint64_t n;
@@ -243,6 +264,8 @@ static int set_value(
 		return set_folders(k, field, value, why, why_size);
 	case KIND_SERVERS:
 		return set_servers(field, value, why, why_size);
+	case KIND_WATCH:
+		return set_watch(field, value, why, why_size);
 	case KIND_UNSIGNED:
 	case KIND_DURATION:
 	case KIND_SIZE:
@@ -361,6 +384,7 @@ int config_init(struct config *c)
 
 void config_free(struct config *c)
 {
+	free(c->watch);
 	free(c->store);
 	free(c->socket);
 	free(c->cache);

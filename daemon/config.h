@@ -24,6 +24,10 @@ struct config {
 	enum config_clock clock;
 	enum config_unwind unwind;
 	bool exclude_self;
+	/* [heap] */
+	char *watch;	       /* watch_list.h; "": nothing */
+	unsigned max_cost;     /* % of one CPU; 0: no ceiling */
+	unsigned sample_bytes; /* mean bytes between samples */
 	/* [paths] */
 	char *store, *socket, *cache;
 	/* [retention] */

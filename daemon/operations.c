@@ -16,6 +16,7 @@
 
 #define USEC_PER_SECOND 1000000ULL
 #define HINT_FULL	"run as root, or join the group profd"
+#define HINT_TYPES	"profctl status lists the sessions of kind continuous"
 #define HINT_LOG	"the daemon's log says more: journalctl -u profd"
 /* Keeps the list well below CONTROL_MAX_MESSAGE. */
 #define RECORDS_LISTED 500
@@ -256,22 +257,22 @@ static void on_window(void *userdata, int fd, int error, int64_t start_unix, uin
 
 static void run_window(struct connection *c, const cJSON *message)
 {
-	const char *type = text_of(message, "type");
+	const char *name = text_of(message, "type");
+	enum session_type type = session_type_named(*name ? name : "cpu");
 
 	if (!c->peer.full) {
 		connection_refuse(c, "the open window shows the processes of all users", HINT_FULL);
 		return;
 	}
-	if (*type && strcmp(type, "cpu") != 0) {
-		connection_refuse(c, "there is no open window of this type", "ask for cpu");
-		return;
-	}
 	c->waits = true;
-	int err = collector_open_window(c->control->collector, on_window, c);
-	if (err) {
-		c->waits = false;
+	int err = type == SESSION_TYPES
+			  ? -ENOENT
+			  : collector_open_window(c->control->collector, type, on_window, c);
+	c->waits = !err;
+	if (err == -ENOENT)
+		connection_refuse(c, "there is no open window of this type", HINT_TYPES);
+	else if (err)
 		refuse_errno(c, "the open window", err, HINT_LOG);
-	}
 }
 
 /* ---- records, open ------------------------------------------------------------------------ */

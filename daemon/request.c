@@ -196,6 +196,9 @@ int request_parse(
 		err = take_number(
 			message, "sample_bytes", 1, UINT32_MAX, &record->sample_bytes, refusal);
 	if (!err)
+		err = take_number(
+			message, "max_cost", 0, REQUEST_MAX_COST, &record->max_cost, refusal);
+	if (!err)
 		err = take_bool(message, "deliver", &record->deliver, refusal);
 	if (!err)
 		err = take_bool(message, "timestamps", &record->timestamps, refusal);

@@ -14,6 +14,7 @@
 #define REQUEST_MAX_PIDS    1024
 #define REQUEST_MAX_PID	    (1u << 22) /* PID_MAX_LIMIT of 64-bit kernels */
 #define REQUEST_MAX_SECONDS (7 * 86400)
+#define REQUEST_MAX_COST    10000 /* %, of heap */
 
 #define REQUEST_SECONDS	     30
 #define REQUEST_FREQUENCY    99

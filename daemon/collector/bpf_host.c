@@ -47,6 +47,7 @@ struct bpf_host {
 	struct heap_ring *heap_ring; /* NULL: nobody holds it */
 	unsigned heap_holders;
 	int lives[PROFD_MAX_SESSIONS]; /* maps of struct profd_live; -1: none */
+	bool meter_taken[PROFD_METERS];
 	struct table_memory tables;
 	bool capture;
 	uint64_t map_bytes;
@@ -577,6 +578,30 @@ uint64_t bpf_host_heap_calls(const struct bpf_host *b, unsigned slot)
 
 	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
 		calls += __atomic_load_n(&b->cpus[cpu].heap[slot].calls, __ATOMIC_RELAXED);
+	return calls;
+}
+
+unsigned bpf_host_take_meter(struct bpf_host *b)
+{
+	for (unsigned i = 1; i < PROFD_METERS; i++)
+		if (!b->meter_taken[i]) {
+			b->meter_taken[i] = true;
+			return i;
+		}
+	return 0;
+}
+
+void bpf_host_give_meter(struct bpf_host *b, unsigned meter)
+{
+	b->meter_taken[meter] = false;
+}
+
+uint64_t bpf_host_meter(const struct bpf_host *b, unsigned meter)
+{
+	uint64_t calls = 0;
+
+	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
+		calls += __atomic_load_n(&b->cpus[cpu].meters[meter], __ATOMIC_RELAXED);
 	return calls;
 }
 

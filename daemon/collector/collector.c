@@ -71,6 +71,7 @@ static void handle_record(void *userdata, const struct record *record)
 	case RECORD_EXIT:
 		samples_process_ended(c, record->process->process.pid, record->time);
 		processes_handle(c->processes, record);
+		continuous_handle(c, record);
 		recordings_handle(c, record);
 		break;
 	case RECORD_FORK:
@@ -78,6 +79,7 @@ static void handle_record(void *userdata, const struct record *record)
 	case RECORD_MMAP:
 	case RECORD_LOST:
 		processes_handle(c->processes, record);
+		continuous_handle(c, record);
 		recordings_handle(c, record);
 		break;
 	}
@@ -108,6 +110,7 @@ static void drain(struct collector *c)
 	if (r && log_allowed(&limit))
 		log_error("the rings cannot be read: %s", strerror(-r));
 	samples_after_drain(c);
+	continuous_advance(c, timeline_horizon(c->timeline));
 	recordings_advance(c, timeline_horizon(c->timeline));
 	/* A stack that is not finished yet holds its window open. */
 	horizon = timeline_horizon(c->timeline);
@@ -156,17 +159,6 @@ static bool waiting(const struct collector *c)
 	return false;
 }
 
-/* New settings may have come while all sessions were taken: the profile is not off for good. */
-static void retry_continuous(struct collector *c)
-{
-	char why[512];
-
-	if (c->continuous || !c->config->cpu || c->shutting_down)
-		return;
-	if (continuous_start(c, why, sizeof(why)) == 0)
-		log_info("the continuous profile runs again");
-}
-
 static void on_debug_file(void *userdata, const char *of)
 {
 	struct collector *c = userdata;
@@ -187,9 +179,10 @@ static void once_a_second(struct collector *c, uint64_t now)
 		log_warning("a CPU that came online cannot be sampled: %s", strerror(-r));
 	for (struct stream *s = c->streams; s; s = stream_next(s))
 		stream_hold_rate(s, now);
+	continuous_tick(c);
 	recordings_tick(c);
 	debuginfod_look(c->debuginfod, now, on_debug_file, c);
-	retry_continuous(c);
+	continuous_retry(c);
 	if (now - c->swept >= SWEEP_SECONDS * NS_PER_SECOND) {
 		c->swept = now;
 		processes_sweep(c->processes);
@@ -349,8 +342,11 @@ int collector_new(struct collector **out, sd_event *event, const struct config *
 			fail(r, "event loop", why, why_size);
 	}
 	/* The clock last, so that it does not profile its own beginning. */
-	if (!r && config->cpu)
-		r = continuous_start(c, why, why_size);
+	if (!r && continuous_wanted(config, SESSION_CPU))
+		r = continuous_start(c, SESSION_CPU, why, why_size);
+	/* Without the other there is still much to profile. */
+	if (!r)
+		continuous_retry(c);
 	if (r) {
 		collector_free(c);
 		return r;
@@ -364,11 +360,13 @@ void collector_free(struct collector *c)
 	if (!c)
 		return;
 	c->freeing = true;
-	sd_event_source_disable_unref(c->tick);
-	sd_event_source_disable_unref(c->bpf_source);
-	sd_event_source_disable_unref(c->sideband_source);
+	c->tick = sd_event_source_disable_unref(c->tick);
+	c->bpf_source = sd_event_source_disable_unref(c->bpf_source);
+	c->sideband_source = sd_event_source_disable_unref(c->sideband_source);
 	/* Its open requests end now: what is being published is given up. */
 	symbolizer_free(c->symbolizer);
+	for (unsigned i = 0; i < SESSION_TYPES; i++)
+		continuous_stop(c, (enum session_type)i);
 	while (c->streams)
 		stream_free(c->streams);
 	recordings_free(c);
@@ -389,8 +387,6 @@ void collector_free(struct collector *c)
 
 void collector_stream_gone(struct collector *c, struct stream *s)
 {
-	if (c->continuous == s)
-		c->continuous = NULL;
 	if (c->freeing || c->streams)
 		return;
 	symbolizer_idle(c->symbolizer);
@@ -412,6 +408,8 @@ void collector_shutdown(struct collector *c, void (*done)(void *userdata), void 
 	}
 	c->shutdown_done = done;
 	c->shutdown_userdata = userdata;
+	for (unsigned i = 0; i < SESSION_TYPES; i++)
+		continuous_stop(c, (enum session_type)i);
 	for (r = c->recordings; r; r = next_recording) {
 		next_recording = recording_next(r);
 		recording_stop(r, RECORDING_DAEMON_STOPPED);
@@ -424,8 +422,9 @@ void collector_shutdown(struct collector *c, void (*done)(void *userdata), void 
 
 void collector_close_window(struct collector *c)
 {
-	if (c->continuous)
-		stream_close_window(c->continuous);
+	for (unsigned i = 0; i < SESSION_TYPES; i++)
+		if (c->continuous[i])
+			stream_close_window(c->continuous[i]);
 }
 
 const char *collector_store_path(const struct collector *c)
@@ -443,8 +442,6 @@ static bool same_text(const char *a, const char *b)
 int collector_reload(struct collector *c, const struct config *config)
 {
 	const struct config *old = c->config;
-	char why[512];
-	int r;
 
 	if (!same_text(old->store, config->store) || !same_text(old->socket, config->socket) ||
 		!same_text(old->cache, config->cache) || old->symbolizer != config->symbolizer ||
@@ -454,22 +451,5 @@ int collector_reload(struct collector *c, const struct config *config)
 			    "restart only");
 	c->config = config;
 	bpf_host_set_unwind(c->bpf, unwind_mode(config));
-	if (c->shutting_down)
-		return 0;
-	if (c->continuous && config->cpu && old->frequency == config->frequency &&
-		old->clock == config->clock && old->exclude_self == config->exclude_self) {
-		if (old->window != config->window)
-			stream_set_window(c->continuous, config->window * NS_PER_SECOND);
-		return 0;
-	}
-	/* Rate and period belong to a file: a change closes the window. */
-	if (c->continuous)
-		stream_stop(c->continuous);
-	c->continuous = NULL;
-	if (!config->cpu)
-		return 0;
-	r = continuous_start(c, why, sizeof(why));
-	if (r)
-		log_error("the continuous profile does not run, and is tried again: %s", why);
-	return r;
+	return c->shutting_down ? 0 : continuous_reload(c, old);
 }

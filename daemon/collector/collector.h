@@ -31,7 +31,7 @@ void collector_free(struct collector *c);
  * line. 0 or -errno. */
 int collector_reload(struct collector *c, const struct config *config);
 
-/* Closes the continuous window now and opens the next (SIGUSR1). */
+/* Closes the continuous windows now and opens the next ones (SIGUSR1). */
 void collector_close_window(struct collector *c);
 
 /* Ends all recordings and the continuous profile, writes their files, then calls done once. */
@@ -49,6 +49,7 @@ struct recording_request {
 	enum session_type type;
 	unsigned frequency;    /* SESSION_CPU: Hz */
 	unsigned sample_bytes; /* SESSION_HEAP: mean bytes between samples */
+	unsigned max_cost;     /* SESSION_HEAP: % of one CPU; 0: no ceiling */
 	unsigned seconds;      /* 0: until stopped or until all pids and tids are gone */
 	uid_t uid;	       /* whose it is: named in the file */
 	bool deliver;	       /* hand out a descriptor, store nothing */
@@ -101,10 +102,11 @@ void recording_progress(struct recording *r, double *elapsed, uint64_t *samples,
 uint32_t recording_session(const struct recording *r);
 
 /* The open continuous window so far, as pprof in an anonymous file: fd is the callee's. error:
- * -errno. 0 or -errno (then done is not called). */
+ * -errno. 0 or -errno (then done is not called): -ENOENT, there is none of that type. */
 typedef void (*window_done)(
 	void *userdata, int fd, int error, int64_t start_unix, uint64_t samples);
-int collector_open_window(struct collector *c, window_done done, void *userdata);
+int collector_open_window(
+	struct collector *c, enum session_type type, window_done done, void *userdata);
 /* Forgets a pending done of this userdata (its connection is gone). */
 void collector_cancel(struct collector *c, void *userdata);
 

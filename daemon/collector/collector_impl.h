@@ -22,6 +22,7 @@
 #include "collector/uprobes.h"
 #include "store/store.h"
 #include "util/preload_path.h"
+#include "watch_list.h"
 
 #define NS_PER_SECOND 1000000000ULL
 
@@ -45,8 +46,10 @@ struct collector {
 	struct capture *capture; /* NULL: nothing is captured */
 	sd_event_source *tick, *bpf_source, *sideband_source;
 
-	struct stream *streams;	   /* all; each is freed when its last file is written */
-	struct stream *continuous; /* NULL: nothing is profiled continuously */
+	struct stream *streams; /* all; each is freed when its last file is written */
+	struct stream *continuous[SESSION_TYPES]; /* NULL: not profiled all the time */
+	struct heap_watch *watch;		  /* of continuous[SESSION_HEAP] */
+	struct watch_list watched;		  /* that it looks for */
 	struct recording *recordings;
 	struct peek *peeks; /* of the open window, on their way */
 
@@ -70,10 +73,27 @@ void collector_drain_soon(struct collector *c);
 /* A stream was freed; ends the shutdown when it was the last. */
 void collector_stream_gone(struct collector *c, struct stream *s);
 
-/* continuous.c */
-int continuous_start(struct collector *c, char *why, size_t why_size);
+/* ---- continuous.c --------------------------------------------------------------------------- */
 
-/* recording.c: looks for targets that are gone; called once a second. */
+/* Do the settings want that type? */
+bool continuous_wanted(const struct config *config, enum session_type type);
+/* 0, or -errno with a line in `why`. */
+int continuous_start(struct collector *c, enum session_type type, char *why, size_t why_size);
+/* Its last window follows. */
+void continuous_stop(struct collector *c, enum session_type type);
+/* Those of new settings, which are the collector's already; old: what they were. 0, or the -errno
+ * of one that does not run. */
+int continuous_reload(struct collector *c, const struct config *old);
+/* New settings may have come while all sessions were taken: the profile is not off for good. */
+void continuous_retry(struct collector *c);
+/* See recordings_handle, recordings_advance, recordings_tick. */
+void continuous_handle(struct collector *c, const struct record *record);
+void continuous_advance(struct collector *c, uint64_t horizon);
+void continuous_tick(struct collector *c);
+
+/* ---- recording.c ---------------------------------------------------------------------------- */
+
+/* Looks for targets that are gone; called once a second. */
 void recordings_tick(struct collector *c);
 /* A record of a process, once the process table has it. */
 void recordings_handle(struct collector *c, const struct record *record);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The continuous profile: each window becomes a file in the store, with its .activity. */
+/* The continuous profiles: each window becomes a file in the store, with its .activity. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "collector/collector_impl.h"
+#include "collector/heap_watch.h"
 #include "profile/pprof.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -55,8 +56,8 @@ static int write_window(struct collector *c, const struct stream_result *result)
 	size_t activity_size = 0;
 	struct store_file file;
 	char path[4096];
-	int r = store_begin_window(
-		c->store, "cpu", result->start, rounded_seconds(result->duration), &file);
+	int r = store_begin_window(c->store, session_type_name(result->type), result->start,
+		rounded_seconds(result->duration), &file);
 
 	if (r)
 		return r;
@@ -114,21 +115,161 @@ static int continuous_finished(void *userdata, const struct stream_result *resul
 	return r;
 }
 
-int continuous_start(struct collector *c, char *why, size_t why_size)
+/* ---- life ----------------------------------------------------------------------------------- */
+
+bool continuous_wanted(const struct config *config, enum session_type type)
+{
+	return type == SESSION_HEAP ? *config->watch : config->cpu;
+}
+
+/* Do both want the same of it? Rate and period belong to a file. */
+static bool is_same(const struct config *a, const struct config *b, enum session_type type)
+{
+	if (type == SESSION_HEAP)
+		return !strcmp(a->watch, b->watch) && a->sample_bytes == b->sample_bytes;
+	return a->frequency == b->frequency && a->clock == b->clock &&
+	       a->exclude_self == b->exclude_self;
+}
+
+static void on_limit(void *userdata, uint32_t pid, uint32_t kept)
+{
+	struct collector *c = userdata;
+
+	stream_limit(c->continuous[SESSION_HEAP], pid, kept);
+}
+
+static int watch(struct collector *c, char *why, size_t why_size)
+{
+	const struct session_filter filter = {0};
+	const struct heap_watch_config config = {
+		.bpf = c->bpf,
+		.processes = c->processes,
+		.unwinder = c->unwinder,
+		.uprobes = c->uprobes,
+		.filter = &filter,
+		.list = &c->watched,
+		.session = stream_session(c->continuous[SESSION_HEAP]),
+		.preload = c->preload,
+		.max_cost = c->config->max_cost / 100.0,
+		.limit = on_limit,
+		.userdata = c,
+	};
+	int r = watch_list_parse(&c->watched, c->config->watch, why, why_size);
+
+	if (r)
+		return r;
+	r = heap_watch_start(&c->watch, &config, monotonic_now());
+	if (r)
+		snprintf(why, why_size, "probes cannot be attached: %s", strerror(-r));
+	return r;
+}
+
+int continuous_start(struct collector *c, enum session_type type, char *why, size_t why_size)
 {
 	const struct stream_config config = {
 		.session =
 			{
 				.kind = SESSION_CONTINUOUS,
+				.type = type,
 				.frequency = c->config->frequency,
 				.clock = (enum clock_choice)c->config->clock,
-				.exclude_self = c->config->exclude_self,
+				.sample_bytes = c->config->sample_bytes,
+				.filter.watch = type == SESSION_HEAP ? c->config->watch : NULL,
+				.exclude_self = type == SESSION_CPU && c->config->exclude_self,
 			},
 		.window = c->config->window * NS_PER_SECOND,
 		.max_bytes = WINDOW_BYTES,
 		.finished = continuous_finished,
 		.userdata = c,
 	};
+	int r = stream_start(c, &config, &c->continuous[type], why, why_size);
 
-	return stream_start(c, &config, &c->continuous, why, why_size);
+	if (r || type != SESSION_HEAP)
+		return r;
+	r = watch(c, why, why_size);
+	if (r) {
+		stream_free(c->continuous[type]);
+		c->continuous[type] = NULL;
+		watch_list_free(&c->watched);
+	}
+	return r;
+}
+
+void continuous_stop(struct collector *c, enum session_type type)
+{
+	if (!c->continuous[type])
+		return;
+	stream_stop(c->continuous[type]);
+	if (type == SESSION_HEAP) {
+		heap_watch_stop(c->watch);
+		c->watch = NULL;
+		watch_list_free(&c->watched);
+	}
+	c->continuous[type] = NULL;
+}
+
+static int start_again(struct collector *c, enum session_type type)
+{
+	static struct log_limit limits[SESSION_TYPES] = {{.seconds = 60}, {.seconds = 60}};
+	char why[512];
+	int r = continuous_start(c, type, why, sizeof(why));
+
+	if (r && log_allowed(&limits[type]))
+		log_error("the continuous profile of type %s does not run, and is tried again: %s",
+			session_type_name(type), why);
+	return r;
+}
+
+void continuous_retry(struct collector *c)
+{
+	for (unsigned i = 0; i < SESSION_TYPES && !c->shutting_down; i++) {
+		enum session_type type = (enum session_type)i;
+
+		if (!c->continuous[type] && continuous_wanted(c->config, type) &&
+			!start_again(c, type))
+			log_info("the continuous profile of type %s runs", session_type_name(type));
+	}
+}
+
+int continuous_reload(struct collector *c, const struct config *old)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < SESSION_TYPES; i++) {
+		enum session_type type = (enum session_type)i;
+		bool wanted = continuous_wanted(c->config, type);
+
+		if (c->continuous[type] && wanted && is_same(old, c->config, type)) {
+			if (old->window != c->config->window)
+				stream_set_window(
+					c->continuous[type], c->config->window * NS_PER_SECOND);
+			if (type == SESSION_HEAP)
+				heap_watch_hold_to(c->watch, c->config->max_cost / 100.0);
+			continue;
+		}
+		continuous_stop(c, type);
+		if (wanted && start_again(c, type))
+			r = -EAGAIN;
+	}
+	return r;
+}
+
+/* ---- what is watched ------------------------------------------------------------------------ */
+
+void continuous_handle(struct collector *c, const struct record *record)
+{
+	if (c->watch)
+		heap_watch_handle(c->watch, record);
+}
+
+void continuous_advance(struct collector *c, uint64_t horizon)
+{
+	if (c->watch)
+		heap_watch_advance(c->watch, horizon);
+}
+
+void continuous_tick(struct collector *c)
+{
+	if (c->watch)
+		heap_watch_tick(c->watch);
 }

@@ -10,6 +10,7 @@
 
 #include "collector/heap_ages.h"
 #include "collector/window.h"
+#include "util/cleanup.h"
 #include "util/grow.h"
 
 #define FIRST_CAPACITY 1024
@@ -46,6 +47,11 @@ struct image {
 	size_t live;
 };
 
+/* A process of which only a part is seen. */
+struct limited {
+	uint32_t pid, kept;
+};
+
 struct heap {
 	struct live *table; /* open addressing, linear probing */
 	size_t capacity;    /* a power of two, or 0 */
@@ -63,8 +69,11 @@ struct heap {
 	size_t n_images, images_capacity;
 	uint32_t last_image; /* that was asked for */
 
-	struct heap_ages
-		*ages; /* NULL: none are kept; of what is in use, of processes that ended */
+	struct limited *limited;
+	size_t n_limited, limited_capacity;
+	size_t were_limited; /* since the window began */
+
+	struct heap_ages *ages; /* NULL: none are kept; of in use: what ended processes had */
 
 	heap_forgotten forgotten;
 	void *userdata;
@@ -98,6 +107,7 @@ void heap_free(struct heap *h)
 	free(h->held);
 	free(h->waiting);
 	free(h->images);
+	free(h->limited);
 	if (h->ages)
 		heap_ages_free(h->ages);
 	free(h->ages);
@@ -226,6 +236,17 @@ static uint64_t objects(uint64_t weight, uint64_t size)
 	return (weight + size / 2) / size;
 }
 
+static void in_use(const struct live *l, struct window *window)
+{
+	struct window_heap *sums;
+
+	if (l->waits)
+		return;
+	sums = window_heap(window, l->place);
+	sums->inuse_bytes += l->weight;
+	sums->inuse_objects += objects(l->weight, l->size);
+}
+
 static void no_more_in_use(const struct live *l, struct window *window)
 {
 	struct window_heap *sums;
@@ -247,14 +268,22 @@ static void add_age(struct heap *h, const struct live *l, enum age_kind kind, ui
 
 /* ---- events --------------------------------------------------------------------------------- */
 
-/* Those that were thinned out are made up for. */
-static uint64_t weight_of(const struct profd_alloc *alloc)
+static struct limited *find_limited(const struct heap *h, uint32_t pid)
 {
-	unsigned __int128 weight = alloc->weight;
+	for (size_t i = 0; i < h->n_limited; i++)
+		if (h->limited[i].pid == pid)
+			return &h->limited[i];
+	return NULL;
+}
 
-	if (alloc->kept && alloc->kept != UINT32_MAX)
-		weight = (weight << 32) / alloc->kept;
-	return weight >> 63 ? INT64_MAX : (uint64_t)weight;
+/* What stands for others, too. kept: of so many, in 2^-32. */
+static uint64_t make_up(uint64_t weight, uint32_t kept)
+{
+	unsigned __int128 more = weight;
+
+	if (kept && kept != UINT32_MAX)
+		more = (more << 32) / kept;
+	return more >> 63 ? INT64_MAX : (uint64_t)more;
 }
 
 static uint32_t new_waiting(struct heap *h)
@@ -338,6 +367,7 @@ static void remember(struct heap *h, const struct waiting *w, struct window *win
 uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct window *window)
 {
 	struct waiting *w;
+	const struct limited *limited = find_limited(h, alloc->sample.process.pid);
 	uint32_t i, image;
 
 	if (add_image(h, &alloc->sample.process, &image))
@@ -346,7 +376,9 @@ uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct wind
 	if (!i)
 		return 0;
 	w = &h->waiting[i];
-	w->weight = weight_of(alloc);
+	w->weight = make_up(alloc->weight, alloc->kept);
+	if (limited)
+		w->weight = make_up(w->weight, limited->kept);
 	w->size = alloc->size;
 	w->address = alloc->address;
 	w->time = alloc->head.time;
@@ -355,9 +387,9 @@ uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct wind
 	w->used = true;
 	w->kept = false;
 	h->stats.allocs++;
-	if (alloc->flags & PROFD_ALLOC_UNTRACKED)
+	if (!limited && alloc->flags & PROFD_ALLOC_UNTRACKED)
 		h->stats.full++;
-	else
+	else if (!limited)
 		remember(h, w, window);
 	return (uint64_t)w->turn << 32 | i;
 }
@@ -425,8 +457,6 @@ static void undo_age(struct heap *h, const struct live *l, uint64_t time)
 
 static void restore(struct heap *h, uint32_t image, uint64_t address, struct window *window)
 {
-	struct window_heap *sums;
-
 	for (size_t i = h->n_held; i-- > 0;) {
 		struct live held = h->held[i].live, *other;
 		uint64_t time = h->held[i].time;
@@ -439,11 +469,8 @@ static void restore(struct heap *h, uint32_t image, uint64_t address, struct win
 		if (other)
 			replace(h, other, window);
 		undo_age(h, &held, time);
-		if (!put_in(h, &held) || held.waits)
-			return;
-		sums = window_heap(window, held.place);
-		sums->inuse_bytes += held.weight;
-		sums->inuse_objects += objects(held.weight, held.size);
+		if (put_in(h, &held))
+			in_use(&held, window);
 		return;
 	}
 }
@@ -472,7 +499,8 @@ void heap_freed(struct heap *h, const struct profd_free *freed, struct window *w
 	take_out(h, l);
 }
 
-static void forget_live(struct heap *h, const struct live *l, uint64_t time)
+/* Its process has ended with it, at `time`. */
+static void end_live(struct heap *h, const struct live *l, uint64_t time)
 {
 	if (l->waits) {
 		h->waiting[l->place].kept = true;
@@ -482,12 +510,16 @@ static void forget_live(struct heap *h, const struct live *l, uint64_t time)
 	}
 }
 
-/* What moves up into the place of an entry is looked at, too. */
-static void forget_image(struct heap *h, uint32_t image, uint64_t time)
+/* What moves up into the place of an entry is looked at, too. window: it is not in use any more;
+ * NULL: its process has ended at `time`, and the sums stay. */
+static void forget_live(struct heap *h, uint32_t image, struct window *window, uint64_t time)
 {
 	for (size_t i = 0; i < h->capacity && h->images[image].live; i++)
 		while (h->table[i].weight && h->table[i].image == image) {
-			forget_live(h, &h->table[i], time);
+			if (window)
+				no_more_in_use(&h->table[i], window);
+			else
+				end_live(h, &h->table[i], time);
 			if (h->forgotten)
 				h->forgotten(h->userdata, h->table[i].address,
 					h->images[image].identity.pid);
@@ -498,7 +530,36 @@ static void forget_image(struct heap *h, uint32_t image, uint64_t time)
 			h->held[i] = h->held[--h->n_held];
 		else
 			i++;
+}
+
+/* Its sums stay. */
+static void forget_image(struct heap *h, uint32_t image, uint64_t time)
+{
+	forget_live(h, image, NULL, time);
 	h->images[image].identity = (struct profd_identity){0};
+}
+
+int heap_limit(struct heap *h, uint32_t pid, uint32_t kept, struct window *window)
+{
+	struct limited *limited = find_limited(h, pid);
+
+	if (!kept) {
+		if (limited)
+			*limited = h->limited[--h->n_limited];
+		return 0;
+	}
+	if (!limited) {
+		if (grow(h->limited, h->n_limited, h->limited_capacity, 1))
+			return -ENOMEM;
+		limited = &h->limited[h->n_limited++];
+		h->were_limited++;
+		limited->pid = pid;
+		for (size_t i = 0; i < h->n_images; i++)
+			if (h->images[i].identity.pid == pid)
+				forget_live(h, (uint32_t)i, window, 0);
+	}
+	limited->kept = kept;
+	return 0;
 }
 
 void heap_end_process(struct heap *h, uint32_t pid, uint64_t time)
@@ -543,11 +604,59 @@ int heap_moment(
 	return 0;
 }
 
+/* ---- windows -------------------------------------------------------------------------------- */
+
+/* numbers: by stack in `from`, the stack in `to`, plus one; 0: not there yet. */
+static int carry_stack(
+	const struct live *l, const struct window *from, struct window *to, uint32_t *numbers)
+{
+	uint32_t number;
+	int r;
+
+	if (l->waits || numbers[l->place])
+		return 0;
+	r = window_carry(to, from, l->place, &number);
+	if (!r)
+		numbers[l->place] = number + 1;
+	return r;
+}
+
+static void renumber(struct live *l, const uint32_t *numbers)
+{
+	if (!l->waits)
+		l->place = numbers[l->place] - 1;
+}
+
+int heap_carry(struct heap *h, const struct window *from, struct window *to)
+{
+	_cleanup_free_ uint32_t *numbers = calloc(window_n_stacks(from) + 1, sizeof(*numbers));
+	int r = numbers ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !r && i < h->capacity; i++)
+		if (h->table[i].weight)
+			r = carry_stack(&h->table[i], from, to, numbers);
+	for (size_t i = 0; !r && i < h->n_held; i++)
+		r = carry_stack(&h->held[i].live, from, to, numbers);
+	if (r)
+		return r;
+	h->were_limited = h->n_limited;
+	for (size_t i = 0; i < h->n_held; i++)
+		renumber(&h->held[i].live, numbers);
+	for (size_t i = 0; i < h->capacity; i++) {
+		if (!h->table[i].weight)
+			continue;
+		renumber(&h->table[i], numbers);
+		in_use(&h->table[i], to);
+	}
+	return 0;
+}
+
 struct heap_stats heap_stats(const struct heap *h)
 {
 	struct heap_stats stats = h->stats;
 
 	stats.live = h->count;
+	stats.limited = h->were_limited;
 	stats.live_bytes = h->capacity * sizeof(*h->table);
 	return stats;
 }

@@ -28,9 +28,11 @@ struct heap_stats {
 	uint64_t unknown;    /* frees of what was not sampled, or before the session */
 	uint64_t replaced;   /* whose free was not seen, but the address was allocated again */
 	uint64_t full;	     /* allocations that were too many to remember: not in in-use */
+	size_t limited;	     /* processes of which in-use was not known for a part of the window */
 };
 
-/* Called for what is in use of a process that has ended: nobody frees it. */
+/* Called for what is in use of a process that has ended, or whose frees are not seen any more:
+ * nobody frees it. */
 typedef void (*heap_forgotten)(void *userdata, uint64_t address, uint32_t pid);
 
 /* max_live: entries, of about 75 bytes. forgotten: may be NULL. 0 or -errno. */
@@ -56,6 +58,15 @@ void heap_end_process(struct heap *h, uint32_t pid, uint64_t time);
  * no ages are kept. 0 or -ENOMEM. */
 int heap_moment(
 	const struct heap *h, const struct window *window, uint64_t time, struct heap_moment **out);
+
+/* The frees of a process are not seen (any more): nothing of it is in use, and what it allocates
+ * from now on stands for more, since only that share of it is seen (in 2^-32; UINT32_MAX: all). 0:
+ * all of the process is seen. 0 or -ENOMEM. */
+int heap_limit(struct heap *h, uint32_t pid, uint32_t kept, struct window *window);
+
+/* What is in use goes on in a new window, which knows its stacks then; what of it ended processes
+ * had stays behind. 0 or -ENOMEM: nothing has changed, the old window is still the one. */
+int heap_carry(struct heap *h, const struct window *from, struct window *to);
 
 struct heap_stats heap_stats(const struct heap *h);
 

@@ -68,6 +68,7 @@ static void on_attached(void *userdata, struct uprobe_link *link, int error)
 {
 	struct attachment *a = userdata;
 	struct heap_watch *w = a->watch;
+	struct watched *p = a->pid < 0 ? NULL : heap_watch_find(w, (uint32_t)a->pid);
 
 	for (unsigned i = 0; i < PROBE_PROGRAMS; i++)
 		if (a->links[i] == link) {
@@ -84,7 +85,11 @@ static void on_attached(void *userdata, struct uprobe_link *link, int error)
 				error == -EACCES || error == -EPERM ? " without CAP_SYS_ADMIN" : "",
 				strerror(-error));
 	}
-	if (!--a->attaching && (a->tried || a->pid < 0))
+	if (--a->attaching)
+		return;
+	if (p && p->duty.limited)
+		heap_duty_resumed(w, p);
+	if (a->tried || a->pid < 0)
 		settled(a);
 }
 
@@ -150,8 +155,8 @@ static void attach_probes(
 }
 
 /* frees: those functions, or all others. */
-static void attach_functions(
-	struct attachment *a, const struct heap_sites *sites, enum probe_program which, bool frees)
+static void attach_functions(struct attachment *a, const struct watched *p,
+	const struct heap_sites *sites, enum probe_program which, bool frees)
 {
 	_cleanup_free_ struct uprobe_place *places = calloc(sites->n_sites + 1, sizeof(*places));
 	struct heap_watch *w = a->watch;
@@ -163,7 +168,8 @@ static void attach_functions(
 
 		if ((site->function == HEAP_FREE) != frees)
 			continue;
-		r = heap_probes_find_function(w->probes, sites->allocator, site, &places[n].cookie);
+		r = heap_probes_find_function(w->probes, sites->allocator, site, p->duty.meter,
+			p->duty.limited, &places[n].cookie);
 		if (!r)
 			places[n++].offset = site->probe;
 		else
@@ -174,20 +180,27 @@ static void attach_functions(
 	attach_places(a, which, places, n);
 }
 
+/* Those of the allocators' functions. */
+static void detach_functions(struct attachment *a)
+{
+	for (unsigned i = PROBE_FREE; i < PROBE_PROGRAMS; i++)
+		detach(a, (enum probe_program)i);
+}
+
 void heap_attach_announced(struct watched *p)
 {
 	struct attachment *other;
 
 	p->announces = true;
 	DL_FOREACH (p->attachments, other) {
-		for (unsigned i = PROBE_FREE; i < PROBE_PROGRAMS; i++)
-			detach(other, (enum probe_program)i);
+		detach_functions(other);
 		if (other->tried && !other->attaching)
 			forget_initial(other);
 	}
 }
 
-static void attach_allocator(struct attachment *a, const struct heap_sites *sites)
+static void attach_allocator(
+	struct attachment *a, struct watched *p, const struct heap_sites *sites)
 {
 	struct heap_watch *w = a->watch;
 	bool session = bpf_host_features(w->config.bpf)->uprobe_way == UPROBE_SESSION;
@@ -199,10 +212,41 @@ static void attach_allocator(struct attachment *a, const struct heap_sites *site
 		heap_watch_note(w, "no memory for what is in use: %s", strerror(-r));
 		return;
 	}
-	attach_functions(a, sites, PROBE_FREE, true);
+	if (!p->duty.limited)
+		attach_functions(a, p, sites, PROBE_FREE, true);
 	if (!session)
-		attach_functions(a, sites, PROBE_RETURN, false);
-	attach_functions(a, sites, PROBE_ENTER, false);
+		attach_functions(a, p, sites, PROBE_RETURN, false);
+	attach_functions(a, p, sites, PROBE_ENTER, false);
+}
+
+/* Whoever announces what he allocates has none that is of interest. */
+static const struct heap_sites *allocator_of(const struct attachment *a, const struct watched *p)
+{
+	const struct heap_watch *w = a->watch;
+	const struct heap_sites *sites = heap_sites_of(a->module);
+	bool announced = p->announces || w->config.announced || heap_watch_is_preload(w, a->module);
+
+	return sites && sites->n_sites && !announced ? sites : NULL;
+}
+
+void heap_attach_pause(struct heap_watch *w, struct watched *p)
+{
+	struct attachment *a;
+
+	DL_FOREACH (p->attachments, a)
+		detach_functions(a);
+}
+
+void heap_attach_resume(struct heap_watch *w, struct watched *p)
+{
+	struct attachment *a;
+
+	DL_FOREACH (p->attachments, a) {
+		const struct heap_sites *sites = a->tried ? allocator_of(a, p) : NULL;
+
+		if (sites)
+			attach_allocator(a, p, sites);
+	}
 }
 
 void heap_attach_allocators(struct heap_watch *w, struct watched *p)
@@ -213,12 +257,13 @@ void heap_attach_allocators(struct heap_watch *w, struct watched *p)
 		if (a->asked || p->looking)
 			return;
 	DL_FOREACH (p->attachments, a) {
-		const struct heap_sites *sites = a->tried ? NULL : heap_sites_of(a->module);
+		const struct heap_sites *sites = a->tried ? NULL : allocator_of(a, p);
 
 		a->tried = true;
-		if (sites && sites->n_sites && !p->announces && !w->config.announced &&
-			!heap_watch_is_preload(w, a->module))
-			attach_allocator(a, sites);
+		if (sites)
+			heap_duty_begin(w, p);
+		if (sites && !p->duty.pause)
+			attach_allocator(a, p, sites);
 		if (!a->attaching)
 			forget_initial(a);
 	}

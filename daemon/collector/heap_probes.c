@@ -93,6 +93,7 @@ static void publish(struct profd_probe *to, const struct profd_probe *probe)
 	to->slot = probe->slot;
 	to->function = probe->function;
 	to->nests = probe->nests;
+	to->untracked = probe->untracked;
 	memcpy(to->arguments, probe->arguments, sizeof(to->arguments));
 	__atomic_store_n(&to->session, probe->session, __ATOMIC_RELEASE);
 }
@@ -157,7 +158,7 @@ static bool nests(enum heap_allocator allocator, const struct heap_site *site)
 }
 
 int heap_probes_find_function(struct heap_probes *p, enum heap_allocator allocator,
-	const struct heap_site *site, uint64_t *cookie)
+	const struct heap_site *site, unsigned meter, bool untracked, uint64_t *cookie)
 {
 	static const uint32_t functions[HEAP_FUNCTIONS] = {
 		[HEAP_MALLOC] = PROFD_FUNCTION_MALLOC,
@@ -173,9 +174,13 @@ int heap_probes_find_function(struct heap_probes *p, enum heap_allocator allocat
 		.session = p->session,
 		.function = functions[site->function],
 		.nests = nests(allocator, site),
+		.untracked = untracked,
 	};
+	int r;
 
 	for (size_t i = 0; i < PROFD_PROBE_ARGUMENTS; i++)
 		wanted.arguments[i].base = site->registers[i];
-	return have_cookies(p) ? share(p, &wanted, cookie) : -EOPNOTSUPP;
+	r = have_cookies(p) ? share(p, &wanted, cookie) : -EOPNOTSUPP;
+	*cookie |= r ? 0 : (uint64_t)meter << PROFD_METER_SHIFT;
+	return r;
 }

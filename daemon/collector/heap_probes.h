@@ -7,6 +7,7 @@
 #ifndef PROFD_COLLECTOR_HEAP_PROBES_H
 #define PROFD_COLLECTOR_HEAP_PROBES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "collector/heap_sites.h"
@@ -26,8 +27,9 @@ void heap_probes_unref(struct heap_probes *p); /* NULL is fine */
  * arguments can lie anywhere only where the kernel has attach cookies. */
 int heap_probes_find(struct heap_probes *p, const struct heap_probe *probe, uint64_t *cookie);
 
-/* The cookie of a function of an allocator. The same. */
+/* The cookie of a function of an allocator; meter: bpf_host_take_meter(); untracked: frees are not
+ * probed. The same. */
 int heap_probes_find_function(struct heap_probes *p, enum heap_allocator allocator,
-	const struct heap_site *site, uint64_t *cookie);
+	const struct heap_site *site, unsigned meter, bool untracked, uint64_t *cookie);
 
 #endif

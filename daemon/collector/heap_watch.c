@@ -16,9 +16,12 @@
 #include "collector/processes.h"
 #include "collector/uprobes.h"
 #include "util/cleanup.h"
+#include "util/log.h"
 
 /* Of one session. */
 #define MAX_PROCESSES 1024
+#define SETTLED_TICKS 3
+
 void heap_watch_note(struct heap_watch *w, const char *format, ...)
 {
 	va_list args;
@@ -28,6 +31,9 @@ void heap_watch_note(struct heap_watch *w, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(w->trouble, sizeof(w->trouble), format, args);
 	va_end(args);
+	/* Nobody waits for the end of it. */
+	if (w->config.list)
+		log_warning("%s", w->trouble);
 }
 
 static bool has_mapped(struct process *process, const struct module *module)
@@ -44,7 +50,7 @@ static bool has_mapped(struct process *process, const struct module *module)
 static bool is_seen(const struct watched *p, struct process *process, bool *no_symbols)
 {
 	const struct attachment *a;
-	bool seen = p->announces;
+	bool seen = p->announces || p->duty.limited;
 
 	DL_FOREACH (p->attachments, a) {
 		const struct heap_sites *sites = heap_sites_of(a->module);
@@ -57,41 +63,82 @@ static bool is_seen(const struct watched *p, struct process *process, bool *no_s
 	return seen;
 }
 
-/* Processes in which nothing was found to attach to. Where all load the preload library nobody can
- * tell yet. */
+static bool is_settled(const struct watched *p)
+{
+	const struct attachment *a;
+
+	DL_FOREACH (p->attachments, a)
+		if (a->asked || a->attaching)
+			return false;
+	return true;
+}
+
+/* False: it is seen. Where all load the preload library nobody can tell yet. */
+static bool explain_unseen(
+	const struct heap_watch *w, const struct watched *p, char *text, size_t size)
+{
+	struct process *process = processes_of_pid(w->config.processes, p->pid);
+	bool no_symbols = false;
+
+	if (!process || w->config.announced || is_seen(p, process, &no_symbols))
+		return false;
+	if (no_symbols)
+		snprintf(text, size,
+			"the allocator of process %u (%s) cannot be seen: it is in a file without "
+			"symbols; keep them, or link it dynamically",
+			p->pid, process_comm(process, p->pid));
+	else
+		snprintf(text, size,
+			"no allocator that is known was found in process %u (%s): Go, Java and "
+			"others have heap profiles of their own",
+			p->pid, process_comm(process, p->pid));
+	return true;
+}
+
+/* Processes in which nothing was found to attach to. */
 static void note_unseen(struct heap_watch *w)
 {
 	struct watched *p, *next;
 
-	HASH_ITER (hh, w->watched, p, next) {
-		struct process *process = processes_of_pid(w->config.processes, p->pid);
-		bool no_symbols = false;
+	HASH_ITER (hh, w->watched, p, next)
+		if (!*w->trouble)
+			explain_unseen(w, p, w->trouble, sizeof(w->trouble));
+}
 
-		if (!process || w->config.announced || is_seen(p, process, &no_symbols))
-			continue;
-		if (no_symbols)
-			heap_watch_note(w,
-				"the allocator of process %u (%s) cannot be seen: it is in a file "
-				"without symbols; keep them, or link it dynamically",
-				p->pid, process_comm(process, p->pid));
-		else
-			heap_watch_note(w,
-				"no allocator that is known was found in process %u (%s): Go, Java "
-				"and others have heap profiles of their own",
-				p->pid, process_comm(process, p->pid));
-	}
+/* Who watches for long is told what is so now. A process that has just begun, or has another image,
+ * may not have mapped its allocator yet. */
+static void look_for_unseen(struct heap_watch *w)
+{
+	char text[sizeof(w->unseen)] = "";
+	struct watched *p, *next;
+
+	HASH_ITER (hh, w->watched, p, next)
+		if (p->ticks < SETTLED_TICKS)
+			p->ticks++;
+		else if (!*text && is_settled(p))
+			explain_unseen(w, p, text, sizeof(text));
+	if (*text && strcmp(text, w->unseen) != 0)
+		log_warning("%s", text);
+	memcpy(w->unseen, text, sizeof(text));
 }
 
 void heap_watch_settle(struct heap_watch *w)
 {
 	if (w->unsettled || w->starting || w->is_ready)
 		return;
-	note_unseen(w);
+	if (!w->config.list)
+		note_unseen(w);
 	w->is_ready = true;
-	w->config.ready(w->config.userdata);
+	if (w->config.ready)
+		w->config.ready(w->config.userdata);
 }
 
 /* ---- processes ------------------------------------------------------------------------------ */
+
+void heap_watch_hold_to(struct heap_watch *w, double max_cost)
+{
+	w->config.max_cost = max_cost;
+}
 
 struct watched *heap_watch_find(struct heap_watch *w, uint32_t pid)
 {
@@ -184,27 +231,9 @@ static void unwatch(struct heap_watch *w, struct watched *p)
 		DL_DELETE(p->attachments, a);
 		heap_attach_let_go(a);
 	}
+	heap_duty_end(w, p);
 	HASH_DEL(w->watched, p);
 	free(p);
-}
-
-static bool in_cgroup(const char *cgroup, const char *wanted)
-{
-	static const char *const mounts[] = {
-		"/sys/fs/cgroup/memory", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"};
-	size_t n;
-
-	for (size_t i = 0; i < sizeof(mounts) / sizeof(*mounts); i++) {
-		n = strlen(mounts[i]);
-		if (!strncmp(wanted, mounts[i], n) && (!wanted[n] || wanted[n] == '/')) {
-			wanted += n;
-			break;
-		}
-	}
-	n = strlen(wanted);
-	while (n && wanted[n - 1] == '/')
-		n--;
-	return !strncmp(cgroup, wanted, n) && (!cgroup[n] || cgroup[n] == '/');
 }
 
 /* Whether the filter wants it, as far as is known here; the programs are strict. */
@@ -214,12 +243,15 @@ static bool wanted(const struct heap_watch *w, struct process *process)
 	uint32_t pid = process_pid(process);
 	bool named = !f->n_pids && !f->n_tids;
 
+	if (w->config.list)
+		return watch_list_matches(
+			w->config.list, process_comm(process, pid), process_cgroup(process));
 	for (size_t i = 0; i < f->n_pids; i++)
 		named |= f->pids[i] == pid;
 	for (size_t i = 0; i < f->n_tids; i++)
 		named |= f->tids[i] == pid;
 	return named && (!f->comm || !strcmp(process_comm(process, pid), f->comm)) &&
-	       (!f->cgroup || in_cgroup(process_cgroup(process), f->cgroup));
+	       (!f->cgroup || cgroup_is_within(process_cgroup(process), f->cgroup));
 }
 
 static void watch_if_wanted(void *userdata, struct process *process)
@@ -262,9 +294,11 @@ static void on_new_image(struct heap_watch *w, uint32_t pid)
 	struct process *process = processes_of_pid(w->config.processes, pid);
 	struct watched *p = heap_watch_find(w, pid);
 
-	if (p && !is_allowed(w, pid))
+	if (p && (!is_allowed(w, pid) || (w->config.list && process && !wanted(w, process))))
 		unwatch(w, p);
-	else if (!p && process)
+	else if (p)
+		p->ticks = 0;
+	else if (process)
 		watch_if_wanted(w, process);
 }
 
@@ -350,7 +384,8 @@ static void await(struct heap_watch *w, uint32_t pid)
 
 static int start(struct heap_watch *w)
 {
-	bool everywhere = (!w->filter.n_pids || w->filter.children) && !w->filter.by_uid;
+	bool everywhere = (!w->filter.n_pids || w->filter.children) && !w->filter.by_uid &&
+			  !w->config.list;
 	int r = copy_text(&w->filter.comm, &w->comm);
 
 	if (!r)
@@ -381,6 +416,7 @@ int heap_watch_start(struct heap_watch **out, const struct heap_watch_config *co
 	w->filter = *config->filter;
 	w->started = now;
 	w->starting = true;
+	w->ticked = now;
 	r = start(w);
 	if (r) {
 		heap_watch_stop(w);
@@ -405,6 +441,9 @@ void heap_watch_tick(struct heap_watch *w)
 	HASH_ITER (hh, w->watched, p, next)
 		if (!is_allowed(w, p->pid))
 			unwatch(w, p);
+	heap_duty_tick(w);
+	if (w->config.list)
+		look_for_unseen(w);
 }
 
 bool heap_watch_is_ready(const struct heap_watch *w)
@@ -417,6 +456,7 @@ void heap_watch_detach(struct heap_watch *w)
 	struct watched *p, *next;
 	struct attachment *a, *other;
 
+	w->is_over = true;
 	HASH_ITER (hh, w->watched, p, next)
 		unwatch(w, p);
 	DL_FOREACH_SAFE(w->everywhere, a, other)
@@ -449,5 +489,5 @@ struct heap_watch_stats heap_watch_stats(const struct heap_watch *w)
 
 const char *heap_watch_trouble(const struct heap_watch *w)
 {
-	return w->trouble;
+	return *w->trouble ? w->trouble : *w->held ? w->held : w->unseen;
 }

@@ -17,6 +17,7 @@
 
 #include "collector/record.h"
 #include "collector/sessions.h"
+#include "watch_list.h"
 
 struct bpf_host;
 struct heap_watch;
@@ -31,10 +32,17 @@ struct heap_watch_config {
 	struct uprobes *uprobes;
 	/* Copied; its pids and tids must outlive the watch. */
 	const struct session_filter *filter;
+	/* Whom to watch, instead of the filter; outlives the watch. NULL: the filter says it. */
+	const struct watch_list *list;
 	struct session *session;
 	char *const *preload; /* paths of the libraries, PRELOADS; NULL: there is none */
-	bool announced;	      /* all of them have it loaded: their allocators are left alone */
-	/* All that there was at the start is attached: called once, from the loop. */
+	/* CPUs that uprobes may cost what is watched, all together; 0: no ceiling. Then limit() is
+	 * told for which processes frees are not seen, and of which share of the time, in 2^-32,
+	 * allocations are; kept 0: all is seen again. */
+	double max_cost;
+	void (*limit)(void *userdata, uint32_t pid, uint32_t kept);
+	bool announced; /* all of them have it loaded: their allocators are left alone */
+	/* All that there was at the start is attached: called once, from the loop. May be NULL. */
 	void (*ready)(void *userdata);
 	void *userdata;
 };
@@ -59,7 +67,9 @@ struct heap_watch_stats {
 	uint64_t failed;    /* that could not be */
 };
 struct heap_watch_stats heap_watch_stats(const struct heap_watch *w);
-/* Once a second: whether processes are still those that may be looked at. */
+/* Another ceiling. */
+void heap_watch_hold_to(struct heap_watch *w, double max_cost);
+/* Once a second: what it costs, and whether processes are still those that may be looked at. */
 void heap_watch_tick(struct heap_watch *w);
 /* Why nothing, or not all, can be seen of what is watched; "" if there is nothing to say. */
 const char *heap_watch_trouble(const struct heap_watch *w);

@@ -30,10 +30,23 @@ struct attachment {
 	struct attachment *prev, *next;
 };
 
+/* What a process costs, and when it is watched: see heap_duty.c. */
+struct heap_duty {
+	unsigned meter; /* that counts its calls; 0: none */
+	uint64_t calls; /* that it had counted at the last tick */
+	double load;	/* CPUs, while it is watched */
+	bool limited;
+	unsigned pause;	 /* ticks that are left of it; 0: it is watched */
+	uint64_t paused; /* when the last one began: CLOCK_MONOTONIC */
+	unsigned calm;	 /* ticks in which all would have fit */
+};
+
 struct watched {
 	uint32_t pid;
+	struct heap_duty duty;
 	bool announces; /* what it allocates, by USDT probes */
 	bool looking;	/* at its mappings */
+	unsigned ticks; /* since it began, or began to run another program; up to SETTLED_TICKS */
 	struct attachment *attachments;
 	UT_hash_handle hh;
 };
@@ -48,10 +61,13 @@ struct heap_watch {
 	struct attachment *everywhere; /* the preload libraries, in all processes */
 	uint64_t started;
 	bool starting; /* records of what was before have not all been handled */
-	bool is_ready;
+	bool is_ready, is_over;
 	size_t unsettled; /* initial attachments */
 	struct heap_watch_stats stats;
-	char trouble[256];
+	char trouble[384];
+	/* What is so now; unseen: with a list. */
+	char unseen[256], held[384];
+	uint64_t ticked; /* CLOCK_MONOTONIC */
 };
 
 /* Of all that there may be to say, the first is said. */
@@ -76,7 +92,21 @@ void heap_attach_allocators(struct heap_watch *w, struct watched *p);
 void heap_attach_announced(struct watched *p);
 /* Links of it. */
 size_t heap_attach_count(const struct attachment *a);
+/* Detaches what is on the allocators of a process for a while, and attaches it again. */
+void heap_attach_pause(struct heap_watch *w, struct watched *p);
+void heap_attach_resume(struct heap_watch *w, struct watched *p);
 /* Detaches it, out of its list. Gone from then on. */
 void heap_attach_let_go(struct attachment *a);
+
+/* ---- heap_duty.c ---------------------------------------------------------------------------- */
+
+/* Once a second. */
+void heap_duty_tick(struct heap_watch *w);
+/* The allocator of a process is about to be probed. */
+void heap_duty_begin(struct heap_watch *w, struct watched *p);
+/* All that was on it after a pause is there. */
+void heap_duty_resumed(struct heap_watch *w, const struct watched *p);
+/* It is not watched any more. */
+void heap_duty_end(struct heap_watch *w, struct watched *p);
 
 #endif

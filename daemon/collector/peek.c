@@ -31,12 +31,14 @@ static int peek_finished(void *userdata, const struct stream_result *result)
 	return 0;
 }
 
-int collector_open_window(struct collector *c, window_done done, void *userdata)
+int collector_open_window(
+	struct collector *c, enum session_type type, window_done done, void *userdata)
 {
+	struct stream *s = c->continuous[type];
 	struct peek *p;
 	int r;
 
-	if (!c->continuous || stream_stopping(c->continuous))
+	if (!s || stream_stopping(s))
 		return -ENOENT;
 	p = calloc(1, sizeof(*p));
 	if (!p)
@@ -45,7 +47,7 @@ int collector_open_window(struct collector *c, window_done done, void *userdata)
 	p->done = done;
 	p->userdata = userdata;
 	DL_APPEND(c->peeks, p);
-	r = stream_peek(c->continuous, peek_finished, p);
+	r = stream_peek(s, peek_finished, p);
 	if (r) {
 		DL_DELETE(c->peeks, p);
 		free(p);

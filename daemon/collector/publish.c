@@ -345,6 +345,14 @@ static void values_of(const struct publication *p, const struct window_stack *s,
 	}
 }
 
+static bool is_nothing(const struct publication *p, const int64_t values[MAX_VALUES])
+{
+	for (size_t i = 0; i < p->profile->n_sample_types; i++)
+		if (values[i])
+			return false;
+	return true;
+}
+
 static size_t locations_of(
 	struct publication *p, const struct window_stack *s, uint32_t locations[MAX_LOCATIONS])
 {
@@ -440,7 +448,9 @@ static void add_stack(struct publication *p, const struct window_stack *s, size_
 		add_ages(p, &parts, i);
 	} else {
 		values_of(p, s, i, values);
-		add_sample(p, &parts, parts.n_labels, values);
+		/* What was carried into the window, and freed in it, has nothing to show. */
+		if (s->count || !is_nothing(p, values))
+			add_sample(p, &parts, parts.n_labels, values);
 	}
 }
 
@@ -552,7 +562,8 @@ static int busiest_first(struct publication *p)
 	return 0;
 }
 
-/* Types and units are Go's own. */
+/* Types and units are Go's own. Those of a heap from IN_USE on are what is in use. */
+#define IN_USE 2
 static const struct {
 	const char *period_type, *period_unit;
 	const char *values[MAX_VALUES][2];
@@ -568,7 +579,9 @@ static int describe(struct publication *p, const struct publish_info *info)
 	struct profile *f = p->profile;
 	int r = 0;
 
-	for (size_t i = 0; !r && i < MAX_VALUES && kinds[p->type].values[i][0]; i++)
+	for (size_t i = 0;
+		!r && i < (info->no_in_use ? IN_USE : MAX_VALUES) && kinds[p->type].values[i][0];
+		i++)
 		r = profile_add_sample_type(
 			f, kinds[p->type].values[i][0], kinds[p->type].values[i][1]);
 	for (size_t i = 0; !r && i < info->n_comments; i++)

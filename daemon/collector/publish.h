@@ -26,6 +26,7 @@ struct publish_info {
 	uint64_t duration;	    /* ns */
 	uint64_t period;	    /* SESSION_CPU: ns; SESSION_HEAP: bytes */
 	struct heap_moment *moment; /* SESSION_HEAP with ages: taken over, in any case; or NULL */
+	bool no_in_use;		    /* SESSION_HEAP: it is not known, and left out */
 	const char *const *comments;
 	size_t n_comments;
 };

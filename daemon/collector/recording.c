@@ -410,6 +410,13 @@ bool recordings_wait(const struct collector *c)
 	return false;
 }
 
+static void on_limit(void *userdata, uint32_t pid, uint32_t kept)
+{
+	struct recording *r = userdata;
+
+	stream_limit(r->stream, pid, kept);
+}
+
 static int watch_heap(struct recording *r)
 {
 	const struct heap_watch_config config = {
@@ -421,6 +428,8 @@ static int watch_heap(struct recording *r)
 		.filter = &r->request.filter,
 		.session = stream_session(r->stream),
 		.preload = r->c->preload,
+		.max_cost = r->request.max_cost / 100.0,
+		.limit = on_limit,
 		.ready = on_watching,
 		.userdata = r,
 	};

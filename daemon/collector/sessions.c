@@ -111,6 +111,8 @@ static char *describe_filter(const struct session_config *config)
 		fprintf(f, ", comm %s", filter->comm);
 	if (filter->cgroup)
 		fprintf(f, ", cgroup %s", filter->cgroup);
+	if (filter->watch)
+		fprintf(f, ", watch %s", filter->watch);
 	if (filter->by_uid)
 		fprintf(f, ", uid %u", filter->uid);
 	fflush(f);

@@ -63,6 +63,7 @@ struct session_filter {
 	bool children;
 	const char *comm;   /* NULL: any */
 	const char *cgroup; /* the path as the user gave it (for status), NULL: any */
+	const char *watch;  /* what watch= names (for status): whoever attaches probes decides */
 	uint64_t cgroup_id;
 	bool cgroup_is_v1;
 	bool by_uid;

@@ -66,7 +66,8 @@ static void add_samples(cJSON *object, const struct ledger *l)
 
 static void add_watch(cJSON *object, struct collector *c, const struct stream *s)
 {
-	const struct heap_watch *watch = recording_watch(c, s);
+	const struct heap_watch *watch = s == c->continuous[SESSION_HEAP] ? c->watch
+									  : recording_watch(c, s);
 	struct heap_watch_stats stats;
 
 	if (!watch)

@@ -40,6 +40,8 @@ struct flush {
 	stream_finished finished;
 	void *userdata;
 	bool peek, last;
+	size_t limited; /* processes of which in-use was not known */
+	bool no_in_use; /* of none it is */
 };
 
 struct session *stream_session(const struct stream *s)
@@ -98,6 +100,11 @@ static int open_window(struct stream *s, uint64_t start)
 		window_keep_times(w);
 	if (s->heap)
 		window_keep_heap(w);
+	r = s->heap && s->window ? heap_carry(s->heap, s->window, w) : 0;
+	if (r) {
+		window_unref(w);
+		return r;
+	}
 	s->window = w;
 	s->window_ends = s->config.window ? start + s->config.window : UINT64_MAX;
 	return 0;
@@ -147,6 +154,7 @@ static void published(void *userdata, int error, struct profile *profile, uint64
 	struct flush *f = userdata;
 	struct stream *s = f->stream;
 	struct stream_result result = {
+		.type = session_type(s->session),
 		.error = error,
 		.profile = profile,
 		.window = f->window,
@@ -173,6 +181,20 @@ static void published(void *userdata, int error, struct profile *profile, uint64
 		symbolizer_idle(s->c->symbolizer);
 }
 
+/* For the open window. NULL without memory. */
+static struct flush *new_flush(const struct stream *s)
+{
+	struct flush *f = calloc(1, sizeof(*f));
+	struct heap_stats heap;
+
+	if (f && s->heap) {
+		heap = heap_stats(s->heap);
+		f->limited = heap.limited;
+		f->no_in_use = heap.limited && !heap.live;
+	}
+	return f;
+}
+
 static void describe(const struct stream *s, char *about, size_t size)
 {
 	if (s->heap)
@@ -184,15 +206,26 @@ static void describe(const struct stream *s, char *about, size_t size)
 			session_clock(s->session), session_filter_text(s->session));
 }
 
+static void describe_limits(const struct flush *f, char *text, size_t size)
+{
+	if (f->limited)
+		snprintf(text, size,
+			"what %zu of the processes have in use is not known: they were watched a "
+			"part of the time, to keep below the ceiling of cost; what they allocated "
+			"is made up to the whole time",
+			f->limited);
+}
+
 static void publish(struct stream *s, struct window *window, uint64_t end, struct flush *f)
 {
-	char about[256];
-	const char *comments[] = {s->c->banner, about};
+	char about[256], limits[256] = "";
+	const char *comments[] = {s->c->banner, about, limits};
 	struct publish_info info;
 	struct heap_moment *moment = NULL;
 	int r = s->heap ? heap_moment(s->heap, window, end, &moment) : 0;
 
 	describe(s, about, sizeof(about));
+	describe_limits(f, limits, sizeof(limits));
 	f->stream = s;
 	f->window = window_ref(window);
 	f->start = realtime_at(window_start(window));
@@ -205,7 +238,8 @@ static void publish(struct stream *s, struct window *window, uint64_t end, struc
 				  : session_period_ns(s->session),
 		.moment = moment,
 		.comments = comments,
-		.n_comments = sizeof(comments) / sizeof(*comments),
+		.n_comments = *limits ? 3 : 2,
+		.no_in_use = f->no_in_use,
 	};
 	s->flushes++;
 	if (!r)
@@ -218,7 +252,7 @@ static void publish(struct stream *s, struct window *window, uint64_t end, struc
  * tries again. The stream may be gone when this returns. */
 static void flush_window(struct stream *s, uint64_t end, bool last)
 {
-	struct flush *f = calloc(1, sizeof(*f));
+	struct flush *f = new_flush(s);
 	struct window *closed = s->window;
 
 	if (end < window_start(closed))
@@ -243,7 +277,7 @@ static void flush_window(struct stream *s, uint64_t end, bool last)
 
 int stream_peek(struct stream *s, stream_finished finished, void *userdata)
 {
-	struct flush *f = calloc(1, sizeof(*f));
+	struct flush *f = new_flush(s);
 
 	if (!f)
 		return -ENOMEM;
@@ -289,16 +323,21 @@ void stream_stop(struct stream *s)
 	collector_drain_soon(s->c);
 }
 
+/* Something of that time has come: what belongs to the window before cannot wait any more. */
+static void reach(struct stream *s, uint64_t time)
+{
+	if (s->stopped || time < s->window_ends)
+		return;
+	finisher_flush(s->c->finisher, session_id(s->session));
+	if (time >= s->window_ends)
+		flush_window(s, s->window_ends, false);
+}
+
 void stream_add(struct stream *s, const struct window_sample *sample)
 {
 	uint32_t stack;
 
-	if (!s->stopped && sample->time >= s->window_ends) {
-		/* Those that belong to the window before cannot wait any more. */
-		finisher_flush(s->c->finisher, session_id(s->session));
-		if (sample->time >= s->window_ends)
-			flush_window(s, s->window_ends, false);
-	}
+	reach(s, sample->time);
 	if (!s->window || window_add(s->window, sample, &stack)) {
 		session_count_lost(s->session, LOST_WINDOW, 1);
 		if (s->heap)
@@ -315,12 +354,14 @@ struct heap *stream_heap(const struct stream *s)
 
 void stream_alloc(struct stream *s, struct profd_alloc *alloc)
 {
+	reach(s, alloc->head.time);
 	if (s->heap && s->window)
 		alloc->sample.allocation = heap_alloc(s->heap, alloc, s->window);
 }
 
 void stream_freed(struct stream *s, const struct profd_free *freed)
 {
+	reach(s, freed->head.time);
 	if (s->heap && s->window)
 		heap_freed(s->heap, freed, s->window);
 }
@@ -341,6 +382,12 @@ void stream_hold_rate(struct stream *s, uint64_t now)
 		__ATOMIC_RELAXED);
 	s->came = came;
 	s->rated = now;
+}
+
+void stream_limit(struct stream *s, uint32_t pid, uint32_t kept)
+{
+	if (s->heap && s->window && heap_limit(s->heap, pid, kept, s->window))
+		log_error("out of memory: what process %u allocates is counted too low", pid);
 }
 
 void stream_process_ended(struct stream *s, uint32_t pid, uint64_t time)

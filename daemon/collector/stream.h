@@ -20,6 +20,7 @@ struct stream;
 struct heap;
 
 struct stream_result {
+	enum session_type type;
 	int error;		 /* 0, or -errno: profile is NULL */
 	struct profile *profile; /* borrowed */
 	struct window *window;	 /* borrowed */
@@ -59,6 +60,8 @@ void stream_add(struct stream *s, const struct window_sample *sample);
 void stream_alloc(struct stream *s, struct profd_alloc *alloc);
 void stream_freed(struct stream *s, const struct profd_free *freed);
 void stream_process_ended(struct stream *s, uint32_t pid, uint64_t time);
+/* See heap_limit(). */
+void stream_limit(struct stream *s, uint32_t pid, uint32_t kept);
 /* About once a second: see heap_rate.h. */
 void stream_hold_rate(struct stream *s, uint64_t now);
 /* NULL: it is of another type. */

@@ -247,6 +247,7 @@ static int add_stack_frames(
 	return 0;
 }
 
+/* stack->count: how many more of it there are. */
 static int count_stack(
 	struct window *w, struct window_stack *stack, const uint32_t *ids, uint32_t *number)
 {
@@ -256,7 +257,7 @@ static int count_stack(
 	int r;
 
 	if (id && !w->keep_times) {
-		w->stacks[id - 1].count++;
+		w->stacks[id - 1].count += stack->count;
 		*number = id - 1;
 		return 0;
 	}
@@ -272,7 +273,6 @@ static int count_stack(
 	/* Samples that keep their time share the frames of the first with that stack. */
 	if (id)
 		stack->first = w->stacks[id - 1].first;
-	stack->count = 1;
 	if (stack->process)
 		process_ref(stack->process);
 	if (w->keep_heap)
@@ -356,6 +356,7 @@ int window_add(struct window *w, const struct window_sample *sample, uint32_t *n
 		.tid = sample->tid,
 		.n_frames = (uint32_t)sample->n_frames,
 		.end = (uint8_t)sample->end,
+		.count = 1,
 		.time = w->keep_times ? sample->time : 0,
 	};
 	int r = grow(w->scratch, 0, w->scratch_capacity, sample->n_frames);
@@ -372,6 +373,37 @@ int window_add(struct window *w, const struct window_sample *sample, uint32_t *n
 	/* A timeline that lacks an entry is no lost sample. */
 	(void)count_activity(w, sample->time, sample->pid);
 	return 0;
+}
+
+static int carry(struct window *w, const struct window *from, const struct window_stack *there,
+	uint32_t *number)
+{
+	struct window_stack stack = *there;
+	const uint32_t *ids = window_stack_frames(from, there);
+	int r = grow(w->scratch, 0, w->scratch_capacity, there->n_frames);
+
+	stack.count = 0;
+	for (size_t i = 0; !r && i < there->n_frames; i++) {
+		const struct window_frame *f = window_frame(from, ids[i]);
+		const struct frame frame = {.module = f->module, .offset = f->offset};
+
+		r = add_frame(w, &frame, &w->scratch[i]);
+	}
+	if (!r)
+		r = add_comm(w, window_comm(from, there->comm), &stack.comm);
+	return r ? r : count_stack(w, &stack, w->scratch, number);
+}
+
+int window_carry(
+	struct window *w, const struct window *from, uint32_t stack_there, uint32_t *number)
+{
+	size_t max_bytes = w->max_bytes;
+	int r;
+
+	w->max_bytes = SIZE_MAX;
+	r = carry(w, from, window_stack(from, stack_there), number);
+	w->max_bytes = max_bytes;
+	return r;
 }
 
 uint64_t window_start(const struct window *w)

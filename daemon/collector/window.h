@@ -35,6 +35,11 @@ void window_unref(struct window *w); /* NULL is fine */
  * loss), or -ENOMEM. */
 int window_add(struct window *w, const struct window_sample *sample, uint32_t *stack);
 
+/* The stack of another window, which is new or not in this one, without a sample. Room is made for
+ * it beyond max_bytes. 0 with its number here in *stack, or -ENOMEM. */
+int window_carry(
+	struct window *w, const struct window *from, uint32_t stack_there, uint32_t *stack);
+
 /* What a stack has allocated in the window's time, and what of that is in use; in fixed point,
  * << PROFD_WEIGHT_SHIFT. For heap.c to write. */
 struct window_heap {

@@ -244,12 +244,18 @@ enum profd_function {
  * index; before 5.15 (82e6b1eee6a8), where there are none, by PROFD_PROBE_ALLOC and _FREE. */
 struct profd_probe {
 	__u32 slot;
-	__u32 session;	/* struct profd_session.id: a slot may have got another one meanwhile */
-	__u32 function; /* enum profd_function; NONE: a USDT probe */
-	__u32 nests;	/* it may call other functions that are probed: those do not count */
+	__u32 session;	 /* struct profd_session.id: a slot may have got another one meanwhile */
+	__u32 function;	 /* enum profd_function; NONE: a USDT probe */
+	__u16 nests;	 /* it may call other functions that are probed: those do not count */
+	__u16 untracked; /* nobody sees what is freed */
 	struct profd_argument arguments[PROFD_PROBE_ARGUMENTS];
 };
-#define PROFD_PROBES	  256
+#define PROFD_PROBES 256
+/* A cookie is the index, and above it the meter that counts the calls: of one process; 0 of those
+ * that have none. */
+#define PROFD_METER_SHIFT 8
+#define PROFD_METERS	  256
+_Static_assert(PROFD_PROBES == 1 << PROFD_METER_SHIFT, "an index fits below a meter");
 #define PROFD_PROBE_ALLOC 0
 #define PROFD_PROBE_FREE  1
 
@@ -344,6 +350,7 @@ struct profd_cpu {
 	__u64 random; /* state of heap_random() */
 	struct profd_counters counters[PROFD_MAX_SESSIONS];
 	struct profd_heap_cpu heap[PROFD_MAX_SESSIONS];
+	__u64 meters[PROFD_METERS]; /* calls of functions that are probed */
 };
 _Static_assert(sizeof(struct profd_counters) == 64, "a cache line");
 _Static_assert(__builtin_offsetof(struct profd_cpu, counters) == 64, "a cache line");

@@ -13,15 +13,16 @@
  * {"op":"status"}
  *     {"ok":true,"status":{…}}                      the object of `profctl status --json`
  *
- * {"op":"record","types":["cpu"],"sample_bytes":524288,"seconds":30,"frequency":99,"pids":[],"tids":[],
- *  "children":false,"comm":"","cgroup":"","deliver":false,"timestamps":false,
- *  "ages":false,"announced":false}
+ * {"op":"record","types":["cpu"],"sample_bytes":524288,"max_cost":0,"seconds":30,"frequency":99,
+ *  "pids":[],"tids":[],"children":false,"comm":"","cgroup":"","deliver":false,
+ *  "timestamps":false,"ages":false,"announced":false}
  *     All keys but op are optional. seconds 0: until stopped. Ends when all pids and tids are gone.
  *     deliver: the profile comes as a descriptor and no copy is stored. It also comes as a
  *     descriptor when the user may not read the store.
  *     types: one, cpu or heap. frequency (Hz) is of cpu; sample_bytes (mean bytes between samples)
- *     of heap, which needs a target. announced: all targets have profd's library loaded, so that
- *     their allocators need no probes.
+ *     of heap, which needs a target. max_cost: % of one CPU that probes on allocators may cost;
+ *     above it they are attached a part of the time only; 0: no ceiling. announced: all targets
+ *     have profd's library loaded, so that their allocators need no probes.
  *     timestamps: each sample stays one, and has the label "timestamp" (ns since 1970).
  *     ages: what a stack allocated is split by the labels "age" and "lifetime" (milliseconds), at
  *     least as old as what is in use is, and was what was freed.

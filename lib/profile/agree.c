@@ -71,6 +71,16 @@ static bool same_types(const struct profile *a, const struct profile *b)
 	return same;
 }
 
+void profile_forget_levels(struct profile *p)
+{
+	for (size_t t = 0; t < p->n_sample_types; t++) {
+		if (strncmp(profile_text(p, p->sample_types[t].type), "inuse_", 6) != 0)
+			continue;
+		for (size_t i = 0; i < p->n_samples; i++)
+			p->values[i * p->n_sample_types + t] = 0;
+	}
+}
+
 int profile_check_types(
 	const struct profile *into, const struct profile *from, char *why, size_t why_size)
 {

@@ -27,6 +27,10 @@ int profile_take_units(struct profile *b, const struct profile *a);
  * is dropped. */
 void profile_scale(struct profile *p, const double *ratios);
 
+/* Takes the values of types that are levels and no sums (in use, by a name that begins with
+ * "inuse_") for 0: they were true at one moment, and are not to be added to those of another. */
+void profile_forget_levels(struct profile *p);
+
 /* Whether types, period type and all units are the same. 0; -EINVAL with a line in `why`. */
 int profile_check_types(
 	const struct profile *into, const struct profile *from, char *why, size_t why_size);

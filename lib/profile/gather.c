@@ -88,6 +88,8 @@ static struct profile *read_input(const struct gather *job, size_t i, struct out
 	close_fd(fd);
 	if (outcome->err)
 		outcome->why = strdup(why);
+	else if (i < job->n_past)
+		profile_forget_levels(p);
 	return p;
 }
 

@@ -25,7 +25,8 @@ struct gather {
 	void (*skipped)(void *userdata, size_t i, int err, const char *why);
 	void *userdata;
 	const struct selection *selection; /* only these samples; may be NULL */
-	unsigned threads;		   /* 0: one for each CPU, at most 8 */
+	size_t n_past;	  /* of the first so many, levels (profile_forget_levels) are of the past */
+	unsigned threads; /* 0: one for each CPU, at most 8 */
 };
 
 /* Merges them all, as profile_merge does, in the types of value that all have (profile/agree.h);

@@ -5,6 +5,7 @@
  * share is in the columns of `functions`.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,7 +62,8 @@ static size_t bytes_of(const void *userdata, const struct flame_node *node)
 	size_t n = digits(node->depth) + digits(node->value) + digits(node->self) + 6;
 
 	if (s->f->differential)
-		n += digits(node->base) + digits((int64_t)node->width) + 3;
+		/* The sum of many values is too large for 64 bits, if these are. */
+		n += digits(node->base) + digits((int64_t)fmin(node->width, 0x1p62)) + 3;
 	return n + text_bytes(s, node->name) + text_bytes(s, node->module);
 }
 

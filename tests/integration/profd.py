@@ -175,23 +175,23 @@ class Daemon:
     def status(self):
         return json.loads(self.ctl("status", "--json").stdout)
 
-    def windows(self):
+    def windows(self, kind="cpu"):
         """Files of continuous profiles, oldest first."""
-        return sorted(self.store.glob("cpu/*/*.pb.gz"))
+        return sorted(self.store.glob(f"{kind}/*/*.pb.gz"))
 
-    def written(self):
+    def written(self, kind="cpu"):
         """Its windows, each with when it was written: a name can come again once its file is deleted."""
         found = {}
-        for path in self.windows():
+        for path in self.windows(kind):
             with contextlib.suppress(FileNotFoundError):
                 found[path] = path.stat().st_mtime_ns
         return found.items()
 
-    def close_window(self):
+    def close_window(self, kind="cpu"):
         """SIGUSR1, and the file that it leads to."""
-        before = self.written()
+        before = self.written(kind)
         self.process.send_signal(signal.SIGUSR1)
-        new = wait_for(lambda: self.written() - before, 30, "the window's file")
+        new = wait_for(lambda: self.written(kind) - before, 30, "the window's file")
         return new.pop()[0]
 
     def check_ledger(self):

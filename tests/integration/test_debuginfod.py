@@ -233,6 +233,8 @@ def test_ctrl_c_ends_a_transfer(tmp_path, target):
             stderr=theirs,
             stdout=subprocess.PIPE,
             env=environment,
+            # Whoever runs the tests in the background ignores it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         shown = b""
 

@@ -135,8 +135,11 @@ uint32_t recording_session(const struct recording *r)
 	return r->session;
 }
 
-int collector_open_window(struct collector *c, window_done done, void *userdata)
+int collector_open_window(
+	struct collector *c, enum session_type type, window_done done, void *userdata)
 {
+	if (type != SESSION_CPU)
+		return -ENOENT;
 	if (fake.window)
 		return -EBUSY;
 	fake.window = done;

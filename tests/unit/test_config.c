@@ -65,6 +65,9 @@ static void test_defaults(void **state)
 	assert_int_equal(c.window, 60);
 	assert_int_equal(c.clock, CONFIG_CLOCK_AUTO);
 	assert_false(c.exclude_self);
+	assert_string_equal(c.watch, "");
+	assert_int_equal(c.sample_bytes, 512 << 10);
+	assert_int_equal(c.max_cost, 5);
 	assert_string_equal(c.store, "/var/lib/profd");
 	assert_string_equal(c.socket, "/run/profd/profd.sock");
 	assert_string_equal(c.cache, "/var/cache/profd");
@@ -89,6 +92,9 @@ static void test_file(void **state)
 		"clock: cpu-clock\n"
 		"exclude_self = YES\n"
 		"\n"
+		"[heap]\n"
+		"watch = redis-server, postgresql.service /user.slice\n"
+		"sample_bytes = 65536\n"
 		"[paths]\n"
 		"store = /srv/a b\n"
 		"cache =\n"
@@ -108,6 +114,8 @@ static void test_file(void **state)
 	assert_string_equal(said, "");
 	assert_int_equal(n, 0);
 	assert_false(c.cpu);
+	assert_string_equal(c.watch, "redis-server, postgresql.service /user.slice");
+	assert_int_equal(c.sample_bytes, 65536);
 	assert_int_equal(c.frequency, 49);
 	assert_int_equal(c.window, 10);
 	assert_int_equal(c.clock, CONFIG_CLOCK_CPU);
@@ -156,6 +164,8 @@ static void test_mistakes(void **state)
 		{"[symbols]\ndebuginfod_size = 1M\n", 2, "not between 16M"},
 		{"[retention]\nmax_age = 7 days\n", 2, "not a time"},
 		{"[retention]\nmax_size = big\n", 2, "not a size"},
+		{"[heap]\nwatch = a/b\n", 2, "'a/b' is neither a unit nor a command"},
+		{"[heap]\nsample_bytes = 0\n", 2, "from 1 to 4294967295"},
 		{"[limits]\nsymbolizer = 1M\n", 2, "between 16M and 16G"},
 		{"[profile]\nwindow = 60\nwindow = 60\n", 3, "set in line 2 already"},
 	};

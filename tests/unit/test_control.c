@@ -534,6 +534,7 @@ static void test_window(void **state)
 
 	open_client(b, &c);
 	expect_refusal(b, &c, "{\"op\":\"window\",\"type\":\"heap\"}", "of this type");
+	expect_refusal(b, &c, "{\"op\":\"window\",\"type\":\"nothing\"}", "of this type");
 	tell(b, &c, "{\"op\":\"window\",\"type\":\"cpu\"}");
 	assert_non_null(fake.window);
 	tell(b, &c, "{\"op\":\"status\"}"); /* waits its turn */

@@ -393,6 +393,34 @@ static void test_types_in_common(void **state)
 	close_files(f);
 }
 
+/* What is in use is that of the last; what was allocated adds up. */
+static void test_levels(void **state)
+{
+	static const char *const heap[][2] = {{"alloc_space", "bytes"}, {"inuse_space", "bytes"}};
+	struct files *f = calloc(1, sizeof(*f));
+	struct profile *p;
+	size_t n_skipped;
+	(void)state;
+
+	for (size_t i = 0; i < 70; i++)
+		add_profile(f, measured(heap, 2, ""));
+	for (unsigned threads = 1; threads <= 3; threads++) {
+		struct gather job = {.n = f->n,
+			.open = open_input,
+			.name = input_name,
+			.skipped = note_skipped,
+			.userdata = f,
+			.threads = threads,
+			.n_past = 69};
+		assert_int_equal(profile_gather(&p, &job, &n_skipped), 0);
+		assert_int_equal(p->n_samples, 1);
+		assert_int_equal(p->values[0], 70 * 3);
+		assert_int_equal(p->values[1], 5);
+		profile_free(p);
+	}
+	close_files(f);
+}
+
 /* What is not selected leaves nothing behind, not even names. */
 static void test_selection(void **state)
 {
@@ -439,6 +467,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_but_bad_ones),
 		cmocka_unit_test(test_other_types_do_not_fit),
 		cmocka_unit_test(test_types_in_common),
+		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_selection),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -504,6 +504,94 @@ static void test_many_that_come_and_go(void **state)
 	free(sizes);
 }
 
+static void next_window(struct fixture *f, size_t max_bytes)
+{
+	struct window *next;
+
+	assert_int_equal(window_new(&next, 0, 0, max_bytes), 0);
+	window_keep_heap(next);
+	assert_int_equal(heap_carry(f->heap, f->window, next), 0);
+	window_unref(f->window);
+	f->window = next;
+}
+
+static void test_in_use_from_window_to_window(void **state)
+{
+	struct fixture *f = *state;
+	struct profd_alloc late = alloc_of(1, 0x6000, 5, 5 * ONE);
+	struct profd_free held = {.address = 0x3000,
+		.flags = PROFD_FREE_HELD,
+		.process = {.pid = 1, .start_boottime = 1001}};
+	uint64_t allocation;
+
+	f->forgotten = 0;
+	take(f, 1, 0x1000, 100, 7);
+	take(f, 1, 0x2000, 50, 7);
+	take(f, 1, 0x3000, 30, 8);
+	take(f, 1, 0x4000, 4, 9);
+	take(f, 2, 0x5010, 1000, 10);
+	give_back(f, 1, 0x4000);
+	heap_freed(f->heap, &held, f->window); /* a realloc is under way */
+	allocation = heap_alloc(f->heap, &late, f->window);
+	heap_end_process(f->heap, 2, 0);
+	assert_sums(f, 10, 1, 1000, 1, 1000);
+
+	next_window(f, 1); /* what is carried has room all the same */
+	/* What is not in use is not there at all: 9, and 10, whose process has ended. 8 is held. */
+	assert_int_equal(window_n_stacks(f->window), 2);
+	assert_int_equal(window_samples(f->window), 0);
+	give_back(f, 1, 0x1000);
+	held.flags = PROFD_FREE_RESTORED;
+	heap_freed(f->heap, &held, f->window);
+	next_window(f, 1 << 20);
+	heap_place(f->heap, allocation, f->window, stack(f, 11));
+	assert_sums(f, 7, 0, 0, 1, 50);
+	assert_sums(f, 8, 0, 0, 1, 30);
+	assert_sums(f, 11, 1, 5, 1, 5);
+	give_back(f, 1, 0x2000);
+	give_back(f, 1, 0x3000);
+	give_back(f, 1, 0x6000);
+	assert_sums(f, 7, 0, 0, 0, 0);
+	assert_sums(f, 8, 0, 0, 0, 0);
+	assert_sums(f, 11, 1, 5, 0, 0);
+	assert_int_equal(heap_stats(f->heap).live, 0);
+}
+
+/* A process that is watched a part of the time only. */
+static void test_a_part_of_the_time(void **state)
+{
+	struct fixture *f = *state;
+
+	f->forgotten = 0;
+	take(f, 1, 0x1000, 100, 7);
+	take(f, 2, 0x1010, 100, 7);
+	struct profd_alloc alloc = alloc_of(1, 0x2000, 8, 8 * ONE);
+	uint64_t waits = heap_alloc(f->heap, &alloc, f->window);
+	assert_int_equal(heap_limit(f->heap, 1, UINT32_MAX, f->window), 0);
+	assert_int_equal(f->forgotten, 2);
+	heap_place(f->heap, waits, f->window, stack(f, 8));
+	assert_sums(f, 7, 2, 200, 1, 100);
+	assert_sums(f, 8, 1, 8, 0, 0);
+
+	assert_int_equal(heap_limit(f->heap, 1, 1u << 30, f->window), 0);
+	take(f, 1, 0x3000, 10, 9);
+	take(f, 2, 0x3010, 10, 10);
+	assert_sums(f, 9, 4, 40, 0, 0);
+	assert_sums(f, 10, 1, 10, 1, 10);
+	give_back(f, 1, 0x3000);
+	assert_int_equal(heap_stats(f->heap).limited, 1);
+	assert_int_equal(heap_stats(f->heap).full, 0);
+	assert_int_equal(heap_stats(f->heap).live, 2);
+
+	assert_int_equal(heap_limit(f->heap, 1, 0, f->window), 0);
+	take(f, 1, 0x4000, 10, 11);
+	assert_sums(f, 11, 1, 10, 1, 10);
+	/* It was so in this window, but is not in the next. */
+	assert_int_equal(heap_stats(f->heap).limited, 1);
+	next_window(f, 1 << 20);
+	assert_int_equal(heap_stats(f->heap).limited, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -529,6 +617,8 @@ int main(void)
 		TEST(test_ages_of_reallocs),
 		TEST(test_no_ages_unless_they_are_wanted),
 		TEST(test_many_that_come_and_go),
+		TEST(test_in_use_from_window_to_window),
+		TEST(test_a_part_of_the_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,7 @@ heap.steps-static   := steps.c -static
 heap.nested         := nested.c
 heap.nested-jemalloc := nested.c -ljemalloc
 heap.steps-stripped := steps.c -static -s
+heap.steady         := steady.c
 heap.leaks          := leaks.c
 heap.leaking.so     := leaking.c -shared -fPIC
 heap.announce       := announce.c

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+/*
+ * heap_duty.c - keeps what uprobes cost the processes of a watch below its ceiling.
+ *
+ * A process that costs too much is watched one second, then left alone for some, and so on; what a
+ * second shows counts for the pause before it, too. What it frees is not seen in the pauses, so
+ * what it has in use is not known. When it has cost little enough for a minute, all is seen again.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <utlist.h>
+
+#include "collector/heap_ceiling.h"
+#include "collector/heap_cost.h"
+#include "collector/heap_watch_impl.h"
+#include "collector/processes.h"
+#include "util/log.h"
+#include "util/now.h"
+
+#define NS_PER_SECOND 1000000000ULL
+#define CALM_TICKS    60
+
+/* What a call costs, ns. */
+static double cost_of_call(const struct heap_watch *w)
+{
+	struct heap_cost cost;
+
+	heap_cost(w->config.bpf, w->config.session, &cost);
+	return cost.calls ? (double)cost.ns / (double)cost.calls
+			  : (double)bpf_host_features(w->config.bpf)->uprobe_ns;
+}
+
+static bool is_metered(const struct watched *p)
+{
+	return p->duty.meter != 0;
+}
+
+/* Up at once, down slowly. */
+static void measure(struct heap_watch *w, struct watched *p, double ns_per_call, double ns)
+{
+	uint64_t calls = bpf_host_meter(w->config.bpf, p->duty.meter);
+	double load = (double)(calls - p->duty.calls) * ns_per_call / ns;
+
+	p->duty.calls = calls;
+	if (p->duty.pause)
+		return;
+	p->duty.load = load > p->duty.load ? load : (load + p->duty.load) / 2;
+}
+
+static double find_level(const struct heap_watch *w)
+{
+	double *loads = calloc(HASH_COUNT(w->watched) + 1, sizeof(*loads));
+	double level = INFINITY;
+	struct watched *p, *next;
+	size_t n = 0;
+
+	if (!loads)
+		return level;
+	HASH_ITER (hh, w->watched, p, next)
+		if (is_metered(p))
+			loads[n++] = p->duty.load;
+	level = heap_ceiling_level(loads, n, w->config.max_cost);
+	free(loads);
+	return level;
+}
+
+/* What comes from now on stands for so much of the time, in 2^-32. */
+static void stand_for(struct heap_watch *w, const struct watched *p, uint32_t kept)
+{
+	w->config.limit(w->config.userdata, p->pid, kept);
+}
+
+/* Returns what to say of it. */
+static void explain(
+	const struct heap_watch *w, const struct watched *p, double level, char *text, size_t size)
+{
+	struct process *process = processes_of_pid(w->config.processes, p->pid);
+	const char *library = w->config.preload[PRELOAD_PLAIN];
+
+	snprintf(text, size,
+		"to watch process %u (%s) would cost %.1f %% of a CPU, of %.3g %% that are "
+		"allowed: it is watched %.2g %% of the time, without what is in use; better start "
+		"it with LD_PRELOAD=%s",
+		p->pid, process ? process_comm(process, p->pid) : "", 100 * p->duty.load,
+		100 * w->config.max_cost, 100 * level / p->duty.load,
+		library ? library : "libprofd-heap.so");
+}
+
+static void pause_for(struct heap_watch *w, struct watched *p, unsigned seconds)
+{
+	p->duty.pause = seconds;
+	p->duty.paused = now_ns();
+	heap_attach_pause(w, p);
+}
+
+static void limit(struct heap_watch *w, struct watched *p, double level, unsigned pause)
+{
+	char text[sizeof(w->held)];
+
+	p->duty.limited = true;
+	p->duty.calm = 0;
+	explain(w, p, level, text, sizeof(text));
+	heap_watch_note(w, "%s", text);
+	stand_for(w, p, UINT32_MAX);
+	pause_for(w, p, pause);
+}
+
+static void release(struct heap_watch *w, struct watched *p)
+{
+	heap_attach_pause(w, p);
+	p->duty.limited = false;
+	w->config.limit(w->config.userdata, p->pid, 0);
+	heap_attach_resume(w, p);
+	log_info("process %u is watched all the time again", p->pid);
+}
+
+static void hold(struct heap_watch *w, struct watched *p, double level)
+{
+	struct heap_duty *d = &p->duty;
+	uint32_t random = 0;
+	unsigned pause;
+
+	if (d->pause) {
+		if (--d->pause == 0)
+			heap_attach_resume(w, p);
+		return;
+	}
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+		random = (uint32_t)now_ns();
+	pause = heap_ceiling_pause(d->load, level, random);
+	if (!d->limited) {
+		if (d->load > level)
+			limit(w, p, level, pause ? pause : 1);
+		return;
+	}
+	d->calm = d->load > level ? 0 : d->calm + 1;
+	if (d->calm >= CALM_TICKS)
+		release(w, p);
+	else if (pause)
+		pause_for(w, p, pause);
+	else
+		stand_for(w, p, UINT32_MAX);
+}
+
+void heap_duty_resumed(struct heap_watch *w, const struct watched *p)
+{
+	uint64_t now = now_ns(), left = NS_PER_SECOND, pause = now - p->duty.paused;
+
+	if (!p->duty.limited)
+		return;
+	/* Until the next tick. */
+	if (now - w->ticked < NS_PER_SECOND)
+		left -= now - w->ticked;
+	if (left < NS_PER_SECOND / 10)
+		left = NS_PER_SECOND / 10;
+	stand_for(w, p, (uint32_t)((double)left / (double)(left + pause) * UINT32_MAX));
+}
+
+void heap_duty_tick(struct heap_watch *w)
+{
+	uint64_t now = now_ns(), ns = now - w->ticked;
+	double ns_per_call = cost_of_call(w), level;
+	struct watched *p, *next;
+
+	w->ticked = now;
+	*w->held = '\0';
+	if (!(w->config.max_cost > 0) || !ns)
+		return;
+	HASH_ITER (hh, w->watched, p, next)
+		if (is_metered(p))
+			measure(w, p, ns_per_call, (double)ns);
+	level = find_level(w);
+	HASH_ITER (hh, w->watched, p, next) {
+		if (!is_metered(p))
+			continue;
+		hold(w, p, level);
+		if (p->duty.limited && !*w->held)
+			explain(w, p, fmin(level, p->duty.load), w->held, sizeof(w->held));
+	}
+}
+
+void heap_duty_begin(struct heap_watch *w, struct watched *p)
+{
+	if (is_metered(p))
+		return;
+	p->duty.meter = bpf_host_take_meter(w->config.bpf);
+	p->duty.calls = bpf_host_meter(w->config.bpf, p->duty.meter);
+}
+
+void heap_duty_end(struct heap_watch *w, struct watched *p)
+{
+	/* At the end of it all there are still records on their way. */
+	if (p->duty.limited && !w->is_over)
+		w->config.limit(w->config.userdata, p->pid, 0);
+	bpf_host_give_meter(w->config.bpf, p->duty.meter);
+	p->duty = (struct heap_duty){0};
+}
