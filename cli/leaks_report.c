@@ -162,7 +162,7 @@ static void print_ages(const struct leak_stack *s, FILE *out)
 
 	if (!occupied(s, &first, &last))
 		return;
-	if (isatty(fileno(out)) && terminal_utf8()) {
+	if (out == stdout && terminal_is_output() && terminal_utf8()) {
 		print_bars(s, first, last, out);
 		return;
 	}

@@ -38,7 +38,8 @@ typedef void (*heap_forgotten)(void *userdata, uint64_t address, uint32_t pid);
 /* max_live: entries, of about 75 bytes. forgotten: may be NULL. 0 or -errno. */
 int heap_new(struct heap **out, size_t max_live, heap_forgotten forgotten, void *userdata);
 void heap_free(struct heap *h); /* NULL is fine */
-/* Before the first allocation: how old what is freed was, and what is in use is. 0 or -ENOMEM. */
+/* Before the first allocation, for a heap of one window: how old what is freed was, and what is in
+ * use is. 0 or -ENOMEM. */
 int heap_keep_ages(struct heap *h);
 
 /* Notes an allocation, and returns the number by which heap_place or heap_drop names it; 0 without

@@ -328,8 +328,9 @@ static double seconds_from(unsigned step)
 	return ms == UINT64_MAX ? INFINITY : (double)ms / 1000;
 }
 
-/* Whatever is said of how long was looked. */
-static double oldest(const struct leaks *l)
+/* How long the latest profile has really looked: whatever it says, until the oldest that it has
+ * seen was that old; a recording that waited for its probes did not look from its start on. */
+static double really_looked(const struct leaks *l)
 {
 	unsigned step = 0;
 
@@ -337,7 +338,7 @@ static double oldest(const struct leaks *l)
 		for (unsigned k = step; k < AGE_SCALE_STEPS; k++)
 			if (l->items[i].in_use[k].bytes > 0 || l->items[i].freed[k].bytes > 0)
 				step = k;
-	return seconds_from(step);
+	return fmax(fmin(l->looked, seconds_from(step + 1)), HARDLY_MORE * seconds_from(step));
 }
 
 static void set_older(struct leaks *l, double older)
@@ -414,7 +415,7 @@ int leaks_judge(struct leaks *l, double older)
 	qsort_r(order, l->n_moments, sizeof(*order), compare_times, l->times);
 	l->span = l->n_moments ? l->times[order[l->n_moments - 1]] - l->times[order[0]] : 0;
 	if (l->has_ages)
-		l->span = fmax(l->looked, HARDLY_MORE * oldest(l));
+		l->span = really_looked(l);
 	set_older(l, older);
 	for (size_t i = 0; i < l->n; i++)
 		judge_stack(l, &l->items[i], order, moments);

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """profctl leaks, of programs whose leaks are known, and of series of made-up profiles."""
 
+import contextlib
 import json
+import os
+import pty
 import re
 import subprocess
 
@@ -79,9 +82,25 @@ def test_of_a_process_that_runs(quiet_daemon, tmp_path):
     assert re.search(r"^ +[\d.]+kB, \d+ objects: grows [\d.]+MB/min ± ", text, re.M), text
     assert re.search(r"^ +age .*\b500ms: [\d.]+kB", text, re.M)
     assert re.search(r"^        leak leaks\.c:\d+$", text, re.M)
+    assert re.search(r"^ +age \S+ [▁-█ ]*█[▁-█ ]* \S+\r$", on_terminal("--min", "1K", out), re.M)
     assert any("age" in sample.labels for sample in pprof.read(out).samples)
     old = pprof_tool("-tags", "-tagshow=age", out)
     assert re.search(r"^ age: Total .*\n +[\d.]+[kM]B \([ \d.]+%\): \d+", old, re.M), old
+
+
+def on_terminal(*arguments):
+    """What `profctl leaks` draws on a terminal of UTF-8."""
+    master, slave = pty.openpty()
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm", "NO_COLOR": "1"}
+    command = [PROFCTL, "leaks", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=slave, env=environment):
+        os.close(slave)
+        text = b""
+        with contextlib.suppress(OSError):  # its end
+            while chunk := os.read(master, 4096):
+                text += chunk
+    os.close(master)
+    return text.decode()
 
 
 def watches(daemon):
