@@ -26,7 +26,7 @@ struct leaks_options {
 	struct query query; /* pids: to record, or which samples of the files */
 	uint32_t seconds, sample_bytes;
 	uint64_t older; /* s; 0: what suits */
-	bool standalone, json;
+	bool children, standalone, json;
 	const char *min, *output, *suppressions;
 	struct leaks_view view;
 };
@@ -35,6 +35,8 @@ static const struct option RECORD_OPTIONS[] = {
 	{"pid", 0, "P", OPTION_IDS, offsetof(struct leaks_options, query.pids), 1, PID_MAX,
 		"record these processes (repeat, or separate by commas); with FILEs: only their "
 		"samples"},
+	{"children", 0, NULL, OPTION_FLAG, offsetof(struct leaks_options, children), 0, 0,
+		"with --pid: also processes that they start from now on"},
 	{"seconds", 0, "N", OPTION_NUMBER, offsetof(struct leaks_options, seconds), 0, MAX_SECONDS,
 		"how long; 0: until Ctrl-C (30; with -- CMD until CMD ends)"},
 	{"sample-bytes", 0, "N", OPTION_NUMBER, offsetof(struct leaks_options, sample_bytes), 1,
@@ -208,6 +210,8 @@ static int record_and_report(const struct leaks_options *o, const struct operand
 		     "--store", o->query.place.store, "--socket", o->query.place.socket, NULL};
 		*text; text++)
 		add_word(&w, *text);
+	if (o->children)
+		add_word(&w, "--children");
 	if (o->standalone)
 		add_word(&w, "--standalone");
 	if (o->seconds != UNSET)
@@ -242,6 +246,8 @@ static int check(struct leaks_options *o, const struct operands *rest)
 	if (records && !rest->n && !o->query.pids.n)
 		return command_usage(
 			&COMMAND_LEAKS, "whose leaks? Give --pid P, -- CMD, or heap profiles");
+	if (!records && o->children)
+		return command_usage(&COMMAND_LEAKS, "--children does not go with FILEs");
 	if (!records && (o->seconds != UNSET || o->sample_bytes || o->output || o->standalone))
 		return command_usage(&COMMAND_LEAKS,
 			"--seconds, --sample-bytes, --standalone and -o are of a recording, and do "

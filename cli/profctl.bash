@@ -9,7 +9,7 @@ _profctl_commands()
 
 _profctl_options()
 {
-	"$1" "$2" --help 2>/dev/null | grep -oE '^ +(-[a-z],)? *--[a-z_]+' | grep -oE -- '--[a-z_]+'
+	"$1" "$2" --help 2>/dev/null | grep -oE '^ +(-[a-z],)? *--[a-z_-]+' | grep -oE -- '--[a-z_-]+'
 }
 
 # Words for the value of an option; fails where it is a file.
@@ -26,6 +26,7 @@ _profctl_values()
 	--pid) ps -eo pid= ;;
 	--tid) ps -eLo tid= ;;
 	--comm) ps -eo comm= ;;
+	--snapshot-every) echo '10s 64M-allocated 16M-grown' ;;
 	--older) echo '10s 30s 1m 5m' ;;
 	--min) echo '64K 1M' ;;
 	--stacks) echo '' ;;

@@ -22,6 +22,7 @@
 #include "record.h"
 #include "recording.h"
 #include "renaming.h"
+#include "snapshots.h"
 #include "standalone.h"
 #include "summary.h"
 #include "util/cleanup.h"
@@ -42,6 +43,7 @@ struct record {
 	uint32_t seconds, frequency, sample_bytes, max_cost;
 	bool children, timestamps, ages, standalone;
 	struct leak_check leak_check;
+	struct snapshots snapshots;
 	bool announced;	  /* the command has the library that announces what it allocates */
 	char **command;	  /* NULL: none */
 	double attaching; /* s, from the request until sampling had begun */
@@ -49,6 +51,7 @@ struct record {
 	/* Of each type: */
 	size_t n_types;
 	char types[RECORDING_MAX_TYPES][MAX_TEXT];
+	char name[64];			  /* that snapshots have without -o */
 	char *paths[RECORDING_MAX_TYPES]; /* where it is to be written; NULL: in the store */
 	struct output outs[RECORDING_MAX_TYPES];
 };
@@ -88,6 +91,9 @@ static const struct option HOW_OPTIONS[] = {
 		0, 0,
 		"with --leak-check: not of stacks with a function that a line of FILE, a regular "
 		"expression, matches"},
+	{"snapshot-every", 0, "WHEN", OPTION_TEXTS, offsetof(struct record, snapshots.every), 0, 0,
+		"heap: also write NAME.0001.heap.pb.gz and so on: each 10s, 64M-allocated or "
+		"16M-grown (repeat, or separate by commas)"},
 	{"timestamps", 0, NULL, OPTION_FLAG, offsetof(struct record, timestamps), 0, 0,
 		"keep the time of each sample, for exports with a timeline"},
 	{"ages", 0, NULL, OPTION_FLAG, offsetof(struct record, ages), 0, 0,
@@ -129,7 +135,7 @@ static int take_types(struct record *r)
 				"--type: '%s' cannot be recorded, this profd records: " TYPES,
 				type);
 		if (!has_type(r, type))
-			strcpy(r->types[r->n_types++], type);
+			snprintf(r->types[r->n_types++], MAX_TEXT, "%s", type);
 	}
 	return r->n_types ? 0 : command_usage(&COMMAND_RECORD, "--type is one of: " TYPES);
 }
@@ -169,7 +175,14 @@ static int check(struct record *r, const struct operands *rest)
 		code = check_types(r);
 	if (code)
 		return code;
+	char why[128];
 	const char *wrong = leak_check_options(&r->leak_check);
+	if (!wrong)
+		wrong = snapshots_parse(&r->snapshots, why, sizeof(why));
+	if (!wrong && snapshots_wanted(&r->snapshots) && !has_type(r, "heap"))
+		wrong = "--snapshot-every needs --type heap";
+	if (!wrong && snapshots_wanted(&r->snapshots) && r->output && !strcmp(r->output, "-"))
+		wrong = "-o -: snapshots are files of their own, standard output takes one";
 	if (wrong)
 		return command_usage(&COMMAND_RECORD, "%s", wrong);
 	if (r->command && (r->pids.n || r->tids.n || r->cgroup))
@@ -219,6 +232,8 @@ static cJSON *make_request(const struct record *r, const char *type, pid_t child
 		cJSON_AddStringToObject(request, "comm", r->comm);
 	if (r->cgroup)
 		cJSON_AddStringToObject(request, "cgroup", r->cgroup);
+	if (heap)
+		snapshots_request(&r->snapshots, request);
 	cJSON_AddBoolToObject(request, "timestamps", r->timestamps && !heap);
 	cJSON_AddBoolToObject(request, "ages", heap && (r->ages || r->leak_check.wanted));
 	cJSON_AddBoolToObject(request, "announced", r->announced);
@@ -255,30 +270,11 @@ static const char *reason_of(const struct recording *recording, size_t i)
 					: json_text(recording->takes[i].done, "reason");
 }
 
-/* The profile with other names. A descriptor, the caller's, or -errno. */
-static int rename_all(const struct record *r, int from)
-{
-	_cleanup_close_ int fd = memfd_create("profile", MFD_CLOEXEC);
-	struct profile *p;
-	char why[256];
-
-	if (fd < 0 || lseek(from, 0, SEEK_SET))
-		return -errno;
-	int err = pprof_read(&p, from, "the profile", why, sizeof(why));
-	if (err)
-		return err;
-	err = renaming_run(p, r->names);
-	if (!err)
-		err = pprof_write(p, fd);
-	profile_free(p);
-	return err ? err : take_fd(fd);
-}
-
 /* Copies the profile to the output, with the names that are wanted. What was recorded is not lost
  * for names: *unnamed is why it has others. 0 or -errno, explained. */
 static int copy(const struct record *r, struct output *out, int from, int *unnamed)
 {
-	_cleanup_close_ int renamed = r->names ? rename_all(r, from) : -1;
+	_cleanup_close_ int renamed = r->names ? renaming_copy(from, r->names) : -1;
 
 	*unnamed = r->names && renamed < 0 ? renamed : 0;
 	if (*unnamed)
@@ -408,6 +404,7 @@ static int block_signals(sigset_t *before)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGUSR2);
 	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	/* Not read, but seen as EPIPE. */
 	sigaddset(&set, SIGPIPE);
@@ -486,11 +483,25 @@ static int prepare_command(struct record *r, struct child *child, const sigset_t
 	return child_prepare(child, r->command, mask, changes);
 }
 
+/* Snapshots need a name, and the profile is to lie beside them. */
+static void name_snapshots(struct record *r, struct recording *recording)
+{
+	default_name(r->name, sizeof(r->name), "heap");
+	if (snapshots_wanted(&r->snapshots) && !r->output && !r->taker)
+		r->output = r->name;
+	r->snapshots.output = r->output ? r->output : r->name;
+	r->snapshots.names = r->names;
+	recording->snapshots = &r->snapshots;
+	for (size_t i = 0; i < r->n_types; i++)
+		recording->takes[i].snaps = !strcmp(r->types[i], "heap");
+}
+
 static int record(
 	struct record *r, struct recording *recording, struct standalone *own, const sigset_t *mask)
 {
 	int err = 0;
 
+	name_snapshots(r, recording);
 	if (r->leak_check.wanted)
 		err = leak_check_prepare(&r->leak_check);
 	if (!err && r->output)
@@ -505,7 +516,7 @@ static int record(
 		return err;
 	err = recording_run(recording);
 	int unwritten = err == -EINTR ? 0 : hand_over_all(r, recording);
-	return err ? err : unwritten;
+	return err ? err : unwritten ? unwritten : r->snapshots.error;
 }
 
 /* 125 says that it was profiling that failed, not the command (as env(1) and its kin do). */
@@ -572,6 +583,7 @@ int record_for(int argc, char **argv, const struct record_taker *taker)
 			code = run_record(&r);
 	}
 	leak_check_free(&r.leak_check);
+	texts_free(&r.snapshots.every);
 	ids_free(&r.pids);
 	ids_free(&r.tids);
 	return parsed == OPTIONS_BAD ? 2 : code;

@@ -89,6 +89,15 @@ static void pass_on(const struct recording *r, const struct signalfd_siginfo *in
 		kill(r->child->pid, (int)info->ssi_signo);
 }
 
+static int ask_snapshot(struct recording *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->takes[i].snaps && !is_over(&r->takes[i]))
+			return client_send(&r->takes[i].client, client_request("snapshot"));
+	log_warning("SIGUSR2: only heap recordings have snapshots (--type heap)");
+	return 0;
+}
+
 static int on_signal(struct recording *r)
 {
 	struct signalfd_siginfo info;
@@ -101,6 +110,8 @@ static int on_signal(struct recording *r)
 		r->command_ended = !all_over(r);
 		return stop(r);
 	}
+	if (info.ssi_signo == SIGUSR2)
+		return ask_snapshot(r);
 	if (r->child && r->child->pid > 0) {
 		pass_on(r, &info);
 		return 0;
@@ -117,6 +128,11 @@ static int on_event(struct recording *r, struct take *t, cJSON *event)
 		/* One line is enough, of the first that tells. */
 		if (t == r->takes || is_over(r->takes))
 			print_progress(r, event);
+	} else if (!strcmp(name, "snapshot")) {
+		_cleanup_close_ int fd = wire_take_fd(&t->client.wire);
+
+		clear_progress(r);
+		snapshots_take(r->snapshots, event, fd);
 	} else if (!strcmp(name, "done")) {
 		t->done = event;
 		return 0;

@@ -13,6 +13,7 @@
 
 #include "client.h"
 #include "command.h"
+#include "snapshots.h"
 
 #define RECORDING_MAX_TYPES 2
 
@@ -21,14 +22,16 @@ struct take {
 	struct client client;
 	cJSON *done; /* the daemon's last event */
 	bool failed; /* explained */
+	bool snaps;  /* it takes snapshots, when SIGUSR2 says so */
 };
 
 struct recording {
 	struct take takes[RECORDING_MAX_TYPES];
 	size_t n;
-	int signals;	     /* signalfd of SIGINT, SIGTERM, SIGQUIT, SIGCHLD */
-	struct child *child; /* NULL without a command */
-	uint32_t seconds;    /* asked for; 0: no end */
+	int signals;		     /* signalfd of SIGINT, SIGTERM, SIGQUIT, SIGCHLD, SIGUSR2 */
+	struct snapshots *snapshots; /* who takes them */
+	struct child *child;	     /* NULL without a command */
+	uint32_t seconds;	     /* asked for; 0: no end */
 	bool show_progress;
 	unsigned interrupts; /* how often the user wanted it to end */
 	bool stopping;

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "naming.h"
+#include "profile/pprof.h"
 #include "symbol_client.h"
 #include "symbolizer/raw_names.h"
 #include "symbols/raw_symbol.h"
@@ -142,4 +144,22 @@ int renaming_run(struct profile *p, const char *kind)
 	free(b.offsets);
 	free(b.functions);
 	return r;
+}
+
+int renaming_copy(int from, const char *kind)
+{
+	_cleanup_close_ int fd = memfd_create("profile", MFD_CLOEXEC);
+	struct profile *p;
+	char why[256];
+
+	if (fd < 0 || lseek(from, 0, SEEK_SET))
+		return -errno;
+	int err = pprof_read(&p, from, "the profile", why, sizeof(why));
+	if (err)
+		return err;
+	err = renaming_run(p, kind);
+	if (!err)
+		err = pprof_write(p, fd);
+	profile_free(p);
+	return err ? err : take_fd(fd);
 }

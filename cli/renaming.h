@@ -18,5 +18,8 @@ bool renaming_is_kind(const char *kind);
  * with these, as profd stores them; full: with both. 0, -ENOMEM,
  * -E2BIG; or -EIO, explained: the symbolizer does not work. */
 int renaming_run(struct profile *p, const char *kind);
+/* A profile as pprof with other names: an anonymous file, the caller's; or -errno, also of reading
+ * it. */
+int renaming_copy(int from, const char *kind);
 
 #endif

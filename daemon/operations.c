@@ -202,6 +202,26 @@ static void on_ready(void *userdata)
 	connection_settle(c);
 }
 
+static bool on_snapshot(void *userdata, unsigned number, const char *comment, int fd)
+{
+	struct connection *c = userdata;
+	cJSON *event;
+	bool whole;
+
+	/* Whoever does not take them as fast as they come goes without. */
+	if (c->fd < 0 || c->broken || c->n_queue >= CONNECTION_QUEUE - 1) {
+		close_fd(fd);
+		return false;
+	}
+	event = cJSON_CreateObject();
+	whole = cJSON_AddStringToObject(event, "event", "snapshot") &&
+		cJSON_AddNumberToObject(event, "number", number) &&
+		cJSON_AddStringToObject(event, "comment", comment);
+	connection_send(c, if_whole(event, whole), fd);
+	connection_settle(c);
+	return true;
+}
+
 static void run_record(struct connection *c, const cJSON *message)
 {
 	struct refusal refusal;
@@ -217,6 +237,7 @@ static void run_record(struct connection *c, const cJSON *message)
 		connection_refuse(c, limit, "try again a little later, or " HINT_FULL);
 		return;
 	}
+	request->record.snapshot = on_snapshot;
 	if (!err)
 		err = collector_record(c->control->collector, &request->record, on_ready,
 			on_recorded, c, &c->recording, refusal.error, sizeof(refusal.error),
@@ -234,6 +255,34 @@ static void run_record(struct connection *c, const cJSON *message)
 static void run_stop(struct connection *c, const cJSON *message)
 {
 	connection_refuse(c, "nothing is recorded over this connection", "");
+}
+
+/* Of its own recordings, or of all with full rights, those that watch a process. */
+static void run_snapshot(struct connection *c, const cJSON *message)
+{
+	const cJSON *pid = cJSON_GetObjectItemCaseSensitive(message, "pid");
+	struct connection *other;
+	cJSON *answer;
+	int asked = 0;
+
+	if (!cJSON_IsNumber(pid) ||
+		!(pid->valuedouble > 0 && pid->valuedouble <= REQUEST_MAX_PID)) {
+		connection_refuse(c, "pid is no process", "");
+		return;
+	}
+	DL_FOREACH (c->control->connections, other)
+		if (other->recording && (c->peer.full || c->peer.uid == other->peer.uid) &&
+			recording_watches(other->recording, (uint32_t)pid->valuedouble) &&
+			!recording_ask_snapshot(other->recording, "asked for"))
+			asked++;
+	if (!asked) {
+		connection_refuse(c,
+			"no heap recording that watches this process runs, or it is not ready",
+			"begin one: profctl record --type heap --pid P");
+		return;
+	}
+	answer = make_ok();
+	connection_send(c, if_whole(answer, cJSON_AddNumberToObject(answer, "asked", asked)), -1);
 }
 
 /* ---- window ------------------------------------------------------------------------------- */
@@ -390,6 +439,7 @@ static void run_known(struct connection *c, const char *op, const cJSON *message
 		{"status", run_status},
 		{"record", run_record},
 		{"stop", run_stop},
+		{"snapshot", run_snapshot},
 		{"window", run_window},
 		{"records", run_records},
 		{"open", run_open},
@@ -413,6 +463,8 @@ void operation_run(struct connection *c, const cJSON *message)
 		run_known(c, op, message);
 	else if (!strcmp(op, "stop"))
 		recording_stop(c->recording, RECORDING_STOPPED);
+	else if (!strcmp(op, "snapshot"))
+		(void)recording_ask_snapshot(c->recording, "asked for");
 	else
 		connection_refuse(c, "this connection is recording: it can only be stopped",
 			"open another connection");

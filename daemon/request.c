@@ -8,6 +8,8 @@
 
 #include "cgroup.h"
 
+#define MAX_BYTES (1ULL << 50)
+
 #define HINT_FULL "run as root, or join the group profd"
 
 __attribute__((format(printf, 4, 5))) static int refuse(
@@ -174,6 +176,28 @@ static int check_heap(const struct recording_request *record, struct refusal *r)
 	return 0;
 }
 
+static int take_bytes(const cJSON *message, const char *key, uint64_t *out, struct refusal *r)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(message, key);
+
+	if (!item)
+		return 0;
+	if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= MAX_BYTES))
+		return refuse(r, -EINVAL, "", "%s is no number of bytes", key);
+	*out = (uint64_t)item->valuedouble;
+	return 0;
+}
+
+static int take_plan(const cJSON *message, struct snapshot_plan *plan, struct refusal *r)
+{
+	int err = take_number(
+		message, "snapshot_seconds", 0, REQUEST_MAX_SECONDS, &plan->seconds, r);
+
+	if (!err)
+		err = take_bytes(message, "snapshot_allocated", &plan->allocated, r);
+	return err ? err : take_bytes(message, "snapshot_grown", &plan->grown, r);
+}
+
 int request_parse(
 	const cJSON *message, const struct peer *peer, struct request *out, struct refusal *refusal)
 {
@@ -198,6 +222,8 @@ int request_parse(
 	if (!err)
 		err = take_number(
 			message, "max_cost", 0, REQUEST_MAX_COST, &record->max_cost, refusal);
+	if (!err)
+		err = take_plan(message, &record->snapshots, refusal);
 	if (!err)
 		err = take_bool(message, "deliver", &record->deliver, refusal);
 	if (!err)

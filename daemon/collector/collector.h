@@ -14,6 +14,7 @@
 #include <systemd/sd-event.h>
 
 #include "collector/sessions.h"
+#include "collector/snapshots.h"
 #include "config.h"
 
 struct collector;
@@ -57,6 +58,11 @@ struct recording_request {
 	bool ages;	       /* SESSION_HEAP: keep ages and lifetimes */
 	bool announced;	       /* all targets have the preload library loaded */
 	bool also_descriptor;  /* store it, and hand out a read-only descriptor too */
+	/* SESSION_HEAP: what is wanted before the end, and who takes it (with the userdata of the
+	 * recording; the descriptor is the callee's, to be closed in any case). False: it was not
+	 * taken. */
+	struct snapshot_plan snapshots;
+	bool (*snapshot)(void *userdata, unsigned number, const char *comment, int fd);
 };
 
 enum recording_reason {
@@ -100,6 +106,10 @@ void recording_stop(struct recording *r, enum recording_reason reason);
 /* So far. */
 void recording_progress(struct recording *r, double *elapsed, uint64_t *samples, uint64_t *lost);
 uint32_t recording_session(const struct recording *r);
+/* Of a heap recording that is ready: takes a snapshot as soon as possible. 0 or -EINVAL. */
+int recording_ask_snapshot(struct recording *r, const char *reason);
+/* Is it a heap recording that watches this process? */
+bool recording_watches(const struct recording *r, uint32_t pid);
 
 /* The open continuous window so far, as pprof in an anonymous file: fd is the callee's. error:
  * -errno. 0 or -errno (then done is not called): -ENOENT, there is none of that type. */

@@ -75,6 +75,8 @@ struct heap {
 
 	struct heap_ages *ages; /* NULL: none are kept; of in use: what ended processes had */
 
+	uint64_t allocated, in_use; /* of all stacks, in fixed point */
+
 	heap_forgotten forgotten;
 	void *userdata;
 	struct heap_stats stats;
@@ -236,24 +238,26 @@ static uint64_t objects(uint64_t weight, uint64_t size)
 	return (weight + size / 2) / size;
 }
 
-static void in_use(const struct live *l, struct window *window)
+static void in_use(struct heap *h, const struct live *l, struct window *window)
 {
 	struct window_heap *sums;
 
 	if (l->waits)
 		return;
 	sums = window_heap(window, l->place);
+	h->in_use += l->weight;
 	sums->inuse_bytes += l->weight;
 	sums->inuse_objects += objects(l->weight, l->size);
 }
 
-static void no_more_in_use(const struct live *l, struct window *window)
+static void no_more_in_use(struct heap *h, const struct live *l, struct window *window)
 {
 	struct window_heap *sums;
 
 	if (l->waits)
 		return;
 	sums = window_heap(window, l->place);
+	h->in_use -= l->weight;
 	sums->inuse_bytes -= l->weight;
 	sums->inuse_objects -= objects(l->weight, l->size);
 }
@@ -343,7 +347,7 @@ static bool put_in(struct heap *h, const struct live *live)
 static void replace(struct heap *h, struct live *l, struct window *window)
 {
 	h->stats.replaced++;
-	no_more_in_use(l, window);
+	no_more_in_use(h, l, window);
 	take_out(h, l);
 }
 
@@ -403,6 +407,7 @@ void heap_place(struct heap *h, uint64_t allocation, struct window *window, uint
 	if (!w)
 		return;
 	sums = window_heap(window, stack);
+	h->allocated += w->weight;
 	sums->alloc_bytes += w->weight;
 	sums->alloc_objects += objects(w->weight, w->size);
 	l = waiting_live(h, w);
@@ -411,6 +416,7 @@ void heap_place(struct heap *h, uint64_t allocation, struct window *window, uint
 		l->waits = 0;
 	}
 	if (l || w->kept) {
+		h->in_use += w->weight;
 		sums->inuse_bytes += w->weight;
 		sums->inuse_objects += objects(w->weight, w->size);
 	}
@@ -470,7 +476,7 @@ static void restore(struct heap *h, uint32_t image, uint64_t address, struct win
 			replace(h, other, window);
 		undo_age(h, &held, time);
 		if (put_in(h, &held))
-			in_use(&held, window);
+			in_use(h, &held, window);
 		return;
 	}
 }
@@ -489,7 +495,7 @@ void heap_freed(struct heap *h, const struct profd_free *freed, struct window *w
 		return;
 	}
 	h->stats.frees++;
-	no_more_in_use(l, window);
+	no_more_in_use(h, l, window);
 	if (l->waits)
 		h->waiting[l->place].until = freed->head.time;
 	else
@@ -517,7 +523,7 @@ static void forget_live(struct heap *h, uint32_t image, struct window *window, u
 	for (size_t i = 0; i < h->capacity && h->images[image].live; i++)
 		while (h->table[i].weight && h->table[i].image == image) {
 			if (window)
-				no_more_in_use(&h->table[i], window);
+				no_more_in_use(h, &h->table[i], window);
 			else
 				end_live(h, &h->table[i], time);
 			if (h->forgotten)
@@ -586,14 +592,12 @@ int heap_moment(
 	struct heap_moment *m;
 
 	*out = NULL;
-	if (!h->ages)
-		return 0;
 	m = calloc(1, sizeof(*m));
-	if (!m || copy_sums(m, window) || heap_ages_copy(&m->ages, h->ages)) {
+	if (!m || copy_sums(m, window) || (h->ages && heap_ages_copy(&m->ages, h->ages))) {
 		heap_moment_free(m);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < h->capacity; i++) {
+	for (size_t i = 0; h->ages && i < h->capacity; i++) {
 		const struct live *l = &h->table[i];
 
 		if (l->weight && !l->waits)
@@ -640,15 +644,21 @@ int heap_carry(struct heap *h, const struct window *from, struct window *to)
 	if (r)
 		return r;
 	h->were_limited = h->n_limited;
+	h->in_use = 0;
 	for (size_t i = 0; i < h->n_held; i++)
 		renumber(&h->held[i].live, numbers);
 	for (size_t i = 0; i < h->capacity; i++) {
 		if (!h->table[i].weight)
 			continue;
 		renumber(&h->table[i], numbers);
-		in_use(&h->table[i], to);
+		in_use(h, &h->table[i], to);
 	}
 	return 0;
+}
+
+bool heap_keeps_ages(const struct heap *h)
+{
+	return h->ages;
 }
 
 struct heap_stats heap_stats(const struct heap *h)
@@ -656,6 +666,8 @@ struct heap_stats heap_stats(const struct heap *h)
 	struct heap_stats stats = h->stats;
 
 	stats.live = h->count;
+	stats.allocated = h->allocated >> PROFD_WEIGHT_SHIFT;
+	stats.in_use = h->in_use >> PROFD_WEIGHT_SHIFT;
 	stats.limited = h->were_limited;
 	stats.live_bytes = h->capacity * sizeof(*h->table);
 	return stats;

@@ -11,6 +11,7 @@
 #ifndef PROFD_COLLECTOR_HEAP_H
 #define PROFD_COLLECTOR_HEAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,7 +29,8 @@ struct heap_stats {
 	uint64_t unknown;    /* frees of what was not sampled, or before the session */
 	uint64_t replaced;   /* whose free was not seen, but the address was allocated again */
 	uint64_t full;	     /* allocations that were too many to remember: not in in-use */
-	size_t limited;	     /* processes of which in-use was not known for a part of the window */
+	uint64_t allocated, in_use; /* bytes, of all stacks together */
+	size_t limited; /* processes of which in-use was not known for a part of the window */
 };
 
 /* Called for what is in use of a process that has ended, or whose frees are not seen any more:
@@ -55,8 +57,8 @@ void heap_freed(struct heap *h, const struct profd_free *freed, struct window *w
  * what was in use. The sums stay, and what was in use grows no older. */
 void heap_end_process(struct heap *h, uint32_t pid, uint64_t time);
 
-/* What the window's sums and the ages are now, at `time`, for heap_moment_free; *out is NULL where
- * no ages are kept. 0 or -ENOMEM. */
+/* What the window's sums are now, at `time`, and the ages if they are kept; for heap_moment_free. 0
+ * or -ENOMEM. */
 int heap_moment(
 	const struct heap *h, const struct window *window, uint64_t time, struct heap_moment **out);
 
@@ -69,6 +71,7 @@ int heap_limit(struct heap *h, uint32_t pid, uint32_t kept, struct window *windo
  * had stays behind. 0 or -ENOMEM: nothing has changed, the old window is still the one. */
 int heap_carry(struct heap *h, const struct window *from, struct window *to);
 
+bool heap_keeps_ages(const struct heap *h);
 struct heap_stats heap_stats(const struct heap *h);
 
 #endif

@@ -135,6 +135,11 @@ void heap_watch_settle(struct heap_watch *w)
 
 /* ---- processes ------------------------------------------------------------------------------ */
 
+bool heap_watch_has(struct heap_watch *w, uint32_t pid)
+{
+	return heap_watch_find(w, pid);
+}
+
 void heap_watch_hold_to(struct heap_watch *w, double max_cost)
 {
 	w->config.max_cost = max_cost;

@@ -67,6 +67,7 @@ struct heap_watch_stats {
 	uint64_t failed;    /* that could not be */
 };
 struct heap_watch_stats heap_watch_stats(const struct heap_watch *w);
+bool heap_watch_has(struct heap_watch *w, uint32_t pid);
 /* Another ceiling. */
 void heap_watch_hold_to(struct heap_watch *w, double max_cost);
 /* Once a second: what it costs, and whether processes are still those that may be looked at. */

@@ -47,7 +47,7 @@ int collector_open_window(
 	p->done = done;
 	p->userdata = userdata;
 	DL_APPEND(c->peeks, p);
-	r = stream_peek(s, peek_finished, p);
+	r = stream_peek(s, monotonic_now(), NULL, peek_finished, p);
 	if (r) {
 		DL_DELETE(c->peeks, p);
 		free(p);

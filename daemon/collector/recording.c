@@ -12,32 +12,17 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#include "collector/collector_impl.h"
 #include "collector/heap.h"
 #include "collector/heap_cost.h"
 #include "collector/heap_rate.h"
 #include "collector/heap_watch.h"
+#include "collector/recording_impl.h"
 #include "profile/pprof.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
 /* Of the whole recording, in memory until it ends. */
 #define RECORDING_BYTES (64u << 20)
-
-struct recording {
-	struct collector *c;
-	struct stream *stream;
-	struct heap_watch *watch; /* NULL: of another type */
-	sd_event_source *deadline;
-	struct recording_request request; /* filter.pids and filter.tids are our own copies */
-	uint32_t *ids;
-	bool stopping, is_ready;
-	enum recording_reason reason;
-	recording_ready ready;
-	recording_done done;
-	void *userdata;
-	struct recording *prev, *next;
-};
 
 const char *recording_reason_text(enum recording_reason reason)
 {
@@ -54,6 +39,7 @@ const char *recording_reason_text(enum recording_reason reason)
 static void recording_free(struct recording *r)
 {
 	DL_DELETE(r->c->recordings, r);
+	recording_snapshots_end(r);
 	heap_watch_stop(r->watch);
 	sd_event_source_disable_unref(r->deadline);
 	free(r->ids);
@@ -154,6 +140,8 @@ static void write_recording(struct recording *r, const struct stream_result *res
 
 static void tell_ready(struct recording *r)
 {
+	if (!r->is_ready)
+		recording_snapshots_begin(r);
 	if (!r->is_ready && r->ready)
 		r->ready(r->userdata);
 	r->is_ready = true;
@@ -215,6 +203,11 @@ static void explain_heap(const struct recording *r, char *text, size_t size)
 			"over %d samples a second came: of %llu none was taken, and others stand "
 			"for them",
 			HEAP_RATE_MAX, (unsigned long long)counts->thinned);
+	else if (r->snapshots.skipped)
+		snprintf(text, size,
+			"%" PRIu64 " snapshots were not taken: there are no more than %d, and each "
+			"must be taken by whoever waits for it before the next",
+			r->snapshots.skipped, SNAPSHOTS_MAX);
 	else if (counts->nonsense)
 		snprintf(text, size,
 			"%llu allocations were announced with an impossible address, size or "
@@ -396,8 +389,10 @@ void recordings_advance(struct collector *c, uint64_t horizon)
 	struct recording *r, *next;
 
 	DL_FOREACH_SAFE(c->recordings, r, next)
-	if (r->watch && !r->stopping)
+	if (r->watch && !r->stopping) {
 		heap_watch_advance(r->watch, horizon);
+		recording_snapshots_advance(r, horizon);
+	}
 }
 
 bool recordings_wait(const struct collector *c)
@@ -405,7 +400,7 @@ bool recordings_wait(const struct collector *c)
 	const struct recording *r;
 
 	DL_FOREACH (c->recordings, r)
-		if (r->watch && !r->is_ready && !r->stopping)
+		if (r->watch && (!r->is_ready || r->wanted) && !r->stopping)
 			return true;
 	return false;
 }
@@ -458,6 +453,7 @@ static int begin(struct recording *r, char *why, size_t why_size, char *hint, si
 		.max_bytes = RECORDING_BYTES,
 		.keep_times = r->request.timestamps,
 		.keep_ages = r->request.ages,
+		.booked = recording_snapshots_booked,
 		.finished = recording_finished,
 		.userdata = r,
 	};

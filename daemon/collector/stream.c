@@ -40,8 +40,9 @@ struct flush {
 	stream_finished finished;
 	void *userdata;
 	bool peek, last;
-	size_t limited; /* processes of which in-use was not known */
-	bool no_in_use; /* of none it is */
+	char comment[128]; /* one more; "": none */
+	size_t limited;	   /* processes of which in-use was not known */
+	bool no_in_use;	   /* of none it is */
 };
 
 struct session *stream_session(const struct stream *s)
@@ -219,13 +220,20 @@ static void describe_limits(const struct flush *f, char *text, size_t size)
 static void publish(struct stream *s, struct window *window, uint64_t end, struct flush *f)
 {
 	char about[256], limits[256] = "";
-	const char *comments[] = {s->c->banner, about, limits};
+	const char *comments[4] = {s->c->banner, about};
+	size_t n_comments = 2;
 	struct publish_info info;
 	struct heap_moment *moment = NULL;
-	int r = s->heap ? heap_moment(s->heap, window, end, &moment) : 0;
+	/* An open window changes while it is published. */
+	bool frozen = s->heap && (f->peek || heap_keeps_ages(s->heap));
+	int r = frozen ? heap_moment(s->heap, window, end, &moment) : 0;
 
 	describe(s, about, sizeof(about));
 	describe_limits(f, limits, sizeof(limits));
+	if (*limits)
+		comments[n_comments++] = limits;
+	if (*f->comment)
+		comments[n_comments++] = f->comment;
 	f->stream = s;
 	f->window = window_ref(window);
 	f->start = realtime_at(window_start(window));
@@ -238,7 +246,7 @@ static void publish(struct stream *s, struct window *window, uint64_t end, struc
 				  : session_period_ns(s->session),
 		.moment = moment,
 		.comments = comments,
-		.n_comments = *limits ? 3 : 2,
+		.n_comments = n_comments,
 		.no_in_use = f->no_in_use,
 	};
 	s->flushes++;
@@ -275,16 +283,18 @@ static void flush_window(struct stream *s, uint64_t end, bool last)
 		stream_free(s);
 }
 
-int stream_peek(struct stream *s, stream_finished finished, void *userdata)
+int stream_peek(struct stream *s, uint64_t time, const char *comment, stream_finished finished,
+	void *userdata)
 {
 	struct flush *f = new_flush(s);
 
 	if (!f)
 		return -ENOMEM;
 	f->peek = true;
+	snprintf(f->comment, sizeof(f->comment), "%s", comment ? comment : "");
 	f->finished = finished;
 	f->userdata = userdata;
-	publish(s, s->window, monotonic_now(), f);
+	publish(s, s->window, time > window_start(s->window) ? time : window_start(s->window), f);
 	return 0;
 }
 
@@ -344,6 +354,8 @@ void stream_add(struct stream *s, const struct window_sample *sample)
 			heap_drop(s->heap, sample->allocation);
 	} else if (s->heap) {
 		heap_place(s->heap, sample->allocation, s->window, stack);
+		if (s->config.booked)
+			s->config.booked(s->config.userdata, sample->time);
 	}
 }
 

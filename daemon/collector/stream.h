@@ -39,6 +39,9 @@ struct stream_config {
 	size_t max_bytes; /* of a window */
 	bool keep_times;  /* of each sample */
 	bool keep_ages;	  /* SESSION_HEAP: see heap_ages.h */
+	/* SESSION_HEAP: what is allocated, or in use, has changed, at that time (CLOCK_MONOTONIC,
+	 * ns). May be NULL. */
+	void (*booked)(void *userdata, uint64_t time);
 	stream_finished finished;
 	void *userdata;
 };
@@ -76,7 +79,9 @@ bool stream_stopping(const struct stream *s);
 /* Nanoseconds since it was started, until it was stopped. */
 uint64_t stream_elapsed(const struct stream *s);
 struct stream *stream_next(const struct stream *s);
-/* Publishes the open window as it is, without closing it. */
-int stream_peek(struct stream *s, stream_finished finished, void *userdata);
+/* Publishes the open window as it is now, without closing it: its end is at `time`. comment: one
+ * more of the file; NULL: none. */
+int stream_peek(struct stream *s, uint64_t time, const char *comment, stream_finished finished,
+	void *userdata);
 
 #endif

@@ -35,6 +35,11 @@
  *         that cost the programs, in CPUs.
  *         path is "" where no copy was stored; descriptors (read-only, at offset 0) come in the
  * order of files when they are delivered. On failure: {"event":"failed","error":"…","hint":"…"}
+ *     snapshot_seconds, snapshot_allocated, snapshot_grown (bytes; 0: not): of heap, when the
+ *     profile so far is handed over before the end, each with a descriptor:
+ *     {"event":"snapshot","number":1,"comment":"snapshot 1, 64M allocated, …"}
+ * {"op":"snapshot"} on the same connection, {"op":"snapshot","pid":n} on another one
+ *     Takes one now. On another one: {"ok":true,"asked":n} recordings that watch the process.
  * {"op":"stop"}
  *     On the same connection: ends its recording; "done" follows. A connection that closes ends
  *     its recording as well (what was collected is stored).

@@ -213,6 +213,7 @@ def test_files_that_do_not_fit(tmp_path):
         (["--"], "no command behind --"),
         (["--pid", "1", "--", "true"], "does not go with a command"),
         (["--seconds", "3", "x.pb.gz"], "do not go with FILEs"),
+        (["--children", "x.pb.gz"], "does not go with FILEs"),
     ],
 )
 def test_wrong_usage(arguments, said):

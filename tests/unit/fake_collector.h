@@ -35,7 +35,7 @@ struct fake {
 	bool stop_is_slow; /* recording_stop leaves the end to fake_finish */
 	window_done window;
 	void *window_userdata;
-	unsigned cancelled;
+	unsigned cancelled, snapshots;
 	size_t status_padding; /* bytes that make status long */
 	const struct store_entry *entries;
 	size_t n_entries;
@@ -128,6 +128,17 @@ void recording_progress(struct recording *r, double *elapsed, uint64_t *samples,
 	*elapsed = 1;
 	*samples = 50;
 	*lost = 0;
+}
+
+int recording_ask_snapshot(struct recording *r, const char *reason)
+{
+	fake.snapshots++;
+	return 0;
+}
+
+bool recording_watches(const struct recording *r, uint32_t pid)
+{
+	return pid == 7;
 }
 
 uint32_t recording_session(const struct recording *r)

@@ -506,6 +506,44 @@ static void test_beginnings_of_others(void **state)
 	close_client(b, &c);
 }
 
+static void test_snapshots(void **state)
+{
+	struct bed *b = *state;
+	struct client c, other;
+
+	open_client(b, &c);
+	open_client(b, &other);
+	expect_refusal(b, &other, "{\"op\":\"snapshot\"}", "no process");
+	expect_refusal(b, &other, "{\"op\":\"snapshot\",\"pid\":-1}", "no process");
+	expect_refusal(b, &other, "{\"op\":\"snapshot\",\"pid\":7}", "no heap recording");
+	expect_refusal(b, &c,
+		"{\"op\":\"record\",\"types\":[\"heap\"],\"comm\":\"x\",\"snapshot_grown\":-1}",
+		"no number of bytes");
+	expect_ok(b, &c,
+		"{\"op\":\"record\",\"types\":[\"heap\"],\"comm\":\"x\",\"snapshot_seconds\":3,"
+		"\"snapshot_allocated\":1048576}");
+	assert_int_equal(fake.last->request.snapshots.seconds, 3);
+	assert_int_equal(fake.last->request.snapshots.allocated, 1 << 20);
+	assert_int_equal(fake.last->request.snapshots.grown, 0);
+	expect_refusal(b, &other, "{\"op\":\"snapshot\",\"pid\":8}", "no heap recording");
+	cJSON *answer = ask(b, &other, "{\"op\":\"snapshot\",\"pid\":7}");
+	assert_int_equal(cJSON_GetNumberValue(cJSON_GetObjectItem(answer, "asked")), 1);
+	cJSON_Delete(answer);
+	assert_int_equal(fake.snapshots, 1);
+	/* They come with a descriptor each, as long as they are taken. */
+	assert_true(fake.last->request.snapshot(fake.last->userdata, 1, "why", fake_file()));
+	answer = hear(&c);
+	assert_string_equal(text_in(answer, "event"), "snapshot");
+	assert_string_equal(text_in(answer, "comment"), "why");
+	cJSON_Delete(answer);
+	int fd = wire_take_fd(&c.wire);
+	assert_true(fd >= 0);
+	close(fd);
+	cJSON_Delete(ask(b, &c, "{\"op\":\"stop\"}"));
+	close_client(b, &other);
+	close_client(b, &c);
+}
+
 static void test_connection_limit(void **state)
 {
 	struct bed *b = *state;
@@ -733,6 +771,7 @@ int main(void)
 		cmocka_unit_test(test_foreign_process),
 		TEST(test_limits_of_others),
 		TEST(test_beginnings_of_others),
+		TEST(test_snapshots),
 		TEST(test_connection_limit),
 		TEST(test_window),
 		TEST(test_records),

@@ -462,8 +462,20 @@ static void test_no_ages_unless_they_are_wanted(void **state)
 	struct heap_moment *m;
 
 	take(f, 1, 0x1000, 10, 7);
+	take(f, 1, 0x2000, 20, 7);
+	give_back(f, 1, 0x2000);
+	assert_false(heap_keeps_ages(f->heap));
+	assert_int_equal(heap_stats(f->heap).allocated, 30);
+	assert_int_equal(heap_stats(f->heap).in_use, 10);
 	assert_int_equal(heap_moment(f->heap, f->window, 0, &m), 0);
-	assert_null(m);
+	give_back(f, 1, 0x1000);
+	assert_int_equal(heap_stats(f->heap).in_use, 0);
+	/* It is as it was, and without ages. */
+	assert_int_equal(m->n_stacks, 1);
+	assert_int_equal(m->sums[0].alloc_bytes, 30 * ONE);
+	assert_int_equal(m->sums[0].inuse_bytes, 10 * ONE);
+	assert_null(heap_ages_next(&m->ages, 0, NULL));
+	heap_moment_free(m);
 }
 
 /* Against an array: everything that a table with holes and growth can do wrong. */
@@ -586,10 +598,12 @@ static void test_a_part_of_the_time(void **state)
 	assert_int_equal(heap_limit(f->heap, 1, 0, f->window), 0);
 	take(f, 1, 0x4000, 10, 11);
 	assert_sums(f, 11, 1, 10, 1, 10);
+	assert_int_equal(heap_stats(f->heap).in_use, 120);
 	/* It was so in this window, but is not in the next. */
 	assert_int_equal(heap_stats(f->heap).limited, 1);
 	next_window(f, 1 << 20);
 	assert_int_equal(heap_stats(f->heap).limited, 0);
+	assert_int_equal(heap_stats(f->heap).in_use, 120);
 }
 
 int main(void)

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * snapshots.h - what a heap recording writes before its end: NAME.0001.heap.pb.gz and so on, each
+ * whole or not at all.
+ */
+#ifndef PROFD_CLI_SNAPSHOTS_H
+#define PROFD_CLI_SNAPSHOTS_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "options.h"
+
+struct snapshots {
+	struct texts every;	   /* --snapshot-every, as they were typed */
+	uint32_t seconds;	   /* 0: not for that reason */
+	uint64_t allocated, grown; /* bytes */
+	const char *output;	   /* what NAME comes from: the profile's own file */
+	const char *names;	   /* kind of names, or NULL */
+	unsigned written;
+	int error; /* the first -errno of one that could not be written, explained */
+};
+
+/* Reads `every`: "10s", "64M-allocated", "16M-grown", also several with commas between. NULL, or
+ * what is wrong, in `why`. */
+const char *snapshots_parse(struct snapshots *s, char *why, size_t why_size);
+bool snapshots_wanted(const struct snapshots *s);
+void snapshots_request(const struct snapshots *s, cJSON *request);
+/* Writes one that the daemon has sent: fd is borrowed. */
+void snapshots_take(struct snapshots *s, const cJSON *event, int fd);
+
+#endif

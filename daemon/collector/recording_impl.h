@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * recording_impl.h - a recording's own context, for the two files that together are it: recording.c
+ * (its beginning and end) and recording_snapshots.c (what is published in between).
+ */
+#ifndef PROFD_COLLECTOR_RECORDING_IMPL_H
+#define PROFD_COLLECTOR_RECORDING_IMPL_H
+
+#include "collector/collector_impl.h"
+#include "collector/snapshots.h"
+
+struct snapshot;
+
+struct recording {
+	struct collector *c;
+	struct stream *stream;
+	struct heap_watch *watch;	  /* NULL: of another type */
+	sd_event_source *deadline, *each; /* each: of snapshots */
+	struct recording_request request; /* filter.pids and filter.tids are our own copies */
+	uint32_t *ids;
+	bool stopping, is_ready;
+	enum recording_reason reason;
+	recording_ready ready;
+	recording_done done;
+	struct snapshots snapshots;
+	struct snapshot *taking; /* those that are on their way */
+	unsigned n_taking;
+	uint64_t wanted; /* the horizon that the one that is due waits for; 0: none is */
+	void *userdata;
+	struct recording *prev, *next;
+};
+
+/* ---- recording_snapshots.c ------------------------------------------------------------------- */
+
+/* It is ready: what comes from now on counts. */
+void recording_snapshots_begin(struct recording *r);
+/* What its heap has allocated, or has in use, has changed; for stream_config. */
+void recording_snapshots_booked(void *userdata, uint64_t time);
+/* All records below the horizon were handled. */
+void recording_snapshots_advance(struct recording *r, uint64_t horizon);
+/* The recording is about to be freed. */
+void recording_snapshots_end(struct recording *r);
+
+#endif

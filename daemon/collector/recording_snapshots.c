@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* What a heap recording publishes before its end. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "collector/heap.h"
+#include "collector/heap_watch.h"
+#include "collector/recording_impl.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+#define NS_PER_USEC 1000
+/* At the same time: records come in batches. */
+#define MAX_TAKING 8
+
+/* One that is being published. */
+struct snapshot {
+	struct recording *recording; /* NULL: it is gone */
+	unsigned number;
+	char comment[128];
+	struct snapshot *prev, *next;
+};
+
+/* It shows what was so by now: not before all records until now were handled. */
+static void want(struct recording *r)
+{
+	r->wanted = monotonic_now();
+	collector_drain_soon(r->c);
+}
+
+static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct recording *r = userdata;
+
+	snapshots_tick(&r->snapshots, monotonic_now());
+	if (*r->snapshots.due && !r->wanted && !r->stopping)
+		want(r);
+	sd_event_source_set_time(source, r->snapshots.next_time / NS_PER_USEC);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+void recording_snapshots_begin(struct recording *r)
+{
+	int e = 0;
+
+	snapshots_begin(&r->snapshots, &r->request.snapshots, monotonic_now());
+	if (r->request.snapshots.seconds)
+		e = sd_event_add_time(r->c->event, &r->each, CLOCK_MONOTONIC,
+			r->snapshots.next_time / NS_PER_USEC, 1000, on_time, r);
+	if (e < 0)
+		log_error("recording %u: no timer for snapshots: %s", recording_session(r),
+			strerror(-e));
+}
+
+static int published(void *userdata, const struct stream_result *result)
+{
+	struct snapshot *s = userdata;
+	struct recording *r = s->recording;
+	int fd = -1;
+
+	if (r) {
+		DL_DELETE(r->taking, s);
+		r->n_taking--;
+		fd = result->error ? result->error : profile_to_memory(result->profile);
+		if (fd < 0)
+			log_error("recording %u: a snapshot cannot be made: %s",
+				recording_session(r), strerror(-fd));
+		if (fd < 0 || !r->request.snapshot ||
+			!r->request.snapshot(r->userdata, s->number, s->comment, fd))
+			r->snapshots.skipped++;
+	}
+	free(s);
+	return 0;
+}
+
+static void take(struct recording *r, uint64_t time, const char *reason)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+	int e = s ? 0 : -ENOMEM;
+
+	if (!e && !snapshots_take(&r->snapshots, time, reason, s->comment, sizeof(s->comment))) {
+		free(s);
+		return;
+	}
+	if (!e) {
+		s->recording = r;
+		s->number = r->snapshots.n;
+		DL_APPEND(r->taking, s);
+		r->n_taking++;
+		e = stream_peek(r->stream, time, s->comment, published, s);
+	}
+	if (!e)
+		return;
+	log_error(
+		"recording %u: a snapshot cannot be taken: %s", recording_session(r), strerror(-e));
+	r->snapshots.skipped++;
+	if (s) {
+		DL_DELETE(r->taking, s);
+		r->n_taking--;
+		free(s);
+	}
+}
+
+/* The state of this very moment, whatever else is due. */
+void recording_snapshots_booked(void *userdata, uint64_t time)
+{
+	struct recording *r = userdata;
+	char reason[SNAPSHOTS_REASON];
+	struct heap_stats stats;
+
+	if (!r->is_ready || r->stopping || r->n_taking >= MAX_TAKING ||
+		!(r->request.snapshots.allocated || r->request.snapshots.grown))
+		return;
+	stats = heap_stats(stream_heap(r->stream));
+	if (snapshots_book(&r->snapshots, stats.allocated, stats.in_use, time, reason))
+		take(r, time, reason);
+}
+
+void recording_snapshots_advance(struct recording *r, uint64_t horizon)
+{
+	uint64_t wanted = r->wanted;
+
+	if (!wanted || horizon < wanted || r->n_taking >= MAX_TAKING)
+		return;
+	r->wanted = 0;
+	take(r, wanted, r->snapshots.due);
+	*r->snapshots.due = '\0';
+}
+
+void recording_snapshots_end(struct recording *r)
+{
+	struct snapshot *s;
+
+	r->each = sd_event_source_disable_unref(r->each);
+	DL_FOREACH (r->taking, s)
+		s->recording = NULL;
+}
+
+int recording_ask_snapshot(struct recording *r, const char *reason)
+{
+	if (!r->watch || !r->is_ready || r->stopping)
+		return -EINVAL;
+	snapshots_ask(&r->snapshots, reason);
+	want(r);
+	return 0;
+}
+
+bool recording_watches(const struct recording *r, uint32_t pid)
+{
+	return r->watch && !r->stopping && heap_watch_has(r->watch, pid);
+}

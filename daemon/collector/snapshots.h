@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * snapshots.h - when a heap recording is published before its end: each so many seconds, when so
+ * much more was allocated, when more is in use than ever by so much, or when somebody asks.
+ */
+#ifndef PROFD_COLLECTOR_SNAPSHOTS_H
+#define PROFD_COLLECTOR_SNAPSHOTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Of one recording: a file each. */
+#define SNAPSHOTS_MAX	 9999
+#define SNAPSHOTS_REASON 64
+/* Between two that nobody asked for, ns. */
+#define SNAPSHOTS_APART 100000000ULL
+
+/* 0: not for that reason. */
+struct snapshot_plan {
+	unsigned seconds;
+	uint64_t allocated, grown; /* bytes */
+};
+
+struct snapshots {
+	struct snapshot_plan plan;
+	uint64_t began, last;		      /* CLOCK_MONOTONIC, ns */
+	uint64_t next_allocated, next_in_use; /* bytes */
+	uint64_t next_time;		      /* UINT64_MAX: none */
+	unsigned n;			      /* that were taken */
+	uint64_t skipped;		      /* that were due and could not be */
+	char due[SNAPSHOTS_REASON];	      /* why one is asked for; "": none is */
+};
+
+void snapshots_begin(struct snapshots *s, const struct snapshot_plan *plan, uint64_t now);
+/* One is asked for, for that reason. */
+void snapshots_ask(struct snapshots *s, const char *reason);
+/* What was allocated so far, and is in use: is one due by that? Then `reason` says why. */
+bool snapshots_book(struct snapshots *s, uint64_t allocated, uint64_t in_use, uint64_t now,
+	char reason[SNAPSHOTS_REASON]);
+/* It is that late: looks whether one is due. */
+void snapshots_tick(struct snapshots *s, uint64_t now);
+/* One is taken now: false if there are too many. Else `comment` is what its file says, and its
+ * number is s->n. */
+bool snapshots_take(
+	struct snapshots *s, uint64_t now, const char *reason, char *comment, size_t size);
+
+#endif

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+/* test_snapshots.c - when a heap recording is published before its end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "collector/snapshots.h"
+
+#define SECOND 1000000000ULL
+#define MIB    (1ULL << 20)
+
+static void test_by_what_was_allocated(void **state)
+{
+	const struct snapshot_plan plan = {.allocated = 64 * MIB};
+	char reason[SNAPSHOTS_REASON], comment[128];
+	struct snapshots s;
+	(void)state;
+
+	snapshots_begin(&s, &plan, 100 * SECOND);
+	assert_false(snapshots_book(&s, 64 * MIB - 1, 0, 101 * SECOND, reason));
+	assert_true(snapshots_book(&s, 64 * MIB, 0, 102 * SECOND, reason));
+	assert_string_equal(reason, "64M allocated");
+	assert_true(snapshots_take(&s, 102 * SECOND, reason, comment, sizeof(comment)));
+	assert_string_equal(comment, "snapshot 1, 64M allocated, 2.0 s after the beginning");
+	assert_false(snapshots_book(&s, 127 * MIB, 0, 103 * SECOND, reason));
+	/* Several at once are one, and the steps stay where they were. */
+	assert_true(snapshots_book(&s, 300 * MIB, 0, 104 * SECOND, reason));
+	assert_false(snapshots_book(&s, 319 * MIB, 0, 105 * SECOND, reason));
+	assert_true(snapshots_book(&s, 320 * MIB, 0, 106 * SECOND, reason));
+}
+
+/* Not when it comes back to where it was already. */
+static void test_by_growth(void **state)
+{
+	const struct snapshot_plan plan = {.grown = 1000};
+	char reason[SNAPSHOTS_REASON];
+	struct snapshots s;
+	(void)state;
+
+	snapshots_begin(&s, &plan, 0);
+	assert_true(snapshots_book(&s, 0, 1200, SECOND, reason));
+	assert_string_equal(reason, "1000 grown");
+	assert_false(snapshots_book(&s, 0, 100, 2 * SECOND, reason));
+	assert_false(snapshots_book(&s, 0, 2199, 3 * SECOND, reason));
+	assert_true(snapshots_book(&s, 0, 2200, 4 * SECOND, reason));
+}
+
+static void test_not_too_many(void **state)
+{
+	const struct snapshot_plan plan = {.allocated = 1};
+	char reason[SNAPSHOTS_REASON], comment[128];
+	struct snapshots s;
+	uint64_t now = 0, taken = 0;
+	(void)state;
+
+	snapshots_begin(&s, &plan, 0);
+	for (uint64_t i = 1; i < 100000; i++) {
+		now += SNAPSHOTS_APART / 5;
+		if (snapshots_book(&s, i, 0, now, reason))
+			taken += snapshots_take(&s, now, reason, comment, sizeof(comment));
+	}
+	assert_int_equal(taken, SNAPSHOTS_MAX);
+	assert_int_equal(s.n, SNAPSHOTS_MAX);
+	assert_true(s.skipped > 0);
+}
+
+static void test_by_time(void **state)
+{
+	const struct snapshot_plan plan = {.seconds = 10};
+	struct snapshots s;
+	(void)state;
+
+	snapshots_begin(&s, &plan, 5 * SECOND);
+	snapshots_tick(&s, 15 * SECOND - 1);
+	assert_string_equal(s.due, "");
+	snapshots_tick(&s, 15 * SECOND);
+	assert_string_equal(s.due, "each 10 s");
+	assert_int_equal(s.next_time, 25 * SECOND);
+	/* A long sleep is one. */
+	snapshots_tick(&s, 57 * SECOND);
+	assert_int_equal(s.next_time, 65 * SECOND);
+	/* Whoever asks comes first. */
+	snapshots_ask(&s, "asked for");
+	snapshots_tick(&s, 65 * SECOND);
+	assert_string_equal(s.due, "asked for");
+}
+
+static void test_none_is_wanted(void **state)
+{
+	const struct snapshot_plan plan = {0};
+	char reason[SNAPSHOTS_REASON];
+	struct snapshots s;
+	(void)state;
+
+	snapshots_begin(&s, &plan, 0);
+	assert_false(snapshots_book(&s, 1ULL << 50, 1ULL << 50, SECOND, reason));
+	snapshots_tick(&s, 1000 * SECOND);
+	assert_string_equal(s.due, "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_by_what_was_allocated),
+		cmocka_unit_test(test_by_growth),
+		cmocka_unit_test(test_not_too_many),
+		cmocka_unit_test(test_by_time),
+		cmocka_unit_test(test_none_is_wanted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
