@@ -21,6 +21,11 @@ heap.steps-stripped := steps.c -static -s
 heap.steady         := steady.c
 heap.leaks          := leaks.c
 heap.leaking.so     := leaking.c -shared -fPIC
+heap.accounts       := accounts.c
+heap.accounts-static := accounts.c -static
+heap.accounts-jemalloc := accounts.c -ljemalloc
+heap.accounts-musl  := accounts.c
+heap.accounts-musl-static := accounts.c -static
 heap.announce       := announce.c
 heap.early.so       := early.c -shared -fPIC
 heap.family         := family.c
@@ -45,7 +50,7 @@ $(HEAP_DIR)/$(1): $(addprefix $(HEAP_SRC)/,$(filter %.c %.cc,$(heap.$(1)))) \
 		$(addprefix $(HEAP_DIR)/,$(filter %.so,$(heap.$(1)))) \
 		$(HEAP_SRC)/truth.h tests/programs/truth.h
 	@mkdir -p $$(@D)
-	$(if $(filter %.cc,$(heap.$(1))),$(CXX) $(filter-out -std=%,$(HEAP_CFLAGS)),$(CC) $(HEAP_CFLAGS)) \
+	$(if $(filter %.cc,$(heap.$(1))),$(CXX) $(filter-out -std=%,$(HEAP_CFLAGS)),$(if $(findstring musl,$(1)),musl-gcc,$(CC)) $(HEAP_CFLAGS)) \
 		-o $$@ $$(filter-out %.h,$$^) -Wl,--no-as-needed -pthread \
 		$(filter-out %.c %.cc %.so,$(heap.$(1))) -Wl,-rpath,'$$$$ORIGIN' $(if $(filter %.so,$(1)),-Wl$$(comma)-soname$$(comma)$(1))
 endef

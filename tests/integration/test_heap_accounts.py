@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""Heap profiles of a program that allocates in every way, and keeps accounts of it."""
+
+import subprocess
+
+import pytest
+
+import pprof
+from test_heap import HEAP, LIBRARIES, record_steps, start, sums
+
+TCMALLOC = f"{LIBRARIES}/libtcmalloc_minimal.so.4"
+MIMALLOC = f"{LIBRARIES}/libmimalloc.so.2.0"
+BY_UPROBES = {
+    "glibc": ("accounts", None),
+    "glibc static": ("accounts-static", None),
+    "musl": ("accounts-musl", None),
+    "musl static": ("accounts-musl-static", None),
+    "jemalloc": ("accounts-jemalloc", None),
+    "tcmalloc": ("accounts", TCMALLOC),
+    "mimalloc": ("accounts", MIMALLOC),
+}
+BY_LIBRARY = {
+    "glibc": ("accounts", None),
+    "jemalloc": ("accounts-jemalloc", None),
+    "tcmalloc": ("accounts", TCMALLOC),
+}
+
+
+def check(profile, output, leave_out=()):
+    """Each account is as it says, and nothing is negative."""
+    told = [line.split() for line in output.splitlines()]
+    accounts = {name: tuple(map(int, values)) for name, *values in (t for t in told if len(t) == 5)}
+    assert len(accounts) == 11
+    found = {name: sums(profile, name) for name in accounts}
+    wrong = {name: (found[name], told) for name, told in accounts.items() if found[name] != told}
+    assert wrong.keys() <= set(leave_out), wrong
+    assert min(value for sample in profile.samples for value in sample.values) >= 0
+
+
+@pytest.mark.parametrize("case", BY_UPROBES)
+def test_by_uprobes(quiet_daemon, case):
+    name, preload = BY_UPROBES[case]
+    with start(name, preload, arguments=()) as program:
+        out, _ = record_steps(quiet_daemon, program, "--sample-bytes", 1)
+        check(pprof.read(out), program.process.stdout.read())
+    quiet_daemon.check_ledger()
+
+
+@pytest.mark.parametrize("case", BY_LIBRARY)
+def test_by_the_library(quiet_daemon, tmp_path, case):
+    """With its children, whose own leaks are theirs."""
+    name, preload = BY_LIBRARY[case]
+    environment = {**quiet_daemon.environment, **({"LD_PRELOAD": preload} if preload else {})}
+    out = tmp_path / "x.pb.gz"
+    result = quiet_daemon.ctl(
+        *["record", "--type", "heap", "--sample-bytes", 1, "-o", out, "--", HEAP / name],
+        stdin=subprocess.DEVNULL,
+        env=environment,
+    )
+    profile = pprof.read(out)
+    assert sums(profile, "in_the_child") == (200, 8000, 200, 8000)
+    parents = {s.labels["pid"] for s in profile.samples if "kept" in s.names}
+    childs = {s.labels["pid"] for s in profile.samples if "in_the_child" in s.names}
+    assert len(parents) == len(childs) == 1 and parents != childs
+    # A realloc that fails is announced as a free and an allocation: these probes say no more.
+    profile.samples = [s for s in profile.samples if s.labels["pid"] in parents]
+    check(profile, result.stdout, leave_out=["realloc_that_fails"])
+    assert sums(profile, "realloc_that_fails")[2:] == (200, 14000)
+    quiet_daemon.check_ledger()
+
+
+@pytest.mark.parametrize("how", ["uprobes", "library"])
+@pytest.mark.parametrize("case", BY_LIBRARY)
+def test_a_leak_among_much(quiet_daemon, tmp_path, how, case):
+    """3.2 MB among 2 GB: first of what is in use, and about as large as it is."""
+    (name, preload), leaked, churned = BY_LIBRARY[case], 3200 << 10, 2 << 30
+    if how == "uprobes":
+        with start(name, preload, arguments=(leaked, churned)) as program:
+            out, _ = record_steps(quiet_daemon, program, "--sample-bytes", 32768)
+    else:
+        out = tmp_path / "x.pb.gz"
+        environment = {**quiet_daemon.environment, **({"LD_PRELOAD": preload} if preload else {})}
+        quiet_daemon.ctl(
+            *["record", "--type", "heap", "--sample-bytes", 32768, "-o", out],
+            *["--", HEAP / name, leaked, churned],
+            stdin=subprocess.DEVNULL,
+            env=environment,
+        )
+    profile = pprof.read(out)
+    assert abs(sums(profile, "leak")[3] / leaked - 1) < 0.4
+    assert abs(sums(profile, "churn")[1] / churned - 1) < 0.2
+    by_stack = sorted(profile.samples, key=lambda sample: -sample.values[3])
+    assert "leak" in by_stack[0].names
+    assert sums(profile, "churn")[3] <= 1 << 20
