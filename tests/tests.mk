@@ -54,6 +54,12 @@ bench: deps ## measure what profiling costs, beside its peers
 	@$(MAKE) --no-print-directory all programs $(B)/bench/compile_tables $(B)/bench/day $(B)/truth/symbols
 	@$(PYTHON) tests/bench/bench --build $(B)
 
+.PHONY: check-heap-soak
+check-heap-soak: ## attach heap probes to busy redis and postgres servers, fifty times
+	@scripts/deps truth
+	@$(MAKE) --no-print-directory all programs
+	@tests/bench/heap_soak --build $(B)
+
 .PHONY: demo
 demo: deps-build ## build, profile this host for some seconds, show what was found
 	@$(MAKE) --no-print-directory -s -j$$(nproc) all

@@ -161,6 +161,16 @@ def test_what_cannot_be_seen_is_named(quiet_daemon, program, said):
         assert said in result.stderr and str(running.pid) in result.stderr
 
 
+@pytest.mark.parametrize("mean", [1, 4096])
+def test_a_strict_sandbox(quiet_daemon, mean):
+    """What returns from a probed function makes a system call in newer kernels: it is not killed."""
+    with start("strict", arguments=[20000]) as program:
+        out, _ = record_steps(quiet_daemon, program, "--sample-bytes", mean)
+        assert program.truth() == {"churned": 20000}
+    found = sums(pprof.read(out), "churn")[0]
+    assert found == 20000 if mean == 1 else abs(found / 20000 - 1) < 0.2
+
+
 def test_a_users_own_command(new_daemon, tmp_path):
     """With his rights; others' processes are none of his."""
     profd = shutil.copy(PROFD, tmp_path)

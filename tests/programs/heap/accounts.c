@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * accounts [LEAKED CHURNED] - waits for a line, then allocates in every way that C has, in functions
- * that each keep an account. Prints for each of them
+ * accounts [LEAKED CHURNED] - waits for a line, then allocates in every way that C has, in
+ * functions that each keep an account. Prints for each of them
  *
  *   NAME ALLOCATED_OBJECTS ALLOCATED_BYTES OBJECTS_IN_USE BYTES_IN_USE
  *
@@ -27,18 +27,18 @@ struct account {
 static struct account *accounts;
 
 /* A function with an account of its own, which begins at nothing. */
-#define ACCOUNT(function)                                      \
-	static void function(struct account *account);         \
-	static struct account account_of_##function = {        \
-		.name = #function,                             \
-	};                                                     \
+#define ACCOUNT(function)                               \
+	static void function(struct account *account);  \
+	static struct account account_of_##function = { \
+		.name = #function,                      \
+	};                                              \
 	__attribute__((noipa)) static void function(struct account *account)
 
-#define RUN(function)                                          \
-	do {                                                   \
-		account_of_##function.next = accounts;         \
-		accounts = &account_of_##function;             \
-		function(&account_of_##function);              \
+#define RUN(function)                                  \
+	do {                                           \
+		account_of_##function.next = accounts; \
+		accounts = &account_of_##function;     \
+		function(&account_of_##function);      \
 	} while (0)
 
 static void add(struct account *account, const void *pointer, size_t size)
@@ -56,12 +56,12 @@ static void gone(struct account *account, size_t size)
 	account->bytes_in_use -= size;
 }
 
-/* The first sample from a page of code is what makes profd load the tables of that page: so all code
- * is known before what counts. */
+/* The first sample from a page of code is what makes profd load the tables of that page: so all
+ * code is known before what counts. */
 static void *warm_up(void *unused)
 {
-	void *pointers[] = {malloc(1 << 20), calloc(1, 1), realloc(NULL, 1), reallocarray(NULL, 1, 1),
-		memalign(64, 1), aligned_alloc(64, 64), valloc(1), NULL};
+	void *pointers[] = {malloc(1 << 20), calloc(1, 1), realloc(NULL, 1),
+		reallocarray(NULL, 1, 1), memalign(64, 1), aligned_alloc(64, 64), valloc(1), NULL};
 
 	MUST(posix_memalign(&pointers[7], 64, 1) == 0);
 	for (size_t i = 0; i < sizeof(pointers) / sizeof(*pointers); i++) {

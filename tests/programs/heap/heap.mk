@@ -19,6 +19,7 @@ heap.nested         := nested.c
 heap.nested-jemalloc := nested.c -ljemalloc
 heap.steps-stripped := steps.c -static -s
 heap.steady         := steady.c
+heap.strict         := strict.c
 heap.leaks          := leaks.c
 heap.leaking.so     := leaking.c -shared -fPIC
 heap.accounts       := accounts.c
