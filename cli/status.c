@@ -159,6 +159,26 @@ static void print_members(const cJSON *object, int depth)
 
 /* ---- sections ------------------------------------------------------------------------------- */
 
+/* Where probes sit, and what whom they cost. */
+static void print_probes(const cJSON *heap)
+{
+	const cJSON *one, *place;
+
+	cJSON_ArrayForEach (one, json_get(heap, "watched"))
+		printf("     process %.0f (%s): by %s, %.2f %% of a CPU%s\n",
+			json_number(one, "pid"), json_text(one, "comm"), json_text(one, "by"),
+			100 * json_number(one, "cost"),
+			json_true(one, "limited") ? ", watched a part of the time" : "");
+	cJSON_ArrayForEach (one, json_get(heap, "files")) {
+		printf("     %s (%s):", json_text(one, "path"), json_text(one, "allocator"));
+		cJSON_ArrayForEach (place, json_get(one, "probes"))
+			printf(" %s+%.0f%s", json_text(place, "name"),
+				json_number(place, "from_entry"),
+				json_true(place, "single_stepped") ? " (single-stepped)" : "");
+		puts("");
+	}
+}
+
 static void print_sessions(const cJSON *sessions)
 {
 	const cJSON *one;
@@ -192,6 +212,7 @@ static void print_sessions(const cJSON *sessions)
 			json_number(heap, "in_use"), json_number(heap, "processes"),
 			json_number(heap, "calls"), 100 * json_number(heap, "cost"),
 			*json_text(heap, "trouble") ? "; " : "", json_text(heap, "trouble"));
+		print_probes(heap);
 	}
 }
 

@@ -103,7 +103,10 @@ static void limit(struct heap_watch *w, struct watched *p, double level, unsigne
 	p->duty.limited = true;
 	p->duty.calm = 0;
 	explain(w, p, level, text, sizeof(text));
-	heap_watch_note(w, "%s", text);
+	if (w->config.list)
+		log_warning("%s", text);
+	else
+		heap_watch_note(w, "%s", text);
 	stand_for(w, p, UINT32_MAX);
 	pause_for(w, p, pause);
 }
@@ -167,11 +170,13 @@ void heap_duty_tick(struct heap_watch *w)
 
 	w->ticked = now;
 	*w->held = '\0';
-	if (!(w->config.max_cost > 0) || !ns)
+	if (!ns)
 		return;
 	HASH_ITER (hh, w->watched, p, next)
 		if (is_metered(p))
 			measure(w, p, ns_per_call, (double)ns);
+	if (!(w->config.max_cost > 0))
+		return;
 	level = find_level(w);
 	HASH_ITER (hh, w->watched, p, next) {
 		if (!is_metered(p))

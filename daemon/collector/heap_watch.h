@@ -11,6 +11,7 @@
 #ifndef PROFD_COLLECTOR_HEAP_WATCH_H
 #define PROFD_COLLECTOR_HEAP_WATCH_H
 
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -72,6 +73,9 @@ bool heap_watch_has(struct heap_watch *w, uint32_t pid);
 void heap_watch_hold_to(struct heap_watch *w, double max_cost);
 /* Once a second: what it costs, and whether processes are still those that may be looked at. */
 void heap_watch_tick(struct heap_watch *w);
+/* Adds to an object of status the processes that are watched ("watched"), and the files with probes
+ * ("files"): the first of each. */
+void heap_watch_describe(const struct heap_watch *w, cJSON *object);
 /* Why nothing, or not all, can be seen of what is watched; "" if there is nothing to say. */
 const char *heap_watch_trouble(const struct heap_watch *w);
 

@@ -2,6 +2,7 @@
 """Heaps that are profiled all the time, as the section [heap] of the settings says."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -48,6 +49,7 @@ def test_windows(new_daemon, steps):
     with start(steps) as program, start("steps") as other:
         begin(daemon, program)
         assert session(daemon)["processes"] == 1 and not probed(other.pid)
+        check_status(session(daemon), program.pid, steps.name)
         time.sleep(0.5)
         windows = [daemon.close_window("heap")]
         program.process.wait(60)
@@ -68,6 +70,20 @@ def test_windows(new_daemon, steps):
     top = daemon.ctl("top", *windows_of(daemon), "--sample_index=alloc_objects", "-unit=count")
     assert f"{STEPS} " in next(row for row in top.stdout.splitlines() if "churn" in row)
     daemon.check_ledger()
+
+
+def check_status(heap, pid, comm):
+    """It says whom it watches, and where its probes are."""
+    (process,) = heap["watched"]
+    assert (process["pid"], process["comm"], process["by"]) == (pid, comm, "uprobes")
+    (libc,) = (file for file in heap["files"] if "/libc.so" in file["path"])
+    assert libc["allocator"] == "glibc"
+    places = {probe["name"]: probe for probe in libc["probes"]}
+    assert {"malloc", "free", "calloc", "realloc"} <= places.keys()
+    assert all(0 <= probe["from_entry"] < 64 for probe in libc["probes"])
+    symbols = subprocess.run(["nm", "-D", libc["path"]], capture_output=True, text=True).stdout
+    entry = int(re.search(r"^(\w+) T malloc@", symbols, re.M)[1], 16)
+    assert places["malloc"]["offset"] == entry + places["malloc"]["from_entry"]
 
 
 def windows_of(daemon):
@@ -176,13 +192,15 @@ def test_a_ceiling(new_daemon, steps):
         daemon.close_window("heap")
         before = spent(daemon)
         time.sleep(8)
-        after = spent(daemon)
+        after, told = spent(daemon), session(daemon)
         window = pprof.read(daemon.close_window("heap"))
         calm.process.kill()
         wait_for(lambda: session(daemon)["processes"] == 1, 60, "its end")
         daemon.close_window("heap")
         alone = pprof.read(daemon.close_window("heap"))
     assert (after[0] - before[0]) / (after[1] - before[1]) < 0.3
+    watched = {process["pid"]: process["limited"] for process in told["watched"]}
+    assert watched == {busy.pid: True, calm.pid: False}
     seen = sums(window, "churn")[0] / (rate * window.duration_nanos / 1e9)
     assert 0.5 < seen < 1.6
     # Of the other one all is known; where there is none, nothing is said of what is in use.

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* What status tells of a heap watch: which processes there are, what they cost, and where probes
+ * sit. */
+#include <string.h>
+#include <utlist.h>
+
+#include "collector/heap_sites.h"
+#include "collector/heap_watch_impl.h"
+#include "collector/module.h"
+#include "collector/processes.h"
+
+/* More of them would make the answer too long. */
+#define MAX_SHOWN 32
+
+static void add_place(
+	cJSON *list, const char *name, uint64_t offset, uint64_t from_entry, bool steps)
+{
+	cJSON *one = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(one, "name", name);
+	cJSON_AddNumberToObject(one, "offset", (double)offset);
+	cJSON_AddNumberToObject(one, "from_entry", (double)from_entry);
+	cJSON_AddBoolToObject(one, "single_stepped", steps);
+	cJSON_AddItemToArray(list, one);
+}
+
+static void add_file(cJSON *files, const struct attachment *a)
+{
+	const struct heap_sites *sites = heap_sites_of(a->module);
+	bool functions = a->links[PROBE_ENTER] || a->links[PROBE_FREE];
+	cJSON *one = cJSON_CreateObject(), *places;
+
+	cJSON_AddStringToObject(one, "path", a->module->path);
+	cJSON_AddStringToObject(one, "allocator",
+		functions && sites ? heap_allocator_name(sites->allocator) : "announces");
+	places = cJSON_AddArrayToObject(one, "probes");
+	for (size_t i = 0; functions && sites && i < sites->n_sites; i++) {
+		const struct heap_site *s = &sites->sites[i];
+
+		add_place(places, s->name, s->probe, s->probe - s->entry, !s->emulated);
+	}
+	for (size_t i = 0; a->announces && sites && i < sites->n_probes; i++) {
+		const struct heap_probe *p = &sites->probes[i];
+
+		/* A USDT probe is a nop. */
+		if (!p->flaw)
+			add_place(places, p->kind == HEAP_PROBE_FREE ? "free" : "alloc", p->offset,
+				0, false);
+	}
+	cJSON_AddItemToArray(files, one);
+}
+
+static bool has_file(const cJSON *files, const char *path)
+{
+	const cJSON *one;
+
+	cJSON_ArrayForEach (one, files)
+		if (!strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(one, "path")), path))
+			return true;
+	return false;
+}
+
+static void add_files(cJSON *files, const struct attachment *list)
+{
+	const struct attachment *a;
+
+	DL_FOREACH (list, a)
+		if (heap_attach_count(a) && cJSON_GetArraySize(files) < MAX_SHOWN &&
+			!has_file(files, a->module->path))
+			add_file(files, a);
+}
+
+static void add_process(cJSON *list, const struct heap_watch *w, const struct watched *p)
+{
+	struct process *process = processes_of_pid(w->config.processes, p->pid);
+	cJSON *one = cJSON_CreateObject();
+
+	cJSON_AddNumberToObject(one, "pid", p->pid);
+	cJSON_AddStringToObject(one, "comm", process ? process_comm(process, p->pid) : "");
+	cJSON_AddStringToObject(one, "by",
+		p->announces	? "announcements"
+		: p->duty.meter ? "uprobes"
+				: "nothing");
+	/* CPUs, while it is watched. */
+	cJSON_AddNumberToObject(one, "cost", p->duty.load);
+	cJSON_AddBoolToObject(one, "limited", p->duty.limited);
+	cJSON_AddItemToArray(list, one);
+}
+
+void heap_watch_describe(const struct heap_watch *w, cJSON *object)
+{
+	cJSON *processes = cJSON_AddArrayToObject(object, "watched");
+	cJSON *files = cJSON_AddArrayToObject(object, "files");
+	struct watched *p, *next;
+
+	HASH_ITER (hh, w->watched, p, next) {
+		if (cJSON_GetArraySize(processes) < MAX_SHOWN)
+			add_process(processes, w, p);
+		add_files(files, p->attachments);
+	}
+	add_files(files, w->everywhere);
+}
