@@ -273,7 +273,7 @@ static void run_snapshot(struct connection *c, const cJSON *message)
 	DL_FOREACH (c->control->connections, other)
 		if (other->recording && (c->peer.full || c->peer.uid == other->peer.uid) &&
 			recording_watches(other->recording, (uint32_t)pid->valuedouble) &&
-			!recording_ask_snapshot(other->recording, "asked for"))
+			!recording_ask_snapshot(other->recording, "profctl snapshot"))
 			asked++;
 	if (!asked) {
 		connection_refuse(c,
@@ -464,7 +464,7 @@ void operation_run(struct connection *c, const cJSON *message)
 	else if (!strcmp(op, "stop"))
 		recording_stop(c->recording, RECORDING_STOPPED);
 	else if (!strcmp(op, "snapshot"))
-		(void)recording_ask_snapshot(c->recording, "asked for");
+		(void)recording_ask_snapshot(c->recording, "SIGUSR2");
 	else
 		connection_refuse(c, "this connection is recording: it can only be stopped",
 			"open another connection");

@@ -116,6 +116,7 @@ static void drain(struct collector *c)
 	horizon = timeline_horizon(c->timeline);
 	if (finisher_oldest(c->finisher) < horizon)
 		horizon = finisher_oldest(c->finisher);
+	recordings_settle(c, horizon);
 	for (s = c->streams; s; s = next) {
 		next = stream_next(s);
 		stream_advance(s, horizon);

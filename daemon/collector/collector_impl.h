@@ -101,6 +101,8 @@ void recordings_handle(struct collector *c, const struct record *record);
 const struct heap_watch *recording_watch(const struct collector *c, const struct stream *s);
 /* All records below the horizon were handled. */
 void recordings_advance(struct collector *c, uint64_t horizon);
+/* And all samples below it are in their windows. */
+void recordings_settle(struct collector *c, uint64_t horizon);
 /* One waits for the horizon. */
 bool recordings_wait(const struct collector *c);
 struct recording *recording_next(const struct recording *r);

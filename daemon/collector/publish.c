@@ -409,7 +409,7 @@ static void add_part(struct publication *p, struct parts *s, size_t n_labels,
 		add_sample(p, s, n_labels, values);
 }
 
-static void add_ages(struct publication *p, struct parts *s, size_t i)
+static void add_ages(struct publication *p, struct parts *s, size_t i, bool has_samples)
 {
 	static const char *const keys[] = {[AGE_IN_USE] = "age", [AGE_FREED] = "lifetime"};
 	const struct age_cell *cell = NULL;
@@ -433,7 +433,7 @@ static void add_ages(struct publication *p, struct parts *s, size_t i)
 		none = false;
 	}
 	/* And what has no age. */
-	add_part(p, s, s->n_labels, &p->moment->sums[i], none);
+	add_part(p, s, s->n_labels, &p->moment->sums[i], none && has_samples);
 }
 
 static void add_stack(struct publication *p, const struct window_stack *s, size_t i)
@@ -445,7 +445,7 @@ static void add_stack(struct publication *p, const struct window_stack *s, size_
 	parts.n_labels = labels_of(p, s, parts.labels);
 	if (p->moment) {
 		parts.so_far = (struct window_heap){0};
-		add_ages(p, &parts, i);
+		add_ages(p, &parts, i, s->count);
 	} else {
 		values_of(p, s, i, values);
 		/* What was carried into the window, and freed in it, has nothing to show. */

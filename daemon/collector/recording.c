@@ -389,10 +389,17 @@ void recordings_advance(struct collector *c, uint64_t horizon)
 	struct recording *r, *next;
 
 	DL_FOREACH_SAFE(c->recordings, r, next)
-	if (r->watch && !r->stopping) {
+	if (r->watch && !r->stopping)
 		heap_watch_advance(r->watch, horizon);
-		recording_snapshots_advance(r, horizon);
-	}
+}
+
+void recordings_settle(struct collector *c, uint64_t horizon)
+{
+	struct recording *r;
+
+	DL_FOREACH (c->recordings, r)
+		if (r->watch && !r->stopping)
+			recording_snapshots_settle(r, horizon);
 }
 
 bool recordings_wait(const struct collector *c)

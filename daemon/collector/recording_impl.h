@@ -36,8 +36,8 @@ struct recording {
 void recording_snapshots_begin(struct recording *r);
 /* What its heap has allocated, or has in use, has changed; for stream_config. */
 void recording_snapshots_booked(void *userdata, uint64_t time);
-/* All records below the horizon were handled. */
-void recording_snapshots_advance(struct recording *r, uint64_t horizon);
+/* All samples below the horizon are in the window. */
+void recording_snapshots_settle(struct recording *r, uint64_t horizon);
 /* The recording is about to be freed. */
 void recording_snapshots_end(struct recording *r);
 

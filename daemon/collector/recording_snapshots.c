@@ -118,7 +118,7 @@ void recording_snapshots_booked(void *userdata, uint64_t time)
 		take(r, time, reason);
 }
 
-void recording_snapshots_advance(struct recording *r, uint64_t horizon)
+void recording_snapshots_settle(struct recording *r, uint64_t horizon)
 {
 	uint64_t wanted = r->wanted;
 

@@ -112,7 +112,7 @@ def test_asked_for(quiet_daemon, tmp_path, how):
         _, errors = recorder.communicate(timeout=60)
     assert recorder.returncode == 0, errors
     written = snapshots(tmp_path)
-    assert reasons(written) == ["asked for"] * 2
+    assert reasons(written) == [{"signal": "SIGUSR2", "command": "profctl snapshot"}[how]] * 2
     assert 0 < check_steps(written[0]) < check_steps(written[1])
 
 
