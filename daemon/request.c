@@ -208,6 +208,7 @@ int request_parse(
 		.seconds = REQUEST_SECONDS,
 		.frequency = REQUEST_FREQUENCY,
 		.sample_bytes = REQUEST_SAMPLE_BYTES,
+		.snapshots.apart = peer->full ? REQUEST_APART : REQUEST_OTHERS_APART,
 		.uid = peer->uid,
 	};
 	int err = take_type(message, &record->type, refusal);

@@ -19,6 +19,9 @@
 #define REQUEST_SECONDS	     30
 #define REQUEST_FREQUENCY    99
 #define REQUEST_SAMPLE_BYTES (512u << 10)
+/* Between snapshots: of who may see all, and of others, ns. */
+#define REQUEST_APART	     100000000ULL
+#define REQUEST_OTHERS_APART 1000000000ULL
 
 /* Why a request is refused, and what to do: both become part of the answer. */
 struct refusal {

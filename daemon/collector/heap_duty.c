@@ -175,9 +175,8 @@ void heap_duty_tick(struct heap_watch *w)
 	HASH_ITER (hh, w->watched, p, next)
 		if (is_metered(p))
 			measure(w, p, ns_per_call, (double)ns);
-	if (!(w->config.max_cost > 0))
-		return;
-	level = find_level(w);
+	/* Who was held to a ceiling that is no more is released as one that costs little. */
+	level = w->config.max_cost > 0 ? find_level(w) : INFINITY;
 	HASH_ITER (hh, w->watched, p, next) {
 		if (!is_metered(p))
 			continue;

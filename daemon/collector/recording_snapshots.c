@@ -122,7 +122,8 @@ void recording_snapshots_settle(struct recording *r, uint64_t horizon)
 {
 	uint64_t wanted = r->wanted;
 
-	if (!wanted || horizon < wanted || r->n_taking >= MAX_TAKING)
+	if (!wanted || horizon < wanted || r->n_taking >= MAX_TAKING ||
+		monotonic_now() < r->snapshots.last + r->snapshots.plan.apart)
 		return;
 	r->wanted = 0;
 	take(r, wanted, r->snapshots.due);

@@ -43,7 +43,7 @@ bool snapshots_book(struct snapshots *s, uint64_t allocated, uint64_t in_use, ui
 	bool by_allocated = allocated >= s->next_allocated, by_in_use = in_use >= s->next_in_use;
 	char bytes[24];
 
-	if ((!by_allocated && !by_in_use) || now < s->last + SNAPSHOTS_APART)
+	if ((!by_allocated && !by_in_use) || now < s->last + s->plan.apart)
 		return false;
 	print_bytes(bytes, sizeof(bytes), by_allocated ? s->plan.allocated : s->plan.grown);
 	snprintf(reason, SNAPSHOTS_REASON, "%s %s", bytes, by_allocated ? "allocated" : "grown");

@@ -13,13 +13,12 @@
 /* Of one recording: a file each. */
 #define SNAPSHOTS_MAX	 9999
 #define SNAPSHOTS_REASON 64
-/* Between two that nobody asked for, ns. */
-#define SNAPSHOTS_APART 100000000ULL
 
 /* 0: not for that reason. */
 struct snapshot_plan {
 	unsigned seconds;
 	uint64_t allocated, grown; /* bytes */
+	uint64_t apart;		   /* ns, at least, between any two */
 };
 
 struct snapshots {

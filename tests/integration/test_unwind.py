@@ -138,7 +138,7 @@ RUST = Truth(
 # Go's runtime interrupts what runs for long by a signal, and has threads of its own.
 GO = Truth(
     ["main.burn", *["main.descend"] * 10, "main.worker", begins("runtime.goexit")],
-    called=named(r"runtime\..*|\[gostack\+.*"),
+    called=named(r"(runtime|internal/.*)\..*|\[gostack\+.*"),
     ours=lambda frames: any(frame.name.startswith("main.") for frame in frames),
 )
 
@@ -190,7 +190,7 @@ CASES = {
     "LD_BIND_NOT=1 plt-gold": PLT,
     "LD_BIND_NOT=1 plt-mold": PLT,
 }
-TWO_STACKS = {"coroutines", *(case for case in CASES if case.startswith("altstack"))}
+TWO_STACKS = {"coroutines", "gostack", *(case for case in CASES if case.startswith("altstack"))}
 TOGETHER = 7  # programs in one recording
 GROUPS = [list(CASES)[i : i + TOGETHER] for i in range(0, len(CASES), TOGETHER)]
 

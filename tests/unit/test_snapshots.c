@@ -12,10 +12,11 @@
 
 #define SECOND 1000000000ULL
 #define MIB    (1ULL << 20)
+#define APART  (SECOND / 10)
 
 static void test_by_what_was_allocated(void **state)
 {
-	const struct snapshot_plan plan = {.allocated = 64 * MIB};
+	const struct snapshot_plan plan = {.allocated = 64 * MIB, .apart = APART};
 	char reason[SNAPSHOTS_REASON], comment[128];
 	struct snapshots s;
 	(void)state;
@@ -36,7 +37,7 @@ static void test_by_what_was_allocated(void **state)
 /* Not when it comes back to where it was already. */
 static void test_by_growth(void **state)
 {
-	const struct snapshot_plan plan = {.grown = 1000};
+	const struct snapshot_plan plan = {.grown = 1000, .apart = APART};
 	char reason[SNAPSHOTS_REASON];
 	struct snapshots s;
 	(void)state;
@@ -51,7 +52,7 @@ static void test_by_growth(void **state)
 
 static void test_not_too_many(void **state)
 {
-	const struct snapshot_plan plan = {.allocated = 1};
+	const struct snapshot_plan plan = {.allocated = 1, .apart = APART};
 	char reason[SNAPSHOTS_REASON], comment[128];
 	struct snapshots s;
 	uint64_t now = 0, taken = 0;
@@ -59,7 +60,7 @@ static void test_not_too_many(void **state)
 
 	snapshots_begin(&s, &plan, 0);
 	for (uint64_t i = 1; i < 100000; i++) {
-		now += SNAPSHOTS_APART / 5;
+		now += APART / 5;
 		if (snapshots_book(&s, i, 0, now, reason))
 			taken += snapshots_take(&s, now, reason, comment, sizeof(comment));
 	}
