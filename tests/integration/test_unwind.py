@@ -69,8 +69,13 @@ PLT = Truth(
 def thrown(kind):
     raises = begins(f"outer::Thrower<{kind}>::raise")
     attempt = re.compile(rf"(void )?outer::attempt<{kind}>.*")
+    # In its last instructions the runtime has put the place that it goes to where its own return
+    # address was (__builtin_eh_return), and every debugger takes that for its caller.
+    landing = Step(
+        lambda f: raises.fullmatch(f.name) or attempt.fullmatch(f.name), optional=True
+    )
     return [
-        [begins(f"outer::Thrower<{kind}>::raise_here"), *[raises] * 4, attempt],
+        [landing, begins(f"outer::Thrower<{kind}>::raise_here"), *[raises] * 4, attempt],
         *([begins("outer::Guard::~Guard"), *[raises] * n, attempt] for n in (1, 2, 3, 4)),
         [re.compile(rf"(void )?outer::handle<{kind}>.*"), attempt],
     ]
@@ -138,7 +143,7 @@ RUST = Truth(
 # Go's runtime interrupts what runs for long by a signal, and has threads of its own.
 GO = Truth(
     ["main.burn", *["main.descend"] * 10, "main.worker", begins("runtime.goexit")],
-    called=named(r"(runtime|internal/.*)\..*|\[gostack\+.*"),
+    called=lambda frame: not frame.name.startswith("main."),
     ours=lambda frames: any(frame.name.startswith("main.") for frame in frames),
 )
 
