@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Heap profiles of a program that allocates in every way, and keeps accounts of it."""
+"""Heap profiles of programs that allocate in every way, and keep accounts of it."""
 
 import subprocess
 
@@ -24,17 +24,42 @@ BY_LIBRARY = {
     "jemalloc": ("accounts-jemalloc", None),
     "tcmalloc": ("accounts", TCMALLOC),
 }
+CXX_BY_LIBRARY = {
+    "glibc": ("accounts_cxx", None),
+    "jemalloc": ("accounts_cxx-jemalloc", None),
+    "tcmalloc": ("accounts_cxx", TCMALLOC),
+}
+# mimalloc's library is C: where it should throw it ends the program.
+CXX_BY_UPROBES = {
+    "glibc": ("accounts_cxx", None, 100),
+    "glibc static": ("accounts_cxx-static", None, 100),
+    "mimalloc": ("accounts_cxx", MIMALLOC, 0),
+}
 
 
-def check(profile, output, leave_out=()):
+def check(profile, output, leave_out=(), accounts_told=11):
     """Each account is as it says, and nothing is negative."""
     told = [line.split() for line in output.splitlines()]
     accounts = {name: tuple(map(int, values)) for name, *values in (t for t in told if len(t) == 5)}
-    assert len(accounts) == 11
+    assert len(accounts) == accounts_told
     found = {name: sums(profile, name) for name in accounts}
     wrong = {name: (found[name], told) for name, told in accounts.items() if found[name] != told}
     assert wrong.keys() <= set(leave_out), wrong
     assert min(value for sample in profile.samples for value in sample.values) >= 0
+
+
+def record_command(daemon, folder, program, *arguments, sample_bytes=1):
+    """(output, profile) of a program that finds the library preloaded."""
+    name, preload = program
+    environment = {**daemon.environment, **({"LD_PRELOAD": preload} if preload else {})}
+    out = folder / "x.pb.gz"
+    result = daemon.ctl(
+        *["record", "--type", "heap", "--sample-bytes", sample_bytes, "-o", out],
+        *["--", HEAP / name, *arguments],
+        stdin=subprocess.DEVNULL,
+        env=environment,
+    )
+    return result.stdout, pprof.read(out)
 
 
 @pytest.mark.parametrize("case", BY_UPROBES)
@@ -46,26 +71,37 @@ def test_by_uprobes(quiet_daemon, case):
     quiet_daemon.check_ledger()
 
 
+@pytest.mark.parametrize("case", CXX_BY_UPROBES)
+def test_cxx_by_uprobes(quiet_daemon, case):
+    """What is thrown goes through functions whose return is waited for."""
+    name, preload, throws = CXX_BY_UPROBES[case]
+    with start(name, preload, arguments=(throws,)) as program:
+        out, _ = record_steps(quiet_daemon, program, "--sample-bytes", 1)
+        output, _ = program.process.communicate(timeout=60)
+        assert program.process.returncode == 0
+        check(pprof.read(out), output, accounts_told=6)
+    quiet_daemon.check_ledger()
+
+
 @pytest.mark.parametrize("case", BY_LIBRARY)
 def test_by_the_library(quiet_daemon, tmp_path, case):
     """With its children, whose own leaks are theirs."""
-    name, preload = BY_LIBRARY[case]
-    environment = {**quiet_daemon.environment, **({"LD_PRELOAD": preload} if preload else {})}
-    out = tmp_path / "x.pb.gz"
-    result = quiet_daemon.ctl(
-        *["record", "--type", "heap", "--sample-bytes", 1, "-o", out, "--", HEAP / name],
-        stdin=subprocess.DEVNULL,
-        env=environment,
-    )
-    profile = pprof.read(out)
+    output, profile = record_command(quiet_daemon, tmp_path, BY_LIBRARY[case])
     assert sums(profile, "in_the_child") == (200, 8000, 200, 8000)
     parents = {s.labels["pid"] for s in profile.samples if "kept" in s.names}
     childs = {s.labels["pid"] for s in profile.samples if "in_the_child" in s.names}
     assert len(parents) == len(childs) == 1 and parents != childs
     # A realloc that fails is announced as a free and an allocation: these probes say no more.
     profile.samples = [s for s in profile.samples if s.labels["pid"] in parents]
-    check(profile, result.stdout, leave_out=["realloc_that_fails"])
+    check(profile, output, leave_out=["realloc_that_fails"])
     assert sums(profile, "realloc_that_fails")[2:] == (200, 14000)
+    quiet_daemon.check_ledger()
+
+
+@pytest.mark.parametrize("case", CXX_BY_LIBRARY)
+def test_cxx_by_the_library(quiet_daemon, tmp_path, case):
+    output, profile = record_command(quiet_daemon, tmp_path, CXX_BY_LIBRARY[case])
+    check(profile, output, accounts_told=6)
     quiet_daemon.check_ledger()
 
 
@@ -77,16 +113,11 @@ def test_a_leak_among_much(quiet_daemon, tmp_path, how, case):
     if how == "uprobes":
         with start(name, preload, arguments=(leaked, churned)) as program:
             out, _ = record_steps(quiet_daemon, program, "--sample-bytes", 32768)
+        profile = pprof.read(out)
     else:
-        out = tmp_path / "x.pb.gz"
-        environment = {**quiet_daemon.environment, **({"LD_PRELOAD": preload} if preload else {})}
-        quiet_daemon.ctl(
-            *["record", "--type", "heap", "--sample-bytes", 32768, "-o", out],
-            *["--", HEAP / name, leaked, churned],
-            stdin=subprocess.DEVNULL,
-            env=environment,
+        _, profile = record_command(
+            quiet_daemon, tmp_path, (name, preload), leaked, churned, sample_bytes=32768
         )
-    profile = pprof.read(out)
     assert abs(sums(profile, "leak")[3] / leaked - 1) < 0.4
     assert abs(sums(profile, "churn")[1] / churned - 1) < 0.2
     by_stack = sorted(profile.samples, key=lambda sample: -sample.values[3])
