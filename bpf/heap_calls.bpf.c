@@ -29,6 +29,7 @@ struct call {
 	__u64 weight; /* 0: it is no sample */
 	__u64 old;    /* memory that a realloc was given, if that was a sample; else 0 */
 	__u64 where;  /* posix_memalign: where the address is written to */
+	bool loose;   /* nobody waits for its return: it is here for what it calls, and makes way */
 };
 
 struct {
@@ -173,8 +174,17 @@ static __always_inline __u64 release_old(struct hit *hit, const struct arch_regs
 	return old;
 }
 
-/* True: the return is of interest. */
-static __always_inline bool enter(struct hit *hit, const struct arch_regs *regs)
+/* An allocation that is a sample. */
+struct taken {
+	__u64 address; /* 0: it has just begun */
+	__u64 size;
+	__u64 weight; /* 0: there is none */
+};
+
+/* begun: where nobody waits for the return, the sample that it is; else NULL. True: the return is
+ * of interest. */
+static __always_inline bool enter(
+	struct hit *hit, const struct arch_regs *regs, struct taken *begun)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	__u64 sp = arch_regs_sp(regs);
@@ -183,11 +193,14 @@ static __always_inline bool enter(struct hit *hit, const struct arch_regs *regs)
 	if (!call)
 		return false;
 	bool used = call->tid && call->session == hit->session->id;
-	if (used && call->tid == tid && is_nested(call, sp))
+	bool own = used && call->tid == tid, others = used && !own && !call->loose;
+	if (own && is_nested(call, sp))
 		return false;
+	if (own)
+		call->tid = 0; /* it has been left without a return */
 	__u64 size = size_of(hit->probe, regs), weight = draw(hit, size);
 	/* Another thread is in one, whose number has the same place. */
-	if (used && call->tid != tid) {
+	if (others) {
 		release_old(hit, regs, 0);
 		if (weight) {
 			count(&hit->counters->taken);
@@ -195,7 +208,13 @@ static __always_inline bool enter(struct hit *hit, const struct arch_regs *regs)
 		}
 		return false;
 	}
-	__u64 old = release_old(hit, regs, PROFD_FREE_HELD);
+	if (begun && size <= profd_heaps[hit->slot & PROFD_SLOT_MASK].most) {
+		begun->size = size;
+		begun->weight = weight;
+	}
+	__u64 old = release_old(hit, regs, begun ? 0 : PROFD_FREE_HELD);
+	if (begun)
+		weight = old = 0;
 	if (!weight && !old && !hit->probe->nests)
 		return false;
 	call->session = hit->session->id;
@@ -208,6 +227,7 @@ static __always_inline bool enter(struct hit *hit, const struct arch_regs *regs)
 	call->where = hit->probe->function == PROFD_FUNCTION_POSIX_MEMALIGN
 			      ? argument(hit->probe, regs, 0)
 			      : 0;
+	call->loose = begun;
 	WALK_BARRIER();
 	call->tid = tid;
 	return true;
@@ -226,11 +246,11 @@ static __always_inline __u64 address_of(const struct call *call, const struct ar
 	return address;
 }
 
-/* The call's entry is free before the stack is walked, but for what is in `of`. */
 static __always_inline void sample(
-	struct hit *hit, const struct call *of, __u64 address, struct arch_regs *regs, void *tail)
+	struct hit *hit, const struct taken *taken, struct arch_regs *regs, void *tail)
 {
 	struct profd_alloc *alloc;
+	bool tracked = false;
 	__u32 key = 0;
 
 	if (!hit_accepted(hit)) {
@@ -244,15 +264,17 @@ static __always_inline void sample(
 		return;
 	}
 	alloc = (void *)scratch->alloc;
-	alloc->address = address;
-	alloc->size = of->size;
-	alloc->weight = of->weight;
+	alloc->address = taken->address;
+	alloc->size = taken->size;
+	alloc->weight = taken->weight;
 	alloc->kept = ~0U;
-	alloc->flags = !hit->probe->untracked && live_add(hit->slot, address)
-			       ? 0
-			       : PROFD_ALLOC_UNTRACKED;
-	if (!emit_alloc(scratch, key, hit, regs, true))
-		live_remove(hit->slot, address);
+	alloc->flags = PROFD_ALLOC_BEGUN;
+	if (taken->address) {
+		tracked = !hit->probe->untracked && live_add(hit->slot, taken->address);
+		alloc->flags = tracked ? 0 : PROFD_ALLOC_UNTRACKED;
+	}
+	if (!emit_alloc(scratch, key, hit, regs, taken->address) && tracked)
+		live_remove(hit->slot, taken->address);
 	probe_release(scratch);
 }
 
@@ -269,8 +291,10 @@ static __always_inline void leave(struct hit *hit, struct arch_regs *regs, void 
 		live_add(hit->slot, call->old);
 		emit_free(hit, call->old, PROFD_FREE_RESTORED);
 	}
-	if (call->weight && address)
-		sample(hit, call, address, regs, tail);
+	if (call->weight && address) {
+		const struct taken taken = {address, call->size, call->weight};
+		sample(hit, &taken, regs, tail);
+	}
 	WALK_BARRIER();
 	call->tid = 0;
 	__sync_fetch_and_add(&hit->counters->spent, bpf_ktime_get_ns() - begin);
@@ -285,7 +309,7 @@ int profd_heap_enter(struct arch_regs *regs)
 	struct hit hit;
 
 	if (hit_begin(&hit, regs, PROFD_PROBES))
-		enter(&hit, regs);
+		enter(&hit, regs, NULL);
 	return 0;
 }
 
@@ -310,8 +334,29 @@ int profd_heap_session(struct arch_regs *regs)
 	if (!hit_begin(&hit, regs, PROFD_PROBES))
 		return 1;
 	if (entry)
-		return enter(&hit, regs) ? 0 : 1;
+		return enter(&hit, regs, NULL) ? 0 : 1;
 	leave(&hit, regs, &profd_session_tail);
+	return 0;
+}
+
+/* Of functions that may throw. An exception cannot pass the kernel's trampoline, to which a
+ * function returns that is waited for: the program would end. In a session, too: where two
+ * processes are watched, the kernel waits for each one's returns on behalf of the other
+ * (uprobe_prog_run). */
+SEC("uprobe")
+int profd_heap_begin(struct arch_regs *regs)
+{
+	struct taken taken = {};
+	struct hit hit;
+
+	if (!hit_begin(&hit, regs, PROFD_PROBES))
+		return 0;
+	enter(&hit, regs, &taken);
+	if (taken.weight) {
+		__u64 begin = bpf_ktime_get_ns();
+		sample(&hit, &taken, regs, &profd_probe_tail);
+		__sync_fetch_and_add(&hit.counters->spent, bpf_ktime_get_ns() - begin);
+	}
 	return 0;
 }
 

@@ -264,6 +264,7 @@ static void choose_probe_programs(struct bpf_host *b)
 		{b->bpf->progs.profd_usdt_free, true, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_free, functions, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_enter, functions && !session, UPROBE_ATTACH_MULTI},
+		{b->bpf->progs.profd_heap_begin, functions, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_return, functions && !session, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_session, session, UPROBE_ATTACH_SESSION},
 	};
@@ -620,6 +621,7 @@ int bpf_host_probe_program(const struct bpf_host *b, enum probe_program which)
 		[PROBE_ENTER] = b->features.uprobe_way == UPROBE_SESSION
 					? b->bpf->progs.profd_heap_session
 					: b->bpf->progs.profd_heap_enter,
+		[PROBE_BEGIN] = b->bpf->progs.profd_heap_begin,
 	};
 
 	return bpf_program__fd(programs[which]);

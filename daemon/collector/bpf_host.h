@@ -60,6 +60,7 @@ enum probe_program {
 	PROBE_FREE,
 	PROBE_RETURN, /* not with UPROBE_SESSION, whose entries are both */
 	PROBE_ENTER,
+	PROBE_BEGIN, /* of functions that may throw, whose return is not waited for */
 	PROBE_PROGRAMS,
 };
 /* -1: this kernel cannot have it, since it has no attach cookies. */

@@ -368,6 +368,14 @@ static void remember(struct heap *h, const struct waiting *w, struct window *win
 		  });
 }
 
+/* Whether it is known where it is, and will be when it is freed. */
+static bool is_followed(struct heap *h, uint32_t flags)
+{
+	h->stats.full += flags & PROFD_ALLOC_UNTRACKED ? 1 : 0;
+	h->stats.begun += flags & PROFD_ALLOC_BEGUN ? 1 : 0;
+	return !(flags & (PROFD_ALLOC_UNTRACKED | PROFD_ALLOC_BEGUN));
+}
+
 uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct window *window)
 {
 	struct waiting *w;
@@ -391,9 +399,7 @@ uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct wind
 	w->used = true;
 	w->kept = false;
 	h->stats.allocs++;
-	if (!limited && alloc->flags & PROFD_ALLOC_UNTRACKED)
-		h->stats.full++;
-	else if (!limited)
+	if (!limited && is_followed(h, alloc->flags))
 		remember(h, w, window);
 	return (uint64_t)w->turn << 32 | i;
 }

@@ -29,6 +29,7 @@ struct heap_stats {
 	uint64_t unknown;    /* frees of what was not sampled, or before the session */
 	uint64_t replaced;   /* whose free was not seen, but the address was allocated again */
 	uint64_t full;	     /* allocations that were too many to remember: not in in-use */
+	uint64_t begun;	     /* whose end was not waited for, likewise */
 	uint64_t allocated, in_use; /* bytes, of all stacks together */
 	size_t limited; /* processes of which in-use was not known for a part of the window */
 };

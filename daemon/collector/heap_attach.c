@@ -154,9 +154,16 @@ static void attach_probes(
 	attach_places(a, kind == HEAP_PROBE_FREE ? PROBE_USDT_FREE : PROBE_USDT_ALLOC, places, n);
 }
 
-/* frees: those functions, or all others. */
+/* Which functions a program is for. */
+static bool is_for(enum probe_program which, const struct heap_site *site)
+{
+	if (site->function == HEAP_FREE || which == PROBE_FREE)
+		return site->function == HEAP_FREE && which == PROBE_FREE;
+	return site->throws ? which == PROBE_BEGIN : which != PROBE_BEGIN;
+}
+
 static void attach_functions(struct attachment *a, const struct watched *p,
-	const struct heap_sites *sites, enum probe_program which, bool frees)
+	const struct heap_sites *sites, enum probe_program which)
 {
 	_cleanup_free_ struct uprobe_place *places = calloc(sites->n_sites + 1, sizeof(*places));
 	struct heap_watch *w = a->watch;
@@ -166,7 +173,7 @@ static void attach_functions(struct attachment *a, const struct watched *p,
 	for (size_t i = 0; places && i < sites->n_sites; i++) {
 		const struct heap_site *site = &sites->sites[i];
 
-		if ((site->function == HEAP_FREE) != frees)
+		if (!is_for(which, site))
 			continue;
 		r = heap_probes_find_function(w->probes, sites->allocator, site, p->duty.meter,
 			p->duty.limited, &places[n].cookie);
@@ -213,10 +220,11 @@ static void attach_allocator(
 		return;
 	}
 	if (!p->duty.limited)
-		attach_functions(a, p, sites, PROBE_FREE, true);
+		attach_functions(a, p, sites, PROBE_FREE);
 	if (!session)
-		attach_functions(a, p, sites, PROBE_RETURN, false);
-	attach_functions(a, p, sites, PROBE_ENTER, false);
+		attach_functions(a, p, sites, PROBE_RETURN);
+	attach_functions(a, p, sites, PROBE_ENTER);
+	attach_functions(a, p, sites, PROBE_BEGIN);
 }
 
 /* Whoever announces what he allocates has none that is of interest. */

@@ -198,6 +198,11 @@ static void explain_heap(const struct recording *r, char *text, size_t size)
 			"%" PRIu64 " allocations were too many to remember: in-use lacks them; "
 			"sample less (--sample-bytes)",
 			stats.full);
+	else if (stats.begun)
+		snprintf(text, size,
+			"in-use lacks %" PRIu64 " allocations of C++ operators that may throw; "
+			"libprofd-heap-cxx.so (LD_PRELOAD) knows them",
+			stats.begun);
 	else if (counts->thinned)
 		snprintf(text, size,
 			"over %d samples a second came: of %llu none was taken, and others stand "

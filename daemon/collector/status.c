@@ -97,6 +97,7 @@ static void add_heap(cJSON *session, struct collector *c, const struct stream *s
 	add_u64(object, "bytes", stats.live_bytes);
 	add_u64(object, "frees", stats.frees);
 	add_u64(object, "not_remembered", stats.full);
+	add_u64(object, "not_waited_for", stats.begun);
 	add_u64(object, "frees_lost", heap->lost_frees);
 	add_u64(object, "impossible", heap->nonsense);
 	add_watch(object, c, s);

@@ -42,6 +42,7 @@ struct flush {
 	bool peek, last;
 	char comment[128]; /* one more; "": none */
 	size_t limited;	   /* processes of which in-use was not known */
+	bool begun;	   /* allocations whose end was not waited for */
 	bool no_in_use;	   /* of none it is */
 };
 
@@ -191,6 +192,7 @@ static struct flush *new_flush(const struct stream *s)
 	if (f && s->heap) {
 		heap = heap_stats(s->heap);
 		f->limited = heap.limited;
+		f->begun = heap.begun;
 		f->no_in_use = heap.limited && !heap.live;
 	}
 	return f;
@@ -215,6 +217,10 @@ static void describe_limits(const struct flush *f, char *text, size_t size)
 			"part of the time, to keep below the ceiling of cost; what they allocated "
 			"is made up to the whole time",
 			f->limited);
+	else if (f->begun)
+		snprintf(text, size,
+			"what C++ operators that may throw allocated is not among what is in use: "
+			"so as to be in no exception's way nobody waited for their return");
 }
 
 static void publish(struct stream *s, struct window *window, uint64_t end, struct flush *f)

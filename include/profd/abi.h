@@ -182,9 +182,12 @@ static inline const struct profd_miss *profd_sample_miss(const struct profd_samp
 
 enum profd_alloc_flags {
 	PROFD_ALLOC_UNTRACKED = 1 << 0, /* its free will not be seen */
+	/* It has just begun: its address is not known (0), and its free will not be, either. */
+	PROFD_ALLOC_BEGUN = 1 << 1,
 };
 
-/* An allocation that was sampled. The stack is its caller's. */
+/* An allocation that was sampled. The stack is its caller's; if it has just begun, the function's
+ * own. */
 struct profd_alloc {
 	struct profd_record_head head;
 	__u64 address, size; /* bytes */
@@ -264,6 +267,7 @@ struct profd_heap {
 	__u64 mean; /* bytes between samples that are taken here (profd/heap_sample.h) */
 	__u32 keep; /* sampled allocations are kept with this probability, in 2^-32; ~0: all are */
 	__u32 pad;
+	__u64 most; /* bytes: who asks for more at once does not get them */
 	/* Written by the programs. */
 	__u64 thinned;	  /* allocations that were not kept: they count as filtered, too */
 	__u64 nonsense;	  /* announced with an impossible size or weight, likewise */

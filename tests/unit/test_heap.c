@@ -306,6 +306,21 @@ static void test_whose_free_nobody_will_see(void **state)
 	assert_int_equal(heap_stats(f->heap).full, 1);
 }
 
+static void test_where_it_is_nobody_knows(void **state)
+{
+	struct fixture *f = *state;
+	struct profd_alloc alloc = alloc_of(1, 0, 10, 10 * ONE);
+
+	alloc.flags = PROFD_ALLOC_BEGUN;
+	for (int i = 0; i < 2; i++)
+		heap_place(f->heap, heap_alloc(f->heap, &alloc, f->window), f->window, stack(f, 7));
+	assert_sums(f, 7, 2, 20, 0, 0);
+	assert_int_equal(heap_stats(f->heap).live, 0);
+	assert_int_equal(heap_stats(f->heap).full, 0);
+	assert_int_equal(heap_stats(f->heap).begun, 2);
+	assert_int_equal(heap_stats(f->heap).replaced, 0);
+}
+
 static void test_ends_before_its_stack_is_known(void **state)
 {
 	struct fixture *f = *state;
@@ -623,6 +638,7 @@ int main(void)
 		TEST(test_a_restored_address_that_is_taken),
 		TEST(test_nothing_counts_as_a_byte),
 		TEST(test_whose_free_nobody_will_see),
+		TEST(test_where_it_is_nobody_knows),
 		TEST(test_ends_before_its_stack_is_known),
 		TEST(test_the_scale),
 		TEST(test_ages_add_up_to_what_is_in_use),
