@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Heap profiles of programs that allocate in every way, and keep accounts of it."""
 
+import contextlib
+import shutil
 import subprocess
 
 import pytest
 
 import pprof
-from test_heap import HEAP, LIBRARIES, record_steps, start, sums
+from profd import wait_for
+from test_heap import HEAP, LIBRARIES, record_steps, start, sums, watches
 
+JEMALLOC = f"{LIBRARIES}/libjemalloc.so.2"
 TCMALLOC = f"{LIBRARIES}/libtcmalloc_minimal.so.4"
 MIMALLOC = f"{LIBRARIES}/libmimalloc.so.2.0"
 BY_UPROBES = {
@@ -29,19 +33,24 @@ CXX_BY_LIBRARY = {
     "jemalloc": ("accounts_cxx-jemalloc", None),
     "tcmalloc": ("accounts_cxx", TCMALLOC),
 }
+# What may throw has no return probe: of it nobody knows what is in use.
+MAY_THROW = {"by_new", "by_containers", "freed_by_another_thread"}
 # mimalloc's library is C: where it should throw it ends the program.
 CXX_BY_UPROBES = {
-    "glibc": ("accounts_cxx", None, 100),
-    "glibc static": ("accounts_cxx-static", None, 100),
-    "mimalloc": ("accounts_cxx", MIMALLOC, 0),
+    "glibc": ("accounts_cxx", None, 100, set()),
+    "glibc static": ("accounts_cxx-static", None, 100, set()),
+    "jemalloc": ("accounts_cxx", JEMALLOC, 100, MAY_THROW),
+    "tcmalloc": ("accounts_cxx", TCMALLOC, 100, {*MAY_THROW, "by_aligned_new"}),
+    "mimalloc": ("accounts_cxx", MIMALLOC, 0, MAY_THROW),
 }
 
 
-def check(profile, output, leave_out=(), accounts_told=11):
+def check(profile, output, leave_out=(), not_in_use=(), accounts_told=11):
     """Each account is as it says, and nothing is negative."""
     told = [line.split() for line in output.splitlines()]
     accounts = {name: tuple(map(int, values)) for name, *values in (t for t in told if len(t) == 5)}
     assert len(accounts) == accounts_told
+    accounts.update({name: (*accounts[name][:2], 0, 0) for name in not_in_use})
     found = {name: sums(profile, name) for name in accounts}
     wrong = {name: (found[name], told) for name, told in accounts.items() if found[name] != told}
     assert wrong.keys() <= set(leave_out), wrong
@@ -71,16 +80,52 @@ def test_by_uprobes(quiet_daemon, case):
     quiet_daemon.check_ledger()
 
 
+def own(library, folder):
+    """A copy, or None: kernels wait for returns of a file's functions in all processes that are
+    probed there as long as anybody does it for one of them."""
+    return library and shutil.copy(library, folder)
+
+
 @pytest.mark.parametrize("case", CXX_BY_UPROBES)
-def test_cxx_by_uprobes(quiet_daemon, case):
-    """What is thrown goes through functions whose return is waited for."""
-    name, preload, throws = CXX_BY_UPROBES[case]
-    with start(name, preload, arguments=(throws,)) as program:
+def test_cxx_by_uprobes(quiet_daemon, tmp_path, case):
+    """Exceptions find their way."""
+    name, preload, throws, not_in_use = CXX_BY_UPROBES[case]
+    with start(name, own(preload, tmp_path), arguments=(throws,)) as program:
+        out, said = record_steps(quiet_daemon, program, "--sample-bytes", 1)
+        output, _ = program.process.communicate(timeout=60)
+        assert program.process.returncode == 0
+    profile = pprof.read(out)
+    check(profile, output, not_in_use=not_in_use, accounts_told=6)
+    assert ("in-use lacks" in said) == ("may throw" in " ".join(profile.comments)) == bool(not_in_use)
+    quiet_daemon.check_ledger()
+
+
+def test_exceptions_of_several_processes(quiet_daemon, tmp_path):
+    """The kernel waits in each for what is waited for in another."""
+    with contextlib.ExitStack() as stack:
+        preload = own(JEMALLOC, tmp_path)
+        programs = [stack.enter_context(start("accounts_cxx", preload, ())) for _ in range(2)]
+        pids = [word for program in programs for word in ("--pid", program.pid)]
+        recorder, _ = quiet_daemon.start_record("--type", "heap", *pids)
+        wait_for(lambda: watches(quiet_daemon), 60, "the probes to be attached")
+        for program in programs:
+            program.process.communicate("\n", timeout=60)
+            assert program.process.returncode == 0
+        assert recorder.wait(60) == 0
+
+
+@pytest.mark.parametrize("case", ["jemalloc", "tcmalloc"])
+def test_a_limit_of_memory(quiet_daemon, tmp_path, case):
+    """What fails is caught. It may count as if it did not, and what is thrown is allocated, too."""
+    name, preload, *_ = CXX_BY_UPROBES[case]
+    with start(name, own(preload, tmp_path), arguments=(0, 300)) as program:
         out, _ = record_steps(quiet_daemon, program, "--sample-bytes", 1)
         output, _ = program.process.communicate(timeout=60)
         assert program.process.returncode == 0
-        check(pprof.read(out), output, accounts_told=6)
-    quiet_daemon.check_ledger()
+    objects, size, *in_use = map(int, output.split()[1:])
+    found = sums(pprof.read(out), "all_there_is")
+    assert objects > 100 and in_use == [0, 0] == list(found[2:])
+    assert 0 <= found[0] - objects <= 2 and 0 <= found[1] - size <= 2**20 + 1000
 
 
 @pytest.mark.parametrize("case", BY_LIBRARY)

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * accounts_cxx [N] - waits for a line, then allocates in every way that C++ has, in functions that
- * each keep an account, which it prints at the end (accounts.h). N times it asks for what cannot be
- * had, and catches what is thrown, in functions that keep none: the exceptions are allocated, too.
+ * accounts_cxx [N [MIB]] - waits for a line, then allocates in every way that C++ has, in functions
+ * that each keep an account, which it prints at the end (accounts.h). N times it asks for what
+ * cannot be had, and catches what is thrown, in functions that keep none: the exceptions are
+ * allocated, too. With MIB it does nothing but allocate until it has about so much more memory than
+ * before, and no more can be had.
  */
 #include <cstdint>
 #include <list>
@@ -10,6 +12,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <sys/resource.h>
 #include <thread>
 #include <vector>
 
@@ -41,20 +44,8 @@ ACCOUNT(by_new)
 
 		USE(account, i, size, ::operator new(size), ::operator delete(pointer));
 		USE(account, i, size, ::operator new(size), ::operator delete(pointer, size));
-		USE(account, i, size, ::operator new(size, std::nothrow),
-			::operator delete(pointer, std::nothrow));
-	}
-}
-
-ACCOUNT(by_new_of_arrays)
-{
-	for (int i = 0; i < N; i++) {
-		size_t size = 16 + (size_t)i * 24;
-
 		USE(account, i, size, ::operator new[](size), ::operator delete[](pointer));
 		USE(account, i, size, ::operator new[](size), ::operator delete[](pointer, size));
-		USE(account, i, size, ::operator new[](size, std::nothrow),
-			::operator delete[](pointer, std::nothrow));
 	}
 }
 
@@ -67,12 +58,24 @@ ACCOUNT(by_aligned_new)
 			::operator delete(pointer, alignment));
 		USE(account, i, size, ::operator new(size, alignment),
 			::operator delete(pointer, size, alignment));
-		USE(account, i, size, ::operator new(size, alignment, std::nothrow),
-			::operator delete(pointer, alignment, std::nothrow));
 		USE(account, i, size, ::operator new[](size, alignment),
 			::operator delete[](pointer, alignment));
 		USE(account, i, size, ::operator new[](size, alignment),
 			::operator delete[](pointer, size, alignment));
+	}
+}
+
+ACCOUNT(by_new_that_does_not_throw)
+{
+	for (int i = 0; i < N; i++) {
+		size_t size = 128 + (size_t)i % 10 * 256; /* of the alignment */
+
+		USE(account, i, size, ::operator new(size, std::nothrow),
+			::operator delete(pointer, std::nothrow));
+		USE(account, i, size, ::operator new[](size, std::nothrow),
+			::operator delete[](pointer, std::nothrow));
+		USE(account, i, size, ::operator new(size, alignment, std::nothrow),
+			::operator delete(pointer, alignment, std::nothrow));
 		USE(account, i, size, ::operator new[](size, alignment, std::nothrow),
 			::operator delete[](pointer, alignment, std::nothrow));
 	}
@@ -188,7 +191,8 @@ __attribute__((noipa)) static void catch_it(int how, int depth)
 
 ACCOUNT(after_a_throw)
 {
-	USE(account, account->objects, 700, ::operator new(700), ::operator delete(pointer));
+	USE(account, account->objects, 700, ::operator new(700, std::nothrow),
+		::operator delete(pointer));
 	USE(account, account->objects, 800, malloc(800), free(pointer));
 }
 
@@ -199,6 +203,39 @@ static void throw_and_go_on(int n)
 		have_nothing();
 		catch_it(i % 4, i % 7);
 		after_a_throw(&account_of_after_a_throw);
+	}
+}
+
+/* ---- a limit of its own --------------------------------------------------------------------- */
+
+static void limit_memory(size_t mib)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	unsigned long pages;
+	struct rlimit limit;
+
+	MUST(f && fscanf(f, "%lu", &pages) == 1);
+	fclose(f);
+	limit.rlim_cur = limit.rlim_max = pages * 4096 + (mib << 20);
+	MUST(setrlimit(RLIMIT_AS, &limit) == 0);
+}
+
+ACCOUNT(all_there_is)
+{
+	static void *pointers[1000];
+	int n = 0;
+
+	try {
+		for (; n < 1000; n++) {
+			pointers[n] = ::operator new(1 << 20);
+			add(account, pointers[n], 1 << 20);
+		}
+	} catch (const std::bad_alloc &) {
+	}
+	MUST(n > 0 && n < 1000);
+	while (n--) {
+		::operator delete(pointers[n]);
+		gone(account, 1 << 20);
 	}
 }
 
@@ -222,13 +259,19 @@ int main(int argc, char **argv)
 	warm_up(nullptr);
 	std::thread([] { warm_up(nullptr); }).join();
 	usleep(300000);
+	if (argc > 2) {
+		limit_memory((size_t)argument(argc, argv, 2, 300));
+		RUN(all_there_is);
+		print_accounts();
+		return 0;
+	}
+	throw_and_go_on((int)argument(argc, argv, 1, N));
 	RUN(by_new);
-	RUN(by_new_of_arrays);
 	RUN(by_aligned_new);
+	RUN(by_new_that_does_not_throw);
 	RUN(by_containers);
 	RUN(freed_by_another_thread);
 	have_it_freed();
-	throw_and_go_on((int)argument(argc, argv, 1, N));
 	print_accounts();
 	fflush(stdout);
 	_exit(0); /* what static objects have is in use */
