@@ -461,7 +461,7 @@ static int load(struct bpf_host *b, const char **step)
 	r = bpf_host_each_process(b, ignore_process, NULL);
 	if (r < 0)
 		return r;
-	*step = "attach to fork, exec and exit";
+	*step = "attach to fork, exec, exit and cgroup_attach_task";
 	return profd_bpf__attach(b->bpf);
 }
 

@@ -75,6 +75,7 @@ static void handle_record(void *userdata, const struct record *record)
 		recordings_handle(c, record);
 		break;
 	case RECORD_FORK:
+	case RECORD_CGROUP:
 	case RECORD_COMM:
 	case RECORD_MMAP:
 	case RECORD_LOST:

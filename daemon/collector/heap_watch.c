@@ -294,7 +294,7 @@ static void on_mmap(struct heap_watch *w, uint32_t pid, uint64_t start)
 	heap_attach_allocators(w, p);
 }
 
-static void on_new_image(struct heap_watch *w, uint32_t pid)
+static void reconsider(struct heap_watch *w, uint32_t pid)
 {
 	struct process *process = processes_of_pid(w->config.processes, pid);
 	struct watched *p = heap_watch_find(w, pid);
@@ -316,10 +316,11 @@ void heap_watch_handle(struct heap_watch *w, const struct record *record)
 		on_fork(w, record->process);
 		break;
 	case RECORD_EXEC:
-		on_new_image(w, record->process->process.pid);
+	case RECORD_CGROUP:
+		reconsider(w, record->process->process.pid);
 		break;
 	case RECORD_COMM:
-		on_new_image(w, record->comm.pid);
+		reconsider(w, record->comm.pid);
 		break;
 	case RECORD_MMAP:
 		on_mmap(w, record->mmap.pid, record->mmap.start);

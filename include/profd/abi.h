@@ -36,6 +36,7 @@ enum profd_record_kind {
 	PROFD_RECORD_EXIT, /* the last thread of a process is gone */
 	PROFD_RECORD_ALLOC,
 	PROFD_RECORD_FREE,
+	PROFD_RECORD_CGROUP, /* a process was moved to another cgroup */
 };
 
 struct profd_record_head {
