@@ -29,6 +29,7 @@ struct call {
 	__u64 weight; /* 0: it is no sample */
 	__u64 old;    /* memory that a realloc was given, if that was a sample; else 0 */
 	__u64 where;  /* posix_memalign: where the address is written to */
+	__u32 stamp;  /* of `old` in profd_lives */
 	bool loose;   /* nobody waits for its return: it is here for what it calls, and makes way */
 };
 
@@ -81,21 +82,24 @@ static __always_inline struct profd_live live_key(__u64 address)
 }
 
 /* Takes it out. False: it was no sample. */
-static __always_inline bool live_remove(__u32 slot, __u64 address)
+static __always_inline bool live_remove(__u32 slot, __u64 address, __u32 *stamp)
 {
 	struct profd_live key = live_key(address);
 	void *live = live_map(slot);
+	const __u32 *value = live ? bpf_map_lookup_elem(live, &key) : NULL;
 
-	return live && bpf_map_lookup_elem(live, &key) && bpf_map_delete_elem(live, &key) == 0;
+	if (!value)
+		return false;
+	*stamp = *value;
+	return bpf_map_delete_elem(live, &key) == 0;
 }
 
-static __always_inline bool live_add(__u32 slot, __u64 address)
+static __always_inline bool live_add(__u32 slot, __u64 address, __u32 stamp)
 {
 	struct profd_live key = live_key(address);
 	void *live = live_map(slot);
-	__u32 nothing = 0;
 
-	return live && bpf_map_update_elem(live, &key, &nothing, BPF_ANY) == 0;
+	return live && bpf_map_update_elem(live, &key, &stamp, BPF_ANY) == 0;
 }
 
 /* ---- entry ---------------------------------------------------------------------------------- */
@@ -140,7 +144,7 @@ static __always_inline void count_call(struct hit *hit)
 static __always_inline __u64 draw(struct hit *hit, __u64 size)
 {
 	struct profd_heap_cpu *heap = &hit->state->heap[hit->slot & PROFD_SLOT_MASK];
-	__u64 mean = profd_heaps[hit->slot & PROFD_SLOT_MASK].mean, *random = &hit->state->random;
+	__u64 mean = profd_heaps[hit->slot & PROFD_SLOT_MASK].mean, *random;
 
 	count_call(hit);
 	size += !size;
@@ -148,8 +152,7 @@ static __always_inline __u64 draw(struct hit *hit, __u64 size)
 		heap->left -= size;
 		return 0;
 	}
-	if (!*random)
-		*random = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
+	random = hit_random(hit);
 	__u64 left = heap->left ? heap->left : heap_countdown(random, mean);
 	if (left > size) {
 		heap->left = left - size;
@@ -161,14 +164,15 @@ static __always_inline __u64 draw(struct hit *hit, __u64 size)
 
 /* A realloc may free what it is given at any moment from now on. flags: enum profd_free_flags.
  * Returns it, if it was a sample; else 0. */
-static __always_inline __u64 release_old(struct hit *hit, const struct arch_regs *regs, __u32 flags)
+static __always_inline __u64 release_old(
+	struct hit *hit, const struct arch_regs *regs, __u32 flags, __u32 *stamp)
 {
 	__u32 function = hit->probe->function;
 
 	if (function != PROFD_FUNCTION_REALLOC && function != PROFD_FUNCTION_REALLOCARRAY)
 		return 0;
 	__u64 old = argument(hit->probe, regs, 0);
-	if (!old || hit->probe->untracked || !live_remove(hit->slot, old))
+	if (!old || hit->probe->untracked || !live_remove(hit->slot, old, stamp))
 		return 0;
 	emit_free(hit, old, flags);
 	return old;
@@ -189,6 +193,7 @@ static __always_inline bool enter(
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	__u64 sp = arch_regs_sp(regs);
 	struct call *call = call_of(tid, hit->slot);
+	__u32 stamp = 0;
 
 	if (!call)
 		return false;
@@ -201,7 +206,7 @@ static __always_inline bool enter(
 	__u64 size = size_of(hit->probe, regs), weight = draw(hit, size);
 	/* Another thread is in one, whose number has the same place. */
 	if (others) {
-		release_old(hit, regs, 0);
+		release_old(hit, regs, 0, &stamp);
 		if (weight) {
 			count(&hit->counters->taken);
 			count(&hit->counters->lost_scratch);
@@ -212,7 +217,7 @@ static __always_inline bool enter(
 		begun->size = size;
 		begun->weight = weight;
 	}
-	__u64 old = release_old(hit, regs, begun ? 0 : PROFD_FREE_HELD);
+	__u64 old = release_old(hit, regs, begun ? 0 : PROFD_FREE_HELD, &stamp);
 	if (begun)
 		weight = old = 0;
 	if (!weight && !old && !hit->probe->nests)
@@ -224,6 +229,7 @@ static __always_inline bool enter(
 	call->size = size;
 	call->weight = weight;
 	call->old = old;
+	call->stamp = stamp;
 	call->where = hit->probe->function == PROFD_FUNCTION_POSIX_MEMALIGN
 			      ? argument(hit->probe, regs, 0)
 			      : 0;
@@ -251,7 +257,7 @@ static __always_inline void sample(
 {
 	struct profd_alloc *alloc;
 	bool tracked = false;
-	__u32 key = 0;
+	__u32 key = 0, stamp = 0;
 
 	if (!hit_accepted(hit)) {
 		count(&hit->counters->filtered);
@@ -269,12 +275,14 @@ static __always_inline void sample(
 	alloc->weight = taken->weight;
 	alloc->kept = ~0U;
 	alloc->flags = PROFD_ALLOC_BEGUN;
+	alloc->head.time = bpf_ktime_get_ns();
 	if (taken->address) {
-		tracked = !hit->probe->untracked && live_add(hit->slot, taken->address);
-		alloc->flags = tracked ? 0 : PROFD_ALLOC_UNTRACKED;
+		stamp = (__u32)alloc->head.time;
+		tracked = !hit->probe->untracked && live_add(hit->slot, taken->address, stamp);
+		alloc->flags = tracked ? PROFD_ALLOC_TRACED : PROFD_ALLOC_UNTRACKED;
 	}
 	if (!emit_alloc(scratch, key, hit, regs, taken->address) && tracked)
-		live_remove(hit->slot, taken->address);
+		live_remove(hit->slot, taken->address, &stamp);
 	probe_release(scratch);
 }
 
@@ -288,7 +296,7 @@ static __always_inline void leave(struct hit *hit, struct arch_regs *regs, void 
 		return;
 	__u64 begin = bpf_ktime_get_ns(), address = address_of(call, regs);
 	if (call->old && !address && call->size) {
-		live_add(hit->slot, call->old);
+		live_add(hit->slot, call->old, call->stamp);
 		emit_free(hit, call->old, PROFD_FREE_RESTORED);
 	}
 	if (call->weight && address) {
@@ -364,12 +372,13 @@ SEC("uprobe")
 int profd_heap_free(struct arch_regs *regs)
 {
 	struct hit hit;
+	__u32 stamp;
 
 	if (!hit_begin(&hit, regs, PROFD_PROBES))
 		return 0;
 	__u64 address = argument(hit.probe, regs, 0);
 	count_call(&hit);
-	if (address && live_remove(hit.slot, address))
+	if (address && live_remove(hit.slot, address, &stamp))
 		emit_free(&hit, address, 0);
 	return 0;
 }

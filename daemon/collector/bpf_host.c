@@ -50,6 +50,7 @@ struct bpf_host {
 	bool meter_taken[PROFD_METERS];
 	struct table_memory tables;
 	bool capture;
+	uint64_t heap_seed; /* 0: none */
 	uint64_t map_bytes;
 	ring_handler handler; /* during bpf_host_read */
 	void *userdata;
@@ -216,11 +217,14 @@ void bpf_host_close_live(struct bpf_host *b, unsigned slot)
 
 /* pid is what the programs know as tgid, but in a pid namespace: there what has ended is forgotten
  * with the session. */
-void bpf_host_forget_live(struct bpf_host *b, unsigned slot, uint64_t address, uint32_t pid)
+void bpf_host_forget_live(
+	struct bpf_host *b, unsigned slot, uint64_t address, uint32_t pid, uint32_t stamp)
 {
 	const struct profd_live key = {.address = address, .tgid = pid};
+	uint32_t value;
 
-	if (b->lives[slot] >= 0)
+	if (b->lives[slot] >= 0 && !bpf_map_lookup_elem(b->lives[slot], &key, &value) &&
+		value == stamp)
 		bpf_map_delete_elem(b->lives[slot], &key);
 }
 
@@ -640,11 +644,18 @@ void bpf_host_counters(const struct bpf_host *b, unsigned slot, struct profd_cou
 	}
 }
 
+void bpf_host_seed(struct bpf_host *b, uint64_t seed)
+{
+	b->heap_seed = seed;
+}
+
 void bpf_host_zero_counters(struct bpf_host *b, unsigned slot)
 {
 	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++) {
 		memset(&b->cpus[cpu].counters[slot], 0, sizeof(struct profd_counters));
 		memset(&b->cpus[cpu].heap[slot], 0, sizeof(struct profd_heap_cpu));
+		if (b->heap_seed)
+			b->cpus[cpu].random = b->heap_seed + ((uint64_t)cpu << 32);
 	}
 }
 

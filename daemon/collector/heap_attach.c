@@ -5,14 +5,11 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "collector/heap.h"
 #include "collector/heap_sites.h"
 #include "collector/heap_watch_impl.h"
 #include "collector/uprobes.h"
 #include "util/cleanup.h"
-
-/* As far as the bytes of samples are concerned, 80 bytes each. */
-#define MAX_LIVE_SAMPLED (64u << 10)
-#define MAX_LIVE_ALL	 (256u << 10)
 
 static void on_detached(void *userdata)
 {
@@ -211,9 +208,8 @@ static void attach_allocator(
 {
 	struct heap_watch *w = a->watch;
 	bool session = bpf_host_features(w->config.bpf)->uprobe_way == UPROBE_SESSION;
-	uint64_t mean = session_sample_bytes(w->config.session);
 	int r = bpf_host_open_live(w->config.bpf, session_slot(w->config.session),
-		mean > 1 ? MAX_LIVE_SAMPLED : MAX_LIVE_ALL);
+		heap_traced_max(session_sample_bytes(w->config.session)));
 
 	if (r) {
 		heap_watch_note(w, "no memory for what is in use: %s", strerror(-r));
