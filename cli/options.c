@@ -212,6 +212,7 @@ int option_set(const struct command *c, const struct option *o, void *at, const 
 	case OPTION_REAL:
 		return set_real(c, o, at, value);
 	case OPTION_TEXT:
+	case OPTION_OPTIONAL:
 		*(const char **)at = value;
 		return 0;
 	case OPTION_TEXTS:
@@ -248,6 +249,8 @@ static int take_option(const struct command *c, int argc, char **argv, int *at, 
 		*(bool *)field = true;
 		return option_set(c, o, field, value);
 	}
+	if (!value && o->kind == OPTION_OPTIONAL)
+		value = "";
 	if (!value) {
 		if (*at + 1 >= argc || !strcmp(argv[*at + 1], "--")) {
 			command_usage(c, "--%s needs a value (%s)", o->name, o->argument);

@@ -10,12 +10,14 @@
 
 #include "collector/heap_ages.h"
 #include "collector/window.h"
+#include "profd/control.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 
 #define FIRST_CAPACITY 1024
 #define MAX_HELD       4096
 #define TRACED_SAMPLED (64u << 10)
+#define TIME_BITS      60 /* ns: 36 years */
 
 /* An allocation in use; weight 0: a free place in the table. */
 struct live {
@@ -23,7 +25,8 @@ struct live {
 	uint64_t weight, size;
 	uint32_t image;
 	uint32_t place; /* its stack; while that is on its way, the entry of `waiting` */
-	uint64_t time : 63;
+	uint64_t time : TIME_BITS;
+	uint64_t reach : 3; /* enum age_kind, of a scan; 0: none was made */
 	uint64_t waits : 1;
 };
 
@@ -41,6 +44,7 @@ struct waiting {
 	uint32_t next; /* of the free ones; 0: none */
 	bool used;
 	bool kept; /* its process ended with it */
+	uint8_t reach;
 };
 
 struct image {
@@ -387,7 +391,7 @@ static void remember(struct heap *h, const struct waiting *w, uint32_t flags, st
 			  .size = w->size,
 			  .image = w->image,
 			  .place = (uint32_t)(w - h->waiting),
-			  .time = w->time & INT64_MAX,
+			  .time = w->time & ((1ULL << TIME_BITS) - 1),
 			  .waits = 1,
 		  });
 }
@@ -422,6 +426,7 @@ uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct wind
 	w->image = image;
 	w->used = true;
 	w->kept = false;
+	w->reach = AGE_IN_USE;
 	h->stats.allocs++;
 	if (!limited && is_followed(h, alloc->flags))
 		remember(h, w, alloc->flags, window);
@@ -451,7 +456,7 @@ void heap_place(struct heap *h, uint64_t allocation, struct window *window, uint
 		sums->inuse_objects += objects(w->weight, w->size);
 	}
 	if (h->ages && w->until)
-		(void)heap_ages_add(h->ages, stack, w->kept ? AGE_IN_USE : AGE_FREED, w->time,
+		(void)heap_ages_add(h->ages, stack, w->kept ? w->reach : AGE_FREED, w->time,
 			w->until, objects(w->weight, w->size), w->weight);
 	end_waiting(h, w);
 }
@@ -540,9 +545,10 @@ static void end_live(struct heap *h, const struct live *l, uint64_t time)
 {
 	if (l->waits) {
 		h->waiting[l->place].kept = true;
+		h->waiting[l->place].reach = l->reach;
 		h->waiting[l->place].until = time;
 	} else {
-		add_age(h, l, AGE_IN_USE, time);
+		add_age(h, l, (enum age_kind)l->reach, time);
 	}
 }
 
@@ -636,6 +642,61 @@ int heap_moment(
 	}
 	*out = m;
 	return 0;
+}
+
+/* ---- what can be reached -------------------------------------------------------------------- */
+
+static int by_address(const void *a, const void *b)
+{
+	const struct control_block *x = a, *y = b;
+
+	return (x->address > y->address) - (x->address < y->address);
+}
+
+int heap_blocks(const struct heap *h, uint32_t pid, struct control_block **out, size_t *n)
+{
+	struct control_block *blocks = calloc(h->count + 1, sizeof(*blocks));
+
+	*n = 0;
+	if (!blocks)
+		return -ENOMEM;
+	for (size_t i = 0; i < h->capacity; i++) {
+		const struct live *l = &h->table[i];
+
+		if (l->weight && h->images[l->image].identity.pid == pid)
+			blocks[(*n)++] = (struct control_block){l->address, l->size};
+	}
+	qsort(blocks, *n, sizeof(*blocks), by_address);
+	*out = blocks;
+	return 0;
+}
+
+static unsigned reach_kind(char reach)
+{
+	switch (reach) {
+	case CONTROL_REACH_DEFINITE:
+		return AGE_DEFINITE;
+	case CONTROL_REACH_INDIRECT:
+		return AGE_INDIRECT;
+	case CONTROL_REACH_POSSIBLE:
+		return AGE_POSSIBLE;
+	case CONTROL_REACH_REACHABLE:
+		return AGE_REACHABLE;
+	default:
+		return AGE_IN_USE;
+	}
+}
+
+void heap_reached(struct heap *h, uint32_t pid, const struct control_block *blocks, size_t n,
+	const char *reach)
+{
+	for (size_t image = 0; image < h->n_images; image++)
+		for (size_t i = 0; i < n && h->images[image].identity.pid == pid; i++) {
+			struct live *l = find(h, (uint32_t)image, blocks[i].address);
+
+			if (l)
+				l->reach = reach_kind(reach[i]) & 7;
+		}
 }
 
 /* ---- windows -------------------------------------------------------------------------------- */

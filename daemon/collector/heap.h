@@ -17,6 +17,7 @@
 
 #include "profd/abi.h"
 
+struct control_block;
 struct heap;
 struct heap_moment;
 struct window;
@@ -80,6 +81,13 @@ int heap_moment(
  * from now on stands for more, since only that share of it is seen (in 2^-32; UINT32_MAX: all). 0:
  * all of the process is seen. 0 or -ENOMEM. */
 int heap_limit(struct heap *h, uint32_t pid, uint32_t kept, struct window *window);
+
+/* What is in use of a process, sorted by address; *out is to be freed. 0 or -ENOMEM. */
+int heap_blocks(const struct heap *h, uint32_t pid, struct control_block **out, size_t *n);
+/* What of these can be reached: CONTROL_REACH_ characters, n of them. It goes with their ages, when
+ * the process has ended. */
+void heap_reached(struct heap *h, uint32_t pid, const struct control_block *blocks, size_t n,
+	const char *reach);
 
 /* What is in use goes on in a new window, which knows its stacks then; what of it ended processes
  * had stays behind. 0 or -ENOMEM: nothing has changed, the old window is still the one. */

@@ -411,7 +411,12 @@ static void add_part(struct publication *p, struct parts *s, size_t n_labels,
 
 static void add_ages(struct publication *p, struct parts *s, size_t i, bool has_samples)
 {
-	static const char *const keys[] = {[AGE_IN_USE] = "age", [AGE_FREED] = "lifetime"};
+	static const char *const kinds[AGE_KINDS] = {
+		[AGE_DEFINITE] = "definite",
+		[AGE_INDIRECT] = "indirect",
+		[AGE_POSSIBLE] = "possible",
+		[AGE_REACHABLE] = "reachable",
+	};
 	const struct age_cell *cell = NULL;
 	bool none = true;
 
@@ -420,16 +425,19 @@ static void add_ages(struct publication *p, struct parts *s, size_t i, bool has_
 
 		sums.alloc_objects += cell->objects;
 		sums.alloc_bytes += cell->bytes;
-		if (cell->kind == AGE_IN_USE) {
+		if (cell->kind != AGE_FREED) {
 			sums.inuse_objects += cell->objects;
 			sums.inuse_bytes += cell->bytes;
 		}
 		s->labels[s->n_labels] = (struct label){
-			.key = text(p, keys[cell->kind]),
+			.key = text(p, cell->kind == AGE_FREED ? "lifetime" : "age"),
 			.num = (int64_t)age_scale_from(cell->step),
 			.num_unit = text(p, "milliseconds"),
 		};
-		add_part(p, s, s->n_labels + 1, &sums, false);
+		if (kinds[cell->kind])
+			s->labels[s->n_labels + 1] = (struct label){
+				.key = text(p, "leak_kind"), .str = text(p, kinds[cell->kind])};
+		add_part(p, s, s->n_labels + (kinds[cell->kind] ? 2 : 1), &sums, false);
 		none = false;
 	}
 	/* And what has no age. */

@@ -40,6 +40,7 @@ static void recording_free(struct recording *r)
 {
 	DL_DELETE(r->c->recordings, r);
 	recording_snapshots_end(r);
+	recording_blocks_end(r);
 	heap_watch_stop(r->watch);
 	sd_event_source_disable_unref(r->deadline);
 	free(r->ids);
@@ -405,6 +406,9 @@ void recordings_settle(struct collector *c, uint64_t horizon)
 	DL_FOREACH (c->recordings, r)
 		if (r->watch && !r->stopping)
 			recording_snapshots_settle(r, horizon);
+	DL_FOREACH (c->recordings, r)
+		if (r->watch && !r->stopping)
+			recording_blocks_settle(r, horizon);
 }
 
 bool recordings_wait(const struct collector *c)
@@ -412,7 +416,7 @@ bool recordings_wait(const struct collector *c)
 	const struct recording *r;
 
 	DL_FOREACH (c->recordings, r)
-		if (r->watch && (!r->is_ready || r->wanted) && !r->stopping)
+		if (r->watch && (!r->is_ready || r->wanted || r->blocks.wanted) && !r->stopping)
 			return true;
 	return false;
 }

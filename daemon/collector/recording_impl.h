@@ -11,6 +11,14 @@
 
 struct snapshot;
 
+/* Of a process that stands still: what it has in use, until it is told what can be reached. */
+struct recording_blocks {
+	uint64_t wanted; /* the horizon that they wait for; 0: none are */
+	uint32_t pid;
+	struct control_block *items;
+	size_t n;
+};
+
 struct recording {
 	struct collector *c;
 	struct stream *stream;
@@ -26,6 +34,7 @@ struct recording {
 	struct snapshot *taking; /* those that are on their way */
 	unsigned n_taking;
 	uint64_t wanted; /* the horizon that the one that is due waits for; 0: none is */
+	struct recording_blocks blocks;
 	void *userdata;
 	struct recording *prev, *next;
 };
@@ -40,5 +49,11 @@ void recording_snapshots_booked(void *userdata, uint64_t time);
 void recording_snapshots_settle(struct recording *r, uint64_t horizon);
 /* The recording is about to be freed. */
 void recording_snapshots_end(struct recording *r);
+
+/* ---- recording_blocks.c ---------------------------------------------------------------------- */
+
+/* All records below the horizon were handled. */
+void recording_blocks_settle(struct recording *r, uint64_t horizon);
+void recording_blocks_end(struct recording *r);
 
 #endif

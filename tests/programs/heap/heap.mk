@@ -22,6 +22,7 @@ heap.steady         := steady.c
 heap.strict         := strict.c
 heap.leaks          := leaks.c
 heap.leaking.so     := leaking.c -shared -fPIC
+heap.lost           := lost.c -ldl
 heap.accounts       := accounts.c
 heap.accounts-static := accounts.c -static
 heap.accounts-jemalloc := accounts.c -ljemalloc -DNO_PVALLOC
