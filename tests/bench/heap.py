@@ -45,6 +45,11 @@ def ways():
             preloading(jemalloc, MALLOC_CONF="prof:true,lg_prof_sample:19"),
             False,
         ),
+        "jemalloc, its own, all sampled": (
+            "jemalloc",
+            preloading(jemalloc, MALLOC_CONF="prof:true,lg_prof_sample:0"),
+            False,
+        ),
         "tcmalloc": (None, preloading(tcmalloc), False),
         "tcmalloc, libprofd-heap, listening": ("tcmalloc", preloading(own, tcmalloc), True),
         "tcmalloc, its own sampling": (
