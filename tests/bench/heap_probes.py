@@ -8,6 +8,7 @@ import contextlib
 import math
 import os
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -22,7 +23,9 @@ import profd
 
 PAIRS = profd.PROGRAMS / "heap/pairs"
 FLOOR = profd.BUILD / "bench/heap_floor"
-LIBC = Path("/usr/lib/x86_64-linux-gnu/libc.so.6")
+# A copy that nobody else has mapped: the kernel asks the probes of all processes that share a file.
+_folder = tempfile.TemporaryDirectory(prefix="profd-libc-")
+LIBC = Path(shutil.copy("/usr/lib/x86_64-linux-gnu/libc.so.6", _folder.name))
 SIZES = (16, 1024, 65536)
 TURNS = 5
 ROUNDS = 8
@@ -38,7 +41,7 @@ class Pairs:
 
     def __init__(self, size, threads, **environment):
         self.command = [str(PAIRS), str(size), str(threads), "0"]
-        self.environment = {**os.environ, **environment}
+        self.environment = {**os.environ, "LD_LIBRARY_PATH": str(LIBC.parent), **environment}
 
     def __enter__(self):
         self.output = tempfile.NamedTemporaryFile("r")
