@@ -151,7 +151,7 @@ enum {
 
 enum { BPF_F_MMAPABLE = 1U << 10 };
 
-enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
+enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_EXIST = 2 };
 
 #define EEXIST 17
 

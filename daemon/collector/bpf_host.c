@@ -51,6 +51,7 @@ struct bpf_host {
 	bool meter_taken[PROFD_METERS];
 	struct table_memory tables;
 	bool capture;
+	uint64_t heap_seed; /* 0: none */
 	uint64_t map_bytes;
 	ring_handler handler; /* during bpf_host_read */
 	void *userdata;
@@ -243,6 +244,7 @@ static void choose_probe_programs(struct bpf_host *b)
 		{b->bpf->progs.profd_usdt_free, true, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_free, functions, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_enter, functions && !session, UPROBE_ATTACH_MULTI},
+		{b->bpf->progs.profd_heap_begin, functions, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_return, functions && !session, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_session, session, UPROBE_ATTACH_SESSION},
 	};
@@ -443,7 +445,7 @@ static int load(struct bpf_host *b, const char **step)
 	r = bpf_host_each_process(b, ignore_process, NULL);
 	if (r < 0)
 		return r;
-	*step = "attach to fork, exec and exit";
+	*step = "attach to fork, exec, exit and cgroup_attach_task";
 	return profd_bpf__attach(b->bpf);
 }
 
@@ -600,6 +602,7 @@ int bpf_host_probe_program(const struct bpf_host *b, enum probe_program which)
 		[PROBE_ENTER] = b->features.uprobe_way == UPROBE_SESSION
 					? b->bpf->progs.profd_heap_session
 					: b->bpf->progs.profd_heap_enter,
+		[PROBE_BEGIN] = b->bpf->progs.profd_heap_begin,
 	};
 
 	return bpf_program__fd(programs[which]);
@@ -618,11 +621,18 @@ void bpf_host_counters(const struct bpf_host *b, unsigned slot, struct profd_cou
 	}
 }
 
+void bpf_host_seed(struct bpf_host *b, uint64_t seed)
+{
+	b->heap_seed = seed;
+}
+
 void bpf_host_zero_counters(struct bpf_host *b, unsigned slot)
 {
 	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++) {
 		memset(&b->cpus[cpu].counters[slot], 0, sizeof(struct profd_counters));
 		memset(&b->cpus[cpu].heap[slot], 0, sizeof(struct profd_heap_cpu));
+		if (b->heap_seed)
+			b->cpus[cpu].random = b->heap_seed + ((uint64_t)cpu << 32);
 	}
 }
 

@@ -61,6 +61,7 @@ enum probe_program {
 	PROBE_FREE,
 	PROBE_RETURN, /* not with UPROBE_SESSION, whose entries are both */
 	PROBE_ENTER,
+	PROBE_BEGIN, /* of functions that may throw, whose return is not waited for */
 	PROBE_PROGRAMS,
 };
 /* -1: this kernel cannot have it, since it has no attach cookies. */
@@ -81,6 +82,9 @@ void bpf_host_set_unwind(struct bpf_host *b, enum profd_unwind_mode mode);
 uint64_t bpf_host_process_lost(const struct bpf_host *b);
 /* Forks of targets that were not followed because the map `targets` was full, since start. */
 uint64_t bpf_host_targets_full(const struct bpf_host *b);
+/* Which allocations are sampled in sessions that begin from now on is the same on each CPU that
+ * sees the same ones. 0: by chance, as without it. */
+void bpf_host_seed(struct bpf_host *b, uint64_t seed);
 /* To be called when a session takes a slot, before its events exist. */
 void bpf_host_zero_counters(struct bpf_host *b, unsigned slot);
 /* Adds or removes an entry of the map `targets`. 0 or -errno (-E2BIG: the map is full). */

@@ -15,6 +15,7 @@
 
 #define FIRST_CAPACITY 1024
 #define MAX_HELD       4096
+#define TRACED_SAMPLED (64u << 10)
 
 /* An allocation in use; weight 0: a free place in the table. */
 struct live {
@@ -55,7 +56,8 @@ struct limited {
 struct heap {
 	struct live *table; /* open addressing, linear probing */
 	size_t capacity;    /* a power of two, or 0 */
-	size_t count, max;
+	size_t count;
+	struct heap_limits limits;
 	uint64_t seed;
 
 	struct held *held; /* by reallocs that have not returned, or have not failed */
@@ -82,7 +84,13 @@ struct heap {
 	struct heap_stats stats;
 };
 
-int heap_new(struct heap **out, size_t max_live, heap_forgotten forgotten, void *userdata)
+uint32_t heap_traced_max(uint64_t mean)
+{
+	return mean > 1 ? TRACED_SAMPLED : HEAP_LIVE_MAX;
+}
+
+int heap_new(struct heap **out, const struct heap_limits *limits, heap_forgotten forgotten,
+	void *userdata)
 {
 	struct heap *h = calloc(1, sizeof(*h));
 
@@ -91,7 +99,7 @@ int heap_new(struct heap **out, size_t max_live, heap_forgotten forgotten, void 
 		return -ENOMEM;
 	}
 	h->n_waiting = 1;
-	h->max = max_live;
+	h->limits = *limits;
 	h->forgotten = forgotten;
 	h->userdata = userdata;
 	/* Processes choose their addresses. */
@@ -333,7 +341,7 @@ static struct live *waiting_live(struct heap *h, const struct waiting *w)
 /* False: there is no room. */
 static bool put_in(struct heap *h, const struct live *live)
 {
-	if (h->count >= h->max || make_room(h)) {
+	if (h->count >= h->limits.live || make_room(h)) {
 		h->stats.full++;
 		return false;
 	}
@@ -351,12 +359,28 @@ static void replace(struct heap *h, struct live *l, struct window *window)
 	take_out(h, l);
 }
 
-static void remember(struct heap *h, const struct waiting *w, struct window *window)
+/* It has as much as one process can have. */
+static bool is_crowded(const struct heap *h, uint32_t image, uint32_t flags)
+{
+	size_t max = flags & PROFD_ALLOC_TRACED ? h->limits.traced : h->limits.live;
+
+	return h->images[image].live >= max - max / 4;
+}
+
+static void remember(struct heap *h, const struct waiting *w, uint32_t flags, struct window *window)
 {
 	struct live *l = find(h, w->image, w->address);
 
 	if (l)
 		replace(h, l, window);
+	if (is_crowded(h, w->image, flags)) {
+		h->stats.full++;
+		h->stats.crowded++;
+		if (h->forgotten)
+			h->forgotten(
+				h->userdata, w->address, h->images[w->image].identity.pid, w->time);
+		return;
+	}
 	put_in(h, &(struct live){
 			  .address = w->address,
 			  .weight = w->weight,
@@ -366,6 +390,14 @@ static void remember(struct heap *h, const struct waiting *w, struct window *win
 			  .time = w->time & INT64_MAX,
 			  .waits = 1,
 		  });
+}
+
+/* Whether it is known where it is, and will be when it is freed. */
+static bool is_followed(struct heap *h, uint32_t flags)
+{
+	h->stats.full += flags & PROFD_ALLOC_UNTRACKED ? 1 : 0;
+	h->stats.begun += flags & PROFD_ALLOC_BEGUN ? 1 : 0;
+	return !(flags & (PROFD_ALLOC_UNTRACKED | PROFD_ALLOC_BEGUN));
 }
 
 uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct window *window)
@@ -391,10 +423,8 @@ uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct wind
 	w->used = true;
 	w->kept = false;
 	h->stats.allocs++;
-	if (!limited && alloc->flags & PROFD_ALLOC_UNTRACKED)
-		h->stats.full++;
-	else if (!limited)
-		remember(h, w, window);
+	if (!limited && is_followed(h, alloc->flags))
+		remember(h, w, alloc->flags, window);
 	return (uint64_t)w->turn << 32 | i;
 }
 
@@ -528,7 +558,7 @@ static void forget_live(struct heap *h, uint32_t image, struct window *window, u
 				end_live(h, &h->table[i], time);
 			if (h->forgotten)
 				h->forgotten(h->userdata, h->table[i].address,
-					h->images[image].identity.pid);
+					h->images[image].identity.pid, h->table[i].time);
 			take_out(h, &h->table[i]);
 		}
 	for (size_t i = 0; i < h->n_held;)

@@ -29,16 +29,30 @@ struct heap_stats {
 	uint64_t unknown;    /* frees of what was not sampled, or before the session */
 	uint64_t replaced;   /* whose free was not seen, but the address was allocated again */
 	uint64_t full;	     /* allocations that were too many to remember: not in in-use */
+	uint64_t crowded;    /* of those: too many of one process */
+	uint64_t begun;	     /* whose end was not waited for, likewise */
 	uint64_t allocated, in_use; /* bytes, of all stacks together */
 	size_t limited; /* processes of which in-use was not known for a part of the window */
 };
 
-/* Called for what is in use of a process that has ended, or whose frees are not seen any more:
- * nobody frees it. */
-typedef void (*heap_forgotten)(void *userdata, uint64_t address, uint32_t pid);
+/* Called for what is in use of a process that has ended, whose frees are not seen any more, or that
+ * has too much of it: it is forgotten. time: of the allocation (CLOCK_MONOTONIC, ns). */
+typedef void (*heap_forgotten)(void *userdata, uint64_t address, uint32_t pid, uint64_t time);
 
-/* max_live: entries, of about 75 bytes. forgotten: may be NULL. 0 or -errno. */
-int heap_new(struct heap **out, size_t max_live, heap_forgotten forgotten, void *userdata);
+/* Sampled allocations in use that are remembered: entries of about 75 bytes. One process can have
+ * three quarters of either, so that there is room for others when it fills the table. */
+struct heap_limits {
+	size_t live;
+	size_t traced; /* those of PROFD_ALLOC_TRACED, which the BPF programs remember, too */
+};
+
+#define HEAP_LIVE_MAX (256u << 10)
+/* Entries of the table in the kernel, which has its memory in advance. mean: bytes. */
+uint32_t heap_traced_max(uint64_t mean);
+
+/* forgotten: may be NULL. 0 or -errno. */
+int heap_new(struct heap **out, const struct heap_limits *limits, heap_forgotten forgotten,
+	void *userdata);
 void heap_free(struct heap *h); /* NULL is fine */
 /* Before the first allocation, for a heap of one window: how old what is freed was, and what is in
  * use is. 0 or -ENOMEM. */

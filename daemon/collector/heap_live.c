@@ -105,12 +105,15 @@ void heap_live_close(struct heap_live *l, unsigned slot)
 	release(&l->slots[slot]);
 }
 
-void heap_live_forget(struct heap_live *l, unsigned slot, uint64_t address, uint32_t pid)
+void heap_live_forget(
+	struct heap_live *l, unsigned slot, uint64_t address, uint32_t pid, uint32_t stamp)
 {
 	const struct profd_live key = {.address = address, .tgid = pid};
 	struct live *live = &l->slots[slot];
+	uint32_t value;
 
-	if (live->table >= 0 && bpf_map_delete_elem(live->table, &key) == 0)
+	if (live->table >= 0 && !bpf_map_lookup_elem(live->table, &key, &value) && value == stamp &&
+		!bpf_map_delete_elem(live->table, &key))
 		__atomic_fetch_sub(
 			&live->filter->counts[profd_live_bucket(address)], 1, __ATOMIC_RELAXED);
 }

@@ -19,9 +19,10 @@ void heap_live_free(struct heap_live *l); /* NULL is fine */
  * -errno. */
 int heap_live_open(struct heap_live *l, unsigned slot, uint32_t n);
 void heap_live_close(struct heap_live *l, unsigned slot);
-/* pid is what the programs know as tgid, but in a pid namespace: there what has ended is forgotten
- * with the session. */
-void heap_live_forget(struct heap_live *l, unsigned slot, uint64_t address, uint32_t pid);
+/* stamp: the value that it has. pid is what the programs know as tgid, but in a pid namespace:
+ * there what has ended is forgotten with the session. */
+void heap_live_forget(
+	struct heap_live *l, unsigned slot, uint64_t address, uint32_t pid, uint32_t stamp);
 
 /* Descriptor of a slot's table; -1: there is none. And the memory of a filter, which each that is
  * open has beside. */

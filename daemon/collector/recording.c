@@ -195,14 +195,19 @@ static void explain_heap(const struct recording *r, char *text, size_t size)
 			(unsigned long long)counts->lost_frees);
 	else if (stats.full)
 		snprintf(text, size,
-			"%" PRIu64 " allocations were too many to remember: in-use lacks them; "
+			"%" PRIu64 " allocations were too many to remember%s: in-use lacks them; "
 			"sample less (--sample-bytes)",
-			stats.full);
+			stats.full, stats.crowded == stats.full ? " of one process" : "");
+	else if (stats.begun)
+		snprintf(text, size,
+			"in-use lacks %" PRIu64 " allocations of C++ operators that may throw; "
+			"libprofd-heap-cxx.so (LD_PRELOAD) knows them",
+			stats.begun);
 	else if (counts->thinned)
 		snprintf(text, size,
-			"over %d samples a second came: of %llu none was taken, and others stand "
-			"for them",
-			HEAP_RATE_MAX, (unsigned long long)counts->thinned);
+			"over %d samples a second came, or %d of one process: %llu were not taken, "
+			"and others stand for them",
+			HEAP_RATE_MAX, HEAP_RATE_PROCESS_MAX, (unsigned long long)counts->thinned);
 	else if (r->snapshots.skipped)
 		snprintf(text, size,
 			"%" PRIu64 " snapshots were not taken: there are no more than %d, and each "
@@ -425,6 +430,8 @@ static int watch_heap(struct recording *r)
 		.bpf = r->c->bpf,
 		.processes = r->c->processes,
 		.unwinder = r->c->unwinder,
+		.spaces = r->c->spaces,
+		.tables = r->c->tables,
 		.uprobes = r->c->uprobes,
 		.announced = r->request.announced,
 		.filter = &r->request.filter,

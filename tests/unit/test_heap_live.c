@@ -16,8 +16,9 @@
 #include "profd/abi.h"
 #include "util/cleanup.h"
 
-#define SLOT 3
-#define PID  42
+#define SLOT  3
+#define PID   42
+#define STAMP 7
 
 struct fixture {
 	int tables, filters;
@@ -86,10 +87,10 @@ static int inner_of(int maps)
 static void add(int table, struct profd_live_filter *filter, uint64_t address)
 {
 	const struct profd_live key = {.address = address, .tgid = PID};
-	const uint32_t nothing = 0;
+	const uint32_t stamp = STAMP;
 
 	filter->counts[profd_live_bucket(address)]++;
-	assert_int_equal(bpf_map_update_elem(table, &key, &nothing, BPF_NOEXIST), 0);
+	assert_int_equal(bpf_map_update_elem(table, &key, &stamp, BPF_NOEXIST), 0);
 }
 
 static void test_what_is_forgotten_is_not_counted(void **state)
@@ -108,13 +109,15 @@ static void test_what_is_forgotten_is_not_counted(void **state)
 	add(table, filter, other);
 	assert_int_equal(filter->counts[profd_live_bucket(page)], 2);
 
-	heap_live_forget(f->live, SLOT, page + 16, PID);
+	heap_live_forget(f->live, SLOT, page + 16, PID, STAMP);
 	assert_int_equal(filter->counts[profd_live_bucket(page)], 1);
 	/* Forgotten already, another's, and never there. */
-	heap_live_forget(f->live, SLOT, page + 16, PID);
-	heap_live_forget(f->live, SLOT, page + 32, PID + 1);
-	heap_live_forget(f->live, SLOT, page + 48, PID);
-	heap_live_forget(f->live, SLOT + 1, page + 32, PID);
+	heap_live_forget(f->live, SLOT, page + 16, PID, STAMP);
+	heap_live_forget(f->live, SLOT, page + 32, PID + 1, STAMP);
+	heap_live_forget(f->live, SLOT, page + 48, PID, STAMP);
+	heap_live_forget(f->live, SLOT + 1, page + 32, PID, STAMP);
+	/* And one that was allocated anew since. */
+	heap_live_forget(f->live, SLOT, page + 32, PID, STAMP - 1);
 	assert_int_equal(filter->counts[profd_live_bucket(page)], 1);
 	assert_int_equal(filter->counts[profd_live_bucket(other)], 1);
 	munmap(filter, sizeof(*filter));
