@@ -172,7 +172,7 @@ def turn(daemon, size, threads):
         with recording(daemon, pid, "--sample-bytes", 1):
             found["profd, all"] = pairs.best()
             found["in programs, all"] = programs(daemon, pairs)
-            samples = daemon.status()["sessions"][0]["samples"]
+            samples = daemon.recordings()[0]["samples"]
         found["lost"] = sum(samples["lost"].values()) / max(1, samples["taken"])
         found["stack"] = stacks(daemon, pairs, found["bare"])
     return found
@@ -189,10 +189,19 @@ def sample_of_library(daemon, size, threads):
     return (ns[1] - ns[0]) / share
 
 
+def by_library(daemon, size, threads):
+    """A pair by the library as it is used: (nanoseconds, share of its samples that were kept)."""
+    with Pairs(size, threads, LD_PRELOAD=str(preload.LIBRARY)) as pairs:
+        with recording(daemon, pairs.process.pid):
+            ns, samples = pairs.best(), daemon.recordings()[0]["samples"]
+    return ns, samples["taken"] / max(1, samples["taken"] + samples["filtered"])
+
+
 def compare(show, daemon, size, threads):
     turns = [turn(daemon, size, threads) for _ in range(TURNS)]
     ns = {way: min(t[way] for t in turns) for way in turns[0]}
-    by_library = statistics.median(sample_of_library(daemon, size, threads) for _ in range(TURNS))
+    announced = [by_library(daemon, size, threads) for _ in range(TURNS)]
+    of_library = statistics.median(sample_of_library(daemon, size, threads) for _ in range(TURNS))
     sampled = 1 - math.exp(-size / MEAN)
     trap = ns["floor, returns"] - ns["floor"]
     one = ns["stack"] - ns["bare"]
@@ -206,40 +215,68 @@ def compare(show, daemon, size, threads):
     remark = f"   ×{ns['profd'] / ns['floor']:.2f} of that (aim: 1.10); {sampled:.2%} sampled"
     show("profd, one in 512 KiB", f"{ns['profd']:,.0f} ns", remark)
     show("  in its programs", f"{ns['in programs']:,.0f} ns")
+    ours, kept = min(announced)
+    remark = f"   {ours - ns['bare']:+.1f} ns; {kept:.0%} of the samples kept"
+    show("libprofd-heap, one in 512 KiB", f"{ours:.1f} ns", remark)
     show("empty probes, at the return too", f"{ns['floor, returns']:,.0f} ns")
     show("profd, all sampled", f"{ns['profd, all']:,.0f} ns", f"   {ns['lost']:.1%} lost")
     show("  in its programs", f"{ns['in programs, all']:,.0f} ns")
     show("one trap and one stack", f"{one:,.0f} ns")
-    sample("a sample by profd", ns["profd, all"] - ns["profd"], f", {trap:,.0f} ns the return's trap")
-    sample("a sample by libprofd-heap", by_library)
+    sample("a sample by profd, and its free", ns["profd, all"] - ns["profd"], f", {trap:,.0f} ns the return's trap")
+    sample("one by libprofd-heap, and its free", of_library)
     print()
 
 
-def memory(show, daemon):
+def neighbours(show, daemon):
+    """The kernel asks all probes of a place whose they are, whatever the process."""
+    print("a pair, 16 bytes, with probes in other processes that share the C library")
+    with Pairs(16, 1) as pairs, recording(daemon, pairs.process.pid) as session:
+        [file] = [f for f in session["heap"]["files"] if f["path"] == str(LIBC)]
+        show("alone", f"{pairs.best():,.0f} ns")
+        for n in (1, 8):
+            with contextlib.ExitStack() as stack:
+                others = [stack.enter_context(Pairs(16, 1)) for _ in range(n)]
+                for other in others:
+                    other.process.send_signal(signal.SIGSTOP)
+                    stack.enter_context(floor(other.process.pid, file, returns=False))
+                show(f"{n} other{'s' * (n > 1)}, stopped", f"{pairs.best():,.0f} ns")
+    print()
+
+
+def table(daemon, pid, *options):
+    """The map of what is in use."""
+    with recording(daemon, pid, *options):
+        return [m for m in objects.shown("map", daemon.pid) if m["name"] == "profd_live"][0]
+
+
+def memory(show):
     """What it takes to remember what is in use."""
-    print(f"{BLOCKS:,} blocks in use, all sampled")
+    print(f"{BLOCKS:,} blocks in use, all sampled; or none of them")
     command = ["/usr/bin/python3", "-c", HOLDER]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes) as holder:
+    with quiet_daemon() as daemon, subprocess.Popen(command, **pipes) as holder:
         holder.stdout.readline()
         with recording(daemon, holder.pid, "--sample-bytes", 1):
             before = private_bytes(daemon.pid)
             holder.stdin.write("\n")
             holder.stdin.flush()
-
-            def in_use():
-                count = daemon.recordings()[0]["heap"]["in_use"]
-                return count if count >= BLOCKS else None
-
-            count = profd.wait_for(in_use, 60, "the blocks")
-            grown = private_bytes(daemon.pid) - before
-            maps = [m for m in objects.shown("map", daemon.pid) if m["name"] == "profd_live"]
+            profd.wait_for(lambda: in_use(daemon) >= BLOCKS, 60, "the blocks")
+            grown, count = private_bytes(daemon.pid) - before, in_use(daemon)
+        tables = {
+            "kernel's table, all sampled": table(daemon, holder.pid, "--sample-bytes", 1),
+            "kernel's table, one in 512 KiB": table(daemon, holder.pid),
+        }
         holder.stdin.write("\n")
-    for live in maps:
+    for name, live in tables.items():
         size, entries = live["bytes_memlock"], live["max_entries"]
-        show("kernel's table", f"{size / 2**20:.1f} MiB", f"   {size / entries:.0f} bytes an entry")
-    show("daemon's own", f"{grown / 2**20:.1f} MiB", f"   {grown / count:.0f} bytes an entry")
+        each = f"   {size / entries:.0f} bytes for each of {entries:,}"
+        show(name, f"{size / 2**20:.1f} MiB", each)
+    show("daemon's own, all sampled", f"{grown / 2**20:.1f} MiB", f"   {grown / count:.0f} bytes each")
     print()
+
+
+def in_use(daemon):
+    return daemon.recordings()[0]["heap"]["in_use"]
 
 
 def private_bytes(pid):
@@ -262,5 +299,5 @@ def main(show):
         for threads in (1, 2):
             for size in SIZES:
                 compare(show, daemon, size, threads)
-    with quiet_daemon() as daemon:
-        memory(show, daemon)
+        neighbours(show, daemon)
+    memory(show)
