@@ -81,9 +81,25 @@ static __always_inline struct profd_live live_key(__u64 address)
 	return (struct profd_live){address, bpf_get_current_pid_tgid() >> 32};
 }
 
+/* NULL: nothing is in use. */
+static __always_inline __u32 *live_count(__u32 slot, __u64 address)
+{
+	void *filters = bpf_map_lookup_elem(&profd_live_filters, &slot);
+	__u32 key = 0;
+
+	if (!filters)
+		return NULL;
+	struct profd_live_filter *filter = bpf_map_lookup_elem(filters, &key);
+	return filter ? &filter->counts[profd_live_bucket(address)] : NULL;
+}
+
 /* Takes it out. False: it was no sample. */
 static __always_inline bool live_remove(__u32 slot, __u64 address, __u32 *stamp)
 {
+	__u32 *count = live_count(slot, address);
+
+	if (!count || !WALK_READ_ONCE(*count))
+		return false;
 	struct profd_live key = live_key(address);
 	void *live = live_map(slot);
 	const __u32 *value = live ? bpf_map_lookup_elem(live, &key) : NULL;
@@ -91,15 +107,26 @@ static __always_inline bool live_remove(__u32 slot, __u64 address, __u32 *stamp)
 	if (!value)
 		return false;
 	*stamp = *value;
-	return bpf_map_delete_elem(live, &key) == 0;
+	if (bpf_map_delete_elem(live, &key))
+		return false;
+	__sync_fetch_and_add(count, -1);
+	return true;
 }
 
 static __always_inline bool live_add(__u32 slot, __u64 address, __u32 stamp)
 {
+	__u32 *count = live_count(slot, address);
 	struct profd_live key = live_key(address);
 	void *live = live_map(slot);
 
-	return live && bpf_map_update_elem(live, &key, &stamp, BPF_ANY) == 0;
+	if (!count || !live)
+		return false;
+	__sync_fetch_and_add(count, 1);
+	long r = bpf_map_update_elem(live, &key, &stamp, BPF_NOEXIST);
+	if (r == 0)
+		return true;
+	__sync_fetch_and_add(count, -1);
+	return r == -EEXIST && bpf_map_update_elem(live, &key, &stamp, BPF_EXIST) == 0;
 }
 
 /* ---- entry ---------------------------------------------------------------------------------- */

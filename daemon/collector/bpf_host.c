@@ -12,6 +12,7 @@
 
 #include "collector/bpf_explain.h"
 #include "collector/cpus.h"
+#include "collector/heap_live.h"
 #include "collector/heap_ring.h"
 #include "collector/sample_rings.h"
 #include "collector/table_memory.h"
@@ -46,7 +47,7 @@ struct bpf_host {
 	struct sample_rings *samples;
 	struct heap_ring *heap_ring; /* NULL: nobody holds it */
 	unsigned heap_holders;
-	int lives[PROFD_MAX_SESSIONS]; /* maps of struct profd_live; -1: none */
+	struct heap_live *live;
 	bool meter_taken[PROFD_METERS];
 	struct table_memory tables;
 	bool capture;
@@ -126,8 +127,9 @@ static void sum_map_bytes(struct bpf_host *b)
 	if (b->heap_ring)
 		b->map_bytes += HEAP_RING_BYTES;
 	for (unsigned slot = 0; slot < PROFD_MAX_SESSIONS; slot++)
-		if (b->lives[slot] >= 0)
-			b->map_bytes += map_bytes(b->lives[slot]);
+		if (heap_live_table(b->live, slot) >= 0)
+			b->map_bytes += map_bytes(heap_live_table(b->live, slot)) +
+					HEAP_LIVE_FILTER_BYTES;
 }
 
 int bpf_host_sync_cpus(struct bpf_host *b)
@@ -185,47 +187,21 @@ int bpf_host_hold_heap_ring(struct bpf_host *b)
 
 int bpf_host_open_live(struct bpf_host *b, unsigned slot, uint32_t n)
 {
-	uint32_t key = slot;
-	int fd = b->lives[slot], r;
+	int r = heap_live_open(b->live, slot, n);
 
-	if (fd >= 0)
-		return 0;
-	fd = bpf_map_create(BPF_MAP_TYPE_HASH, "profd_live", sizeof(struct profd_live),
-		sizeof(uint32_t), n, NULL);
-	if (fd < 0)
-		return fd;
-	r = bpf_map_update_elem(bpf_map__fd(b->bpf->maps.profd_lives), &key, &fd, BPF_ANY);
-	if (r < 0) {
-		close_fd(fd);
-		return r;
-	}
-	b->lives[slot] = fd;
 	sum_map_bytes(b);
-	return 0;
+	return r;
 }
 
 void bpf_host_close_live(struct bpf_host *b, unsigned slot)
 {
-	uint32_t key = slot;
-
-	if (b->lives[slot] < 0)
-		return;
-	bpf_map_delete_elem(bpf_map__fd(b->bpf->maps.profd_lives), &key);
-	b->lives[slot] = close_fd(b->lives[slot]);
+	heap_live_close(b->live, slot);
 	sum_map_bytes(b);
 }
 
-/* pid is what the programs know as tgid, but in a pid namespace: there what has ended is forgotten
- * with the session. */
-void bpf_host_forget_live(
-	struct bpf_host *b, unsigned slot, uint64_t address, uint32_t pid, uint32_t stamp)
+struct heap_live *bpf_host_live(struct bpf_host *b)
 {
-	const struct profd_live key = {.address = address, .tgid = pid};
-	uint32_t value;
-
-	if (b->lives[slot] >= 0 && !bpf_map_lookup_elem(b->lives[slot], &key, &value) &&
-		value == stamp)
-		bpf_map_delete_elem(b->lives[slot], &key);
+	return b->live;
 }
 
 void bpf_host_release_heap_ring(struct bpf_host *b)
@@ -448,6 +424,10 @@ static int load(struct bpf_host *b, const char **step)
 	r = map_tables(b);
 	if (r < 0)
 		return r;
+	r = heap_live_new(&b->live, bpf_map__fd(b->bpf->maps.profd_lives),
+		bpf_map__fd(b->bpf->maps.profd_live_filters));
+	if (r < 0)
+		return r;
 	*step = "set up the rings";
 	r = sample_rings_add(b->samples, first);
 	if (r == 0)
@@ -487,8 +467,6 @@ static int allocate(struct bpf_host **out, size_t ring_bytes)
 	if (!b)
 		return -ENOMEM;
 	b->n_cpus = (unsigned)n;
-	for (unsigned slot = 0; slot < PROFD_MAX_SESSIONS; slot++)
-		b->lives[slot] = -1;
 	b->ring_bytes = round_ring(ring_bytes);
 	b->rings = calloc(b->n_cpus, sizeof(*b->rings));
 	if (!b->rings) {
@@ -544,8 +522,7 @@ void bpf_host_close(struct bpf_host *b)
 	profd_bpf__destroy(b->bpf);
 	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
 		close_fd(b->rings[cpu]);
-	for (unsigned slot = 0; slot < PROFD_MAX_SESSIONS; slot++)
-		close_fd(b->lives[slot]);
+	heap_live_free(b->live);
 	free(b->rings);
 	free(b);
 }

@@ -13,6 +13,7 @@
 #include "profd/abi.h"
 
 struct bpf_host;
+struct heap_live;
 struct table_memory;
 
 /* What this kernel can and cannot do, found by trying (DESIGN 9). */
@@ -65,12 +66,10 @@ enum probe_program {
 };
 /* -1: this kernel cannot have it, since it has no attach cookies. */
 int bpf_host_probe_program(const struct bpf_host *b, enum probe_program which);
-/* What is in use of a session that samples in the kernel (struct profd_live): at most n, 80 bytes
- * each; from then on until it ends. 0 or -errno. forget: stamp is the value. */
+/* heap_live_open() and heap_live_close(), counted in bpf_host_map_bytes(). */
 int bpf_host_open_live(struct bpf_host *b, unsigned slot, uint32_t n);
 void bpf_host_close_live(struct bpf_host *b, unsigned slot);
-void bpf_host_forget_live(
-	struct bpf_host *b, unsigned slot, uint64_t address, uint32_t pid, uint32_t stamp);
+struct heap_live *bpf_host_live(struct bpf_host *b);
 /* The ring of heap sessions, HEAP_RING_BYTES, is there while anybody holds it. 0 or -errno. */
 int bpf_host_hold_heap_ring(struct bpf_host *b);
 void bpf_host_release_heap_ring(struct bpf_host *b);

@@ -8,6 +8,7 @@
 
 #include "collector/collector_impl.h"
 #include "collector/heap.h"
+#include "collector/heap_live.h"
 #include "collector/heap_rate.h"
 #include "collector/publish.h"
 #include "util/log.h"
@@ -92,7 +93,8 @@ static void on_forgotten(void *userdata, uint64_t address, uint32_t pid, uint64_
 {
 	struct stream *s = userdata;
 
-	bpf_host_forget_live(s->c->bpf, session_slot(s->session), address, pid, (uint32_t)time);
+	heap_live_forget(
+		bpf_host_live(s->c->bpf), session_slot(s->session), address, pid, (uint32_t)time);
 }
 
 static int open_window(struct stream *s, uint64_t start)

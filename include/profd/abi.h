@@ -288,6 +288,19 @@ struct profd_live {
 	__u64 tgid; /* in the initial pid namespace */
 };
 
+/* How many of those there are, by the pages that they lie in: never less, so that nearly all that
+ * is freed without being a sample is known by one look. Counted before an address goes into the
+ * table, and after it was taken out. */
+#define PROFD_LIVE_BUCKETS 16384
+struct profd_live_filter {
+	__u32 counts[PROFD_LIVE_BUCKETS];
+};
+
+static inline __u32 profd_live_bucket(__u64 address)
+{
+	return (__u32)(address >> 12) & (PROFD_LIVE_BUCKETS - 1);
+}
+
 /* ---- sessions --------------------------------------------------------------------------- */
 
 enum profd_session_flags {
