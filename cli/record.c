@@ -94,6 +94,8 @@ static const struct option HOW_OPTIONS[] = {
 	{"snapshot-every", 0, "WHEN", OPTION_TEXTS, offsetof(struct record, snapshots.every), 0, 0,
 		"heap: also write NAME.0001.heap.pb.gz and so on: each 10s, 64M-allocated or "
 		"16M-grown (repeat, or separate by commas)"},
+	{"peak", 0, NULL, OPTION_FLAG, offsetof(struct record, snapshots.peak), 0, 0,
+		"heap: also write NAME.peak.heap.pb.gz, of the moment when most was in use"},
 	{"timestamps", 0, NULL, OPTION_FLAG, offsetof(struct record, timestamps), 0, 0,
 		"keep the time of each sample, for exports with a timeline"},
 	{"ages", 0, NULL, OPTION_FLAG, offsetof(struct record, ages), 0, 0,
@@ -180,9 +182,14 @@ static int check(struct record *r, const struct operands *rest)
 	if (!wrong)
 		wrong = snapshots_parse(&r->snapshots, why, sizeof(why));
 	if (!wrong && snapshots_wanted(&r->snapshots) && !has_type(r, "heap"))
-		wrong = "--snapshot-every needs --type heap";
+		wrong = r->snapshots.peak ? "--peak needs --type heap"
+					  : "--snapshot-every needs --type heap";
+	if (!wrong && r->snapshots.peak && r->max_cost)
+		wrong = "--peak does not go with --max-cost: below a ceiling of cost nobody knows "
+			"what is in use";
 	if (!wrong && snapshots_wanted(&r->snapshots) && r->output && !strcmp(r->output, "-"))
-		wrong = "-o -: snapshots are files of their own, standard output takes one";
+		wrong = "-o -: snapshots and the peak are files of their own, standard output "
+			"takes one";
 	if (wrong)
 		return command_usage(&COMMAND_RECORD, "%s", wrong);
 	if (r->command && (r->pids.n || r->tids.n || r->cgroup))

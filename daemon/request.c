@@ -165,6 +165,9 @@ static int check_heap(const struct recording_request *record, struct refusal *r)
 	if (record->type != SESSION_HEAP && record->ages)
 		return refuse(
 			r, -EINVAL, "record the type heap", "only what is allocated has ages");
+	if (record->type != SESSION_HEAP && record->peak)
+		return refuse(
+			r, -EINVAL, "record the type heap", "only what is allocated has a peak");
 	if (record->type != SESSION_HEAP)
 		return 0;
 	if (!f->n_pids && !f->n_tids && !f->comm && !f->cgroup)
@@ -231,6 +234,8 @@ int request_parse(
 		err = take_bool(message, "timestamps", &record->timestamps, refusal);
 	if (!err)
 		err = take_bool(message, "ages", &record->ages, refusal);
+	if (!err)
+		err = take_bool(message, "peak", &record->peak, refusal);
 	if (!err)
 		err = take_bool(message, "announced", &record->announced, refusal);
 	if (!err)

@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "collector/heap_ages.h"
+#include "collector/heap_peak.h"
 #include "collector/window.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
@@ -35,11 +36,13 @@ struct held {
 struct waiting {
 	uint64_t weight, size, address;
 	uint64_t time, until; /* until: when it was freed, or its process ended; 0: it was not */
+	struct peak_span span;
 	uint32_t image;
 	uint32_t turn; /* how often the place was used: the upper half of the number */
 	uint32_t next; /* of the free ones; 0: none */
 	bool used;
 	bool kept; /* its process ended with it */
+	bool held; /* a realloc was given it */
 };
 
 struct image {
@@ -74,6 +77,8 @@ struct heap {
 	size_t were_limited; /* since the window began */
 
 	struct heap_ages *ages; /* NULL: none are kept; of in use: what ended processes had */
+
+	struct heap_peak *peak; /* NULL: it is not wanted */
 
 	uint64_t allocated, in_use; /* of all stacks, in fixed point */
 
@@ -113,6 +118,9 @@ void heap_free(struct heap *h)
 	if (h->ages)
 		heap_ages_free(h->ages);
 	free(h->ages);
+	if (h->peak)
+		heap_peak_free(h->peak);
+	free(h->peak);
 	free(h);
 }
 
@@ -120,6 +128,12 @@ int heap_keep_ages(struct heap *h)
 {
 	h->ages = calloc(1, sizeof(*h->ages));
 	return h->ages ? 0 : -ENOMEM;
+}
+
+int heap_keep_peak(struct heap *h)
+{
+	h->peak = calloc(1, sizeof(*h->peak));
+	return h->peak ? 0 : -ENOMEM;
 }
 
 /* ---- images --------------------------------------------------------------------------------- */
@@ -163,6 +177,45 @@ static int add_image(struct heap *h, const struct profd_identity *identity, uint
 	*image = (uint32_t)h->n_images;
 	h->images[h->n_images++] = (struct image){.identity = *identity};
 	return 0;
+}
+
+/* ---- the peak ------------------------------------------------------------------------------- */
+
+/* In the unit of weights. */
+static uint64_t objects(uint64_t weight, uint64_t size)
+{
+	size += !size; /* as it was when it was weighed (profd/heap_sample.h) */
+	return (weight + size / 2) / size;
+}
+
+/* Who waits for its stack; NULL: it has it. */
+static struct waiting *waiter(struct heap *h, const struct live *l)
+{
+	struct waiting *w = l->waits ? &h->waiting[l->place] : NULL;
+
+	return w && w->used && w->address == l->address && w->image == l->image ? w : NULL;
+}
+
+static void enter_peak(struct heap *h, const struct live *l, uint64_t time)
+{
+	struct waiting *w = waiter(h, l);
+
+	if (!h->peak)
+		return;
+	if (!l->waits)
+		heap_peak_restore(h->peak, l->place, objects(l->weight, l->size), l->weight);
+	heap_peak_came(h->peak, w ? &w->span : NULL, l->weight, time);
+}
+
+static void leave_peak(struct heap *h, const struct live *l)
+{
+	struct waiting *w = waiter(h, l);
+
+	if (!h->peak)
+		return;
+	if (!l->waits)
+		heap_peak_remove(h->peak, l->place, objects(l->weight, l->size), l->weight);
+	heap_peak_went(h->peak, w ? &w->span : NULL, l->weight);
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */
@@ -216,6 +269,7 @@ static void take_out(struct heap *h, struct live *l)
 {
 	size_t mask = h->capacity - 1, hole = (size_t)(l - h->table);
 
+	leave_peak(h, l);
 	h->images[l->image].live--;
 	h->count--;
 	for (size_t i = (hole + 1) & mask; h->table[i].weight; i = (i + 1) & mask) {
@@ -230,13 +284,6 @@ static void take_out(struct heap *h, struct live *l)
 }
 
 /* ---- sums ----------------------------------------------------------------------------------- */
-
-/* In the unit of weights. */
-static uint64_t objects(uint64_t weight, uint64_t size)
-{
-	size += !size; /* as it was when it was weighed (profd/heap_sample.h) */
-	return (weight + size / 2) / size;
-}
 
 static void in_use(struct heap *h, const struct live *l, struct window *window)
 {
@@ -331,7 +378,7 @@ static struct live *waiting_live(struct heap *h, const struct waiting *w)
 }
 
 /* False: there is no room. */
-static bool put_in(struct heap *h, const struct live *live)
+static bool put_in(struct heap *h, const struct live *live, uint64_t time)
 {
 	if (h->count >= h->max || make_room(h)) {
 		h->stats.full++;
@@ -340,6 +387,7 @@ static bool put_in(struct heap *h, const struct live *live)
 	*probe(h, live->image, live->address) = *live;
 	h->images[live->image].live++;
 	h->count++;
+	enter_peak(h, live, time);
 	return true;
 }
 
@@ -357,15 +405,17 @@ static void remember(struct heap *h, const struct waiting *w, struct window *win
 
 	if (l)
 		replace(h, l, window);
-	put_in(h, &(struct live){
-			  .address = w->address,
-			  .weight = w->weight,
-			  .size = w->size,
-			  .image = w->image,
-			  .place = (uint32_t)(w - h->waiting),
-			  .time = w->time & INT64_MAX,
-			  .waits = 1,
-		  });
+	put_in(h,
+		&(struct live){
+			.address = w->address,
+			.weight = w->weight,
+			.size = w->size,
+			.image = w->image,
+			.place = (uint32_t)(w - h->waiting),
+			.time = w->time & INT64_MAX,
+			.waits = 1,
+		},
+		w->time);
 }
 
 uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct window *window)
@@ -389,13 +439,29 @@ uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct wind
 	w->until = 0;
 	w->image = image;
 	w->used = true;
-	w->kept = false;
+	w->kept = w->held = false;
+	if (h->peak)
+		w->span = heap_peak_begin(h->peak);
 	h->stats.allocs++;
 	if (!limited && alloc->flags & PROFD_ALLOC_UNTRACKED)
 		h->stats.full++;
 	else if (!limited)
 		remember(h, w, window);
 	return (uint64_t)w->turn << 32 | i;
+}
+
+/* If the realloc fails, it has its stack. */
+static void place_held(struct heap *h, const struct waiting *w, uint32_t stack)
+{
+	for (size_t i = 0; i < h->n_held; i++) {
+		struct live *l = &h->held[i].live;
+
+		if (l->waits && l->place == (uint32_t)(w - h->waiting) &&
+			l->address == w->address && l->image == w->image) {
+			l->waits = 0;
+			l->place = stack;
+		}
+	}
 }
 
 void heap_place(struct heap *h, uint64_t allocation, struct window *window, uint32_t stack)
@@ -411,6 +477,8 @@ void heap_place(struct heap *h, uint64_t allocation, struct window *window, uint
 	sums->alloc_bytes += w->weight;
 	sums->alloc_objects += objects(w->weight, w->size);
 	l = waiting_live(h, w);
+	if (w->held)
+		place_held(h, w, stack);
 	if (l) {
 		l->place = stack;
 		l->waits = 0;
@@ -423,6 +491,8 @@ void heap_place(struct heap *h, uint64_t allocation, struct window *window, uint
 	if (h->ages && w->until)
 		(void)heap_ages_add(h->ages, stack, w->kept ? AGE_IN_USE : AGE_FREED, w->time,
 			w->until, objects(w->weight, w->size), w->weight);
+	if (h->peak)
+		heap_peak_place(h->peak, stack, &w->span, objects(w->weight, w->size), w->weight);
 	end_waiting(h, w);
 }
 
@@ -452,17 +522,20 @@ static void hold(struct heap *h, const struct live *live, uint64_t time)
 /* It was not freed after all. */
 static void undo_age(struct heap *h, const struct live *l, uint64_t time)
 {
-	struct waiting *w = l->waits ? &h->waiting[l->place] : NULL;
+	struct waiting *w = waiter(h, l);
 
-	if (w && w->used && w->address == l->address && w->image == l->image)
+	if (w)
 		w->until = 0;
-	if (!w && h->ages)
+	if (!l->waits && h->ages)
 		heap_ages_take(h->ages, l->place, AGE_FREED, l->time, time,
 			objects(l->weight, l->size), l->weight);
 }
 
-static void restore(struct heap *h, uint32_t image, uint64_t address, struct window *window)
+static void restore(
+	struct heap *h, uint32_t image, const struct profd_free *record, struct window *window)
 {
+	uint64_t address = record->address;
+
 	for (size_t i = h->n_held; i-- > 0;) {
 		struct live held = h->held[i].live, *other;
 		uint64_t time = h->held[i].time;
@@ -475,7 +548,7 @@ static void restore(struct heap *h, uint32_t image, uint64_t address, struct win
 		if (other)
 			replace(h, other, window);
 		undo_age(h, &held, time);
-		if (put_in(h, &held))
+		if (put_in(h, &held, record->head.time))
 			in_use(h, &held, window);
 		return;
 	}
@@ -487,7 +560,7 @@ void heap_freed(struct heap *h, const struct profd_free *freed, struct window *w
 	struct live *l = image == UINT32_MAX ? NULL : find(h, image, freed->address);
 
 	if (freed->flags & PROFD_FREE_RESTORED) {
-		restore(h, image, freed->address, window);
+		restore(h, image, freed, window);
 		return;
 	}
 	if (!l) {
@@ -496,10 +569,12 @@ void heap_freed(struct heap *h, const struct profd_free *freed, struct window *w
 	}
 	h->stats.frees++;
 	no_more_in_use(h, l, window);
-	if (l->waits)
+	if (l->waits) {
 		h->waiting[l->place].until = freed->head.time;
-	else
+		h->waiting[l->place].held = freed->flags & PROFD_FREE_HELD;
+	} else {
 		add_age(h, l, AGE_FREED, freed->head.time);
+	}
 	if (freed->flags & PROFD_FREE_HELD)
 		hold(h, l, freed->head.time);
 	take_out(h, l);
@@ -604,6 +679,40 @@ int heap_moment(
 			(void)heap_ages_add(&m->ages, l->place, AGE_IN_USE, l->time, time,
 				objects(l->weight, l->size), l->weight);
 	}
+	*out = m;
+	return 0;
+}
+
+static int peak_sums(const struct heap *h, size_t n_stacks, struct heap_moment *m)
+{
+	m->sums = calloc(n_stacks + 1, sizeof(*m->sums));
+	if (!m->sums)
+		return -ENOMEM;
+	m->n_stacks = n_stacks;
+	m->is_past = true;
+	for (size_t i = 0; i < n_stacks; i++)
+		m->sums[i] = heap_peak_sums(h->peak, i);
+	return 0;
+}
+
+int heap_peak_moment(const struct heap *h, const struct window *window, uint64_t *time,
+	uint64_t *bytes, struct heap_moment **out)
+{
+	struct heap_moment *m;
+
+	*out = NULL;
+	if (!h->peak || !h->peak->number || h->were_limited)
+		return -ENODATA;
+	m = calloc(1, sizeof(*m));
+	if (!m || h->peak->failed || peak_sums(h, window_n_stacks(window), m)) {
+		heap_moment_free(m);
+		return -ENOMEM;
+	}
+	*bytes = 0;
+	for (size_t i = 0; i < m->n_stacks; i++)
+		*bytes += m->sums[i].inuse_bytes;
+	*bytes >>= PROFD_WEIGHT_SHIFT;
+	*time = h->peak->time;
 	*out = m;
 	return 0;
 }

@@ -44,6 +44,9 @@ void heap_free(struct heap *h); /* NULL is fine */
  * use is. 0 or -ENOMEM. */
 int heap_keep_ages(struct heap *h);
 
+/* Likewise: the sums of when most was in use (heap_peak.h). 0 or -ENOMEM. */
+int heap_keep_peak(struct heap *h);
+
 /* Notes an allocation, and returns the number by which heap_place or heap_drop names it; 0 without
  * memory. `window` (here and below) is the one that all stacks so far are in. */
 uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct window *window);
@@ -61,6 +64,11 @@ void heap_end_process(struct heap *h, uint32_t pid, uint64_t time);
  * or -ENOMEM. */
 int heap_moment(
 	const struct heap *h, const struct window *window, uint64_t time, struct heap_moment **out);
+
+/* What the sums were when most was in use; for heap_moment_free. *bytes: so much was. 0, -ENOMEM,
+ * or -ENODATA: that is not kept, or not known, or nothing was in use. */
+int heap_peak_moment(const struct heap *h, const struct window *window, uint64_t *time,
+	uint64_t *bytes, struct heap_moment **out);
 
 /* The frees of a process are not seen (any more): nothing of it is in use, and what it allocates
  * from now on stands for more, since only that share of it is seen (in 2^-32; UINT32_MAX: all). 0:

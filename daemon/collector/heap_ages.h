@@ -8,6 +8,7 @@
 #ifndef PROFD_COLLECTOR_HEAP_AGES_H
 #define PROFD_COLLECTOR_HEAP_AGES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,6 +52,7 @@ void heap_ages_free(struct heap_ages *a);
 struct heap_moment {
 	struct window_heap *sums; /* by stack */
 	size_t n_stacks;
+	bool is_past; /* it was before the last of these stacks came */
 	struct heap_ages ages;
 };
 void heap_moment_free(struct heap_moment *m); /* NULL is fine */

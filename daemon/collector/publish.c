@@ -433,7 +433,8 @@ static void add_ages(struct publication *p, struct parts *s, size_t i, bool has_
 		none = false;
 	}
 	/* And what has no age. */
-	add_part(p, s, s->n_labels, &p->moment->sums[i], none && has_samples);
+	add_part(
+		p, s, s->n_labels, &p->moment->sums[i], none && has_samples && !p->moment->is_past);
 }
 
 static void add_stack(struct publication *p, const struct window_stack *s, size_t i)

@@ -22,11 +22,12 @@ struct symbolizer;
 
 struct publish_info {
 	enum session_type type;
-	struct timespec start;	    /* CLOCK_REALTIME */
-	uint64_t duration;	    /* ns */
-	uint64_t period;	    /* SESSION_CPU: ns; SESSION_HEAP: bytes */
-	struct heap_moment *moment; /* SESSION_HEAP with ages: taken over, in any case; or NULL */
-	bool no_in_use;		    /* SESSION_HEAP: it is not known, and left out */
+	struct timespec start; /* CLOCK_REALTIME */
+	uint64_t duration;     /* ns */
+	uint64_t period;       /* SESSION_CPU: ns; SESSION_HEAP: bytes */
+	struct heap_moment
+		*moment; /* SESSION_HEAP: instead of the window's sums; taken over; or NULL */
+	bool no_in_use;	 /* SESSION_HEAP: it is not known, and left out */
 	const char *const *comments;
 	size_t n_comments;
 };

@@ -198,6 +198,10 @@ static void explain_heap(const struct recording *r, char *text, size_t size)
 			"%" PRIu64 " allocations were too many to remember: in-use lacks them; "
 			"sample less (--sample-bytes)",
 			stats.full);
+	else if (r->peak_error)
+		snprintf(text, size, "there is no peak: %s",
+			r->peak_error == -ENODATA ? "nothing was in use, or it is not known"
+						  : strerror(-r->peak_error));
 	else if (counts->thinned)
 		snprintf(text, size,
 			"over %d samples a second came: of %llu none was taken, and others stand "
@@ -460,7 +464,9 @@ static int begin(struct recording *r, char *why, size_t why_size, char *hint, si
 		.max_bytes = RECORDING_BYTES,
 		.keep_times = r->request.timestamps,
 		.keep_ages = r->request.ages,
+		.keep_peak = r->request.peak,
 		.booked = recording_snapshots_booked,
+		.closing = recording_snapshots_closing,
 		.finished = recording_finished,
 		.userdata = r,
 	};
