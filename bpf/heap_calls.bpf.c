@@ -188,7 +188,7 @@ static __always_inline bool enter(struct hit *hit, const struct arch_regs *regs)
 	__u64 size = size_of(hit->probe, regs), weight = draw(hit, size);
 	/* Another thread is in one, whose number has the same place. */
 	if (used && call->tid != tid) {
-		release_old(hit, regs, 0);
+		release_old(hit, regs, PROFD_FREE_MOVED);
 		if (weight) {
 			count(&hit->counters->taken);
 			count(&hit->counters->lost_scratch);

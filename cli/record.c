@@ -25,6 +25,7 @@
 #include "snapshots.h"
 #include "standalone.h"
 #include "summary.h"
+#include "util/brief_scale.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/now.h"
@@ -40,6 +41,8 @@ struct record {
 	struct place place;
 	struct ids pids, tids;
 	const char *comm, *cgroup, *type, *output, *names;
+	const char *temporary; /* as it was typed; NULL: not wanted */
+	uint32_t temporary_us;
 	uint32_t seconds, frequency, sample_bytes, max_cost;
 	bool children, timestamps, ages, standalone;
 	struct leak_check leak_check;
@@ -100,6 +103,9 @@ static const struct option HOW_OPTIONS[] = {
 		"keep the time of each sample, for exports with a timeline"},
 	{"ages", 0, NULL, OPTION_FLAG, offsetof(struct record, ages), 0, 0,
 		"heap: how old what is in use is, and was what was freed, as labels"},
+	{"temporary", 0, "[=TIME]", OPTION_PERHAPS, offsetof(struct record, temporary), 0, 0,
+		"heap: label what is freed within TIME by the thread that allocated it: 10us, "
+		"20us, 50us, 100us ... 1s (10ms)"},
 	{"standalone", 0, NULL, OPTION_FLAG, offsetof(struct record, standalone), 0, 0,
 		"run a private profd for this recording (needs root)"},
 	{"output", 'o', "FILE", OPTION_TEXT, offsetof(struct record, output), 0, 0,
@@ -148,9 +154,15 @@ static int check_types(const struct record *r)
 
 	if (!cpu && r->timestamps)
 		return command_usage(&COMMAND_RECORD, "--timestamps does not go with --type heap");
-	if (!heap && (r->ages || r->max_cost))
-		return command_usage(
-			&COMMAND_RECORD, "--%s needs --type heap", r->ages ? "ages" : "max-cost");
+	if (!heap && (r->ages || r->max_cost || r->temporary))
+		return command_usage(&COMMAND_RECORD, "--%s needs --type heap",
+			r->ages	      ? "ages"
+			: r->max_cost ? "max-cost"
+				      : "temporary");
+	if (r->temporary && r->max_cost)
+		return command_usage(&COMMAND_RECORD,
+			"--temporary does not go with --max-cost: below a ceiling of cost nobody "
+			"knows what is freed");
 	if (r->leak_check.wanted && (!heap || !r->command))
 		return command_usage(
 			&COMMAND_RECORD, "--leak-check needs --type heap and a command behind --");
@@ -179,6 +191,10 @@ static int check(struct record *r, const struct operands *rest)
 		return code;
 	char why[128];
 	const char *wrong = leak_check_options(&r->leak_check);
+	r->temporary_us = r->temporary ? BRIEF_SCALE_USUAL : 0;
+	if (!wrong && r->temporary && *r->temporary &&
+		brief_scale_parse(r->temporary, &r->temporary_us))
+		wrong = "--temporary is one of 10us, 20us, 50us, 100us ... 1s";
 	if (!wrong)
 		wrong = snapshots_parse(&r->snapshots, why, sizeof(why));
 	if (!wrong && snapshots_wanted(&r->snapshots) && !has_type(r, "heap"))
@@ -243,6 +259,7 @@ static cJSON *make_request(const struct record *r, const char *type, pid_t child
 		snapshots_request(&r->snapshots, request);
 	cJSON_AddBoolToObject(request, "timestamps", r->timestamps && !heap);
 	cJSON_AddBoolToObject(request, "ages", heap && (r->ages || r->leak_check.wanted));
+	cJSON_AddNumberToObject(request, "temporary", heap ? r->temporary_us : 0);
 	cJSON_AddBoolToObject(request, "announced", r->announced);
 	cJSON_AddBoolToObject(request, "deliver", r->output || r->standalone || r->taker);
 	return request;

@@ -56,6 +56,7 @@ struct recording_request {
 	bool deliver;	       /* hand out a descriptor, store nothing */
 	bool timestamps;       /* keep the time of each sample */
 	bool ages;	       /* SESSION_HEAP: keep ages and lifetimes */
+	unsigned temporary;    /* SESSION_HEAP: what lives no longer, us (brief_scale.h); 0: no */
 	bool peak;	       /* SESSION_HEAP: and what was so when most was in use */
 	bool announced;	       /* all targets have the preload library loaded */
 	bool also_descriptor;  /* store it, and hand out a read-only descriptor too */

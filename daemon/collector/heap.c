@@ -11,6 +11,7 @@
 #include "collector/heap_ages.h"
 #include "collector/heap_peak.h"
 #include "collector/window.h"
+#include "util/brief_scale.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 
@@ -37,12 +38,13 @@ struct waiting {
 	uint64_t weight, size, address;
 	uint64_t time, until; /* until: when it was freed, or its process ended; 0: it was not */
 	struct peak_span span;
-	uint32_t image;
+	uint32_t image, tid;
 	uint32_t turn; /* how often the place was used: the upper half of the number */
 	uint32_t next; /* of the free ones; 0: none */
 	bool used;
-	bool kept; /* its process ended with it */
-	bool held; /* a realloc was given it */
+	bool kept;     /* its process ended with it */
+	bool held;     /* a realloc was given it */
+	uint8_t brief; /* see struct age_cell */
 };
 
 struct image {
@@ -77,6 +79,8 @@ struct heap {
 	size_t were_limited; /* since the window began */
 
 	struct heap_ages *ages; /* NULL: none are kept; of in use: what ended processes had */
+	bool keep_steps;	/* not only what was temporary */
+	uint64_t brief;		/* ns: what was freed after no more is temporary; 0: nothing is */
 
 	struct heap_peak *peak; /* NULL: it is not wanted */
 
@@ -124,10 +128,23 @@ void heap_free(struct heap *h)
 	free(h);
 }
 
+static int need_ages(struct heap *h)
+{
+	if (!h->ages)
+		h->ages = calloc(1, sizeof(*h->ages));
+	return h->ages ? 0 : -ENOMEM;
+}
+
 int heap_keep_ages(struct heap *h)
 {
-	h->ages = calloc(1, sizeof(*h->ages));
-	return h->ages ? 0 : -ENOMEM;
+	h->keep_steps = true;
+	return need_ages(h);
+}
+
+int heap_keep_temporary(struct heap *h, uint64_t within)
+{
+	h->brief = within;
+	return need_ages(h);
 }
 
 int heap_keep_peak(struct heap *h)
@@ -309,12 +326,36 @@ static void no_more_in_use(struct heap *h, const struct live *l, struct window *
 	sums->inuse_objects -= objects(l->weight, l->size);
 }
 
-/* That has its stack. What has no place among the ages has none, and counts all the same. */
-static void add_age(struct heap *h, const struct live *l, enum age_kind kind, uint64_t until)
+/* What has no place among the ages has none, and counts all the same. */
+static void add_age(const struct heap *h, struct heap_ages *ages, uint32_t stack, struct age age,
+	uint64_t weight, uint64_t size)
 {
-	if (h->ages)
-		(void)heap_ages_add(h->ages, l->place, kind, l->time, until,
-			objects(l->weight, l->size), l->weight);
+	if (!ages || (!h->keep_steps && !age.brief))
+		return;
+	if (!h->keep_steps)
+		age.until = age.since;
+	(void)heap_ages_add(ages, stack, &age, objects(weight, size), weight);
+}
+
+/* Of what has its stack. */
+static void add_live_age(
+	struct heap *h, const struct live *l, enum age_kind kind, uint64_t until, uint8_t brief)
+{
+	add_age(h, h->ages, l->place, (struct age){kind, l->time, until, brief}, l->weight,
+		l->size);
+}
+
+/* See struct age_cell. */
+static uint8_t brevity(const struct heap *h, const struct live *l, const struct profd_free *freed,
+	const struct window *window)
+{
+	uint64_t lived = freed->head.time > l->time ? freed->head.time - l->time : 0;
+	uint32_t tid;
+
+	if (lived > h->brief || !h->brief || freed->flags & (PROFD_FREE_HELD | PROFD_FREE_MOVED))
+		return 0;
+	tid = l->waits ? h->waiting[l->place].tid : window_stack(window, l->place)->tid;
+	return tid == freed->tid ? (uint8_t)(1 + brief_scale_step(lived)) : 0;
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -439,7 +480,9 @@ uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct wind
 	w->until = 0;
 	w->image = image;
 	w->used = true;
+	w->tid = alloc->sample.tid;
 	w->kept = w->held = false;
+	w->brief = 0;
 	if (h->peak)
 		w->span = heap_peak_begin(h->peak);
 	h->stats.allocs++;
@@ -488,9 +531,10 @@ void heap_place(struct heap *h, uint64_t allocation, struct window *window, uint
 		sums->inuse_bytes += w->weight;
 		sums->inuse_objects += objects(w->weight, w->size);
 	}
-	if (h->ages && w->until)
-		(void)heap_ages_add(h->ages, stack, w->kept ? AGE_IN_USE : AGE_FREED, w->time,
-			w->until, objects(w->weight, w->size), w->weight);
+	if (w->until)
+		add_age(h, h->ages, stack,
+			(struct age){w->kept ? AGE_IN_USE : AGE_FREED, w->time, w->until, w->brief},
+			w->weight, w->size);
 	if (h->peak)
 		heap_peak_place(h->peak, stack, &w->span, objects(w->weight, w->size), w->weight);
 	end_waiting(h, w);
@@ -526,8 +570,9 @@ static void undo_age(struct heap *h, const struct live *l, uint64_t time)
 
 	if (w)
 		w->until = 0;
-	if (!l->waits && h->ages)
-		heap_ages_take(h->ages, l->place, AGE_FREED, l->time, time,
+	if (!l->waits && h->keep_steps)
+		heap_ages_take(h->ages, l->place,
+			&(struct age){.kind = AGE_FREED, .since = l->time, .until = time},
 			objects(l->weight, l->size), l->weight);
 }
 
@@ -558,6 +603,7 @@ void heap_freed(struct heap *h, const struct profd_free *freed, struct window *w
 {
 	uint32_t image = find_image(h, &freed->process);
 	struct live *l = image == UINT32_MAX ? NULL : find(h, image, freed->address);
+	uint8_t brief;
 
 	if (freed->flags & PROFD_FREE_RESTORED) {
 		restore(h, image, freed, window);
@@ -569,11 +615,13 @@ void heap_freed(struct heap *h, const struct profd_free *freed, struct window *w
 	}
 	h->stats.frees++;
 	no_more_in_use(h, l, window);
+	brief = brevity(h, l, freed, window);
 	if (l->waits) {
+		h->waiting[l->place].brief = brief;
 		h->waiting[l->place].until = freed->head.time;
 		h->waiting[l->place].held = freed->flags & PROFD_FREE_HELD;
 	} else {
-		add_age(h, l, AGE_FREED, freed->head.time);
+		add_live_age(h, l, AGE_FREED, freed->head.time, brief);
 	}
 	if (freed->flags & PROFD_FREE_HELD)
 		hold(h, l, freed->head.time);
@@ -587,7 +635,7 @@ static void end_live(struct heap *h, const struct live *l, uint64_t time)
 		h->waiting[l->place].kept = true;
 		h->waiting[l->place].until = time;
 	} else {
-		add_age(h, l, AGE_IN_USE, time);
+		add_live_age(h, l, AGE_IN_USE, time, 0);
 	}
 }
 
@@ -672,12 +720,13 @@ int heap_moment(
 		heap_moment_free(m);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; h->ages && i < h->capacity; i++) {
+	m->has_steps = h->keep_steps;
+	for (size_t i = 0; h->keep_steps && i < h->capacity; i++) {
 		const struct live *l = &h->table[i];
 
 		if (l->weight && !l->waits)
-			(void)heap_ages_add(&m->ages, l->place, AGE_IN_USE, l->time, time,
-				objects(l->weight, l->size), l->weight);
+			add_age(h, &m->ages, l->place, (struct age){AGE_IN_USE, l->time, time, 0},
+				l->weight, l->size);
 	}
 	*out = m;
 	return 0;

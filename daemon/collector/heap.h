@@ -44,6 +44,9 @@ void heap_free(struct heap *h); /* NULL is fine */
  * use is. 0 or -ENOMEM. */
 int heap_keep_ages(struct heap *h);
 
+/* Likewise: how much was temporary, that is freed within so many ns by the thread that allocated
+ * it, and not by a realloc; in steps of brief_scale.h. 0 or -ENOMEM. */
+int heap_keep_temporary(struct heap *h, uint64_t within);
 /* Likewise: the sums of when most was in use (heap_peak.h). 0 or -ENOMEM. */
 int heap_keep_peak(struct heap *h);
 
@@ -79,6 +82,7 @@ int heap_limit(struct heap *h, uint32_t pid, uint32_t kept, struct window *windo
  * had stays behind. 0 or -ENOMEM: nothing has changed, the old window is still the one. */
 int heap_carry(struct heap *h, const struct window *from, struct window *to);
 
+/* Or what was temporary. */
 bool heap_keeps_ages(const struct heap *h);
 struct heap_stats heap_stats(const struct heap *h);
 

@@ -464,6 +464,7 @@ static int begin(struct recording *r, char *why, size_t why_size, char *hint, si
 		.max_bytes = RECORDING_BYTES,
 		.keep_times = r->request.timestamps,
 		.keep_ages = r->request.ages,
+		.temporary = r->request.temporary * 1000ULL,
 		.keep_peak = r->request.peak,
 		.booked = recording_snapshots_booked,
 		.closing = recording_snapshots_closing,

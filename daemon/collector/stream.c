@@ -11,6 +11,7 @@
 #include "collector/heap_ages.h"
 #include "collector/heap_rate.h"
 #include "collector/publish.h"
+#include "util/brief_scale.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include <utlist.h>
@@ -133,6 +134,8 @@ int stream_start(struct collector *c, const struct stream_config *config, struct
 						 : 0;
 	if (!r && s->heap && config->keep_ages)
 		r = heap_keep_ages(s->heap);
+	if (!r && s->heap && config->temporary)
+		r = heap_keep_temporary(s->heap, config->temporary);
 	if (!r && s->heap && config->keep_peak)
 		r = heap_keep_peak(s->heap);
 	if (!r)
@@ -236,11 +239,20 @@ static void describe_limits(const struct flush *f, char *text, size_t size)
 			f->limited);
 }
 
+/* Readers look for how it begins (report/filter.c). */
+static void describe_temporary(const struct stream *s, char *text, size_t size)
+{
+	char within[16];
+
+	brief_scale_print(s->config.temporary / 1000, within, sizeof(within));
+	snprintf(text, size, "temporary: freed within %s by the thread that allocated it", within);
+}
+
 static void publish(struct flush *f)
 {
 	struct stream *s = f->stream;
-	char about[256], limits[256] = "";
-	const char *comments[4] = {s->c->banner, about};
+	char about[256], limits[256] = "", temporary[128] = "";
+	const char *comments[5] = {s->c->banner, about};
 	size_t n_comments = 2;
 	struct publish_info info;
 	/* An open window changes while it is published. */
@@ -251,6 +263,10 @@ static void publish(struct flush *f)
 	describe_limits(f, limits, sizeof(limits));
 	if (*limits)
 		comments[n_comments++] = limits;
+	if (s->config.temporary && !(f->moment && f->moment->is_past))
+		describe_temporary(s, temporary, sizeof(temporary));
+	if (*temporary)
+		comments[n_comments++] = temporary;
 	if (*f->comment)
 		comments[n_comments++] = f->comment;
 	info = (struct publish_info){

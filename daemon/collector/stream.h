@@ -43,7 +43,8 @@ struct stream_config {
 	/* SESSION_HEAP: what is allocated, or in use, has changed, at that time (CLOCK_MONOTONIC,
 	 * ns). May be NULL. */
 	void (*booked)(void *userdata, uint64_t time);
-	bool keep_peak; /* SESSION_HEAP: see heap_peak.h */
+	uint64_t temporary; /* SESSION_HEAP: see heap_keep_temporary(), ns; 0: it is not kept */
+	bool keep_peak;	    /* SESSION_HEAP: see heap_peak.h */
 	/* All samples of the last window are in, and it will be published. May be NULL. */
 	void (*closing)(void *userdata);
 	stream_finished finished;

@@ -40,6 +40,7 @@ heap.containers-jemalloc := containers.cc -ljemalloc
 heap.containers-tcmalloc := containers.cc -ltcmalloc_minimal
 heap.pairs          := pairs.c
 heap.peaks          := peaks.c
+heap.temporary      := temporary.c
 heap.loader         := loader.c
 heap.plugin.so      := plugin.cc -shared -fPIC
 heap.plugin-static.so := plugin.cc -shared -fPIC -static-libstdc++ -static-libgcc
