@@ -21,6 +21,8 @@ struct arch_regs {
 
 /* Of a function (System V ABI, AMD64). */
 #define arch_result(r) ((r)->ax)
+/* What a function is given as its second argument. */
+#define arch_second_argument(r) ((r)->si)
 
 /* Of a context, which has to be read at fixed offsets: loads stay apart. Arguments of functions,
  * and the registers that those are moved to first, come first. */

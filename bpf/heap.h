@@ -176,6 +176,7 @@ static __always_inline void emit_free(struct hit *hit, __u64 address, __u32 flag
 		.address = address,
 		.session = hit->session->id,
 		.flags = flags,
+		.tid = task_tid(task),
 	};
 
 	task_identity(&record.process, task_pid(task), TASK_READ(task, group_leader));

@@ -233,7 +233,7 @@ static __always_inline bool enter(
 	__u64 size = size_of(hit->probe, regs), weight = draw(hit, size);
 	/* Another thread is in one, whose number has the same place. */
 	if (others) {
-		release_old(hit, regs, 0, &stamp);
+		release_old(hit, regs, PROFD_FREE_MOVED, &stamp);
 		if (weight) {
 			count(&hit->counters->taken);
 			count(&hit->counters->lost_scratch);
@@ -244,7 +244,7 @@ static __always_inline bool enter(
 		begun->size = size;
 		begun->weight = weight;
 	}
-	__u64 old = release_old(hit, regs, begun ? 0 : PROFD_FREE_HELD, &stamp);
+	__u64 old = release_old(hit, regs, begun ? PROFD_FREE_MOVED : PROFD_FREE_HELD, &stamp);
 	if (begun)
 		weight = old = 0;
 	if (!weight && !old && !hit->probe->nests)

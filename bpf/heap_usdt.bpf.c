@@ -135,7 +135,8 @@ int profd_usdt_free(struct arch_regs *regs)
 	if (!hit_begin(&hit, regs, PROFD_PROBE_FREE))
 		return 0;
 	read_registers(registers, regs);
-	emit_free(&hit, argument(registers, &hit.probe->arguments[0]), 0);
+	emit_free(&hit, argument(registers, &hit.probe->arguments[0]),
+		arch_second_argument(regs) == PROFD_USDT_REALLOC ? PROFD_FREE_MOVED : 0);
 	__sync_fetch_and_add(&hit.counters->spent, bpf_ktime_get_ns() - begin);
 	return 0;
 }

@@ -204,6 +204,9 @@ static int choose_sample_index(struct flame_command *c, bool *memory)
 		c->query.sample_index = SHORT[i].name;
 		*memory = true;
 	}
+	/* Nothing of it is in use. */
+	if (c->filters.config.temporary && !c->query.sample_index)
+		c->query.sample_index = "alloc_space";
 	return 0;
 }
 

@@ -211,8 +211,10 @@ int option_set(const struct command *c, const struct option *o, void *at, const 
 		return set_fraction(c, o, at, value);
 	case OPTION_REAL:
 		return set_real(c, o, at, value);
+	case OPTION_PERHAPS:
+		*(const char **)at = value ? value : "";
+		return 0;
 	case OPTION_TEXT:
-	case OPTION_OPTIONAL:
 		*(const char **)at = value;
 		return 0;
 	case OPTION_TEXTS:
@@ -249,9 +251,7 @@ static int take_option(const struct command *c, int argc, char **argv, int *at, 
 		*(bool *)field = true;
 		return option_set(c, o, field, value);
 	}
-	if (!value && o->kind == OPTION_OPTIONAL)
-		value = "";
-	if (!value) {
+	if (!value && o->kind != OPTION_PERHAPS) {
 		if (*at + 1 >= argc || !strcmp(argv[*at + 1], "--")) {
 			command_usage(c, "--%s needs a value (%s)", o->name, o->argument);
 			return -EINVAL;
@@ -316,7 +316,8 @@ static void print_option(
 	char left[64];
 
 	snprintf(left, sizeof(left), "%c%c%s --%s%s%s", letter ? '-' : ' ', letter ? letter : ' ',
-		letter ? "," : " ", name, argument ? " " : "", argument ? argument : "");
+		letter ? "," : " ", name, argument && *argument != '[' ? " " : "",
+		argument ? argument : "");
 	if (strlen(left) > 23)
 		fprintf(out, "  %s\n%26s", left, "");
 	else

@@ -26,7 +26,7 @@ enum option_kind {
 	OPTION_FRACTION, /* double in [0, 1] */
 	OPTION_REAL,	 /* double */
 	OPTION_TEXT,	 /* const char *, borrowed from argv */
-	OPTION_OPTIONAL, /* the same, but `--name` alone is "" */
+	OPTION_PERHAPS,	 /* likewise; its value comes only as --name=value, "" without */
 	OPTION_TEXTS,	 /* struct texts: may be repeated */
 	OPTION_IDS,	 /* struct ids in [min, max]: may be repeated, or separated by commas */
 	OPTION_DURATION, /* uint64_t, seconds (parse_duration) */

@@ -27,6 +27,11 @@ _profctl_values()
 	--tid) ps -eLo tid= ;;
 	--comm) ps -eo comm= ;;
 	--snapshot-every) echo '10s 64M-allocated 16M-grown' ;;
+	--temporary)
+		# Only behind =, which is a word of its own.
+		[[ ${COMP_WORDS[COMP_CWORD]} == = || ${COMP_WORDS[COMP_CWORD - 1]} == = ]] || return 1
+		echo '100us 1ms 10ms 100ms'
+		;;
 	--older) echo '10s 30s 1m 5m' ;;
 	--min) echo '64K 1M' ;;
 	--stacks) echo '' ;;

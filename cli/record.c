@@ -25,6 +25,7 @@
 #include "snapshots.h"
 #include "standalone.h"
 #include "summary.h"
+#include "util/brief_scale.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/now.h"
@@ -40,6 +41,8 @@ struct record {
 	struct place place;
 	struct ids pids, tids;
 	const char *comm, *cgroup, *type, *output, *names;
+	const char *temporary; /* as it was typed; NULL: not wanted */
+	uint32_t temporary_us;
 	uint32_t seconds, frequency, sample_bytes, max_cost;
 	bool children, timestamps, ages, standalone;
 	struct leak_check leak_check;
@@ -83,7 +86,7 @@ static const struct option HOW_OPTIONS[] = {
 		"heap: bytes between samples, on average; 1: every allocation (524288)"},
 	{"max-cost", 0, "PCT", OPTION_NUMBER, offsetof(struct record, max_cost), 0, 10000,
 		"heap: % of one CPU that probes on allocators may cost; 0: no ceiling (0)"},
-	{"leak-check", 0, "[=full]", OPTION_OPTIONAL, offsetof(struct record, leak_check.how), 0, 0,
+	{"leak-check", 0, "[=full]", OPTION_PERHAPS, offsetof(struct record, leak_check.how), 0, 0,
 		"heap, with -- CMD: print what is likely to have leaked when CMD has ended, and "
 		"exit with 1 if there is anything and CMD's code is 0; full: of every allocation, "
 		"what nothing in its memory leads to any more"},
@@ -96,10 +99,15 @@ static const struct option HOW_OPTIONS[] = {
 	{"snapshot-every", 0, "WHEN", OPTION_TEXTS, offsetof(struct record, snapshots.every), 0, 0,
 		"heap: also write NAME.0001.heap.pb.gz and so on: each 10s, 64M-allocated or "
 		"16M-grown (repeat, or separate by commas)"},
+	{"peak", 0, NULL, OPTION_FLAG, offsetof(struct record, snapshots.peak), 0, 0,
+		"heap: also write NAME.peak.heap.pb.gz, of the moment when most was in use"},
 	{"timestamps", 0, NULL, OPTION_FLAG, offsetof(struct record, timestamps), 0, 0,
 		"keep the time of each sample, for exports with a timeline"},
 	{"ages", 0, NULL, OPTION_FLAG, offsetof(struct record, ages), 0, 0,
 		"heap: how old what is in use is, and was what was freed, as labels"},
+	{"temporary", 0, "[=TIME]", OPTION_PERHAPS, offsetof(struct record, temporary), 0, 0,
+		"heap: label what is freed within TIME by the thread that allocated it: 10us, "
+		"20us, 50us, 100us ... 1s (10ms)"},
 	{"standalone", 0, NULL, OPTION_FLAG, offsetof(struct record, standalone), 0, 0,
 		"run a private profd for this recording (needs root)"},
 	{"output", 'o', "FILE", OPTION_TEXT, offsetof(struct record, output), 0, 0,
@@ -148,9 +156,15 @@ static int check_types(const struct record *r)
 
 	if (!cpu && r->timestamps)
 		return command_usage(&COMMAND_RECORD, "--timestamps does not go with --type heap");
-	if (!heap && (r->ages || r->max_cost))
-		return command_usage(
-			&COMMAND_RECORD, "--%s needs --type heap", r->ages ? "ages" : "max-cost");
+	if (!heap && (r->ages || r->max_cost || r->temporary))
+		return command_usage(&COMMAND_RECORD, "--%s needs --type heap",
+			r->ages	      ? "ages"
+			: r->max_cost ? "max-cost"
+				      : "temporary");
+	if (r->temporary && r->max_cost)
+		return command_usage(&COMMAND_RECORD,
+			"--temporary does not go with --max-cost: below a ceiling of cost nobody "
+			"knows what is freed");
 	if (r->leak_check.how && (!heap || !r->command))
 		return command_usage(
 			&COMMAND_RECORD, "--leak-check needs --type heap and a command behind --");
@@ -179,12 +193,21 @@ static int check(struct record *r, const struct operands *rest)
 		return code;
 	char why[128];
 	const char *wrong = leak_check_options(&r->leak_check);
+	r->temporary_us = r->temporary ? BRIEF_SCALE_USUAL : 0;
+	if (!wrong && r->temporary && *r->temporary &&
+		brief_scale_parse(r->temporary, &r->temporary_us))
+		wrong = "--temporary is one of 10us, 20us, 50us, 100us ... 1s";
 	if (!wrong)
 		wrong = snapshots_parse(&r->snapshots, why, sizeof(why));
 	if (!wrong && snapshots_wanted(&r->snapshots) && !has_type(r, "heap"))
-		wrong = "--snapshot-every needs --type heap";
+		wrong = r->snapshots.peak ? "--peak needs --type heap"
+					  : "--snapshot-every needs --type heap";
+	if (!wrong && r->snapshots.peak && r->max_cost)
+		wrong = "--peak does not go with --max-cost: below a ceiling of cost nobody knows "
+			"what is in use";
 	if (!wrong && snapshots_wanted(&r->snapshots) && r->output && !strcmp(r->output, "-"))
-		wrong = "-o -: snapshots are files of their own, standard output takes one";
+		wrong = "-o -: snapshots and the peak are files of their own, standard output "
+			"takes one";
 	if (wrong)
 		return command_usage(&COMMAND_RECORD, "%s", wrong);
 	if (r->command && (r->pids.n || r->tids.n || r->cgroup))
@@ -240,6 +263,7 @@ static cJSON *make_request(const struct record *r, const char *type, pid_t child
 		snapshots_request(&r->snapshots, request);
 	cJSON_AddBoolToObject(request, "timestamps", r->timestamps && !heap);
 	cJSON_AddBoolToObject(request, "ages", heap && (r->ages || r->leak_check.wanted));
+	cJSON_AddNumberToObject(request, "temporary", heap ? r->temporary_us : 0);
 	cJSON_AddBoolToObject(request, "announced", r->announced);
 	cJSON_AddBoolToObject(request, "deliver", r->output || r->standalone || r->taker);
 	return request;

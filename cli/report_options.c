@@ -80,6 +80,9 @@ const struct option REPORT_FILTER_OPTIONS[] = {
 	TEXT("tagfocus", "FILTER", CONFIG(tag_focus),
 		"only samples with a label that matches: [key=]regex or [key=]1kb:64kb"),
 	TEXT("tagignore", "FILTER", CONFIG(tag_ignore), "no samples with one that matches"),
+	{"temporary", 0, "[=TIME]", OPTION_PERHAPS, CONFIG(temporary), 0, 0,
+		"heap: only what was freed within TIME by the thread that allocated it, of "
+		"profiles that were recorded with --temporary"},
 	TEXT("tagshow", "REGEX", CONFIG(tag_show), "only labels whose key matches"),
 	TEXT("taghide", "REGEX", CONFIG(tag_hide), "no labels whose key matches"),
 	TEXT("tagroot", "KEYS", CONFIG(tag_root),
@@ -118,6 +121,9 @@ int report_request_settle(const struct command *c, struct report_request *r, str
 		{r->alloc_objects, "--alloc_objects", "alloc_objects"},
 	};
 
+	/* Nothing of it is in use. */
+	if (r->config.temporary && !q->sample_index)
+		q->sample_index = "alloc_space";
 	for (size_t i = 0; i < sizeof(olds) / sizeof(olds[0]); i++) {
 		if (!olds[i].given)
 			continue;

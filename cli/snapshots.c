@@ -61,7 +61,7 @@ const char *snapshots_parse(struct snapshots *s, char *why, size_t why_size)
 
 bool snapshots_wanted(const struct snapshots *s)
 {
-	return s->seconds || s->allocated || s->grown;
+	return s->seconds || s->allocated || s->grown || s->peak;
 }
 
 void snapshots_request(const struct snapshots *s, cJSON *request)
@@ -69,6 +69,7 @@ void snapshots_request(const struct snapshots *s, cJSON *request)
 	cJSON_AddNumberToObject(request, "snapshot_seconds", s->seconds);
 	cJSON_AddNumberToObject(request, "snapshot_allocated", (double)s->allocated);
 	cJSON_AddNumberToObject(request, "snapshot_grown", (double)s->grown);
+	cJSON_AddBoolToObject(request, "peak", s->peak);
 }
 
 static bool drop_ending(const char *text, size_t *length, const char *ending)
@@ -81,16 +82,18 @@ static bool drop_ending(const char *text, size_t *length, const char *ending)
 	return true;
 }
 
-/* NULL without memory. */
+/* number 0: of the peak. NULL without memory. */
 static char *path_of(const char *output, unsigned number)
 {
 	size_t length = strlen(output);
-	char *path;
+	char *path, which[16] = "peak";
 
 	if (!drop_ending(output, &length, ".pb.gz"))
 		drop_ending(output, &length, ".pb");
 	drop_ending(output, &length, ".heap");
-	if (asprintf(&path, "%.*s.%04u.heap.pb.gz", (int)length, output, number) < 0)
+	if (number)
+		snprintf(which, sizeof(which), "%04u", number);
+	if (asprintf(&path, "%.*s.%s.heap.pb.gz", (int)length, output, which) < 0)
 		return NULL;
 	return path;
 }

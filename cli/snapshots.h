@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * snapshots.h - what a heap recording writes before its end: NAME.0001.heap.pb.gz and so on, each
- * whole or not at all.
+ * whole or not at all. And at its end, what was so when most was in use: NAME.peak.heap.pb.gz.
  */
 #ifndef PROFD_CLI_SNAPSHOTS_H
 #define PROFD_CLI_SNAPSHOTS_H
@@ -16,6 +16,7 @@ struct snapshots {
 	struct texts every;	   /* --snapshot-every, as they were typed */
 	uint32_t seconds;	   /* 0: not for that reason */
 	uint64_t allocated, grown; /* bytes */
+	bool peak;		   /* --peak */
 	const char *output;	   /* what NAME comes from: the profile's own file */
 	const char *names;	   /* kind of names, or NULL */
 	unsigned written;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cgroup.h"
+#include "util/brief_scale.h"
 
 #define MAX_BYTES (1ULL << 50)
 
@@ -165,6 +166,9 @@ static int check_heap(const struct recording_request *record, struct refusal *r)
 	if (record->type != SESSION_HEAP && record->ages)
 		return refuse(
 			r, -EINVAL, "record the type heap", "only what is allocated has ages");
+	if (record->type != SESSION_HEAP && (record->peak || record->temporary))
+		return refuse(r, -EINVAL, "record the type heap", "only what is allocated %s",
+			record->peak ? "has a peak" : "is temporary");
 	if (record->type != SESSION_HEAP)
 		return 0;
 	if (!f->n_pids && !f->n_tids && !f->comm && !f->cgroup)
@@ -196,6 +200,16 @@ static int take_plan(const cJSON *message, struct snapshot_plan *plan, struct re
 	if (!err)
 		err = take_bytes(message, "snapshot_allocated", &plan->allocated, r);
 	return err ? err : take_bytes(message, "snapshot_grown", &plan->grown, r);
+}
+
+static int take_temporary(const cJSON *message, unsigned *us, struct refusal *r)
+{
+	int err = take_number(message, "temporary", 0, UINT32_MAX, us, r);
+
+	if (err || !*us || brief_scale_within(brief_scale_step(*us * 1000ULL)) == *us)
+		return err;
+	return refuse(r, -EINVAL, "say 10000",
+		"temporary: %u microseconds are no step of its scale", *us);
 }
 
 int request_parse(
@@ -231,6 +245,10 @@ int request_parse(
 		err = take_bool(message, "timestamps", &record->timestamps, refusal);
 	if (!err)
 		err = take_bool(message, "ages", &record->ages, refusal);
+	if (!err)
+		err = take_temporary(message, &record->temporary, refusal);
+	if (!err)
+		err = take_bool(message, "peak", &record->peak, refusal);
 	if (!err)
 		err = take_bool(message, "announced", &record->announced, refusal);
 	if (!err)

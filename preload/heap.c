@@ -92,7 +92,7 @@ static COLD void free_known(void *pointer)
 {
 	if (next_early_size(pointer))
 		return;
-	sampler_take(pointer);
+	sampler_take(pointer, false);
 	next.free(pointer);
 }
 
@@ -132,7 +132,7 @@ static COLD void *realloc_counted(void *pointer, size_t size, bool passed)
 	if (early_size) {
 		moved = realloc_early(pointer, early_size, size);
 	} else {
-		taken = sampler_take(pointer);
+		taken = sampler_take(pointer, true);
 		moved = next.realloc(pointer, size);
 		/* Where a size of 0 leaves nothing, it was a free. */
 		if (!moved && size)

@@ -116,7 +116,7 @@ NEWS(DEFINE_NEW)
 	EXPORT void operator_##NAME PARAMETERS              \
 	{                                                   \
 		if (!LIKELY(!table_may_have(pointer)))      \
-			sampler_take(pointer);              \
+			sampler_take(pointer, false);       \
 		real_##NAME ARGUMENTS;                      \
 	}                                                   \
                                                             \

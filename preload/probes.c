@@ -21,8 +21,9 @@ AS_DECLARED void probe_alloc(uint64_t pointer, uint64_t size, uint64_t weighted_
 	STAP_PROBE3(otel_memory, alloc, pointer, size, weighted_bytes);
 }
 
-AS_DECLARED void probe_free(uint64_t pointer)
+AS_DECLARED void probe_free(uint64_t pointer, uint64_t moves)
 {
+	(void)moves;
 	STAP_PROBE1(otel_memory, free, pointer);
 }
 

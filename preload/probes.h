@@ -19,7 +19,8 @@
 
 /* size and weighted_bytes are at least 1. */
 void probe_alloc(uint64_t pointer, uint64_t size, uint64_t weighted_bytes);
-void probe_free(uint64_t pointer);
+/* moves: PROFD_USDT_REALLOC (profd/abi.h) if it is given back to realloc; else 0. */
+void probe_free(uint64_t pointer, uint64_t moves);
 void probe_lost(uint64_t count, uint64_t size, uint64_t weighted_bytes);
 
 /* Whether allocations are listened to; whether anything is. */

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "profd/abi.h"
 #include "profd/heap_sample.h"
 
 #include "next.h"
@@ -218,12 +219,12 @@ void sampler_sample(const void *pointer, size_t size)
 	if (!pointer || ~(uintptr_t)pointer == self->last)
 		return;
 	/* Given back in a way that is not seen here: it must be, since it is handed out again. */
-	sampler_take(pointer);
+	sampler_take(pointer, false);
 	entry = (struct table_entry){size + !size, (uint16_t)heap_random(&self->random)};
 	remember(pointer, &entry);
 }
 
-struct sampler_taken sampler_take(const void *pointer)
+struct sampler_taken sampler_take(const void *pointer, bool moves)
 {
 	struct sampler_taken taken = {0};
 	struct table_entry entry;
@@ -234,7 +235,7 @@ struct sampler_taken sampler_take(const void *pointer)
 		sampler_self.last = 0;
 	if (!anybody_listens())
 		return taken;
-	probe_free((uintptr_t)pointer);
+	probe_free((uintptr_t)pointer, moves ? PROFD_USDT_REALLOC : 0);
 	return (struct sampler_taken){entry.size, entry.random, true};
 }
 

@@ -66,8 +66,9 @@ struct sampler_taken {
 	bool sampled; /* else the rest is not set */
 };
 
-/* Tells that an allocation is given back if it was sampled: to be called before it is. */
-struct sampler_taken sampler_take(const void *pointer);
+/* Tells that an allocation is given back if it was sampled, to realloc or not: to be called before
+ * it is. */
+struct sampler_taken sampler_take(const void *pointer, bool moves);
 /* It was not given back. */
 void sampler_put_back(const void *pointer, struct sampler_taken taken);
 

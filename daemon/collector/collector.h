@@ -56,11 +56,13 @@ struct recording_request {
 	bool deliver;	       /* hand out a descriptor, store nothing */
 	bool timestamps;       /* keep the time of each sample */
 	bool ages;	       /* SESSION_HEAP: keep ages and lifetimes */
+	unsigned temporary;    /* SESSION_HEAP: what lives no longer, us (brief_scale.h); 0: no */
+	bool peak;	       /* SESSION_HEAP: and what was so when most was in use */
 	bool announced;	       /* all targets have the preload library loaded */
 	bool also_descriptor;  /* store it, and hand out a read-only descriptor too */
 	/* SESSION_HEAP: what is wanted before the end, and who takes it (with the userdata of the
 	 * recording; the descriptor is the callee's, to be closed in any case). False: it was not
-	 * taken. */
+	 * taken. With number 0 it is the peak, which comes before the end, if it is known. */
 	struct snapshot_plan snapshots;
 	bool (*snapshot)(void *userdata, unsigned number, const char *comment, int fd);
 	/* What recording_ask_blocks() asked for: n times struct control_block. The same; fd is

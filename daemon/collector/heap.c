@@ -9,8 +9,10 @@
 #include <xxhash.h>
 
 #include "collector/heap_ages.h"
+#include "collector/heap_peak.h"
 #include "collector/window.h"
 #include "profd/control.h"
+#include "util/brief_scale.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 
@@ -39,12 +41,15 @@ struct held {
 struct waiting {
 	uint64_t weight, size, address;
 	uint64_t time, until; /* until: when it was freed, or its process ended; 0: it was not */
-	uint32_t image;
+	struct peak_span span;
+	uint32_t image, tid;
 	uint32_t turn; /* how often the place was used: the upper half of the number */
 	uint32_t next; /* of the free ones; 0: none */
 	bool used;
-	bool kept; /* its process ended with it */
-	uint8_t reach;
+	bool kept;     /* its process ended with it */
+	bool held;     /* a realloc was given it */
+	uint8_t reach; /* see struct live */
+	uint8_t brief; /* see struct age_cell */
 };
 
 struct image {
@@ -80,6 +85,10 @@ struct heap {
 	size_t were_limited; /* since the window began */
 
 	struct heap_ages *ages; /* NULL: none are kept; of in use: what ended processes had */
+	bool keep_steps;	/* not only what was temporary */
+	uint64_t brief;		/* ns: what was freed after no more is temporary; 0: nothing is */
+
+	struct heap_peak *peak; /* NULL: it is not wanted */
 
 	uint64_t allocated, in_use; /* of all stacks, in fixed point */
 
@@ -125,13 +134,35 @@ void heap_free(struct heap *h)
 	if (h->ages)
 		heap_ages_free(h->ages);
 	free(h->ages);
+	if (h->peak)
+		heap_peak_free(h->peak);
+	free(h->peak);
 	free(h);
+}
+
+static int need_ages(struct heap *h)
+{
+	if (!h->ages)
+		h->ages = calloc(1, sizeof(*h->ages));
+	return h->ages ? 0 : -ENOMEM;
 }
 
 int heap_keep_ages(struct heap *h)
 {
-	h->ages = calloc(1, sizeof(*h->ages));
-	return h->ages ? 0 : -ENOMEM;
+	h->keep_steps = true;
+	return need_ages(h);
+}
+
+int heap_keep_temporary(struct heap *h, uint64_t within)
+{
+	h->brief = within;
+	return need_ages(h);
+}
+
+int heap_keep_peak(struct heap *h)
+{
+	h->peak = calloc(1, sizeof(*h->peak));
+	return h->peak ? 0 : -ENOMEM;
 }
 
 /* ---- images --------------------------------------------------------------------------------- */
@@ -175,6 +206,45 @@ static int add_image(struct heap *h, const struct profd_identity *identity, uint
 	*image = (uint32_t)h->n_images;
 	h->images[h->n_images++] = (struct image){.identity = *identity};
 	return 0;
+}
+
+/* ---- the peak ------------------------------------------------------------------------------- */
+
+/* In the unit of weights. */
+static uint64_t objects(uint64_t weight, uint64_t size)
+{
+	size += !size; /* as it was when it was weighed (profd/heap_sample.h) */
+	return (weight + size / 2) / size;
+}
+
+/* Who waits for its stack; NULL: it has it. */
+static struct waiting *waiter(struct heap *h, const struct live *l)
+{
+	struct waiting *w = l->waits ? &h->waiting[l->place] : NULL;
+
+	return w && w->used && w->address == l->address && w->image == l->image ? w : NULL;
+}
+
+static void enter_peak(struct heap *h, const struct live *l, uint64_t time)
+{
+	struct waiting *w = waiter(h, l);
+
+	if (!h->peak)
+		return;
+	if (!l->waits)
+		heap_peak_restore(h->peak, l->place, objects(l->weight, l->size), l->weight);
+	heap_peak_came(h->peak, w ? &w->span : NULL, l->weight, time);
+}
+
+static void leave_peak(struct heap *h, const struct live *l)
+{
+	struct waiting *w = waiter(h, l);
+
+	if (!h->peak)
+		return;
+	if (!l->waits)
+		heap_peak_remove(h->peak, l->place, objects(l->weight, l->size), l->weight);
+	heap_peak_went(h->peak, w ? &w->span : NULL, l->weight);
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */
@@ -228,6 +298,7 @@ static void take_out(struct heap *h, struct live *l)
 {
 	size_t mask = h->capacity - 1, hole = (size_t)(l - h->table);
 
+	leave_peak(h, l);
 	h->images[l->image].live--;
 	h->count--;
 	for (size_t i = (hole + 1) & mask; h->table[i].weight; i = (i + 1) & mask) {
@@ -242,13 +313,6 @@ static void take_out(struct heap *h, struct live *l)
 }
 
 /* ---- sums ----------------------------------------------------------------------------------- */
-
-/* In the unit of weights. */
-static uint64_t objects(uint64_t weight, uint64_t size)
-{
-	size += !size; /* as it was when it was weighed (profd/heap_sample.h) */
-	return (weight + size / 2) / size;
-}
 
 static void in_use(struct heap *h, const struct live *l, struct window *window)
 {
@@ -274,12 +338,36 @@ static void no_more_in_use(struct heap *h, const struct live *l, struct window *
 	sums->inuse_objects -= objects(l->weight, l->size);
 }
 
-/* That has its stack. What has no place among the ages has none, and counts all the same. */
-static void add_age(struct heap *h, const struct live *l, enum age_kind kind, uint64_t until)
+/* What has no place among the ages has none, and counts all the same. */
+static void add_age(const struct heap *h, struct heap_ages *ages, uint32_t stack, struct age age,
+	uint64_t weight, uint64_t size)
 {
-	if (h->ages)
-		(void)heap_ages_add(h->ages, l->place, kind, l->time, until,
-			objects(l->weight, l->size), l->weight);
+	if (!ages || (!h->keep_steps && !age.brief))
+		return;
+	if (!h->keep_steps)
+		age.until = age.since;
+	(void)heap_ages_add(ages, stack, &age, objects(weight, size), weight);
+}
+
+/* Of what has its stack. */
+static void add_live_age(
+	struct heap *h, const struct live *l, enum age_kind kind, uint64_t until, uint8_t brief)
+{
+	add_age(h, h->ages, l->place, (struct age){kind, l->time, until, brief}, l->weight,
+		l->size);
+}
+
+/* See struct age_cell. */
+static uint8_t brevity(const struct heap *h, const struct live *l, const struct profd_free *freed,
+	const struct window *window)
+{
+	uint64_t lived = freed->head.time > l->time ? freed->head.time - l->time : 0;
+	uint32_t tid;
+
+	if (lived > h->brief || !h->brief || freed->flags & (PROFD_FREE_HELD | PROFD_FREE_MOVED))
+		return 0;
+	tid = l->waits ? h->waiting[l->place].tid : window_stack(window, l->place)->tid;
+	return tid == freed->tid ? (uint8_t)(1 + brief_scale_step(lived)) : 0;
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -343,7 +431,7 @@ static struct live *waiting_live(struct heap *h, const struct waiting *w)
 }
 
 /* False: there is no room. */
-static bool put_in(struct heap *h, const struct live *live)
+static bool put_in(struct heap *h, const struct live *live, uint64_t time)
 {
 	if (h->count >= h->limits.live || make_room(h)) {
 		h->stats.full++;
@@ -352,6 +440,7 @@ static bool put_in(struct heap *h, const struct live *live)
 	*probe(h, live->image, live->address) = *live;
 	h->images[live->image].live++;
 	h->count++;
+	enter_peak(h, live, time);
 	return true;
 }
 
@@ -385,15 +474,17 @@ static void remember(struct heap *h, const struct waiting *w, uint32_t flags, st
 				h->userdata, w->address, h->images[w->image].identity.pid, w->time);
 		return;
 	}
-	put_in(h, &(struct live){
-			  .address = w->address,
-			  .weight = w->weight,
-			  .size = w->size,
-			  .image = w->image,
-			  .place = (uint32_t)(w - h->waiting),
-			  .time = w->time & ((1ULL << TIME_BITS) - 1),
-			  .waits = 1,
-		  });
+	put_in(h,
+		&(struct live){
+			.address = w->address,
+			.weight = w->weight,
+			.size = w->size,
+			.image = w->image,
+			.place = (uint32_t)(w - h->waiting),
+			.time = w->time & ((1ULL << TIME_BITS) - 1),
+			.waits = 1,
+		},
+		w->time);
 }
 
 /* Whether it is known where it is, and will be when it is freed. */
@@ -425,12 +516,30 @@ uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct wind
 	w->until = 0;
 	w->image = image;
 	w->used = true;
-	w->kept = false;
+	w->tid = alloc->sample.tid;
+	w->kept = w->held = false;
 	w->reach = AGE_IN_USE;
+	w->brief = 0;
+	if (h->peak)
+		w->span = heap_peak_begin(h->peak);
 	h->stats.allocs++;
 	if (!limited && is_followed(h, alloc->flags))
 		remember(h, w, alloc->flags, window);
 	return (uint64_t)w->turn << 32 | i;
+}
+
+/* If the realloc fails, it has its stack. */
+static void place_held(struct heap *h, const struct waiting *w, uint32_t stack)
+{
+	for (size_t i = 0; i < h->n_held; i++) {
+		struct live *l = &h->held[i].live;
+
+		if (l->waits && l->place == (uint32_t)(w - h->waiting) &&
+			l->address == w->address && l->image == w->image) {
+			l->waits = 0;
+			l->place = stack;
+		}
+	}
 }
 
 void heap_place(struct heap *h, uint64_t allocation, struct window *window, uint32_t stack)
@@ -446,6 +555,8 @@ void heap_place(struct heap *h, uint64_t allocation, struct window *window, uint
 	sums->alloc_bytes += w->weight;
 	sums->alloc_objects += objects(w->weight, w->size);
 	l = waiting_live(h, w);
+	if (w->held)
+		place_held(h, w, stack);
 	if (l) {
 		l->place = stack;
 		l->waits = 0;
@@ -455,9 +566,12 @@ void heap_place(struct heap *h, uint64_t allocation, struct window *window, uint
 		sums->inuse_bytes += w->weight;
 		sums->inuse_objects += objects(w->weight, w->size);
 	}
-	if (h->ages && w->until)
-		(void)heap_ages_add(h->ages, stack, w->kept ? w->reach : AGE_FREED, w->time,
-			w->until, objects(w->weight, w->size), w->weight);
+	if (w->until)
+		add_age(h, h->ages, stack,
+			(struct age){w->kept ? w->reach : AGE_FREED, w->time, w->until, w->brief},
+			w->weight, w->size);
+	if (h->peak)
+		heap_peak_place(h->peak, stack, &w->span, objects(w->weight, w->size), w->weight);
 	end_waiting(h, w);
 }
 
@@ -487,17 +601,21 @@ static void hold(struct heap *h, const struct live *live, uint64_t time)
 /* It was not freed after all. */
 static void undo_age(struct heap *h, const struct live *l, uint64_t time)
 {
-	struct waiting *w = l->waits ? &h->waiting[l->place] : NULL;
+	struct waiting *w = waiter(h, l);
 
-	if (w && w->used && w->address == l->address && w->image == l->image)
+	if (w)
 		w->until = 0;
-	if (!w && h->ages)
-		heap_ages_take(h->ages, l->place, AGE_FREED, l->time, time,
+	if (!l->waits && h->keep_steps)
+		heap_ages_take(h->ages, l->place,
+			&(struct age){.kind = AGE_FREED, .since = l->time, .until = time},
 			objects(l->weight, l->size), l->weight);
 }
 
-static void restore(struct heap *h, uint32_t image, uint64_t address, struct window *window)
+static void restore(
+	struct heap *h, uint32_t image, const struct profd_free *record, struct window *window)
 {
+	uint64_t address = record->address;
+
 	for (size_t i = h->n_held; i-- > 0;) {
 		struct live held = h->held[i].live, *other;
 		uint64_t time = h->held[i].time;
@@ -510,7 +628,7 @@ static void restore(struct heap *h, uint32_t image, uint64_t address, struct win
 		if (other)
 			replace(h, other, window);
 		undo_age(h, &held, time);
-		if (put_in(h, &held))
+		if (put_in(h, &held, record->head.time))
 			in_use(h, &held, window);
 		return;
 	}
@@ -520,9 +638,10 @@ void heap_freed(struct heap *h, const struct profd_free *freed, struct window *w
 {
 	uint32_t image = find_image(h, &freed->process);
 	struct live *l = image == UINT32_MAX ? NULL : find(h, image, freed->address);
+	uint8_t brief;
 
 	if (freed->flags & PROFD_FREE_RESTORED) {
-		restore(h, image, freed->address, window);
+		restore(h, image, freed, window);
 		return;
 	}
 	if (!l) {
@@ -531,10 +650,14 @@ void heap_freed(struct heap *h, const struct profd_free *freed, struct window *w
 	}
 	h->stats.frees++;
 	no_more_in_use(h, l, window);
-	if (l->waits)
+	brief = brevity(h, l, freed, window);
+	if (l->waits) {
+		h->waiting[l->place].brief = brief;
 		h->waiting[l->place].until = freed->head.time;
-	else
-		add_age(h, l, AGE_FREED, freed->head.time);
+		h->waiting[l->place].held = freed->flags & PROFD_FREE_HELD;
+	} else {
+		add_live_age(h, l, AGE_FREED, freed->head.time, brief);
+	}
 	if (freed->flags & PROFD_FREE_HELD)
 		hold(h, l, freed->head.time);
 	take_out(h, l);
@@ -548,7 +671,7 @@ static void end_live(struct heap *h, const struct live *l, uint64_t time)
 		h->waiting[l->place].reach = l->reach;
 		h->waiting[l->place].until = time;
 	} else {
-		add_age(h, l, (enum age_kind)l->reach, time);
+		add_live_age(h, l, (enum age_kind)l->reach, time, 0);
 	}
 }
 
@@ -633,13 +756,48 @@ int heap_moment(
 		heap_moment_free(m);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; h->ages && i < h->capacity; i++) {
+	m->has_steps = h->keep_steps;
+	for (size_t i = 0; h->keep_steps && i < h->capacity; i++) {
 		const struct live *l = &h->table[i];
 
 		if (l->weight && !l->waits)
-			(void)heap_ages_add(&m->ages, l->place, AGE_IN_USE, l->time, time,
-				objects(l->weight, l->size), l->weight);
+			add_age(h, &m->ages, l->place, (struct age){AGE_IN_USE, l->time, time, 0},
+				l->weight, l->size);
 	}
+	*out = m;
+	return 0;
+}
+
+static int peak_sums(const struct heap *h, size_t n_stacks, struct heap_moment *m)
+{
+	m->sums = calloc(n_stacks + 1, sizeof(*m->sums));
+	if (!m->sums)
+		return -ENOMEM;
+	m->n_stacks = n_stacks;
+	m->is_past = true;
+	for (size_t i = 0; i < n_stacks; i++)
+		m->sums[i] = heap_peak_sums(h->peak, i);
+	return 0;
+}
+
+int heap_peak_moment(const struct heap *h, const struct window *window, uint64_t *time,
+	uint64_t *bytes, struct heap_moment **out)
+{
+	struct heap_moment *m;
+
+	*out = NULL;
+	if (!h->peak || !h->peak->number || h->were_limited)
+		return -ENODATA;
+	m = calloc(1, sizeof(*m));
+	if (!m || h->peak->failed || peak_sums(h, window_n_stacks(window), m)) {
+		heap_moment_free(m);
+		return -ENOMEM;
+	}
+	*bytes = 0;
+	for (size_t i = 0; i < m->n_stacks; i++)
+		*bytes += m->sums[i].inuse_bytes;
+	*bytes >>= PROFD_WEIGHT_SHIFT;
+	*time = h->peak->time;
 	*out = m;
 	return 0;
 }

@@ -59,6 +59,12 @@ void heap_free(struct heap *h); /* NULL is fine */
  * use is. 0 or -ENOMEM. */
 int heap_keep_ages(struct heap *h);
 
+/* Likewise: how much was temporary, that is freed within so many ns by the thread that allocated
+ * it, and not by a realloc; in steps of brief_scale.h. 0 or -ENOMEM. */
+int heap_keep_temporary(struct heap *h, uint64_t within);
+/* Likewise: the sums of when most was in use (heap_peak.h). 0 or -ENOMEM. */
+int heap_keep_peak(struct heap *h);
+
 /* Notes an allocation, and returns the number by which heap_place or heap_drop names it; 0 without
  * memory. `window` (here and below) is the one that all stacks so far are in. */
 uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct window *window);
@@ -77,6 +83,11 @@ void heap_end_process(struct heap *h, uint32_t pid, uint64_t time);
 int heap_moment(
 	const struct heap *h, const struct window *window, uint64_t time, struct heap_moment **out);
 
+/* What the sums were when most was in use; for heap_moment_free. *bytes: so much was. 0, -ENOMEM,
+ * or -ENODATA: that is not kept, or not known, or nothing was in use. */
+int heap_peak_moment(const struct heap *h, const struct window *window, uint64_t *time,
+	uint64_t *bytes, struct heap_moment **out);
+
 /* The frees of a process are not seen (any more): nothing of it is in use, and what it allocates
  * from now on stands for more, since only that share of it is seen (in 2^-32; UINT32_MAX: all). 0:
  * all of the process is seen. 0 or -ENOMEM. */
@@ -93,6 +104,7 @@ void heap_reached(struct heap *h, uint32_t pid, const struct control_block *bloc
  * had stays behind. 0 or -ENOMEM: nothing has changed, the old window is still the one. */
 int heap_carry(struct heap *h, const struct window *from, struct window *to);
 
+/* Or what was temporary. */
 bool heap_keeps_ages(const struct heap *h);
 struct heap_stats heap_stats(const struct heap *h);
 

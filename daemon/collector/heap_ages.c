@@ -18,11 +18,12 @@ static unsigned step_of(uint64_t since, uint64_t until)
 }
 
 static struct age_cell *find(
-	const struct heap_ages *a, uint32_t stack, enum age_kind kind, unsigned step)
+	const struct heap_ages *a, uint32_t stack, const struct age *age, unsigned step)
 {
 	uint32_t i = stack < a->n_stacks ? a->first[stack] : 0;
 
-	while (i && (a->cells[i].kind != kind || a->cells[i].step != step))
+	while (i && (a->cells[i].kind != age->kind || a->cells[i].step != step ||
+			    a->cells[i].brief != age->brief))
 		i = a->cells[i].next;
 	return i ? &a->cells[i] : NULL;
 }
@@ -39,11 +40,11 @@ static int add_stacks(struct heap_ages *a, uint32_t stack)
 	return 0;
 }
 
-int heap_ages_add(struct heap_ages *a, uint32_t stack, enum age_kind kind, uint64_t since,
-	uint64_t until, uint64_t objects, uint64_t bytes)
+int heap_ages_add(struct heap_ages *a, uint32_t stack, const struct age *age, uint64_t objects,
+	uint64_t bytes)
 {
-	unsigned step = step_of(since, until);
-	struct age_cell *cell = find(a, stack, kind, step);
+	unsigned step = step_of(age->since, age->until);
+	struct age_cell *cell = find(a, stack, age, step);
 	size_t first = !a->n_cells;
 	int r = 0;
 
@@ -59,7 +60,11 @@ int heap_ages_add(struct heap_ages *a, uint32_t stack, enum age_kind kind, uint6
 		a->n_cells += first;
 		cell = &a->cells[a->n_cells];
 		*cell = (struct age_cell){
-			.next = a->first[stack], .kind = (uint8_t)kind, .step = (uint8_t)step};
+			.next = a->first[stack],
+			.kind = (uint8_t)age->kind,
+			.step = (uint8_t)step,
+			.brief = age->brief,
+		};
 		a->first[stack] = (uint32_t)a->n_cells++;
 	}
 	cell->objects += objects;
@@ -67,10 +72,10 @@ int heap_ages_add(struct heap_ages *a, uint32_t stack, enum age_kind kind, uint6
 	return 0;
 }
 
-void heap_ages_take(struct heap_ages *a, uint32_t stack, enum age_kind kind, uint64_t since,
-	uint64_t until, uint64_t objects, uint64_t bytes)
+void heap_ages_take(struct heap_ages *a, uint32_t stack, const struct age *age, uint64_t objects,
+	uint64_t bytes)
 {
-	struct age_cell *cell = find(a, stack, kind, step_of(since, until));
+	struct age_cell *cell = find(a, stack, age, step_of(age->since, age->until));
 
 	if (!cell || cell->bytes < bytes || cell->objects < objects)
 		return;

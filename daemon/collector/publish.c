@@ -10,6 +10,7 @@
 #include "collector/heap_ages.h"
 #include "collector/symbols.h"
 #include "util/age_scale.h"
+#include "util/brief_scale.h"
 #include "util/cleanup.h"
 
 #define NS_PER_SECOND 1000000000LL
@@ -374,7 +375,7 @@ static size_t locations_of(
 	return n;
 }
 
-/* All of a stack's samples have these locations and labels; the last label is that of the age. */
+/* All of a stack's samples have these locations and labels; those of its ages come behind. */
 struct parts {
 	uint32_t locations[MAX_LOCATIONS];
 	size_t n_locations;
@@ -409,7 +410,8 @@ static void add_part(struct publication *p, struct parts *s, size_t n_labels,
 		add_sample(p, s, n_labels, values);
 }
 
-static void add_ages(struct publication *p, struct parts *s, size_t i, bool has_samples)
+/* Returns how many labels there are then. */
+static size_t label_age(struct publication *p, struct parts *s, const struct age_cell *cell)
 {
 	static const char *const kinds[AGE_KINDS] = {
 		[AGE_DEFINITE] = "definite",
@@ -417,6 +419,28 @@ static void add_ages(struct publication *p, struct parts *s, size_t i, bool has_
 		[AGE_POSSIBLE] = "possible",
 		[AGE_REACHABLE] = "reachable",
 	};
+	size_t n = s->n_labels;
+
+	if (p->moment->has_steps)
+		s->labels[n++] = (struct label){
+			.key = text(p, cell->kind == AGE_FREED ? "lifetime" : "age"),
+			.num = (int64_t)age_scale_from(cell->step),
+			.num_unit = text(p, "milliseconds"),
+		};
+	if (kinds[cell->kind])
+		s->labels[n++] = (struct label){
+			.key = text(p, "leak_kind"), .str = text(p, kinds[cell->kind])};
+	if (cell->brief)
+		s->labels[n++] = (struct label){
+			.key = text(p, "temporary"),
+			.num = (int64_t)brief_scale_within(cell->brief - 1),
+			.num_unit = text(p, "microseconds"),
+		};
+	return n;
+}
+
+static void add_ages(struct publication *p, struct parts *s, size_t i, bool has_samples)
+{
 	const struct age_cell *cell = NULL;
 	bool none = true;
 
@@ -429,19 +453,12 @@ static void add_ages(struct publication *p, struct parts *s, size_t i, bool has_
 			sums.inuse_objects += cell->objects;
 			sums.inuse_bytes += cell->bytes;
 		}
-		s->labels[s->n_labels] = (struct label){
-			.key = text(p, cell->kind == AGE_FREED ? "lifetime" : "age"),
-			.num = (int64_t)age_scale_from(cell->step),
-			.num_unit = text(p, "milliseconds"),
-		};
-		if (kinds[cell->kind])
-			s->labels[s->n_labels + 1] = (struct label){
-				.key = text(p, "leak_kind"), .str = text(p, kinds[cell->kind])};
-		add_part(p, s, s->n_labels + (kinds[cell->kind] ? 2 : 1), &sums, false);
+		add_part(p, s, label_age(p, s, cell), &sums, false);
 		none = false;
 	}
 	/* And what has no age. */
-	add_part(p, s, s->n_labels, &p->moment->sums[i], none && has_samples);
+	add_part(
+		p, s, s->n_labels, &p->moment->sums[i], none && has_samples && !p->moment->is_past);
 }
 
 static void add_stack(struct publication *p, const struct window_stack *s, size_t i)

@@ -6,7 +6,8 @@
  * container, and timestamp (ns since 1970) where the window keeps times. With ages of a heap
  * (heap_ages.h) what a stack allocated is a sample for each step of the scale: age (of what is in
  * use) or lifetime (of what was freed), each at least that of its label, in milliseconds; together
- * they are the sample that there would be without ages.
+ * they are the sample that there would be without ages. So it is with what was temporary, which
+ * lived no longer than its label says, in microseconds.
  */
 #ifndef PROFD_COLLECTOR_PUBLISH_H
 #define PROFD_COLLECTOR_PUBLISH_H
@@ -22,11 +23,12 @@ struct symbolizer;
 
 struct publish_info {
 	enum session_type type;
-	struct timespec start;	    /* CLOCK_REALTIME */
-	uint64_t duration;	    /* ns */
-	uint64_t period;	    /* SESSION_CPU: ns; SESSION_HEAP: bytes */
-	struct heap_moment *moment; /* SESSION_HEAP with ages: taken over, in any case; or NULL */
-	bool no_in_use;		    /* SESSION_HEAP: it is not known, and left out */
+	struct timespec start; /* CLOCK_REALTIME */
+	uint64_t duration;     /* ns */
+	uint64_t period;       /* SESSION_CPU: ns; SESSION_HEAP: bytes */
+	struct heap_moment
+		*moment; /* SESSION_HEAP: instead of the window's sums; taken over; or NULL */
+	bool no_in_use;	 /* SESSION_HEAP: it is not known, and left out */
 	const char *const *comments;
 	size_t n_comments;
 };

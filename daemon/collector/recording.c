@@ -199,6 +199,10 @@ static void explain_heap(const struct recording *r, char *text, size_t size)
 			"%" PRIu64 " allocations were too many to remember%s: in-use lacks them; "
 			"sample less (--sample-bytes)",
 			stats.full, stats.crowded == stats.full ? " of one process" : "");
+	else if (r->peak_error)
+		snprintf(text, size, "there is no peak: %s",
+			r->peak_error == -ENODATA ? "nothing was in use, or it is not known"
+						  : strerror(-r->peak_error));
 	else if (stats.begun)
 		snprintf(text, size,
 			"in-use lacks %" PRIu64 " allocations of C++ operators that may throw; "
@@ -471,7 +475,10 @@ static int begin(struct recording *r, char *why, size_t why_size, char *hint, si
 		.max_bytes = RECORDING_BYTES,
 		.keep_times = r->request.timestamps,
 		.keep_ages = r->request.ages,
+		.temporary = r->request.temporary * 1000ULL,
+		.keep_peak = r->request.peak,
 		.booked = recording_snapshots_booked,
+		.closing = recording_snapshots_closing,
 		.finished = recording_finished,
 		.userdata = r,
 	};

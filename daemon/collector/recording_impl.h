@@ -33,6 +33,7 @@ struct recording {
 	struct snapshots snapshots;
 	struct snapshot *taking; /* those that are on their way */
 	unsigned n_taking;
+	int peak_error;	 /* why there is no peak, if one was wanted */
 	uint64_t wanted; /* the horizon that the one that is due waits for; 0: none is */
 	struct recording_blocks blocks;
 	void *userdata;
@@ -47,6 +48,8 @@ void recording_snapshots_begin(struct recording *r);
 void recording_snapshots_booked(void *userdata, uint64_t time);
 /* All samples below the horizon are in the window. */
 void recording_snapshots_settle(struct recording *r, uint64_t horizon);
+/* Its end has come; for stream_config. */
+void recording_snapshots_closing(void *userdata);
 /* The recording is about to be freed. */
 void recording_snapshots_end(struct recording *r);
 

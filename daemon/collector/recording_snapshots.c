@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #include "collector/heap.h"
+#include "collector/heap_ages.h"
 #include "collector/heap_watch.h"
 #include "collector/recording_impl.h"
 #include "util/cleanup.h"
@@ -13,13 +14,14 @@
 
 #define NS_PER_USEC 1000
 /* At the same time: records come in batches. */
-#define MAX_TAKING 8
+#define MAX_TAKING  8
+#define MAX_COMMENT 128
 
 /* One that is being published. */
 struct snapshot {
 	struct recording *recording; /* NULL: it is gone */
 	unsigned number;
-	char comment[128];
+	char comment[MAX_COMMENT];
 	struct snapshot *prev, *next;
 };
 
@@ -75,32 +77,73 @@ static int published(void *userdata, const struct stream_result *result)
 	return 0;
 }
 
-static void take(struct recording *r, uint64_t time, const char *reason)
+/* number: of a snapshot; 0: of the peak. NULL without memory. */
+static struct snapshot *begin(struct recording *r, unsigned number, const char *comment)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
-	int e = s ? 0 : -ENOMEM;
 
-	if (!e && !snapshots_take(&r->snapshots, time, reason, s->comment, sizeof(s->comment))) {
-		free(s);
+	if (!s)
+		return NULL;
+	s->recording = r;
+	s->number = number;
+	snprintf(s->comment, sizeof(s->comment), "%s", comment);
+	DL_APPEND(r->taking, s);
+	r->n_taking++;
+	return s;
+}
+
+/* It could not be begun. */
+static void undo(struct recording *r, struct snapshot *s)
+{
+	if (!s)
 		return;
-	}
-	if (!e) {
-		s->recording = r;
-		s->number = r->snapshots.n;
-		DL_APPEND(r->taking, s);
-		r->n_taking++;
-		e = stream_peek(r->stream, time, s->comment, published, s);
-	}
+	DL_DELETE(r->taking, s);
+	r->n_taking--;
+	free(s);
+}
+
+static void take(struct recording *r, uint64_t time, const char *reason)
+{
+	struct snapshot *s;
+	char comment[MAX_COMMENT];
+	int e;
+
+	if (!snapshots_take(&r->snapshots, time, reason, comment, sizeof(comment)))
+		return;
+	s = begin(r, r->snapshots.n, comment);
+	e = s ? stream_peek(r->stream, time, s->comment, published, s) : -ENOMEM;
 	if (!e)
 		return;
 	log_error(
 		"recording %u: a snapshot cannot be taken: %s", recording_session(r), strerror(-e));
 	r->snapshots.skipped++;
-	if (s) {
-		DL_DELETE(r->taking, s);
-		r->n_taking--;
-		free(s);
-	}
+	undo(r, s);
+}
+
+void recording_snapshots_closing(void *userdata)
+{
+	struct recording *r = userdata;
+	struct heap_moment *moment;
+	struct snapshot *s;
+	uint64_t time, bytes;
+	char comment[MAX_COMMENT];
+
+	if (!r->request.peak)
+		return;
+	r->peak_error = stream_peak(r->stream, &time, &bytes, &moment);
+	if (r->peak_error)
+		return;
+	snapshots_name_peak(&r->snapshots, time, bytes, comment, sizeof(comment));
+	s = begin(r, 0, comment);
+	if (s)
+		r->peak_error = stream_publish_first(
+			r->stream, moment, time, s->comment, published, s);
+	else
+		r->peak_error = -ENOMEM;
+	if (!s)
+		heap_moment_free(moment);
+	if (r->peak_error)
+		undo(r, s);
 }
 
 /* The state of this very moment, whatever else is due. */

@@ -65,6 +65,18 @@ void snapshots_tick(struct snapshots *s, uint64_t now)
 		snprintf(s->due, sizeof(s->due), "each %u s", s->plan.seconds);
 }
 
+static double since_begin(const struct snapshots *s, uint64_t time)
+{
+	return time > s->began ? (double)(time - s->began) / NS_PER_SECOND : 0.0;
+}
+
+void snapshots_name_peak(
+	const struct snapshots *s, uint64_t time, uint64_t bytes, char *comment, size_t size)
+{
+	snprintf(comment, size, "peak of in-use: %" PRIu64 " bytes, %.3f s after the beginning",
+		bytes, since_begin(s, time));
+}
+
 bool snapshots_take(
 	struct snapshots *s, uint64_t now, const char *reason, char *comment, size_t size)
 {
@@ -75,6 +87,6 @@ bool snapshots_take(
 	s->last = now;
 	s->n++;
 	snprintf(comment, size, "snapshot %u, %s, %.1f s after the beginning", s->n, reason,
-		now > s->began ? (double)(now - s->began) / NS_PER_SECOND : 0.0);
+		since_begin(s, now));
 	return true;
 }

@@ -39,6 +39,9 @@ bool snapshots_book(struct snapshots *s, uint64_t allocated, uint64_t in_use, ui
 	char reason[SNAPSHOTS_REASON]);
 /* It is that late: looks whether one is due. */
 void snapshots_tick(struct snapshots *s, uint64_t now);
+/* What the file of when most was in use says. */
+void snapshots_name_peak(
+	const struct snapshots *s, uint64_t time, uint64_t bytes, char *comment, size_t size);
 /* One is taken now: false if there are too many. Else `comment` is what its file says, and its
  * number is s->n. */
 bool snapshots_take(

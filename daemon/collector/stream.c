@@ -8,9 +8,12 @@
 
 #include "collector/collector_impl.h"
 #include "collector/heap.h"
+#include "collector/heap_ages.h"
 #include "collector/heap_live.h"
 #include "collector/heap_rate.h"
 #include "collector/publish.h"
+#include "util/brief_scale.h"
+#include "util/cleanup.h"
 #include "util/log.h"
 #include <utlist.h>
 
@@ -27,6 +30,7 @@ struct stream {
 	uint64_t stopped;     /* 0: the clock runs */
 	unsigned flushes;     /* windows that are being published */
 	bool ended;	      /* the last window is closed */
+	struct flush *first;  /* what is published before the last window */
 	struct stream *prev, *next;
 };
 
@@ -35,14 +39,16 @@ struct flush {
 	struct stream *stream;
 	struct window *window;
 	struct timespec start;
-	uint64_t duration;
+	uint64_t end, duration;
 	stream_finished finished;
 	void *userdata;
 	bool peek, last;
-	char comment[128]; /* one more; "": none */
-	size_t limited;	   /* processes of which in-use was not known */
-	bool begun;	   /* allocations whose end was not waited for */
-	bool no_in_use;	   /* of none it is */
+	struct heap_moment *moment; /* that it is of, until it begins; NULL: `end` */
+	struct flush *next;	    /* of the same window, to be published when this one is */
+	char comment[128];	    /* one more; "": none */
+	size_t limited;		    /* processes of which in-use was not known */
+	bool begun;		    /* allocations whose end was not waited for */
+	bool no_in_use;		    /* of none it is */
 };
 
 struct session *stream_session(const struct stream *s)
@@ -128,6 +134,10 @@ static int prepare_heap(struct stream *s)
 
 	if (!r && s->config.keep_ages)
 		r = heap_keep_ages(s->heap);
+	if (!r && s->config.temporary)
+		r = heap_keep_temporary(s->heap, s->config.temporary);
+	if (!r && s->config.keep_peak)
+		r = heap_keep_peak(s->heap);
 	if (r)
 		return r;
 	s->rate = heap_rate_new();
@@ -165,10 +175,13 @@ int stream_start(struct collector *c, const struct stream_config *config, struct
 
 /* ---- publishing ----------------------------------------------------------------------------- */
 
+static void publish(struct flush *f);
+
 static void published(void *userdata, int error, struct profile *profile, uint64_t samples)
 {
 	struct flush *f = userdata;
 	struct stream *s = f->stream;
+	struct flush *next = f->next;
 	struct stream_result result = {
 		.type = session_type(s->session),
 		.error = error,
@@ -190,6 +203,8 @@ static void published(void *userdata, int error, struct profile *profile, uint64
 	profile_free(profile);
 	window_unref(f->window);
 	free(f);
+	if (next)
+		publish(next);
 	s->flushes--;
 	if (s->ended && !s->flushes)
 		stream_free(s);
@@ -197,13 +212,20 @@ static void published(void *userdata, int error, struct profile *profile, uint64
 		symbolizer_idle(s->c->symbolizer);
 }
 
-/* For the open window. NULL without memory. */
-static struct flush *new_flush(const struct stream *s)
+/* Of a window until `end`. NULL without memory. */
+static struct flush *new_flush(struct stream *s, struct window *window, uint64_t end)
 {
 	struct flush *f = calloc(1, sizeof(*f));
 	struct heap_stats heap;
 
-	if (f && s->heap) {
+	if (!f)
+		return NULL;
+	f->stream = s;
+	f->window = window_ref(window);
+	f->start = realtime_at(window_start(window));
+	f->end = end > window_start(window) ? end : window_start(window);
+	f->duration = f->end - window_start(window);
+	if (s->heap) {
 		heap = heap_stats(s->heap);
 		f->limited = heap.limited;
 		f->begun = heap.begun;
@@ -237,41 +259,50 @@ static void describe_limits(const struct flush *f, char *text, size_t size)
 			"so as to be in no exception's way nobody waited for their return");
 }
 
-static void publish(struct stream *s, struct window *window, uint64_t end, struct flush *f)
+/* Readers look for how it begins (report/filter.c). */
+static void describe_temporary(const struct stream *s, char *text, size_t size)
 {
-	char about[256], limits[256] = "";
-	const char *comments[4] = {s->c->banner, about};
+	char within[16];
+
+	brief_scale_print(s->config.temporary / 1000, within, sizeof(within));
+	snprintf(text, size, "temporary: freed within %s by the thread that allocated it", within);
+}
+
+static void publish(struct flush *f)
+{
+	struct stream *s = f->stream;
+	char about[256], limits[256] = "", temporary[128] = "";
+	const char *comments[5] = {s->c->banner, about};
 	size_t n_comments = 2;
 	struct publish_info info;
-	struct heap_moment *moment = NULL;
 	/* An open window changes while it is published. */
 	bool frozen = s->heap && (f->peek || heap_keeps_ages(s->heap));
-	int r = frozen ? heap_moment(s->heap, window, end, &moment) : 0;
+	int r = frozen && !f->moment ? heap_moment(s->heap, f->window, f->end, &f->moment) : 0;
 
 	describe(s, about, sizeof(about));
 	describe_limits(f, limits, sizeof(limits));
 	if (*limits)
 		comments[n_comments++] = limits;
+	if (s->config.temporary && !(f->moment && f->moment->is_past))
+		describe_temporary(s, temporary, sizeof(temporary));
+	if (*temporary)
+		comments[n_comments++] = temporary;
 	if (*f->comment)
 		comments[n_comments++] = f->comment;
-	f->stream = s;
-	f->window = window_ref(window);
-	f->start = realtime_at(window_start(window));
-	f->duration = end - window_start(window);
 	info = (struct publish_info){
 		.start = f->start,
 		.duration = f->duration,
 		.type = session_type(s->session),
 		.period = s->heap ? session_sample_bytes(s->session)
 				  : session_period_ns(s->session),
-		.moment = moment,
+		.moment = take_ptr(f->moment),
 		.comments = comments,
 		.n_comments = n_comments,
 		.no_in_use = f->no_in_use,
 	};
 	s->flushes++;
 	if (!r)
-		r = publish_start(s->c->symbolizer, window, &info, published, f);
+		r = publish_start(s->c->symbolizer, f->window, &info, published, f);
 	if (r)
 		published(f, r, NULL, 0);
 }
@@ -280,41 +311,74 @@ static void publish(struct stream *s, struct window *window, uint64_t end, struc
  * tries again. The stream may be gone when this returns. */
 static void flush_window(struct stream *s, uint64_t end, bool last)
 {
-	struct flush *f = new_flush(s);
+	struct flush *f = new_flush(s, s->window, end);
 	struct window *closed = s->window;
+	struct flush *first;
 
-	if (end < window_start(closed))
-		end = window_start(closed);
-	if (!f || (!last && open_window(s, end))) {
+	if (!f || (!last && open_window(s, f->end))) {
 		log_error("out of memory: a window stays open");
+		if (f)
+			window_unref(f->window);
 		free(f);
 		s->window_ends += NS_PER_SECOND;
 		return;
 	}
 	f->finished = s->config.finished;
 	f->userdata = s->config.userdata;
+	if (last && s->config.closing)
+		s->config.closing(s->config.userdata);
 	f->last = s->ended = last;
 	if (last)
 		s->window = NULL;
+	first = take_ptr(s->first);
+	if (first)
+		first->next = f;
 	s->flushes++; /* keeps the stream until the last line of this function */
-	publish(s, closed, end, f);
+	publish(first ? first : f);
 	window_unref(closed);
 	if (!--s->flushes && s->ended)
 		stream_free(s);
 }
 
-int stream_peek(struct stream *s, uint64_t time, const char *comment, stream_finished finished,
-	void *userdata)
+static struct flush *new_peek(struct stream *s, uint64_t time, const char *comment,
+	stream_finished finished, void *userdata)
 {
-	struct flush *f = new_flush(s);
+	struct flush *f = new_flush(s, s->window, time);
 
 	if (!f)
-		return -ENOMEM;
+		return NULL;
 	f->peek = true;
 	snprintf(f->comment, sizeof(f->comment), "%s", comment ? comment : "");
 	f->finished = finished;
 	f->userdata = userdata;
-	publish(s, s->window, time > window_start(s->window) ? time : window_start(s->window), f);
+	return f;
+}
+
+int stream_peek(struct stream *s, uint64_t time, const char *comment, stream_finished finished,
+	void *userdata)
+{
+	struct flush *f = new_peek(s, time, comment, finished, userdata);
+
+	if (!f)
+		return -ENOMEM;
+	publish(f);
+	return 0;
+}
+
+int stream_peak(const struct stream *s, uint64_t *time, uint64_t *bytes, struct heap_moment **out)
+{
+	return heap_peak_moment(s->heap, s->window, time, bytes, out);
+}
+
+int stream_publish_first(struct stream *s, struct heap_moment *moment, uint64_t time,
+	const char *comment, stream_finished finished, void *userdata)
+{
+	s->first = new_peek(s, time, comment, finished, userdata);
+	if (!s->first) {
+		heap_moment_free(moment);
+		return -ENOMEM;
+	}
+	s->first->moment = moment;
 	return 0;
 }
 

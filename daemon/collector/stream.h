@@ -18,6 +18,7 @@ struct collector;
 struct stream;
 
 struct heap;
+struct heap_moment;
 
 struct stream_result {
 	enum session_type type;
@@ -42,6 +43,10 @@ struct stream_config {
 	/* SESSION_HEAP: what is allocated, or in use, has changed, at that time (CLOCK_MONOTONIC,
 	 * ns). May be NULL. */
 	void (*booked)(void *userdata, uint64_t time);
+	uint64_t temporary; /* SESSION_HEAP: see heap_keep_temporary(), ns; 0: it is not kept */
+	bool keep_peak;	    /* SESSION_HEAP: see heap_peak.h */
+	/* All samples of the last window are in, and it will be published. May be NULL. */
+	void (*closing)(void *userdata);
 	stream_finished finished;
 	void *userdata;
 };
@@ -83,5 +88,11 @@ struct stream *stream_next(const struct stream *s);
  * more of the file; NULL: none. */
 int stream_peek(struct stream *s, uint64_t time, const char *comment, stream_finished finished,
 	void *userdata);
+/* See heap_peak_moment(). */
+int stream_peak(const struct stream *s, uint64_t *time, uint64_t *bytes, struct heap_moment **out);
+/* In `closing`, once: publishes the window as it was at `time`, and only then the whole. moment:
+ * taken over, in any case. 0 or -ENOMEM. */
+int stream_publish_first(struct stream *s, struct heap_moment *moment, uint64_t time,
+	const char *comment, stream_finished finished, void *userdata);
 
 #endif

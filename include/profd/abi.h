@@ -202,6 +202,7 @@ struct profd_alloc {
 enum profd_free_flags {
 	PROFD_FREE_HELD = 1 << 0, /* a realloc begins: if it fails, it is not free after all... */
 	PROFD_FREE_RESTORED = 1 << 1, /* ...as this record says; the address is then the same */
+	PROFD_FREE_MOVED = 1 << 2,    /* by a realloc; so is what is HELD */
 };
 
 /* Of any allocation, sampled or not; before the memory can be given to somebody else. */
@@ -211,7 +212,13 @@ struct profd_free {
 	__u64 address;
 	__u32 session;
 	__u32 flags; /* enum profd_free_flags */
+	__u32 tid;   /* of the thread that frees */
+	__u32 pad;
 };
+
+/* otel_memory:free has one argument. The preload library has this where a second one would be when
+ * it tells of a realloc, so that who knows it can tell that from a free. */
+#define PROFD_USDT_REALLOC 0x636f6c6c61657270ULL
 
 /* Where a USDT probe has an argument (.note.stapsdt). */
 enum profd_argument_kind {

@@ -38,6 +38,9 @@
  *     snapshot_seconds, snapshot_allocated, snapshot_grown (bytes; 0: not): of heap, when the
  *     profile so far is handed over before the end, each with a descriptor:
  *     {"event":"snapshot","number":1,"comment":"snapshot 1, 64M allocated, …"}
+ *     temporary (microseconds, a step of util/brief_scale.h; 0: not): of heap, label what was freed
+ *     no later by the thread that allocated it.
+ *     peak (true): of heap, the profile of when most was in use, before "done": number 0.
  * {"op":"snapshot"} on the same connection, {"op":"snapshot","pid":n} on another one
  *     Takes one now. On another one: {"ok":true,"asked":n} recordings that watch the process.
  * {"op":"blocks","pid":n} on the same connection, of heap with ages

@@ -31,6 +31,7 @@ struct report_config {
 	const char *unit; /* "minimum", "auto", or a name such as "ms" */
 	const char *focus, *ignore, *hide, *show, *show_from, *prune_from;
 	const char *tag_focus, *tag_ignore, *tag_show, *tag_hide;
+	const char *temporary; /* NULL: all; "": what was freed soon; "5ms": within that time */
 	const char *tag_root, *tag_leaf; /* keys, separated by commas */
 	const char *source_path, *trim_path;
 	bool debuginfod; /* ask its servers for sources that are not found */

@@ -8,6 +8,7 @@
 
 #include "profile/prune.h"
 #include "report/tag_filter.h"
+#include "util/brief_scale.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/pattern.h"
@@ -313,6 +314,61 @@ static int filter_by_tags(struct profile *p, const struct report_config *c,
 	return r;
 }
 
+/* ---- what was temporary ------------------------------------------------------------------- */
+
+#define TEMPORARY_BEGINS "temporary: freed within "
+
+/* How long what the labels tell lived, at most: us; 0: nobody has labelled it. */
+static uint32_t temporary_within(const struct profile *p)
+{
+	uint32_t least = 0, us;
+	for (size_t i = 0; i < p->n_comments; i++) {
+		const char *text = profile_text(p, p->comments[i]);
+		char time[16] = "";
+		if (strncmp(text, TEMPORARY_BEGINS, strlen(TEMPORARY_BEGINS)) != 0)
+			continue;
+		text += strlen(TEMPORARY_BEGINS);
+		snprintf(time, sizeof(time), "%.*s", (int)strcspn(text, " "), text);
+		if (!brief_scale_parse(time, &us) && (!least || us < least))
+			least = us;
+	}
+	return least;
+}
+
+static bool is_temporary(const struct profile *p, const struct sample *s, uint32_t within)
+{
+	const struct label *labels = p->labels + s->first_label;
+	for (uint32_t i = 0; i < s->n_labels; i++)
+		if (labels[i].num > 0 && labels[i].num <= within &&
+			!strcmp(profile_text(p, labels[i].key), "temporary"))
+			return true;
+	return false;
+}
+
+static int filter_temporary(struct profile *p, const char *time, char *why, size_t size)
+{
+	_cleanup_free_ bool *keep = calloc(p->n_samples + 1, sizeof(*keep));
+	uint32_t known = temporary_within(p), within = known;
+	if (!keep)
+		return -ENOMEM;
+	if (*time && brief_scale_parse(time, &within)) {
+		snprintf(why, size, "--temporary: '%s' is none of 10us, 20us, 50us, 100us ... 1s",
+			time);
+		return -EINVAL;
+	}
+	if (!known || within > known) {
+		snprintf(why, size,
+			"--temporary: the profile does not say what was freed %s: record it with "
+			"profctl record --type heap --temporary%s%s",
+			known ? "as late as that" : "how soon", *time ? "=" : "", time);
+		return -ENODATA;
+	}
+	for (size_t i = 0; i < p->n_samples; i++)
+		keep[i] = is_temporary(p, &p->samples[i], within);
+	keep_samples(p, keep);
+	return 0;
+}
+
 struct tag_patterns {
 	struct pattern *show, *hide;
 	bool shown, hidden; /* matched something */
@@ -361,6 +417,8 @@ int filter_apply(struct profile *p, const struct report_config *c, const struct 
 		r = filter_names(p, c, why, why_size);
 	if (r == 0)
 		r = show_from(p, c, why, why_size);
+	if (r == 0 && c->temporary)
+		r = filter_temporary(p, c->temporary, why, why_size);
 	if (r == 0)
 		r = filter_by_tags(p, c, units, why, why_size);
 	if (r == 0)

@@ -81,6 +81,7 @@ static void print_filters(const struct report_config *c, FILE *out)
 		{"show_from", c->show_from},
 		{"tagfocus", c->tag_focus},
 		{"tagignore", c->tag_ignore},
+		{"temporary", c->temporary && !*c->temporary ? "yes" : c->temporary},
 		{"tagshow", c->tag_show},
 		{"taghide", c->tag_hide},
 	};

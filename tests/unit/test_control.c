@@ -519,9 +519,18 @@ static void test_snapshots(void **state)
 	expect_refusal(b, &c,
 		"{\"op\":\"record\",\"types\":[\"heap\"],\"comm\":\"x\",\"snapshot_grown\":-1}",
 		"no number of bytes");
+	expect_refusal(
+		b, &c, "{\"op\":\"record\",\"types\":[\"cpu\"],\"peak\":true}", "has a peak");
+	expect_refusal(b, &c, "{\"op\":\"record\",\"types\":[\"cpu\"],\"temporary\":10000}",
+		"only what is allocated is temporary");
+	expect_refusal(b, &c,
+		"{\"op\":\"record\",\"types\":[\"heap\"],\"comm\":\"x\",\"temporary\":7000}",
+		"no step of its scale");
 	expect_ok(b, &c,
 		"{\"op\":\"record\",\"types\":[\"heap\"],\"comm\":\"x\",\"snapshot_seconds\":3,"
-		"\"snapshot_allocated\":1048576}");
+		"\"snapshot_allocated\":1048576,\"peak\":true,\"temporary\":10000}");
+	assert_true(fake.last->request.peak);
+	assert_int_equal(fake.last->request.temporary, 10000);
 	assert_int_equal(fake.last->request.snapshots.seconds, 3);
 	assert_int_equal(fake.last->request.snapshots.allocated, 1 << 20);
 	assert_int_equal(fake.last->request.snapshots.grown, 0);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* test_heap.c - the books of a heap session: what is in use, by stack. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 #include "collector/heap_ages.h"
 #include "collector/window.h"
 #include "util/age_scale.h"
+#include "util/brief_scale.h"
 
 #define ONE    (1ULL << PROFD_WEIGHT_SHIFT)
 #define SECOND 1000000000ULL
@@ -511,6 +513,118 @@ static void test_ages_of_reallocs(void **state)
 	assert_int_equal(of_age(f, now, 8, AGE_FREED, 2), 0);
 }
 
+/* Bytes of a stack that were temporary, and lived no longer than so many us. */
+static uint64_t temporary(struct fixture *f, uint64_t number, uint64_t within)
+{
+	const struct age_cell *cell = NULL;
+	struct heap_moment *m;
+	uint64_t bytes = 0;
+
+	assert_int_equal(heap_moment(f->heap, f->window, 2000 * SECOND, &m), 0);
+	while ((cell = heap_ages_next(&m->ages, stack(f, number), cell)))
+		if (cell->brief && brief_scale_within(cell->brief - 1u) == within) {
+			assert_int_equal(cell->kind, AGE_FREED);
+			bytes += cell->bytes;
+		}
+	heap_moment_free(m);
+	return bytes / ONE;
+}
+
+static void free_by(
+	struct fixture *f, uint32_t tid, uint64_t time, uint64_t address, uint32_t flags)
+{
+	const struct profd_free freed = {
+		.head.time = time,
+		.address = address,
+		.process = {.pid = 1, .start_boottime = 1001},
+		.flags = flags,
+		.tid = tid,
+	};
+
+	heap_freed(f->heap, &freed, f->window);
+}
+
+static void check_temporary(struct fixture *f)
+{
+	const uint64_t begin = 1000 * SECOND, us = 1000;
+
+	for (uint64_t i = 0; i < 9; i++)
+		take_at(f, begin, 0x1000 + 16 * i, 1 + i, 7);
+	free_by(f, 0, begin, 0x1000, 0);
+	free_by(f, 0, begin + 10 * us, 0x1010, 0);
+	free_by(f, 0, begin + 11 * us, 0x1020, 0);
+	free_by(f, 0, begin + 100 * us, 0x1030, 0);
+	free_by(f, 0, begin + 100 * us + 1, 0x1040, 0); /* too late */
+	free_by(f, 5, begin + us, 0x1050, 0);		/* by another thread */
+	free_by(f, 0, begin + us, 0x1060, PROFD_FREE_HELD);
+	free_by(f, 0, begin + us, 0x1070, PROFD_FREE_MOVED);
+	assert_int_equal(temporary(f, 7, 10), 1 + 2);
+	assert_int_equal(temporary(f, 7, 20), 3);
+	assert_int_equal(temporary(f, 7, 50), 0);
+	assert_int_equal(temporary(f, 7, 100), 4);
+	assert_int_equal(temporary(f, 7, 200), 0);
+	/* Freed before it has a stack. */
+	uint64_t waits = allocate_at(f, begin, 0x2000, 30);
+	free_by(f, 0, begin + 15 * us, 0x2000, 0);
+	heap_place(f->heap, waits, f->window, stack(f, 8));
+	waits = allocate_at(f, begin, 0x2000, 40);
+	free_by(f, 5, begin + 15 * us, 0x2000, 0);
+	heap_place(f->heap, waits, f->window, stack(f, 8));
+	assert_int_equal(temporary(f, 8, 20), 30);
+	assert_sums(f, 7, 9, 45, 1, 9);
+}
+
+static void test_what_is_temporary(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(heap_keep_temporary(f->heap, 100000), 0);
+	check_temporary(f);
+	/* Nothing else has a cell. */
+	struct heap_moment *m;
+	const struct age_cell *cell = NULL;
+	assert_int_equal(heap_moment(f->heap, f->window, 2000 * SECOND, &m), 0);
+	assert_false(m->has_steps);
+	while ((cell = heap_ages_next(&m->ages, stack(f, 7), cell)))
+		assert_int_not_equal(cell->brief, 0);
+	heap_moment_free(m);
+}
+
+static void test_what_is_temporary_among_ages(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(heap_keep_ages(f->heap), 0);
+	assert_int_equal(heap_keep_temporary(f->heap, 100000), 0);
+	check_temporary(f);
+	assert_int_equal(of_age(f, 1050 * SECOND, 7, AGE_IN_USE, 45), 9);
+	assert_int_equal(of_age(f, 1050 * SECOND, 7, AGE_FREED, 0), 36);
+}
+
+static void test_the_scale_of_what_is_temporary(void **state)
+{
+	char text[16];
+	uint32_t us;
+
+	for (unsigned step = 0; step < BRIEF_SCALE_STEPS; step++) {
+		uint64_t within = brief_scale_within(step);
+
+		assert_int_equal(brief_scale_step(within * 1000), step);
+		assert_int_equal(brief_scale_step(within * 1000 + 1), step + 1);
+		brief_scale_print(within, text, sizeof(text));
+		assert_int_equal(brief_scale_parse(text, &us), 0);
+		assert_int_equal(us, within);
+	}
+	assert_int_equal(brief_scale_within(BRIEF_SCALE_STEPS), UINT64_MAX);
+	for (const char *const *wrong = (const char *const[]){"", "10", "7ms", "10 ms", "2s", NULL};
+		*wrong; wrong++)
+		assert_int_equal(brief_scale_parse(*wrong, &us), -EINVAL);
+	assert_int_equal(brief_scale_parse("500us", &us), 0);
+	assert_int_equal(us, 500);
+	assert_int_equal(brief_scale_parse("10ms", &us), 0);
+	assert_int_equal(us, BRIEF_SCALE_USUAL);
+}
+
 static void test_no_ages_unless_they_are_wanted(void **state)
 {
 	struct fixture *f = *state;
@@ -688,6 +802,9 @@ int main(void)
 		TEST(test_what_is_left_grows_no_older),
 		TEST(test_lifetimes_of_what_waits_for_its_stack),
 		TEST(test_ages_of_reallocs),
+		TEST(test_what_is_temporary),
+		TEST(test_what_is_temporary_among_ages),
+		TEST(test_the_scale_of_what_is_temporary),
 		TEST(test_no_ages_unless_they_are_wanted),
 		TEST(test_many_that_come_and_go),
 		TEST(test_in_use_from_window_to_window),
