@@ -19,6 +19,8 @@
 
 /* A call that is under way, of whom the return is of interest. By tid and slot, modulo CALLS. */
 #define CALLS 4096
+/* No call takes so long, 1 to 10 s: its thread was killed in it, or its probes were detached. */
+#define CALL_JIFFIES 1000
 
 struct call {
 	__u32 tid;     /* 0: none */
@@ -29,6 +31,7 @@ struct call {
 	__u64 weight; /* 0: it is no sample */
 	__u64 old;    /* memory that a realloc was given, if that was a sample; else 0 */
 	__u64 where;  /* posix_memalign: where the address is written to */
+	__u64 since;  /* jiffies */
 	__u32 stamp;  /* of `old` in profd_lives */
 	bool loose;   /* nobody waits for its return: it is here for what it calls, and makes way */
 };
@@ -225,7 +228,8 @@ static __always_inline bool enter(
 	if (!call)
 		return false;
 	bool used = call->tid && call->session == hit->session->id;
-	bool own = used && call->tid == tid, others = used && !own && !call->loose;
+	bool own = used && call->tid == tid;
+	bool others = used && !own && !call->loose && bpf_jiffies64() - call->since <= CALL_JIFFIES;
 	if (own && is_nested(call, sp))
 		return false;
 	if (own)
@@ -250,6 +254,7 @@ static __always_inline bool enter(
 	if (!weight && !old && !hit->probe->nests)
 		return false;
 	call->session = hit->session->id;
+	call->since = bpf_jiffies64();
 	call->sp = sp;
 	call->back = 0;
 	bpf_probe_read_user(&call->back, sizeof(call->back), (void *)sp);

@@ -203,6 +203,19 @@ void heap_attach_announced(struct watched *p)
 	}
 }
 
+void heap_attach_new_image(struct watched *p)
+{
+	struct attachment *a;
+
+	p->announces = false;
+	DL_FOREACH (p->attachments, a) {
+		if (a->links[PROBE_ENTER] || a->links[PROBE_FREE])
+			continue; /* the file's probes are there for every image that maps it */
+		a->tried = false;
+		a->unmapped = true;
+	}
+}
+
 static void attach_allocator(
 	struct attachment *a, struct watched *p, const struct heap_sites *sites)
 {
@@ -261,9 +274,10 @@ void heap_attach_allocators(struct heap_watch *w, struct watched *p)
 		if (a->asked || p->looking)
 			return;
 	DL_FOREACH (p->attachments, a) {
-		const struct heap_sites *sites = a->tried ? NULL : allocator_of(a, p);
+		const struct heap_sites *sites = a->tried || a->unmapped ? NULL
+									 : allocator_of(a, p);
 
-		a->tried = true;
+		a->tried = !a->unmapped;
 		if (sites)
 			heap_duty_begin(w, p);
 		if (sites && !p->duty.pause)

@@ -201,8 +201,10 @@ static void attach_to(struct heap_watch *w, struct watched *p, struct module *mo
 	struct attachment *a;
 
 	DL_FOREACH (p->attachments, a)
-		if (a->module == module)
+		if (a->module == module) {
+			a->unmapped = false;
 			return;
+		}
 	a = heap_attach(w, module, (pid_t)p->pid);
 	if (a)
 		DL_APPEND(p->attachments, a);
@@ -260,7 +262,8 @@ static void watch(struct heap_watch *w, struct process *process)
 	heap_attach_allocators(w, p);
 }
 
-static void unwatch(struct heap_watch *w, struct watched *p)
+/* lives: nobody sees any more what it frees. */
+static void unwatch(struct heap_watch *w, struct watched *p, bool lives)
 {
 	struct attachment *a, *next;
 
@@ -270,6 +273,10 @@ static void unwatch(struct heap_watch *w, struct watched *p)
 		heap_attach_let_go(a);
 	}
 	heap_duty_end(w, p);
+	if (lives && !w->is_over) {
+		w->config.limit(w->config.userdata, p->pid, UINT32_MAX);
+		w->config.limit(w->config.userdata, p->pid, 0);
+	}
 	HASH_DEL(w->watched, p);
 	free(p);
 }
@@ -337,7 +344,7 @@ static void reconsider(struct heap_watch *w, uint32_t pid)
 	struct watched *p = heap_watch_find(w, pid);
 
 	if (p && (!is_allowed(w, pid) || (w->config.list && process && !wanted(w, process))))
-		unwatch(w, p);
+		unwatch(w, p, true);
 	else if (p)
 		p->ticks = 0;
 	else if (process)
@@ -357,6 +364,9 @@ void heap_watch_handle(struct heap_watch *w, const struct record *record)
 		reconsider(w, record->process->process.pid);
 		break;
 	case RECORD_COMM:
+		p = record->comm.exec ? heap_watch_find(w, record->comm.pid) : NULL;
+		if (p)
+			heap_attach_new_image(p);
 		reconsider(w, record->comm.pid);
 		break;
 	case RECORD_MMAP:
@@ -365,7 +375,7 @@ void heap_watch_handle(struct heap_watch *w, const struct record *record)
 	case RECORD_EXIT:
 		p = heap_watch_find(w, record->process->process.pid);
 		if (p)
-			unwatch(w, p);
+			unwatch(w, p, false);
 		break;
 	default:
 		break;
@@ -483,7 +493,7 @@ void heap_watch_tick(struct heap_watch *w)
 
 	HASH_ITER (hh, w->watched, p, next)
 		if (!is_allowed(w, p->pid))
-			unwatch(w, p);
+			unwatch(w, p, true);
 	heap_duty_tick(w);
 	if (w->config.list)
 		look_for_unseen(w);
@@ -501,7 +511,7 @@ void heap_watch_detach(struct heap_watch *w)
 
 	w->is_over = true;
 	HASH_ITER (hh, w->watched, p, next)
-		unwatch(w, p);
+		unwatch(w, p, true);
 	DL_FOREACH_SAFE(w->everywhere, a, other)
 	{
 		DL_DELETE(w->everywhere, a);
