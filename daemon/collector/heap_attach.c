@@ -84,8 +84,8 @@ static void on_attached(void *userdata, struct uprobe_link *link, int error)
 	}
 	if (--a->attaching)
 		return;
-	if (p && p->duty.limited)
-		heap_duty_resumed(w, p);
+	if (p)
+		heap_duty_attached(w, p);
 	if (a->tried || a->pid < 0)
 		settled(a);
 }

@@ -174,7 +174,7 @@ bool heap_watch_has(struct heap_watch *w, uint32_t pid)
 
 void heap_watch_hold_to(struct heap_watch *w, double max_cost)
 {
-	w->config.max_cost = max_cost;
+	heap_duty_hold_to(w, max_cost);
 }
 
 struct watched *heap_watch_find(struct heap_watch *w, uint32_t pid)
@@ -274,8 +274,8 @@ static void unwatch(struct heap_watch *w, struct watched *p, bool lives)
 	}
 	heap_duty_end(w, p);
 	if (lives && !w->is_over) {
-		w->config.limit(w->config.userdata, p->pid, UINT32_MAX);
-		w->config.limit(w->config.userdata, p->pid, 0);
+		w->config.limit(w->config.userdata, p->pid, UINT32_MAX, 0);
+		w->config.limit(w->config.userdata, p->pid, 0, 0);
 	}
 	HASH_DEL(w->watched, p);
 	free(p);

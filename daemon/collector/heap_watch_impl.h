@@ -9,6 +9,7 @@
 #include <uthash.h>
 
 #include "collector/bpf_host.h"
+#include "collector/heap_ceiling.h"
 #include "collector/heap_probes.h"
 #include "collector/heap_watch.h"
 #include "collector/modules.h"
@@ -35,11 +36,11 @@ struct attachment {
 struct heap_duty {
 	unsigned meter; /* that counts its calls; 0: none */
 	uint64_t calls; /* that it had counted at the last tick */
-	double load;	/* CPUs, while it is watched */
+	double load;	/* CPUs, while it is watched; without its frees, if it is limited */
 	bool limited;
-	unsigned pause;	 /* ticks that are left of it; 0: it is watched */
-	uint64_t paused; /* when the last one began: CLOCK_MONOTONIC */
-	unsigned calm;	 /* ticks in which all would have fit */
+	unsigned pause; /* ticks that are left of it; 0: it is watched */
+	struct heap_gap gap;
+	struct heap_patience patience;
 };
 
 struct watched {
@@ -107,8 +108,10 @@ void heap_attach_let_go(struct attachment *a);
 void heap_duty_tick(struct heap_watch *w);
 /* The allocator of a process is about to be probed. */
 void heap_duty_begin(struct heap_watch *w, struct watched *p);
-/* All that was on it after a pause is there. */
-void heap_duty_resumed(struct heap_watch *w, const struct watched *p);
+/* Another ceiling: what was too much before says nothing of it. */
+void heap_duty_hold_to(struct heap_watch *w, double max_cost);
+/* Probes of it are there. */
+void heap_duty_attached(struct heap_watch *w, struct watched *p);
 /* It is not watched any more. */
 void heap_duty_end(struct heap_watch *w, struct watched *p);
 
