@@ -191,16 +191,22 @@ static void detach_functions(struct attachment *a)
 		detach(a, (enum probe_program)i);
 }
 
+/* Of those that were on their way nobody hears any more. */
+void heap_attach_pause(struct watched *p)
+{
+	struct attachment *a;
+
+	DL_FOREACH (p->attachments, a) {
+		detach_functions(a);
+		if (a->tried && !a->attaching)
+			forget_initial(a);
+	}
+}
+
 void heap_attach_announced(struct watched *p)
 {
-	struct attachment *other;
-
 	p->announces = true;
-	DL_FOREACH (p->attachments, other) {
-		detach_functions(other);
-		if (other->tried && !other->attaching)
-			forget_initial(other);
-	}
+	heap_attach_pause(p);
 }
 
 void heap_attach_new_image(struct watched *p)
@@ -246,15 +252,7 @@ static const struct heap_sites *allocator_of(const struct attachment *a, const s
 	return sites && sites->n_sites && !announced ? sites : NULL;
 }
 
-void heap_attach_pause(struct heap_watch *w, struct watched *p)
-{
-	struct attachment *a;
-
-	DL_FOREACH (p->attachments, a)
-		detach_functions(a);
-}
-
-void heap_attach_resume(struct heap_watch *w, struct watched *p)
+void heap_attach_resume(struct watched *p)
 {
 	struct attachment *a;
 
@@ -278,9 +276,7 @@ void heap_attach_allocators(struct heap_watch *w, struct watched *p)
 									 : allocator_of(a, p);
 
 		a->tried = !a->unmapped;
-		if (sites)
-			heap_duty_begin(w, p);
-		if (sites && !p->duty.pause)
+		if (sites && heap_duty_begin(w, p) && !p->duty.pause)
 			attach_allocator(a, p, sites);
 		if (!a->attaching)
 			forget_initial(a);
@@ -366,4 +362,15 @@ size_t heap_attach_count(const struct attachment *a)
 	for (unsigned i = 0; i < PROBE_PROGRAMS; i++)
 		n += a->links[i] != NULL;
 	return n;
+}
+
+bool heap_attach_is_probed(const struct watched *p)
+{
+	const struct attachment *a;
+
+	DL_FOREACH (p->attachments, a)
+		for (unsigned i = PROBE_FREE; i < PROBE_PROGRAMS; i++)
+			if (a->links[i])
+				return true;
+	return false;
 }

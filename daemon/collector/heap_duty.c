@@ -25,6 +25,8 @@
 #define NS_PER_SECOND 1000000000ULL
 /* About as many calls as without them: what is allocated is freed, mostly. */
 #define WITH_FREES 2
+/* That those who have no ceiling leave to those who have. */
+#define METERS_LEFT 64
 
 /* What a call costs, ns. */
 static double cost_of_call(const struct heap_watch *w)
@@ -104,13 +106,13 @@ static void pause_for(struct heap_watch *w, struct watched *p, unsigned seconds)
 {
 	p->duty.pause = seconds;
 	heap_gap_open(&p->duty.gap, w->ticked);
-	heap_attach_pause(w, p);
+	heap_attach_pause(p);
 }
 
 static void resume(struct heap_watch *w, struct watched *p)
 {
 	heap_gap_close(&p->duty.gap, w->ticked);
-	heap_attach_resume(w, p);
+	heap_attach_resume(p);
 }
 
 static void limit(struct heap_watch *w, struct watched *p, double level, unsigned pause)
@@ -131,12 +133,12 @@ static void limit(struct heap_watch *w, struct watched *p, double level, unsigne
 
 static void release(struct heap_watch *w, struct watched *p)
 {
-	heap_attach_pause(w, p);
+	heap_attach_pause(p);
 	p->duty.load = whole_load(p);
 	p->duty.limited = false;
 	p->duty.gap = (struct heap_gap){0};
 	stand_for(w, p, 0, w->ticked);
-	heap_attach_resume(w, p);
+	heap_attach_resume(p);
 	log_info("process %u is watched all the time again", p->pid);
 }
 
@@ -172,6 +174,58 @@ static void hold(struct heap_watch *w, struct watched *p, double level, double w
 		release(w, p);
 	else if (pause)
 		pause_for(w, p, pause);
+}
+
+void heap_duty_forget(struct heap_watch *w, uint32_t pid)
+{
+	w->config.limit(w->config.userdata, pid, UINT32_MAX, 0);
+	w->config.limit(w->config.userdata, pid, 0, 0);
+}
+
+static void explain_shut_out(
+	const struct heap_watch *w, const struct watched *p, char *text, size_t size)
+{
+	struct process *process = processes_of_pid(w->config.processes, p->pid);
+
+	snprintf(text, size,
+		"process %u (%s) is not watched: no more than %d can be held to a ceiling of what "
+		"it costs; watch fewer, or without a ceiling",
+		p->pid, process ? process_comm(process, p->pid) : "", PROFD_METERS - 1);
+}
+
+bool heap_duty_begin(struct heap_watch *w, struct watched *p)
+{
+	bool ceiling = w->config.max_cost > 0, was_out = p->duty.shut_out;
+	char text[sizeof(w->held)];
+
+	/* One that has probes already must not be counted in part. */
+	if (!is_metered(p) && !heap_attach_is_probed(p)) {
+		p->duty.meter = bpf_host_take_meter(w->config.bpf, ceiling ? 0 : METERS_LEFT);
+		p->duty.calls = bpf_host_meter(w->config.bpf, p->duty.meter);
+	}
+	p->duty.shut_out = ceiling && !is_metered(p);
+	if (!p->duty.shut_out)
+		return true;
+	if (!was_out) {
+		explain_shut_out(w, p, text, sizeof(text));
+		heap_watch_note(w, "%s", text);
+	}
+	return false;
+}
+
+/* There is a ceiling now, or is none any more, or a meter that another had. */
+static void begin_late(struct heap_watch *w, struct watched *p)
+{
+	bool probed = w->config.max_cost > 0 && heap_attach_is_probed(p);
+
+	if (!probed && !p->duty.shut_out)
+		return;
+	if (probed) {
+		heap_attach_pause(p);
+		heap_duty_forget(w, p->pid);
+	}
+	if (heap_duty_begin(w, p))
+		heap_attach_resume(p);
 }
 
 void heap_duty_attached(struct heap_watch *w, struct watched *p)
@@ -214,20 +268,15 @@ void heap_duty_tick(struct heap_watch *w)
 		whole_level = find_level(w, true);
 	}
 	HASH_ITER (hh, w->watched, p, next) {
-		if (!is_metered(p))
-			continue;
-		hold(w, p, level, whole_level);
+		if (is_metered(p))
+			hold(w, p, level, whole_level);
+		else
+			begin_late(w, p);
 		if (p->duty.limited && !*w->held)
 			explain(w, p, level, w->held, sizeof(w->held));
+		if (p->duty.shut_out && !*w->held)
+			explain_shut_out(w, p, w->held, sizeof(w->held));
 	}
-}
-
-void heap_duty_begin(struct heap_watch *w, struct watched *p)
-{
-	if (is_metered(p))
-		return;
-	p->duty.meter = bpf_host_take_meter(w->config.bpf);
-	p->duty.calls = bpf_host_meter(w->config.bpf, p->duty.meter);
 }
 
 void heap_duty_end(struct heap_watch *w, struct watched *p)

@@ -54,7 +54,7 @@ static bool has_mapped(struct process *process, const struct module *module)
 static bool is_seen(const struct watched *p, struct process *process, bool *no_symbols)
 {
 	const struct attachment *a;
-	bool seen = p->announces || p->duty.limited;
+	bool seen = p->announces || p->duty.limited || p->duty.shut_out;
 
 	DL_FOREACH (p->attachments, a) {
 		const struct heap_sites *sites = heap_sites_of(a->module);
@@ -273,10 +273,8 @@ static void unwatch(struct heap_watch *w, struct watched *p, bool lives)
 		heap_attach_let_go(a);
 	}
 	heap_duty_end(w, p);
-	if (lives && !w->is_over) {
-		w->config.limit(w->config.userdata, p->pid, UINT32_MAX, 0);
-		w->config.limit(w->config.userdata, p->pid, 0, 0);
-	}
+	if (lives && !w->is_over)
+		heap_duty_forget(w, p->pid);
 	HASH_DEL(w->watched, p);
 	free(p);
 }

@@ -38,6 +38,7 @@ struct heap_duty {
 	uint64_t calls; /* that it had counted at the last tick */
 	double load;	/* CPUs, while it is watched; without its frees, if it is limited */
 	bool limited;
+	bool shut_out;	/* it may cost no more than a ceiling, and there was no meter for it */
 	unsigned pause; /* ticks that are left of it; 0: it is watched */
 	struct heap_gap gap;
 	struct heap_patience patience;
@@ -96,9 +97,11 @@ void heap_attach_announced(struct watched *p);
 void heap_attach_new_image(struct watched *p);
 /* Links of it. */
 size_t heap_attach_count(const struct attachment *a);
+/* Whether an allocator of the process has probes, or will have. */
+bool heap_attach_is_probed(const struct watched *p);
 /* Detaches what is on the allocators of a process for a while, and attaches it again. */
-void heap_attach_pause(struct heap_watch *w, struct watched *p);
-void heap_attach_resume(struct heap_watch *w, struct watched *p);
+void heap_attach_pause(struct watched *p);
+void heap_attach_resume(struct watched *p);
 /* Detaches it, out of its list. Gone from then on. */
 void heap_attach_let_go(struct attachment *a);
 
@@ -106,8 +109,10 @@ void heap_attach_let_go(struct attachment *a);
 
 /* Once a second. */
 void heap_duty_tick(struct heap_watch *w);
-/* The allocator of a process is about to be probed. */
-void heap_duty_begin(struct heap_watch *w, struct watched *p);
+/* The allocator of a process is about to be probed. False: it must not be. */
+bool heap_duty_begin(struct heap_watch *w, struct watched *p);
+/* Frees of it were not seen, or will not be: it has nothing in use. */
+void heap_duty_forget(struct heap_watch *w, uint32_t pid);
 /* Another ceiling: what was too much before says nothing of it. */
 void heap_duty_hold_to(struct heap_watch *w, double max_cost);
 /* Probes of it are there. */
