@@ -11,6 +11,12 @@
 #include "collector/uprobes.h"
 #include "util/cleanup.h"
 
+/* 0: it is in all processes. */
+static uint32_t owner(const struct attachment *a)
+{
+	return a->pid < 0 ? 0 : (uint32_t)a->pid;
+}
+
 static void on_detached(void *userdata)
 {
 	heap_probes_unref(userdata);
@@ -65,7 +71,7 @@ static void on_attached(void *userdata, struct uprobe_link *link, int error)
 {
 	struct attachment *a = userdata;
 	struct heap_watch *w = a->watch;
-	struct watched *p = a->pid < 0 ? NULL : heap_watch_find(w, (uint32_t)a->pid);
+	struct watched *p = heap_watch_find(w, owner(a));
 
 	for (unsigned i = 0; i < PROBE_PROGRAMS; i++)
 		if (a->links[i] == link) {
@@ -78,7 +84,8 @@ static void on_attached(void *userdata, struct uprobe_link *link, int error)
 		w->stats.failed++;
 		/* A process that is gone needs none. */
 		if (error != -ESRCH)
-			heap_watch_note(w, "probes of %s cannot be attached%s: %s", a->module->path,
+			heap_watch_note(w, owner(a), "probes of %s cannot be attached%s: %s",
+				a->module->path,
 				error == -EACCES || error == -EPERM ? " without CAP_SYS_ADMIN" : "",
 				strerror(-error));
 	}
@@ -112,8 +119,8 @@ static void attach_places(
 	if (r) {
 		a->links[which] = NULL;
 		w->stats.failed++;
-		heap_watch_note(
-			w, "probes of %s cannot be attached: %s", a->module->path, strerror(-r));
+		heap_watch_note(w, owner(a), "probes of %s cannot be attached: %s", a->module->path,
+			strerror(-r));
 		return;
 	}
 	heap_probes_ref(w->probes);
@@ -139,7 +146,8 @@ static void attach_probes(
 			r = heap_probes_find(w->probes, probe, &places[n].cookie);
 		if (probe->flaw || r) {
 			w->stats.failed++;
-			heap_watch_note(w, "a probe of %s is not used: %s", a->module->path,
+			heap_watch_note(w, owner(a), "a probe of %s is not used: %s",
+				a->module->path,
 				r ? strerror(-r)
 				  : heap_probe_explain((enum heap_probe_flaw)probe->flaw));
 			continue;
@@ -177,7 +185,7 @@ static void attach_functions(struct attachment *a, const struct watched *p,
 		if (!r)
 			places[n++].offset = site->probe;
 		else
-			heap_watch_note(w, "%s of %s cannot be watched: %s", site->name,
+			heap_watch_note(w, owner(a), "%s of %s cannot be watched: %s", site->name,
 				a->module->path,
 				r == -EOPNOTSUPP ? "it needs Linux 5.15" : strerror(-r));
 	}
@@ -231,7 +239,7 @@ static void attach_allocator(
 		heap_traced_max(session_sample_bytes(w->config.session)));
 
 	if (r) {
-		heap_watch_note(w, "no memory for what is in use: %s", strerror(-r));
+		heap_watch_note(w, owner(a), "no memory for what is in use: %s", strerror(-r));
 		return;
 	}
 	if (!p->duty.limited)
@@ -318,12 +326,12 @@ static void on_sites(
 		attachment_free(a);
 		return;
 	}
-	p = a->pid < 0 ? NULL : heap_watch_find(a->watch, (uint32_t)a->pid);
+	p = heap_watch_find(a->watch, owner(a));
 	if (sites)
 		use_sites(a, p, sites);
 	else if (error != -ECANCELED)
-		heap_watch_note(a->watch, "%s cannot be looked into for probes: %s", module->path,
-			strerror(-error));
+		heap_watch_note(a->watch, owner(a), "%s cannot be looked into for probes: %s",
+			module->path, strerror(-error));
 	if (p)
 		heap_attach_allocators(a->watch, p);
 	else if (!a->attaching)
@@ -347,7 +355,8 @@ struct attachment *heap_attach(struct heap_watch *w, struct module *module, pid_
 	}
 	if (!r)
 		return a;
-	heap_watch_note(w, "%s cannot be looked into for probes: %s", module->path, strerror(-r));
+	heap_watch_note(w, pid < 0 ? 0 : (uint32_t)pid, "%s cannot be looked into for probes: %s",
+		module->path, strerror(-r));
 	if (a) {
 		w->unsettled -= a->initial;
 		attachment_free(a);

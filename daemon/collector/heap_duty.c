@@ -123,10 +123,7 @@ static void limit(struct heap_watch *w, struct watched *p, double level, unsigne
 	p->duty.load /= WITH_FREES;
 	heap_patience_limited(&p->duty.patience);
 	explain(w, p, level, text, sizeof(text));
-	if (w->config.list)
-		log_warning("%s", text);
-	else
-		heap_watch_note(w, "%s", text);
+	heap_watch_tell(w, p->pid, text);
 	stand_for(w, p, UINT32_MAX, w->ticked);
 	pause_for(w, p, pause);
 }
@@ -208,7 +205,7 @@ bool heap_duty_begin(struct heap_watch *w, struct watched *p)
 		return true;
 	if (!was_out) {
 		explain_shut_out(w, p, text, sizeof(text));
-		heap_watch_note(w, "%s", text);
+		heap_watch_tell(w, p->pid, text);
 	}
 	return false;
 }

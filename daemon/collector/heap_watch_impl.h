@@ -13,6 +13,7 @@
 #include "collector/heap_probes.h"
 #include "collector/heap_watch.h"
 #include "collector/modules.h"
+#include "util/log.h"
 #include "util/preload_path.h"
 
 /* A file in a process that is watched, or (pid UPROBE_EVERYWHERE) in all. */
@@ -68,14 +69,21 @@ struct heap_watch {
 	size_t unsettled; /* initial attachments */
 	struct heap_watch_stats stats;
 	char trouble[384];
+	uint32_t trouble_pid;
+	uint64_t trouble_time; /* CLOCK_MONOTONIC */
+	struct log_limit noted, told;
 	/* What is so now; unseen: with a list. */
 	char unseen[256], held[384];
 	uint64_t ticked; /* CLOCK_MONOTONIC */
 };
 
-/* Of all that there may be to say, the first is said. */
-__attribute__((format(printf, 2, 3))) void heap_watch_note(
-	struct heap_watch *w, const char *format, ...);
+/* Of all that there may be to say, the first is said. With a list, where there is no end at which
+ * it could be, it is logged, too, and forgotten with its process, or after a while. pid: 0: it is
+ * not of one process. */
+__attribute__((format(printf, 3, 4))) void heap_watch_note(
+	struct heap_watch *w, uint32_t pid, const char *format, ...);
+/* Likewise, but with a list it is logged only: status says it while it is so. */
+void heap_watch_tell(struct heap_watch *w, uint32_t pid, const char *text);
 /* NULL: it is not watched. */
 struct watched *heap_watch_find(struct heap_watch *w, uint32_t pid);
 /* Whether a file that is open is a preload library. */
