@@ -95,7 +95,7 @@ static void explain(
 
 	snprintf(text, size,
 		"to watch process %u (%s) would cost %.1f %% of a CPU, of %.3g %% that are "
-		"allowed: it is watched %.2g %% of the time, without what is in use; better start "
+		"allowed: it is watched %.3g %% of the time, without what is in use; better start "
 		"it with LD_PRELOAD=%s",
 		p->pid, process ? process_comm(process, p->pid) : "", 100 * whole_load(p),
 		100 * w->config.max_cost, load > level ? 100 * level / load : 100,
