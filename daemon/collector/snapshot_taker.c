@@ -209,8 +209,8 @@ bool snapshot_taker_ask(
 	if (!t->on)
 		return false;
 	/* Who asks at the same time about others gets all. */
-	if (asker && t->wanted && t->asker.pid != asker->pid)
-		t->asker = (struct snapshot_asker){.uid = asker->uid};
+	if (asker && t->asker.asked && t->asker.pid != asker->pid)
+		t->asker = (struct snapshot_asker){.asked = true, .uid = asker->uid};
 	else if (asker)
 		t->asker = *asker;
 	snapshots_ask(&t->snapshots, reason);

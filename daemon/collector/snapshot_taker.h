@@ -16,10 +16,11 @@ struct snapshot;
 struct stream;
 struct stream_result;
 
-/* Who has asked for one. */
+/* Who has asked for one, if anybody has. */
 struct snapshot_asker {
-	uint32_t pid; /* about what; 0: about all, or nobody has asked */
+	bool asked;
 	uid_t uid;
+	uint32_t pid; /* about what; 0: about all */
 };
 
 struct snapshot_taker {
