@@ -62,6 +62,16 @@ static __always_inline bool hit_accepted(struct hit *hit)
 	return filter_accepts(hit->session, hit->slot, task, hit->leader, hit->pid, hit->tid);
 }
 
+/* The state of heap_random(). */
+static __always_inline __u64 *hit_random(struct hit *hit)
+{
+	__u64 *random = &hit->state->random;
+
+	if (!*random)
+		*random = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
+	return random;
+}
+
 static __always_inline void *heap_ring(void)
 {
 	__u32 key = profd_heap_ring;
@@ -121,7 +131,8 @@ static __always_inline __u32 take_stack(struct scratch *scratch, __u32 key, cons
 	return sizeof(*sample) + (u->n & FRAMES_MASK) * sizeof(__u64) + miss;
 }
 
-/* The record of an allocation whose address, size, weight, kept and flags are in scratch->alloc.
+/* The record of an allocation whose time, address, size, weight, kept and flags are in
+ * scratch->alloc.
  * returned: the context is where the function has returned to. Books it. */
 static __always_inline bool emit_alloc(struct scratch *scratch, __u32 key, struct hit *hit,
 	const struct arch_regs *regs, bool returned)
@@ -129,7 +140,7 @@ static __always_inline bool emit_alloc(struct scratch *scratch, __u32 key, struc
 	struct profd_alloc *alloc = (void *)scratch->alloc;
 	struct profd_sample *sample = (void *)scratch->sample;
 
-	alloc->head.time = sample->head.time = bpf_ktime_get_ns();
+	sample->head.time = alloc->head.time;
 	alloc->head.kind = PROFD_RECORD_ALLOC;
 	alloc->head.cpu = sample->head.cpu = (__u16)bpf_get_smp_processor_id();
 	sample->head.kind = PROFD_RECORD_SAMPLE;

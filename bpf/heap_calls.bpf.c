@@ -19,6 +19,8 @@
 
 /* A call that is under way, of whom the return is of interest. By tid and slot, modulo CALLS. */
 #define CALLS 4096
+/* No call takes so long, 1 to 10 s: its thread was killed in it, or its probes were detached. */
+#define CALL_JIFFIES 1000
 
 struct call {
 	__u32 tid;     /* 0: none */
@@ -29,6 +31,9 @@ struct call {
 	__u64 weight; /* 0: it is no sample */
 	__u64 old;    /* memory that a realloc was given, if that was a sample; else 0 */
 	__u64 where;  /* posix_memalign: where the address is written to */
+	__u64 since;  /* jiffies */
+	__u32 stamp;  /* of `old` in profd_lives */
+	bool loose;   /* nobody waits for its return: it is here for what it calls, and makes way */
 };
 
 struct {
@@ -79,22 +84,52 @@ static __always_inline struct profd_live live_key(__u64 address)
 	return (struct profd_live){address, bpf_get_current_pid_tgid() >> 32};
 }
 
-/* Takes it out. False: it was no sample. */
-static __always_inline bool live_remove(__u32 slot, __u64 address)
+/* NULL: nothing is in use. */
+static __always_inline __u32 *live_count(__u32 slot, __u64 address)
 {
-	struct profd_live key = live_key(address);
-	void *live = live_map(slot);
+	void *filters = bpf_map_lookup_elem(&profd_live_filters, &slot);
+	__u32 key = 0;
 
-	return live && bpf_map_lookup_elem(live, &key) && bpf_map_delete_elem(live, &key) == 0;
+	if (!filters)
+		return NULL;
+	struct profd_live_filter *filter = bpf_map_lookup_elem(filters, &key);
+	return filter ? &filter->counts[profd_live_bucket(address)] : NULL;
 }
 
-static __always_inline bool live_add(__u32 slot, __u64 address)
+/* Takes it out. False: it was no sample. */
+static __always_inline bool live_remove(__u32 slot, __u64 address, __u32 *stamp)
 {
+	__u32 *count = live_count(slot, address);
+
+	if (!count || !WALK_READ_ONCE(*count))
+		return false;
 	struct profd_live key = live_key(address);
 	void *live = live_map(slot);
-	__u32 nothing = 0;
+	const __u32 *value = live ? bpf_map_lookup_elem(live, &key) : NULL;
 
-	return live && bpf_map_update_elem(live, &key, &nothing, BPF_ANY) == 0;
+	if (!value)
+		return false;
+	*stamp = *value;
+	if (bpf_map_delete_elem(live, &key))
+		return false;
+	__sync_fetch_and_add(count, -1);
+	return true;
+}
+
+static __always_inline bool live_add(__u32 slot, __u64 address, __u32 stamp)
+{
+	__u32 *count = live_count(slot, address);
+	struct profd_live key = live_key(address);
+	void *live = live_map(slot);
+
+	if (!count || !live)
+		return false;
+	__sync_fetch_and_add(count, 1);
+	long r = bpf_map_update_elem(live, &key, &stamp, BPF_NOEXIST);
+	if (r == 0)
+		return true;
+	__sync_fetch_and_add(count, -1);
+	return r == -EEXIST && bpf_map_update_elem(live, &key, &stamp, BPF_EXIST) == 0;
 }
 
 /* ---- entry ---------------------------------------------------------------------------------- */
@@ -139,7 +174,7 @@ static __always_inline void count_call(struct hit *hit)
 static __always_inline __u64 draw(struct hit *hit, __u64 size)
 {
 	struct profd_heap_cpu *heap = &hit->state->heap[hit->slot & PROFD_SLOT_MASK];
-	__u64 mean = profd_heaps[hit->slot & PROFD_SLOT_MASK].mean, *random = &hit->state->random;
+	__u64 mean = profd_heaps[hit->slot & PROFD_SLOT_MASK].mean, *random;
 
 	count_call(hit);
 	size += !size;
@@ -147,8 +182,7 @@ static __always_inline __u64 draw(struct hit *hit, __u64 size)
 		heap->left -= size;
 		return 0;
 	}
-	if (!*random)
-		*random = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
+	random = hit_random(hit);
 	__u64 left = heap->left ? heap->left : heap_countdown(random, mean);
 	if (left > size) {
 		heap->left = left - size;
@@ -160,54 +194,78 @@ static __always_inline __u64 draw(struct hit *hit, __u64 size)
 
 /* A realloc may free what it is given at any moment from now on. flags: enum profd_free_flags.
  * Returns it, if it was a sample; else 0. */
-static __always_inline __u64 release_old(struct hit *hit, const struct arch_regs *regs, __u32 flags)
+static __always_inline __u64 release_old(
+	struct hit *hit, const struct arch_regs *regs, __u32 flags, __u32 *stamp)
 {
 	__u32 function = hit->probe->function;
 
 	if (function != PROFD_FUNCTION_REALLOC && function != PROFD_FUNCTION_REALLOCARRAY)
 		return 0;
 	__u64 old = argument(hit->probe, regs, 0);
-	if (!old || hit->probe->untracked || !live_remove(hit->slot, old))
+	if (!old || hit->probe->untracked || !live_remove(hit->slot, old, stamp))
 		return 0;
 	emit_free(hit, old, flags);
 	return old;
 }
 
-/* True: the return is of interest. */
-static __always_inline bool enter(struct hit *hit, const struct arch_regs *regs)
+/* An allocation that is a sample. */
+struct taken {
+	__u64 address; /* 0: it has just begun */
+	__u64 size;
+	__u64 weight; /* 0: there is none */
+};
+
+/* begun: where nobody waits for the return, the sample that it is; else NULL. True: the return is
+ * of interest. */
+static __always_inline bool enter(
+	struct hit *hit, const struct arch_regs *regs, struct taken *begun)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	__u64 sp = arch_regs_sp(regs);
 	struct call *call = call_of(tid, hit->slot);
+	__u32 stamp = 0;
 
 	if (!call)
 		return false;
 	bool used = call->tid && call->session == hit->session->id;
-	if (used && call->tid == tid && is_nested(call, sp))
+	bool own = used && call->tid == tid;
+	bool others = used && !own && !call->loose && bpf_jiffies64() - call->since <= CALL_JIFFIES;
+	if (own && is_nested(call, sp))
 		return false;
+	if (own)
+		call->tid = 0; /* it has been left without a return */
 	__u64 size = size_of(hit->probe, regs), weight = draw(hit, size);
 	/* Another thread is in one, whose number has the same place. */
-	if (used && call->tid != tid) {
-		release_old(hit, regs, PROFD_FREE_MOVED);
+	if (others) {
+		release_old(hit, regs, PROFD_FREE_MOVED, &stamp);
 		if (weight) {
 			count(&hit->counters->taken);
 			count(&hit->counters->lost_scratch);
 		}
 		return false;
 	}
-	__u64 old = release_old(hit, regs, PROFD_FREE_HELD);
+	if (begun && size <= profd_heaps[hit->slot & PROFD_SLOT_MASK].most) {
+		begun->size = size;
+		begun->weight = weight;
+	}
+	__u64 old = release_old(hit, regs, begun ? PROFD_FREE_MOVED : PROFD_FREE_HELD, &stamp);
+	if (begun)
+		weight = old = 0;
 	if (!weight && !old && !hit->probe->nests)
 		return false;
 	call->session = hit->session->id;
+	call->since = bpf_jiffies64();
 	call->sp = sp;
 	call->back = 0;
 	bpf_probe_read_user(&call->back, sizeof(call->back), (void *)sp);
 	call->size = size;
 	call->weight = weight;
 	call->old = old;
+	call->stamp = stamp;
 	call->where = hit->probe->function == PROFD_FUNCTION_POSIX_MEMALIGN
 			      ? argument(hit->probe, regs, 0)
 			      : 0;
+	call->loose = begun;
 	WALK_BARRIER();
 	call->tid = tid;
 	return true;
@@ -226,12 +284,12 @@ static __always_inline __u64 address_of(const struct call *call, const struct ar
 	return address;
 }
 
-/* The call's entry is free before the stack is walked, but for what is in `of`. */
 static __always_inline void sample(
-	struct hit *hit, const struct call *of, __u64 address, struct arch_regs *regs, void *tail)
+	struct hit *hit, const struct taken *taken, struct arch_regs *regs, void *tail)
 {
 	struct profd_alloc *alloc;
-	__u32 key = 0;
+	bool tracked = false;
+	__u32 key = 0, stamp = 0;
 
 	if (!hit_accepted(hit)) {
 		count(&hit->counters->filtered);
@@ -244,15 +302,19 @@ static __always_inline void sample(
 		return;
 	}
 	alloc = (void *)scratch->alloc;
-	alloc->address = address;
-	alloc->size = of->size;
-	alloc->weight = of->weight;
+	alloc->address = taken->address;
+	alloc->size = taken->size;
+	alloc->weight = taken->weight;
 	alloc->kept = ~0U;
-	alloc->flags = !hit->probe->untracked && live_add(hit->slot, address)
-			       ? 0
-			       : PROFD_ALLOC_UNTRACKED;
-	if (!emit_alloc(scratch, key, hit, regs, true))
-		live_remove(hit->slot, address);
+	alloc->flags = PROFD_ALLOC_BEGUN;
+	alloc->head.time = bpf_ktime_get_ns();
+	if (taken->address) {
+		stamp = (__u32)alloc->head.time;
+		tracked = !hit->probe->untracked && live_add(hit->slot, taken->address, stamp);
+		alloc->flags = tracked ? PROFD_ALLOC_TRACED : PROFD_ALLOC_UNTRACKED;
+	}
+	if (!emit_alloc(scratch, key, hit, regs, taken->address) && tracked)
+		live_remove(hit->slot, taken->address, &stamp);
 	probe_release(scratch);
 }
 
@@ -266,11 +328,13 @@ static __always_inline void leave(struct hit *hit, struct arch_regs *regs, void 
 		return;
 	__u64 begin = bpf_ktime_get_ns(), address = address_of(call, regs);
 	if (call->old && !address && call->size) {
-		live_add(hit->slot, call->old);
+		live_add(hit->slot, call->old, call->stamp);
 		emit_free(hit, call->old, PROFD_FREE_RESTORED);
 	}
-	if (call->weight && address)
-		sample(hit, call, address, regs, tail);
+	if (call->weight && address) {
+		const struct taken taken = {address, call->size, call->weight};
+		sample(hit, &taken, regs, tail);
+	}
 	WALK_BARRIER();
 	call->tid = 0;
 	__sync_fetch_and_add(&hit->counters->spent, bpf_ktime_get_ns() - begin);
@@ -285,7 +349,7 @@ int profd_heap_enter(struct arch_regs *regs)
 	struct hit hit;
 
 	if (hit_begin(&hit, regs, PROFD_PROBES))
-		enter(&hit, regs);
+		enter(&hit, regs, NULL);
 	return 0;
 }
 
@@ -310,8 +374,29 @@ int profd_heap_session(struct arch_regs *regs)
 	if (!hit_begin(&hit, regs, PROFD_PROBES))
 		return 1;
 	if (entry)
-		return enter(&hit, regs) ? 0 : 1;
+		return enter(&hit, regs, NULL) ? 0 : 1;
 	leave(&hit, regs, &profd_session_tail);
+	return 0;
+}
+
+/* Of functions that may throw. An exception cannot pass the kernel's trampoline, to which a
+ * function returns that is waited for: the program would end. In a session, too: where two
+ * processes are watched, the kernel waits for each one's returns on behalf of the other
+ * (uprobe_prog_run). */
+SEC("uprobe")
+int profd_heap_begin(struct arch_regs *regs)
+{
+	struct taken taken = {};
+	struct hit hit;
+
+	if (!hit_begin(&hit, regs, PROFD_PROBES))
+		return 0;
+	enter(&hit, regs, &taken);
+	if (taken.weight) {
+		__u64 begin = bpf_ktime_get_ns();
+		sample(&hit, &taken, regs, &profd_probe_tail);
+		__sync_fetch_and_add(&hit.counters->spent, bpf_ktime_get_ns() - begin);
+	}
 	return 0;
 }
 
@@ -319,12 +404,13 @@ SEC("uprobe")
 int profd_heap_free(struct arch_regs *regs)
 {
 	struct hit hit;
+	__u32 stamp;
 
 	if (!hit_begin(&hit, regs, PROFD_PROBES))
 		return 0;
 	__u64 address = argument(hit.probe, regs, 0);
 	count_call(&hit);
-	if (address && live_remove(hit.slot, address))
+	if (address && live_remove(hit.slot, address, &stamp))
 		emit_free(&hit, address, 0);
 	return 0;
 }

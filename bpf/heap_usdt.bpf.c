@@ -5,6 +5,7 @@
  * library does. They have been sampled by the program, so each becomes a record.
  */
 #include "heap.h"
+#include "profd/heap_sample.h"
 
 /* The registers that arguments name: those with numbers, and the probe's address. */
 #define N_REGISTERS (PROFD_REGISTERS + 1)
@@ -43,11 +44,24 @@ static __always_inline __u64 argument(const __u64 *registers, const struct profd
 	return a->is_signed ? (__u64)((__s64)value >> (unused & 63)) : value >> (unused & 63);
 }
 
-/* Where there are too many, only some are kept, and stand for more: the collector says how many. */
-static __always_inline bool thinned_out(struct profd_heap *heap, __u32 *kept)
+static __always_inline __u32 share_of(const struct profd_heap *heap, __u32 pid)
 {
-	*kept = WALK_READ_ONCE(heap->keep);
-	return *kept != ~0U && bpf_get_prandom_u32() >= *kept;
+	for (__u32 i = 0; i < PROFD_SHARES; i++) {
+		__u64 share = WALK_READ_ONCE(heap->shares[i]);
+
+		if (!share)
+			break;
+		if (share >> 32 == pid)
+			return (__u32)share;
+	}
+	return WALK_READ_ONCE(heap->keep);
+}
+
+/* Where there are too many, only some are kept, and stand for more: the collector says how many. */
+static __always_inline bool thinned_out(struct hit *hit, const struct profd_heap *heap, __u32 *kept)
+{
+	*kept = share_of(heap, hit->pid);
+	return *kept != ~0U && (__u32)(heap_random(hit_random(hit)) >> 32) >= *kept;
 }
 
 static __always_inline bool fill_alloc(
@@ -91,7 +105,7 @@ int profd_usdt_alloc(struct arch_regs *regs)
 	struct profd_heap *heap = &profd_heaps[hit.slot & PROFD_SLOT_MASK];
 	if (!hit_accepted(&hit))
 		return refuse(&hit, NULL);
-	if (thinned_out(heap, &kept))
+	if (thinned_out(&hit, heap, &kept))
 		return refuse(&hit, &heap->thinned);
 	struct scratch *scratch = probe_claim(regs, &profd_probe_tail, &key);
 	if (!scratch) {
@@ -100,6 +114,7 @@ int profd_usdt_alloc(struct arch_regs *regs)
 		return 0;
 	}
 	((struct profd_alloc *)(void *)scratch->alloc)->kept = kept;
+	((struct profd_alloc *)(void *)scratch->alloc)->head.time = begin;
 	if (fill_alloc(scratch, &hit, regs))
 		emit_alloc(scratch, key, &hit, regs, false);
 	else

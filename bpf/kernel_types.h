@@ -151,7 +151,9 @@ enum {
 
 enum { BPF_F_MMAPABLE = 1U << 10 };
 
-enum { BPF_ANY = 0 };
+enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_EXIST = 2 };
+
+#define EEXIST 17
 
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 

@@ -70,6 +70,21 @@ struct {
 	__array(values, struct profd_live_map);
 } profd_lives __weak SEC(".maps");
 
+struct profd_live_filter_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32)); /* no types: an inner map has no BTF */
+	__uint(value_size, sizeof(struct profd_live_filter));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, PROFD_MAX_SESSIONS);
+	__type(key, __u32);
+	__array(values, struct profd_live_filter_map);
+} profd_live_filters __weak SEC(".maps");
+
 /* Preallocated: look-ups from interrupts must not meet an allocator (required until 6.1). */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * process.bpf.c - processes that come and go: fork, exec, exit as they happen, and an iterator
- * over those that are there already. They also keep `targets` true: children of a target
- * join it, and whoever exits leaves it, so that a reused pid is not taken for the old one.
+ * process.bpf.c - processes that come, go and move: fork, exec, exit, cgroups as they happen, and
+ * an iterator over those that are there already. They also keep `targets` true: children of a
+ * target join it, and whoever exits leaves it, so that a reused pid is not taken for the old one.
  */
 #include "filter.h"
 #include "ring.h"
@@ -102,6 +102,14 @@ int BPF_PROG(profd_exit, struct task_struct *task)
 	drop_targets(task, last);
 	if (last)
 		emit(PROFD_RECORD_EXIT, TASK_READ(task, group_leader), NULL);
+	return 0;
+}
+
+/* Source: cgroup_attach_task(), kernel/cgroup/cgroup.c: the move is done. */
+SEC("tp_btf/cgroup_attach_task")
+int BPF_PROG(profd_cgroup, struct cgroup *to, const char *path, struct task_struct *task)
+{
+	emit(PROFD_RECORD_CGROUP, TASK_READ(task, group_leader), NULL);
 	return 0;
 }
 

@@ -38,7 +38,7 @@ struct unwind {
 	__u32 users;	  /* preemptible programs that have this entry, or want it */
 };
 
-/* What one sample touches lies together: one page, up to some 150 frames, and one miss of the TLB.
+/* What one sample touches lies together: one page, up to some 120 frames, and one miss of the TLB.
  */
 struct scratch {
 	struct unwind unwind;

@@ -223,7 +223,7 @@ static __always_inline int table_walk(struct scratch *scratch, __u32 key)
 		u->walk.missing = PROFD_MISSING_PROCESS;
 		return WALK_MISS;
 	}
-	memo_begin(&u->memo, memo, u->tid, u->mappings, u->preemptible);
+	memo_begin(&u->memo, memo, u->tid, u->mappings, u->preemptible, u->preemptible);
 #pragma clang loop unroll(disable)
 	for (int i = 1; i < PROFD_MAX_USER_FRAMES && u->n < PROFD_MAX_USER_FRAMES; i++) {
 		int r = unwind_step(key);

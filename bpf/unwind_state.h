@@ -42,6 +42,8 @@ struct walk {
 
 #define MEMO_FRAMES  128  /* deeper stacks are not remembered */
 #define MEMO_THREADS 1024 /* by tid modulo this number */
+#define MEMO_SPAN    64	  /* words */
+#define MEMO_NO_SPAN 1	  /* no word begins there */
 
 /* A frame, and where its caller's registers lie, from the caller's stack pointer down: the return
  * address in the first word, the frame pointer `slot` words further (0: it was not saved). For
@@ -72,6 +74,9 @@ struct memo_walk {
 	__u32 n_slow;	/* frames that were walked by rows */
 	__u32 simple;	/* frames from this number on were left in a simple way */
 	__u8 broken;	/* the new stack does not fit into the memo */
+	__u8 spans;	/* the stack is read by as much as `span` holds, not word by word */
+	__u64 span_at;	/* where `span` was read; MEMO_NO_SPAN: it was not */
+	__u64 span[MEMO_SPAN];
 };
 
 #endif

@@ -139,6 +139,25 @@ int child_prepare(
 	return 0;
 }
 
+/* As waitpid(2), also of a child that is traced. */
+static pid_t wait_for(struct child *c, int *status, int flags)
+{
+	pid_t pid;
+
+	if (c->trace) {
+		if (flags & WNOHANG)
+			exit_trace_turn(c->trace);
+		else
+			exit_trace_wait(c->trace);
+		*status = c->trace->status;
+		return c->trace->ended ? c->pid : 0;
+	}
+	do
+		pid = waitpid(c->pid, status, flags);
+	while (pid < 0 && errno == EINTR);
+	return pid;
+}
+
 static void reap(struct child *c, int flags)
 {
 	int status;
@@ -146,9 +165,7 @@ static void reap(struct child *c, int flags)
 
 	if (c->pid <= 0)
 		return;
-	do
-		pid = waitpid(c->pid, &status, flags);
-	while (pid < 0 && errno == EINTR);
+	pid = wait_for(c, &status, flags);
 	if (!pid)
 		return;
 	c->pid = 0;

@@ -10,12 +10,15 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "exit_trace.h"
+
 struct child {
-	pid_t pid;    /* 0: none, or reaped */
-	int go;	      /* pipe: a byte lets it exec, closing it lets it exit */
-	int error;    /* pipe: errno of a failed exec */
-	int code;     /* exit code, as record passes it on, once it is reaped */
-	bool not_run; /* the exec failed */
+	pid_t pid;		  /* 0: none, or reaped */
+	int go;			  /* pipe: a byte lets it exec, closing it lets it exit */
+	int error;		  /* pipe: errno of a failed exec */
+	int code;		  /* exit code, as record passes it on, once it is reaped */
+	bool not_run;		  /* the exec failed */
+	struct exit_trace *trace; /* who traces it, and is told first of its end; or NULL */
 };
 
 /* The exit code of a command that cannot be run at all (126, 127; explained), else 0. Asked before

@@ -12,6 +12,10 @@
 
 const char *leak_check_options(struct leak_check *c)
 {
+	c->wanted = c->how;
+	c->full = c->how && !strcmp(c->how, "full");
+	if (c->how && *c->how && !c->full)
+		return "--leak-check is itself, or --leak-check=full";
 	if (!c->wanted && (c->min || c->suppressions))
 		return "--min and --suppressions need --leak-check";
 	c->view = (struct leaks_view){
@@ -49,6 +53,9 @@ int leak_check_run(struct leak_check *c, int fd, const char *path, double second
 		if (err)
 			log_error("the stacks cannot be judged: %s", strerror(-err));
 	}
+	if (!err && c->full && !l.has_scan)
+		log_warning("no memory was scanned: the command had not ended when the recording "
+			    "did, or had nothing in use; what is left is judged by its age");
 	if (!err) {
 		c->found = leaks_report_count(&l, &c->view);
 		leaks_report_print(&l, &c->view, stderr);

@@ -9,7 +9,8 @@
 #include "leaks_report.h"
 
 struct leak_check {
-	bool wanted;
+	const char *how; /* as it was given: "" or "full"; NULL: not wanted */
+	bool wanted, full;
 	const char *min, *suppressions; /* as they were given, or NULL */
 	struct leaks_view view;
 	size_t found; /* stacks that leak */

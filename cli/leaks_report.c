@@ -54,12 +54,14 @@ int leaks_report_prepare(struct leaks *l, const struct leaks_view *v, double old
 
 static bool is_large(const struct leaks_view *v, const struct leak_stack *s)
 {
-	return !s->hidden && s->live.bytes >= (double)v->min && s->live.bytes > 0;
+	double bytes = leaks_leaked(s).bytes;
+
+	return !s->hidden && bytes >= (double)v->min && bytes > 0;
 }
 
 static bool is_shown(const struct leaks_view *v, const struct leak_stack *s)
 {
-	return is_large(v, s) && (!v->only_leaks || s->judgement.verdict == LEAK_GROWS);
+	return is_large(v, s) && (!v->only_leaks || leaks_is_leak(s));
 }
 
 size_t leaks_report_count(const struct leaks *l, const struct leaks_view *v)
@@ -67,13 +69,14 @@ size_t leaks_report_count(const struct leaks *l, const struct leaks_view *v)
 	size_t n = 0;
 
 	for (size_t i = 0; i < l->n; i++)
-		n += is_shown(v, &l->items[i]) && l->items[i].judgement.verdict == LEAK_GROWS;
+		n += is_shown(v, &l->items[i]) && leaks_is_leak(&l->items[i]);
 	return n;
 }
 
 /* What there is, and of that what is shown. */
 struct counts {
 	double bytes;
+	struct leak_use kinds[LEAK_KINDS];
 	size_t stacks, large, hidden;
 };
 
@@ -83,6 +86,10 @@ static struct counts count(const struct leaks *l, const struct leaks_view *v)
 
 	for (size_t i = 0; i < l->n; i++) {
 		c.bytes += l->items[i].live.bytes;
+		for (unsigned k = 0; k < LEAK_KINDS; k++) {
+			c.kinds[k].bytes += l->items[i].kinds[k].bytes;
+			c.kinds[k].objects += l->items[i].kinds[k].objects;
+		}
 		c.stacks += l->items[i].live.bytes > 0;
 		c.large += is_large(v, &l->items[i]);
 		c.hidden += l->items[i].hidden && l->items[i].live.bytes > 0;
@@ -97,6 +104,25 @@ static void size_text(double bytes, char out[FORMAT_VALUE_SIZE])
 	format_value(out, FORMAT_VALUE_SIZE, llround(bytes), "bytes", "auto");
 }
 
+static void print_kinds(const struct leak_use *kinds, FILE *out)
+{
+	static const char *const words[LEAK_KINDS] = {
+		[LEAK_DEFINITE] = "lost",
+		[LEAK_INDIRECT] = "lost with others",
+		[LEAK_POSSIBLE] = "possibly lost",
+		[LEAK_STILL_REACHABLE] = "still reachable",
+	};
+
+	for (unsigned i = 0; i < LEAK_KINDS; i++) {
+		char bytes[FORMAT_VALUE_SIZE];
+
+		size_text(kinds[i].bytes, bytes);
+		fprintf(out, "%s%s: %s in %.0f block%s", i ? ", " : "", words[i], bytes,
+			kinds[i].objects, llround(kinds[i].objects) == 1 ? "" : "s");
+	}
+	fputc('\n', out);
+}
+
 static void print_head(const struct leaks *l, const struct leaks_view *v, FILE *out)
 {
 	char all[FORMAT_VALUE_SIZE], min[FORMAT_VALUE_SIZE], span[32], older[32];
@@ -107,10 +133,20 @@ static void print_head(const struct leaks *l, const struct leaks_view *v, FILE *
 	size_text((double)v->min, min);
 	leaks_duration(l->span, span, sizeof(span));
 	leaks_duration(l->older, older, sizeof(older));
-	fprintf(out, "%zu stack%s likely to leak; in use: %s of %zu stacks, %zu with %s or more\n",
-		leaks, leaks == 1 ? " is" : "s are", all, c.stacks, c.large, min);
+	if (l->has_scan)
+		fprintf(out, "%zu stack%s lost %s or more; in use at the end: %s of %zu stacks\n",
+			leaks, leaks == 1 ? " has" : "s have", min, all, c.stacks);
+	else
+		fprintf(out,
+			"%zu stack%s likely to leak; in use: %s of %zu stacks, %zu with %s or "
+			"more\n",
+			leaks, leaks == 1 ? " is" : "s are", all, c.stacks, c.large, min);
 	if (c.hidden)
 		fprintf(out, "%zu known stacks are left out (--suppressions)\n", c.hidden);
+	if (l->has_scan) {
+		print_kinds(c.kinds, out);
+		return;
+	}
 	if (l->n_moments > 1)
 		fprintf(out, "%zu moments in %s", l->n_moments, span);
 	else
@@ -199,14 +235,15 @@ static void print_stack(const struct leaks *l, const struct leak_stack *s,
 	const struct report_config *config, FILE *out)
 {
 	const struct leak_judgement *j = &s->judgement;
+	struct leak_use leaked = leaks_leaked(s);
 	char bytes[FORMAT_VALUE_SIZE], why[WORDS], older[32];
 
-	size_text(s->live.bytes, bytes);
+	size_text(leaked.bytes, bytes);
 	leaks_explain(l, s, why, sizeof(why));
 	leaks_duration(l->older, older, sizeof(older));
 	fprintf(out, "\n%s%10s, %.0f objects: %s%s\n",
-		look(config, j->verdict == LEAK_GROWS ? LOOK_HOT : LOOK_PLAIN), bytes,
-		s->live.objects, why, look(config, LOOK_PLAIN));
+		look(config, leaks_is_leak(s) ? LOOK_HOT : LOOK_PLAIN), bytes, leaked.objects, why,
+		look(config, LOOK_PLAIN));
 	if (!isnan(j->quick))
 		fprintf(out, "      %.3g%% of what it allocates is freed within %s\n",
 			100 * j->quick, older);
@@ -246,6 +283,18 @@ static void add_known(cJSON *o, const char *key, double value)
 		cJSON_AddNullToObject(o, key);
 }
 
+static void add_kinds(cJSON *o, const struct leak_use *kinds)
+{
+	cJSON *all = cJSON_AddObjectToObject(o, "kinds");
+
+	for (unsigned i = 0; i < LEAK_KINDS; i++) {
+		cJSON *one = cJSON_AddObjectToObject(all, leaks_kind_name(i));
+
+		cJSON_AddNumberToObject(one, "bytes", kinds[i].bytes);
+		cJSON_AddNumberToObject(one, "objects", kinds[i].objects);
+	}
+}
+
 static void add_cells(cJSON *o, const char *key, const struct leak_cell *cells)
 {
 	cJSON *list = cJSON_AddArrayToObject(o, key);
@@ -278,6 +327,8 @@ static void describe_stack(cJSON *list, const struct leaks *l, const struct leak
 	add_known(o, "quiet_seconds", j->since);
 	add_known(o, "freed_quickly", j->quick);
 	add_known(o, "freed_later", j->later);
+	if (l->has_scan)
+		add_kinds(o, s->kinds);
 	add_cells(o, "ages", s->in_use);
 	add_cells(o, "lifetimes", s->freed);
 	frames = cJSON_AddArrayToObject(o, "frames");
@@ -307,6 +358,8 @@ cJSON *leaks_report_describe(const struct leaks *l, const struct leaks_view *v)
 	cJSON_AddNumberToObject(all, "seconds", l->span);
 	cJSON_AddNumberToObject(all, "older_seconds", l->older);
 	cJSON_AddBoolToObject(all, "has_ages", l->has_ages);
+	if (l->has_scan)
+		add_kinds(all, c.kinds);
 	list = cJSON_AddArrayToObject(all, "stacks");
 	for (size_t i = 0; i < l->n && left; i++)
 		if (is_shown(v, &l->items[i])) {

@@ -46,6 +46,7 @@ struct record {
 	uint32_t seconds, frequency, sample_bytes, max_cost;
 	bool children, timestamps, ages, standalone;
 	struct leak_check leak_check;
+	struct leak_exit leak_exit;
 	struct snapshots snapshots;
 	bool announced;	  /* the command has the library that announces what it allocates */
 	char **command;	  /* NULL: none */
@@ -85,9 +86,10 @@ static const struct option HOW_OPTIONS[] = {
 		"heap: bytes between samples, on average; 1: every allocation (524288)"},
 	{"max-cost", 0, "PCT", OPTION_NUMBER, offsetof(struct record, max_cost), 0, 10000,
 		"heap: % of one CPU that probes on allocators may cost; 0: no ceiling (0)"},
-	{"leak-check", 0, NULL, OPTION_FLAG, offsetof(struct record, leak_check.wanted), 0, 0,
+	{"leak-check", 0, "[=full]", OPTION_PERHAPS, offsetof(struct record, leak_check.how), 0, 0,
 		"heap, with -- CMD: print what is likely to have leaked when CMD has ended, and "
-		"exit with 1 if there is anything and CMD's code is 0"},
+		"exit with 1 if there is anything and CMD's code is 0; full: of every allocation, "
+		"what nothing in its memory leads to any more"},
 	{"min", 0, "BYTES", OPTION_TEXT, offsetof(struct record, leak_check.min), 0, 0,
 		"with --leak-check: not of stacks with less in use (64K)"},
 	{"suppressions", 0, "FILE", OPTION_TEXT, offsetof(struct record, leak_check.suppressions),
@@ -163,7 +165,7 @@ static int check_types(const struct record *r)
 		return command_usage(&COMMAND_RECORD,
 			"--temporary does not go with --max-cost: below a ceiling of cost nobody "
 			"knows what is freed");
-	if (r->leak_check.wanted && (!heap || !r->command))
+	if (r->leak_check.how && (!heap || !r->command))
 		return command_usage(
 			&COMMAND_RECORD, "--leak-check needs --type heap and a command behind --");
 	if (heap && !r->pids.n && !r->tids.n && !r->comm && !r->cgroup && !r->command)
@@ -219,6 +221,8 @@ static int check(struct record *r, const struct operands *rest)
 		return command_usage(&COMMAND_RECORD,
 			"--names needs -o FILE: profd stores names and raw symbols, and with "
 			"--names all commands make others of these");
+	if (!r->sample_bytes)
+		r->sample_bytes = r->leak_check.full ? 1 : DEFAULT_BYTES;
 	if (r->seconds == SECONDS_UNSET)
 		r->seconds = r->command ? 0 : DEFAULT_SECONDS;
 	return 0;
@@ -471,6 +475,10 @@ static int begin(struct record *r, struct recording *recording, const char *sock
 	for (size_t i = 0; i < r->n_types && !err; i++)
 		if (strcmp(r->types[i], "heap") != 0)
 			err = begin_type(r, recording, i, socket);
+	if (!err && recording->leaks) {
+		err = leak_exit_begin(recording->leaks, child->pid, r->sample_bytes == 1);
+		child->trace = err ? NULL : &recording->leaks->trace;
+	}
 	if (!err && child)
 		err = child_release(child, r->command[0]);
 	return err;
@@ -517,7 +525,7 @@ static void name_snapshots(struct record *r, struct recording *recording)
 	r->snapshots.names = r->names;
 	recording->snapshots = &r->snapshots;
 	for (size_t i = 0; i < r->n_types; i++)
-		recording->takes[i].snaps = !strcmp(r->types[i], "heap");
+		recording->takes[i].is_heap = !strcmp(r->types[i], "heap");
 }
 
 static int record(
@@ -555,11 +563,12 @@ static int exit_code(const struct record *r, const struct child *child, int err)
 
 static int run_record(struct record *r)
 {
-	struct child child = {.go = -1, .error = -1};
+	struct child child = {.go = -1, .error = -1, .trace = NULL};
 	struct standalone own = {0};
 	struct recording recording = {
 		.n = r->n_types,
 		.child = r->command ? &child : NULL,
+		.leaks = r->leak_check.full ? &r->leak_exit : NULL,
 		.seconds = r->seconds,
 		.show_progress = !r->command && isatty(STDERR_FILENO),
 	};
@@ -595,7 +604,6 @@ int record_for(int argc, char **argv, const struct record_taker *taker)
 		.type = "cpu",
 		.seconds = SECONDS_UNSET,
 		.frequency = 99,
-		.sample_bytes = DEFAULT_BYTES,
 	};
 	struct operands rest;
 	int code = 0;
@@ -607,6 +615,7 @@ int record_for(int argc, char **argv, const struct record_taker *taker)
 			code = run_record(&r);
 	}
 	leak_check_free(&r.leak_check);
+	leak_exit_free(&r.leak_exit);
 	texts_free(&r.snapshots.every);
 	ids_free(&r.pids);
 	ids_free(&r.tids);

@@ -92,7 +92,7 @@ static void pass_on(const struct recording *r, const struct signalfd_siginfo *in
 static int ask_snapshot(struct recording *r)
 {
 	for (size_t i = 0; i < r->n; i++)
-		if (r->takes[i].snaps && !is_over(&r->takes[i]))
+		if (r->takes[i].is_heap && !is_over(&r->takes[i]))
 			return client_send(&r->takes[i].client, client_request("snapshot"));
 	log_warning("SIGUSR2: only heap recordings have snapshots (--type heap)");
 	return 0;
@@ -133,6 +133,10 @@ static int on_event(struct recording *r, struct take *t, cJSON *event)
 
 		clear_progress(r);
 		snapshots_take(r->snapshots, event, fd);
+	} else if (r->leaks && (!strcmp(name, "blocks") || !strcmp(name, "reached"))) {
+		_cleanup_close_ int fd = wire_take_fd(&t->client.wire);
+
+		err = leak_exit_event(r->leaks, &t->client, event, fd);
 	} else if (!strcmp(name, "done")) {
 		t->done = event;
 		return 0;
@@ -172,6 +176,8 @@ static void wait_for_command(struct recording *r)
 	struct pollfd p = {.fd = r->signals, .events = POLLIN};
 
 	r->stopping = true;
+	if (r->leaks)
+		leak_exit_end(r->leaks);
 	while (r->child && !child_ended(r->child))
 		if (poll(&p, 1, -1) > 0)
 			on_signal(r);
@@ -183,6 +189,22 @@ static int end_together(struct recording *r)
 	for (size_t i = 0; i < r->n; i++)
 		if (is_over(&r->takes[i]))
 			return stop(r);
+	return 0;
+}
+
+/* Who has come to an end is looked at, as long as there is somebody to tell. */
+static int look_at_ends(struct recording *r)
+{
+	struct take *heap = NULL;
+
+	for (size_t i = 0; i < r->n; i++)
+		if (r->takes[i].is_heap && !is_over(&r->takes[i]))
+			heap = &r->takes[i];
+	if (!r->leaks)
+		return 0;
+	if (heap)
+		return leak_exit_step(r->leaks, &heap->client);
+	leak_exit_end(r->leaks);
 	return 0;
 }
 
@@ -203,7 +225,9 @@ static int turn(struct recording *r, int *failed)
 		*failed = *failed ? *failed : err;
 	}
 	int err = end_together(r);
-	return !err && p[0].revents ? on_signal(r) : err;
+	if (!err && p[0].revents)
+		err = on_signal(r);
+	return err ? err : look_at_ends(r);
 }
 
 int recording_run(struct recording *r)

@@ -13,6 +13,7 @@
 
 #include "client.h"
 #include "command.h"
+#include "leak_exit.h"
 #include "snapshots.h"
 
 #define RECORDING_MAX_TYPES 2
@@ -20,9 +21,9 @@
 /* A recording of one type, over a connection of its own. */
 struct take {
 	struct client client;
-	cJSON *done; /* the daemon's last event */
-	bool failed; /* explained */
-	bool snaps;  /* it takes snapshots, when SIGUSR2 says so */
+	cJSON *done;  /* the daemon's last event */
+	bool failed;  /* explained */
+	bool is_heap; /* it takes snapshots, when SIGUSR2 says so, and knows blocks */
 };
 
 struct recording {
@@ -31,6 +32,7 @@ struct recording {
 	int signals;		     /* signalfd of SIGINT, SIGTERM, SIGQUIT, SIGCHLD, SIGUSR2 */
 	struct snapshots *snapshots; /* who takes them */
 	struct child *child;	     /* NULL without a command */
+	struct leak_exit *leaks;     /* who looks at its processes at their end; or NULL */
 	uint32_t seconds;	     /* asked for; 0: no end */
 	bool show_progress;
 	unsigned interrupts; /* how often the user wanted it to end */

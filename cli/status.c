@@ -169,6 +169,11 @@ static void print_probes(const cJSON *heap)
 			json_number(one, "pid"), json_text(one, "comm"), json_text(one, "by"),
 			100 * json_number(one, "cost"),
 			json_true(one, "limited") ? ", watched a part of the time" : "");
+	cJSON_ArrayForEach (one, json_get(heap, "thinned_processes"))
+		printf("     process %.0f announces too much: %.2g %% of it is taken, and stands "
+		       "for "
+		       "all\n",
+			json_number(one, "pid"), 100 * json_number(one, "kept"));
 	cJSON_ArrayForEach (one, json_get(heap, "files")) {
 		printf("     %s (%s):", json_text(one, "path"), json_text(one, "allocator"));
 		cJSON_ArrayForEach (place, json_get(one, "probes"))

@@ -43,6 +43,8 @@ struct config {
 	uint64_t debuginfod_size; /* bytes of what was fetched from them */
 	/* No key, a flag only. */
 	char *capture; /* file, or NULL */
+	/* No key, a variable only. */
+	uint64_t heap_seed; /* 0: by chance */
 };
 
 #define CONFIG_PATH "/etc/profd/profd.conf"

@@ -222,6 +222,63 @@ static bool on_snapshot(void *userdata, unsigned number, const char *comment, in
 	return true;
 }
 
+static cJSON *make_event(const char *name, uint32_t pid)
+{
+	cJSON *event = cJSON_CreateObject();
+
+	return if_whole(event, cJSON_AddStringToObject(event, "event", name) &&
+				       cJSON_AddNumberToObject(event, "pid", pid));
+}
+
+static void on_blocks(void *userdata, uint32_t pid, size_t n, int fd)
+{
+	struct connection *c = userdata;
+	cJSON *event;
+
+	if (c->fd < 0 || c->broken) {
+		close_fd(fd);
+		return;
+	}
+	/* The answer has a character for each. */
+	c->wire.max_message = CONTROL_MAX_REQUEST + (uint32_t)n;
+	event = make_event("blocks", pid);
+	connection_send(c, if_whole(event, cJSON_AddNumberToObject(event, "count", (double)n)),
+		fd < 0 ? -1 : fd);
+	connection_settle(c);
+}
+
+/* 0: it is none. */
+static uint32_t pid_of(const cJSON *message)
+{
+	const cJSON *pid = cJSON_GetObjectItemCaseSensitive(message, "pid");
+
+	return cJSON_IsNumber(pid) && pid->valuedouble > 0 && pid->valuedouble <= REQUEST_MAX_PID
+		       ? (uint32_t)pid->valuedouble
+		       : 0;
+}
+
+/* Both are of the recording of this connection, which is its user's. */
+static void run_blocks(struct connection *c, const cJSON *message)
+{
+	uint32_t pid = pid_of(message);
+
+	if (!pid || recording_ask_blocks(c->recording, pid))
+		connection_refuse(c, "this recording does not know what is in use",
+			"it is to be of type heap, with ages");
+}
+
+static void run_reached(struct connection *c, const cJSON *message)
+{
+	uint32_t pid = pid_of(message);
+
+	if (!pid || recording_take_reach(c->recording, pid, text_of(message, "reach")))
+		connection_refuse(
+			c, "what can be reached is not of blocks that were asked for", "");
+	else
+		connection_send(c, make_event("reached", pid), -1);
+	c->wire.max_message = CONTROL_MAX_REQUEST;
+}
+
 static void run_record(struct connection *c, const cJSON *message)
 {
 	struct refusal refusal;
@@ -238,6 +295,7 @@ static void run_record(struct connection *c, const cJSON *message)
 		return;
 	}
 	request->record.snapshot = on_snapshot;
+	request->record.blocks = on_blocks;
 	if (!err)
 		err = collector_record(c->control->collector, &request->record, on_ready,
 			on_recorded, c, &c->recording, refusal.error, sizeof(refusal.error),
@@ -261,30 +319,27 @@ static void run_stop(struct connection *c, const cJSON *message)
  * what is profiled all the time, which holds others, too. */
 static void run_snapshot(struct connection *c, const cJSON *message)
 {
-	const cJSON *pid = cJSON_GetObjectItemCaseSensitive(message, "pid");
+	uint32_t pid = pid_of(message);
 	struct connection *other;
 	cJSON *answer;
 	int asked = 0;
 	bool stored;
 
-	if (!cJSON_IsNumber(pid) ||
-		!(pid->valuedouble > 0 && pid->valuedouble <= REQUEST_MAX_PID)) {
+	if (!pid) {
 		connection_refuse(c, "pid is no process", "");
 		return;
 	}
 	DL_FOREACH (c->control->connections, other)
 		if (other->recording && (c->peer.full || c->peer.uid == other->peer.uid) &&
-			recording_watches(other->recording, (uint32_t)pid->valuedouble) &&
+			recording_watches(other->recording, pid) &&
 			!recording_ask_snapshot(other->recording, "profctl snapshot"))
 			asked++;
-	stored = c->peer.full && !collector_snapshot(c->control->collector,
-					 (uint32_t)pid->valuedouble, c->peer.uid);
+	stored = c->peer.full && !collector_snapshot(c->control->collector, pid, c->peer.uid);
 	if (!asked && !stored) {
 		connection_refuse(c,
 			"no heap recording that watches this process runs, or it is not ready",
-			"begin one: profctl record --type heap --pid P; or name it in [heap] "
-			"watch= "
-			"of the settings");
+			"begin one: profctl record --type heap --pid P; or name the process in "
+			"[heap] watch= of the settings");
 		return;
 	}
 	answer = make_ok();
@@ -474,6 +529,10 @@ void operation_run(struct connection *c, const cJSON *message)
 		recording_stop(c->recording, RECORDING_STOPPED);
 	else if (!strcmp(op, "snapshot"))
 		(void)recording_ask_snapshot(c->recording, "SIGUSR2");
+	else if (!strcmp(op, "blocks"))
+		run_blocks(c, message);
+	else if (!strcmp(op, "reached"))
+		run_reached(c, message);
 	else
 		connection_refuse(c, "this connection is recording: it can only be stopped",
 			"open another connection");

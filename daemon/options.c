@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/parse.h"
 
 #define FLAG_BYTES 32
 
@@ -262,9 +263,14 @@ static int set_from_environment(struct config *c, FILE *errors)
 	static const struct {
 		const char *variable, *key;
 	} known[] = {{"PROFD_STORE", "store"}, {"PROFD_SOCKET", "socket"}};
+	const char *seed = environment("PROFD_HEAP_SEED");
 	int mistakes = 0;
 	char why[512];
 
+	if (seed && parse_u64(seed, 0, UINT64_MAX, &c->heap_seed)) {
+		fprintf(errors, "PROFD_HEAP_SEED: %s is no number\n", seed);
+		mistakes++;
+	}
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		const char *value = environment(known[i].variable);
 		if (value && set_typed(c, known[i].key, value, why, sizeof(why))) {

@@ -189,7 +189,7 @@ bool sampler_draw(size_t size)
 		return false;
 	}
 	self->left = heap_countdown(&self->random, mean) - 1;
-	self->last = NULL;
+	self->last = 0;
 	return anybody_listens() && probe_listeners();
 }
 
@@ -203,7 +203,7 @@ static void remember(const void *pointer, const struct table_entry *entry)
 	uint64_t bytes = weighted_bytes(entry);
 
 	if (table_add(pointer, entry)) {
-		sampler_self.last = pointer;
+		sampler_self.last = ~(uintptr_t)pointer;
 		probe_alloc((uintptr_t)pointer, entry->size, bytes);
 	} else {
 		probe_lost(
@@ -216,7 +216,7 @@ void sampler_sample(const void *pointer, size_t size)
 	struct sampler *self = &sampler_self;
 	struct table_entry entry;
 
-	if (!pointer || pointer == self->last)
+	if (!pointer || ~(uintptr_t)pointer == self->last)
 		return;
 	/* Given back in a way that is not seen here: it must be, since it is handed out again. */
 	sampler_take(pointer, false);
@@ -231,8 +231,8 @@ struct sampler_taken sampler_take(const void *pointer, bool moves)
 
 	if (!table_take(pointer, &entry))
 		return taken;
-	if (pointer == sampler_self.last)
-		sampler_self.last = NULL;
+	if (~(uintptr_t)pointer == sampler_self.last)
+		sampler_self.last = 0;
 	if (!anybody_listens())
 		return taken;
 	probe_free((uintptr_t)pointer, moves ? PROFD_USDT_REALLOC : 0);

@@ -25,7 +25,9 @@
 struct sampler {
 	uint64_t left;	  /* an allocation of more bytes is a sample; 0 also before the first */
 	__u64 random;	  /* heap_random() */
-	const void *last; /* the last that was sampled, unless it was given back since */
+	/* The complement of the last pointer that was sampled, unless it was given back since; 0:
+	 * none. Not itself, since that would keep a leak from being found. */
+	uintptr_t last;
 	bool begun;
 	bool watching; /* see sampler_watch() */
 	bool was_called;

@@ -9,6 +9,9 @@
 #define RANDOM_BITS   16
 #define EPOCH_MASK    7ull /* in the bits that are zero in the pointers of all allocators */
 #define CLAIMED	      1ull /* no pointer, but not free */
+/* In every key: the table is no reason to take memory for reachable (LeakSanitizer, valgrind,
+ * profctl's own scan), and no user's address has this bit. */
+#define HIDDEN	  (1ull << 63)
 #define HUGE_PAGE     (2u << 20)
 #define HASH_MULTIPLY 0x9e3779b97f4a7c15ull
 
@@ -56,6 +59,11 @@ static bool is_stale(uint64_t key)
 	return key > EPOCH_MASK && (key & EPOCH_MASK) != now();
 }
 
+static uintptr_t address_of(uint64_t key)
+{
+	return key & ~(EPOCH_MASK | HIDDEN);
+}
+
 static bool replace(uint64_t *key, uint64_t before, uint64_t after)
 {
 	return __atomic_compare_exchange_n(
@@ -91,7 +99,7 @@ static uint64_t *claim(struct bucket *bucket, bool stale)
 		if ((stale ? !is_stale(key) : key != 0) || !replace(slot, key, CLAIMED))
 			continue;
 		if (key)
-			filter_count(key & ~EPOCH_MASK, -1);
+			filter_count(address_of(key), -1);
 		return slot;
 	}
 	return NULL;
@@ -115,7 +123,7 @@ bool table_add(const void *pointer, const struct table_entry *entry)
 	__atomic_store_n(&bucket->values[slot - bucket->keys],
 		entry->size << RANDOM_BITS | entry->random, __ATOMIC_RELAXED);
 	__atomic_store_n(&used, true, __ATOMIC_RELAXED);
-	__atomic_store_n(slot, address | now(), __ATOMIC_RELEASE);
+	__atomic_store_n(slot, address | now() | HIDDEN, __ATOMIC_RELEASE);
 	return true;
 }
 
@@ -130,7 +138,7 @@ bool table_take(const void *pointer, struct table_entry *entry)
 		uint64_t *slot = &bucket->keys[i % BUCKET_SLOTS];
 		uint64_t key = __atomic_load_n(slot, __ATOMIC_RELAXED), value;
 
-		if ((key & ~EPOCH_MASK) != address || !address || !replace(slot, key, CLAIMED))
+		if (address_of(key) != address || !address || !replace(slot, key, CLAIMED))
 			continue;
 		value = __atomic_load_n(&bucket->values[i % BUCKET_SLOTS], __ATOMIC_RELAXED);
 		__atomic_store_n(slot, 0, __ATOMIC_RELEASE);

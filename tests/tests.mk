@@ -51,7 +51,7 @@ check-truth: ## compare stacks and names of real programs with others', frame by
 
 .PHONY: bench
 bench: deps ## measure what profiling costs, beside its peers
-	@$(MAKE) --no-print-directory all programs $(B)/bench/compile_tables $(B)/bench/day $(B)/truth/symbols
+	@$(MAKE) --no-print-directory all programs $(BENCH_PROGRAMS) $(B)/truth/symbols
 	@$(PYTHON) tests/bench/bench --build $(B)
 
 .PHONY: check-heap-soak

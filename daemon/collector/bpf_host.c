@@ -12,6 +12,7 @@
 
 #include "collector/bpf_explain.h"
 #include "collector/cpus.h"
+#include "collector/heap_live.h"
 #include "collector/heap_ring.h"
 #include "collector/sample_rings.h"
 #include "collector/table_memory.h"
@@ -46,10 +47,11 @@ struct bpf_host {
 	struct sample_rings *samples;
 	struct heap_ring *heap_ring; /* NULL: nobody holds it */
 	unsigned heap_holders;
-	int lives[PROFD_MAX_SESSIONS]; /* maps of struct profd_live; -1: none */
+	struct heap_live *live;
 	bool meter_taken[PROFD_METERS];
 	struct table_memory tables;
 	bool capture;
+	uint64_t heap_seed; /* 0: none */
 	uint64_t map_bytes;
 	ring_handler handler; /* during bpf_host_read */
 	void *userdata;
@@ -125,8 +127,9 @@ static void sum_map_bytes(struct bpf_host *b)
 	if (b->heap_ring)
 		b->map_bytes += HEAP_RING_BYTES;
 	for (unsigned slot = 0; slot < PROFD_MAX_SESSIONS; slot++)
-		if (b->lives[slot] >= 0)
-			b->map_bytes += map_bytes(b->lives[slot]);
+		if (heap_live_table(b->live, slot) >= 0)
+			b->map_bytes += map_bytes(heap_live_table(b->live, slot)) +
+					HEAP_LIVE_FILTER_BYTES;
 }
 
 int bpf_host_sync_cpus(struct bpf_host *b)
@@ -184,44 +187,21 @@ int bpf_host_hold_heap_ring(struct bpf_host *b)
 
 int bpf_host_open_live(struct bpf_host *b, unsigned slot, uint32_t n)
 {
-	uint32_t key = slot;
-	int fd = b->lives[slot], r;
+	int r = heap_live_open(b->live, slot, n);
 
-	if (fd >= 0)
-		return 0;
-	fd = bpf_map_create(BPF_MAP_TYPE_HASH, "profd_live", sizeof(struct profd_live),
-		sizeof(uint32_t), n, NULL);
-	if (fd < 0)
-		return fd;
-	r = bpf_map_update_elem(bpf_map__fd(b->bpf->maps.profd_lives), &key, &fd, BPF_ANY);
-	if (r < 0) {
-		close_fd(fd);
-		return r;
-	}
-	b->lives[slot] = fd;
 	sum_map_bytes(b);
-	return 0;
+	return r;
 }
 
 void bpf_host_close_live(struct bpf_host *b, unsigned slot)
 {
-	uint32_t key = slot;
-
-	if (b->lives[slot] < 0)
-		return;
-	bpf_map_delete_elem(bpf_map__fd(b->bpf->maps.profd_lives), &key);
-	b->lives[slot] = close_fd(b->lives[slot]);
+	heap_live_close(b->live, slot);
 	sum_map_bytes(b);
 }
 
-/* pid is what the programs know as tgid, but in a pid namespace: there what has ended is forgotten
- * with the session. */
-void bpf_host_forget_live(struct bpf_host *b, unsigned slot, uint64_t address, uint32_t pid)
+struct heap_live *bpf_host_live(struct bpf_host *b)
 {
-	const struct profd_live key = {.address = address, .tgid = pid};
-
-	if (b->lives[slot] >= 0)
-		bpf_map_delete_elem(b->lives[slot], &key);
+	return b->live;
 }
 
 void bpf_host_release_heap_ring(struct bpf_host *b)
@@ -264,6 +244,7 @@ static void choose_probe_programs(struct bpf_host *b)
 		{b->bpf->progs.profd_usdt_free, true, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_free, functions, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_enter, functions && !session, UPROBE_ATTACH_MULTI},
+		{b->bpf->progs.profd_heap_begin, functions, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_return, functions && !session, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_session, session, UPROBE_ATTACH_SESSION},
 	};
@@ -443,6 +424,10 @@ static int load(struct bpf_host *b, const char **step)
 	r = map_tables(b);
 	if (r < 0)
 		return r;
+	r = heap_live_new(&b->live, bpf_map__fd(b->bpf->maps.profd_lives),
+		bpf_map__fd(b->bpf->maps.profd_live_filters));
+	if (r < 0)
+		return r;
 	*step = "set up the rings";
 	r = sample_rings_add(b->samples, first);
 	if (r == 0)
@@ -460,7 +445,7 @@ static int load(struct bpf_host *b, const char **step)
 	r = bpf_host_each_process(b, ignore_process, NULL);
 	if (r < 0)
 		return r;
-	*step = "attach to fork, exec and exit";
+	*step = "attach to fork, exec, exit and cgroup_attach_task";
 	return profd_bpf__attach(b->bpf);
 }
 
@@ -482,8 +467,6 @@ static int allocate(struct bpf_host **out, size_t ring_bytes)
 	if (!b)
 		return -ENOMEM;
 	b->n_cpus = (unsigned)n;
-	for (unsigned slot = 0; slot < PROFD_MAX_SESSIONS; slot++)
-		b->lives[slot] = -1;
 	b->ring_bytes = round_ring(ring_bytes);
 	b->rings = calloc(b->n_cpus, sizeof(*b->rings));
 	if (!b->rings) {
@@ -539,8 +522,7 @@ void bpf_host_close(struct bpf_host *b)
 	profd_bpf__destroy(b->bpf);
 	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
 		close_fd(b->rings[cpu]);
-	for (unsigned slot = 0; slot < PROFD_MAX_SESSIONS; slot++)
-		close_fd(b->lives[slot]);
+	heap_live_free(b->live);
 	free(b->rings);
 	free(b);
 }
@@ -620,6 +602,7 @@ int bpf_host_probe_program(const struct bpf_host *b, enum probe_program which)
 		[PROBE_ENTER] = b->features.uprobe_way == UPROBE_SESSION
 					? b->bpf->progs.profd_heap_session
 					: b->bpf->progs.profd_heap_enter,
+		[PROBE_BEGIN] = b->bpf->progs.profd_heap_begin,
 	};
 
 	return bpf_program__fd(programs[which]);
@@ -638,11 +621,18 @@ void bpf_host_counters(const struct bpf_host *b, unsigned slot, struct profd_cou
 	}
 }
 
+void bpf_host_seed(struct bpf_host *b, uint64_t seed)
+{
+	b->heap_seed = seed;
+}
+
 void bpf_host_zero_counters(struct bpf_host *b, unsigned slot)
 {
 	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++) {
 		memset(&b->cpus[cpu].counters[slot], 0, sizeof(struct profd_counters));
 		memset(&b->cpus[cpu].heap[slot], 0, sizeof(struct profd_heap_cpu));
+		if (b->heap_seed)
+			b->cpus[cpu].random = b->heap_seed + ((uint64_t)cpu << 32);
 	}
 }
 

@@ -13,6 +13,7 @@
 #include "profd/abi.h"
 
 struct bpf_host;
+struct heap_live;
 struct table_memory;
 
 /* What this kernel can and cannot do, found by trying (DESIGN 9). */
@@ -60,15 +61,15 @@ enum probe_program {
 	PROBE_FREE,
 	PROBE_RETURN, /* not with UPROBE_SESSION, whose entries are both */
 	PROBE_ENTER,
+	PROBE_BEGIN, /* of functions that may throw, whose return is not waited for */
 	PROBE_PROGRAMS,
 };
 /* -1: this kernel cannot have it, since it has no attach cookies. */
 int bpf_host_probe_program(const struct bpf_host *b, enum probe_program which);
-/* What is in use of a session that samples in the kernel (struct profd_live): at most n, 80 bytes
- * each; from then on until it ends. 0 or -errno. */
+/* heap_live_open() and heap_live_close(), counted in bpf_host_map_bytes(). */
 int bpf_host_open_live(struct bpf_host *b, unsigned slot, uint32_t n);
 void bpf_host_close_live(struct bpf_host *b, unsigned slot);
-void bpf_host_forget_live(struct bpf_host *b, unsigned slot, uint64_t address, uint32_t pid);
+struct heap_live *bpf_host_live(struct bpf_host *b);
 /* The ring of heap sessions, HEAP_RING_BYTES, is there while anybody holds it. 0 or -errno. */
 int bpf_host_hold_heap_ring(struct bpf_host *b);
 void bpf_host_release_heap_ring(struct bpf_host *b);
@@ -81,6 +82,9 @@ void bpf_host_set_unwind(struct bpf_host *b, enum profd_unwind_mode mode);
 uint64_t bpf_host_process_lost(const struct bpf_host *b);
 /* Forks of targets that were not followed because the map `targets` was full, since start. */
 uint64_t bpf_host_targets_full(const struct bpf_host *b);
+/* Which allocations are sampled in sessions that begin from now on is the same on each CPU that
+ * sees the same ones. 0: by chance, as without it. */
+void bpf_host_seed(struct bpf_host *b, uint64_t seed);
 /* To be called when a session takes a slot, before its events exist. */
 void bpf_host_zero_counters(struct bpf_host *b, unsigned slot);
 /* Adds or removes an entry of the map `targets`. 0 or -errno (-E2BIG: the map is full). */

@@ -75,6 +75,7 @@ static void handle_record(void *userdata, const struct record *record)
 		recordings_handle(c, record);
 		break;
 	case RECORD_FORK:
+	case RECORD_CGROUP:
 	case RECORD_COMM:
 	case RECORD_MMAP:
 	case RECORD_LOST:
@@ -285,6 +286,7 @@ static int open_sources(struct collector *c, char *why, size_t why_size)
 
 	if (r)
 		return r;
+	bpf_host_seed(c->bpf, c->config->heap_seed);
 	r = sideband_open(&c->sideband, SIDEBAND_PAGES);
 	if (r)
 		return fail(r, "perf's records of processes cannot be opened", why, why_size);

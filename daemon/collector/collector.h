@@ -65,6 +65,9 @@ struct recording_request {
 	 * taken. With number 0 it is the peak, which comes before the end, if it is known. */
 	struct snapshot_plan snapshots;
 	bool (*snapshot)(void *userdata, unsigned number, const char *comment, int fd);
+	/* What recording_ask_blocks() asked for: n times struct control_block. The same; fd is
+	 * -errno if they cannot be had. */
+	void (*blocks)(void *userdata, uint32_t pid, size_t n, int fd);
 };
 
 enum recording_reason {
@@ -110,6 +113,12 @@ void recording_progress(struct recording *r, double *elapsed, uint64_t *samples,
 uint32_t recording_session(const struct recording *r);
 /* Of a heap recording that is ready: takes a snapshot as soon as possible. 0 or -EINVAL. */
 int recording_ask_snapshot(struct recording *r, const char *reason);
+/* Of a heap recording with ages that is ready: what a process that stands still has in use; `blocks`
+ * of the request follows. 0 or -EINVAL. */
+int recording_ask_blocks(struct recording *r, uint32_t pid);
+/* What of these can be reached: CONTROL_REACH_ characters, one for each; none: that is not known. 0,
+ * or -EINVAL: it was not asked for, or is not as many. */
+int recording_take_reach(struct recording *r, uint32_t pid, const char *reach);
 /* Is it a heap recording that watches this process? */
 bool recording_watches(const struct recording *r, uint32_t pid);
 /* Of a process whose heap is profiled all the time: writes what there is so far into the store, as

@@ -145,6 +145,8 @@ static int watch(struct collector *c, char *why, size_t why_size)
 		.bpf = c->bpf,
 		.processes = c->processes,
 		.unwinder = c->unwinder,
+		.spaces = c->spaces,
+		.tables = c->tables,
 		.uprobes = c->uprobes,
 		.filter = &filter,
 		.list = &c->watched,

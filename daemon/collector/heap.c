@@ -11,12 +11,15 @@
 #include "collector/heap_ages.h"
 #include "collector/heap_peak.h"
 #include "collector/window.h"
+#include "profd/control.h"
 #include "util/brief_scale.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 
 #define FIRST_CAPACITY 1024
 #define MAX_HELD       4096
+#define TRACED_SAMPLED (64u << 10)
+#define TIME_BITS      60 /* ns: 36 years */
 
 /* An allocation in use; weight 0: a free place in the table. */
 struct live {
@@ -24,7 +27,8 @@ struct live {
 	uint64_t weight, size;
 	uint32_t image;
 	uint32_t place; /* its stack; while that is on its way, the entry of `waiting` */
-	uint64_t time : 63;
+	uint64_t time : TIME_BITS;
+	uint64_t reach : 3; /* enum age_kind, of a scan; 0: none was made */
 	uint64_t waits : 1;
 };
 
@@ -44,6 +48,7 @@ struct waiting {
 	bool used;
 	bool kept;     /* its process ended with it */
 	bool held;     /* a realloc was given it */
+	uint8_t reach; /* see struct live */
 	uint8_t brief; /* see struct age_cell */
 };
 
@@ -60,7 +65,8 @@ struct limited {
 struct heap {
 	struct live *table; /* open addressing, linear probing */
 	size_t capacity;    /* a power of two, or 0 */
-	size_t count, max;
+	size_t count;
+	struct heap_limits limits;
 	uint64_t seed;
 
 	struct held *held; /* by reallocs that have not returned, or have not failed */
@@ -91,7 +97,13 @@ struct heap {
 	struct heap_stats stats;
 };
 
-int heap_new(struct heap **out, size_t max_live, heap_forgotten forgotten, void *userdata)
+uint32_t heap_traced_max(uint64_t mean)
+{
+	return mean > 1 ? TRACED_SAMPLED : HEAP_LIVE_MAX;
+}
+
+int heap_new(struct heap **out, const struct heap_limits *limits, heap_forgotten forgotten,
+	void *userdata)
 {
 	struct heap *h = calloc(1, sizeof(*h));
 
@@ -100,7 +112,7 @@ int heap_new(struct heap **out, size_t max_live, heap_forgotten forgotten, void 
 		return -ENOMEM;
 	}
 	h->n_waiting = 1;
-	h->max = max_live;
+	h->limits = *limits;
 	h->forgotten = forgotten;
 	h->userdata = userdata;
 	/* Processes choose their addresses. */
@@ -421,7 +433,7 @@ static struct live *waiting_live(struct heap *h, const struct waiting *w)
 /* False: there is no room. */
 static bool put_in(struct heap *h, const struct live *live, uint64_t time)
 {
-	if (h->count >= h->max || make_room(h)) {
+	if (h->count >= h->limits.live || make_room(h)) {
 		h->stats.full++;
 		return false;
 	}
@@ -440,12 +452,33 @@ static void replace(struct heap *h, struct live *l, struct window *window)
 	take_out(h, l);
 }
 
-static void remember(struct heap *h, const struct waiting *w, struct window *window)
+/* Nobody needs to hear of its free. */
+static void forget(struct heap *h, const struct waiting *w)
+{
+	if (h->forgotten)
+		h->forgotten(h->userdata, w->address, h->images[w->image].identity.pid, w->time);
+}
+
+/* It has as much as one process can have. */
+static bool is_crowded(const struct heap *h, uint32_t image, uint32_t flags)
+{
+	size_t max = flags & PROFD_ALLOC_TRACED ? h->limits.traced : h->limits.live;
+
+	return h->images[image].live >= max - max / 4;
+}
+
+static void remember(struct heap *h, const struct waiting *w, uint32_t flags, struct window *window)
 {
 	struct live *l = find(h, w->image, w->address);
 
 	if (l)
 		replace(h, l, window);
+	if (is_crowded(h, w->image, flags)) {
+		h->stats.full++;
+		h->stats.crowded++;
+		forget(h, w);
+		return;
+	}
 	put_in(h,
 		&(struct live){
 			.address = w->address,
@@ -453,10 +486,18 @@ static void remember(struct heap *h, const struct waiting *w, struct window *win
 			.size = w->size,
 			.image = w->image,
 			.place = (uint32_t)(w - h->waiting),
-			.time = w->time & INT64_MAX,
+			.time = w->time & ((1ULL << TIME_BITS) - 1),
 			.waits = 1,
 		},
 		w->time);
+}
+
+/* Whether it is known where it is, and will be when it is freed. */
+static bool is_followed(struct heap *h, uint32_t flags)
+{
+	h->stats.full += flags & PROFD_ALLOC_UNTRACKED ? 1 : 0;
+	h->stats.begun += flags & PROFD_ALLOC_BEGUN ? 1 : 0;
+	return !(flags & (PROFD_ALLOC_UNTRACKED | PROFD_ALLOC_BEGUN));
 }
 
 uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct window *window)
@@ -482,14 +523,15 @@ uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct wind
 	w->used = true;
 	w->tid = alloc->sample.tid;
 	w->kept = w->held = false;
+	w->reach = AGE_IN_USE;
 	w->brief = 0;
 	if (h->peak)
 		w->span = heap_peak_begin(h->peak);
 	h->stats.allocs++;
-	if (!limited && alloc->flags & PROFD_ALLOC_UNTRACKED)
-		h->stats.full++;
-	else if (!limited)
-		remember(h, w, window);
+	if (limited && alloc->flags & PROFD_ALLOC_TRACED)
+		forget(h, w);
+	else if (!limited && is_followed(h, alloc->flags))
+		remember(h, w, alloc->flags, window);
 	return (uint64_t)w->turn << 32 | i;
 }
 
@@ -533,7 +575,7 @@ void heap_place(struct heap *h, uint64_t allocation, struct window *window, uint
 	}
 	if (w->until)
 		add_age(h, h->ages, stack,
-			(struct age){w->kept ? AGE_IN_USE : AGE_FREED, w->time, w->until, w->brief},
+			(struct age){w->kept ? w->reach : AGE_FREED, w->time, w->until, w->brief},
 			w->weight, w->size);
 	if (h->peak)
 		heap_peak_place(h->peak, stack, &w->span, objects(w->weight, w->size), w->weight);
@@ -545,8 +587,10 @@ void heap_drop(struct heap *h, uint64_t allocation)
 	struct waiting *w = waiting_of(h, allocation);
 	struct live *l = w ? waiting_live(h, w) : NULL;
 
-	if (l)
+	if (l) {
+		forget(h, w);
 		take_out(h, l);
+	}
 	if (w)
 		end_waiting(h, w);
 }
@@ -633,9 +677,10 @@ static void end_live(struct heap *h, const struct live *l, uint64_t time)
 {
 	if (l->waits) {
 		h->waiting[l->place].kept = true;
+		h->waiting[l->place].reach = l->reach;
 		h->waiting[l->place].until = time;
 	} else {
-		add_live_age(h, l, AGE_IN_USE, time, 0);
+		add_live_age(h, l, (enum age_kind)l->reach, time, 0);
 	}
 }
 
@@ -651,7 +696,7 @@ static void forget_live(struct heap *h, uint32_t image, struct window *window, u
 				end_live(h, &h->table[i], time);
 			if (h->forgotten)
 				h->forgotten(h->userdata, h->table[i].address,
-					h->images[image].identity.pid);
+					h->images[image].identity.pid, h->table[i].time);
 			take_out(h, &h->table[i]);
 		}
 	for (size_t i = 0; i < h->n_held;)
@@ -764,6 +809,61 @@ int heap_peak_moment(const struct heap *h, const struct window *window, uint64_t
 	*time = h->peak->time;
 	*out = m;
 	return 0;
+}
+
+/* ---- what can be reached -------------------------------------------------------------------- */
+
+static int by_address(const void *a, const void *b)
+{
+	const struct control_block *x = a, *y = b;
+
+	return (x->address > y->address) - (x->address < y->address);
+}
+
+int heap_blocks(const struct heap *h, uint32_t pid, struct control_block **out, size_t *n)
+{
+	struct control_block *blocks = calloc(h->count + 1, sizeof(*blocks));
+
+	*n = 0;
+	if (!blocks)
+		return -ENOMEM;
+	for (size_t i = 0; i < h->capacity; i++) {
+		const struct live *l = &h->table[i];
+
+		if (l->weight && h->images[l->image].identity.pid == pid)
+			blocks[(*n)++] = (struct control_block){l->address, l->size};
+	}
+	qsort(blocks, *n, sizeof(*blocks), by_address);
+	*out = blocks;
+	return 0;
+}
+
+static unsigned reach_kind(char reach)
+{
+	switch (reach) {
+	case CONTROL_REACH_DEFINITE:
+		return AGE_DEFINITE;
+	case CONTROL_REACH_INDIRECT:
+		return AGE_INDIRECT;
+	case CONTROL_REACH_POSSIBLE:
+		return AGE_POSSIBLE;
+	case CONTROL_REACH_REACHABLE:
+		return AGE_REACHABLE;
+	default:
+		return AGE_IN_USE;
+	}
+}
+
+void heap_reached(struct heap *h, uint32_t pid, const struct control_block *blocks, size_t n,
+	const char *reach)
+{
+	for (size_t image = 0; image < h->n_images; image++)
+		for (size_t i = 0; i < n && h->images[image].identity.pid == pid; i++) {
+			struct live *l = find(h, (uint32_t)image, blocks[i].address);
+
+			if (l)
+				l->reach = reach_kind(reach[i]) & 7;
+		}
 }
 
 /* ---- windows -------------------------------------------------------------------------------- */

@@ -17,6 +17,7 @@
 
 #include "profd/abi.h"
 
+struct control_block;
 struct heap;
 struct heap_moment;
 struct window;
@@ -29,16 +30,30 @@ struct heap_stats {
 	uint64_t unknown;    /* frees of what was not sampled, or before the session */
 	uint64_t replaced;   /* whose free was not seen, but the address was allocated again */
 	uint64_t full;	     /* allocations that were too many to remember: not in in-use */
+	uint64_t crowded;    /* of those: too many of one process */
+	uint64_t begun;	     /* whose end was not waited for, likewise */
 	uint64_t allocated, in_use; /* bytes, of all stacks together */
 	size_t limited; /* processes of which in-use was not known for a part of the window */
 };
 
-/* Called for what is in use of a process that has ended, or whose frees are not seen any more:
- * nobody frees it. */
-typedef void (*heap_forgotten)(void *userdata, uint64_t address, uint32_t pid);
+/* Called for what is in use of a process that has ended, whose frees are not seen any more, or that
+ * has too much of it: it is forgotten. time: of the allocation (CLOCK_MONOTONIC, ns). */
+typedef void (*heap_forgotten)(void *userdata, uint64_t address, uint32_t pid, uint64_t time);
 
-/* max_live: entries, of about 75 bytes. forgotten: may be NULL. 0 or -errno. */
-int heap_new(struct heap **out, size_t max_live, heap_forgotten forgotten, void *userdata);
+/* Sampled allocations in use that are remembered: entries of about 75 bytes. One process can have
+ * three quarters of either, so that there is room for others when it fills the table. */
+struct heap_limits {
+	size_t live;
+	size_t traced; /* those of PROFD_ALLOC_TRACED, which the BPF programs remember, too */
+};
+
+#define HEAP_LIVE_MAX (256u << 10)
+/* Entries of the table in the kernel, which has its memory in advance. mean: bytes. */
+uint32_t heap_traced_max(uint64_t mean);
+
+/* forgotten: may be NULL. 0 or -errno. */
+int heap_new(struct heap **out, const struct heap_limits *limits, heap_forgotten forgotten,
+	void *userdata);
 void heap_free(struct heap *h); /* NULL is fine */
 /* Before the first allocation, for a heap of one window: how old what is freed was, and what is in
  * use is. 0 or -ENOMEM. */
@@ -77,6 +92,13 @@ int heap_peak_moment(const struct heap *h, const struct window *window, uint64_t
  * from now on stands for more, since only that share of it is seen (in 2^-32; UINT32_MAX: all). 0:
  * all of the process is seen. 0 or -ENOMEM. */
 int heap_limit(struct heap *h, uint32_t pid, uint32_t kept, struct window *window);
+
+/* What is in use of a process, sorted by address; *out is to be freed. 0 or -ENOMEM. */
+int heap_blocks(const struct heap *h, uint32_t pid, struct control_block **out, size_t *n);
+/* What of these can be reached: CONTROL_REACH_ characters, n of them. It goes with their ages, when
+ * the process has ended. */
+void heap_reached(struct heap *h, uint32_t pid, const struct control_block *blocks, size_t n,
+	const char *reach);
 
 /* What is in use goes on in a new window, which knows its stacks then; what of it ended processes
  * had stays behind. 0 or -ENOMEM: nothing has changed, the old window is still the one. */

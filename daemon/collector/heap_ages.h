@@ -18,6 +18,12 @@
 enum age_kind {
 	AGE_IN_USE, /* age: of what is in use */
 	AGE_FREED,  /* lifetime: of what was freed */
+	/* age: of what was in use at the end, where a scan has said what can be reached of it. */
+	AGE_DEFINITE,
+	AGE_INDIRECT,
+	AGE_POSSIBLE,
+	AGE_REACHABLE,
+	AGE_KINDS,
 };
 
 struct age_cell {

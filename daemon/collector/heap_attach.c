@@ -5,14 +5,11 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "collector/heap.h"
 #include "collector/heap_sites.h"
 #include "collector/heap_watch_impl.h"
 #include "collector/uprobes.h"
 #include "util/cleanup.h"
-
-/* As far as the bytes of samples are concerned, 80 bytes each. */
-#define MAX_LIVE_SAMPLED (64u << 10)
-#define MAX_LIVE_ALL	 (256u << 10)
 
 static void on_detached(void *userdata)
 {
@@ -154,9 +151,16 @@ static void attach_probes(
 	attach_places(a, kind == HEAP_PROBE_FREE ? PROBE_USDT_FREE : PROBE_USDT_ALLOC, places, n);
 }
 
-/* frees: those functions, or all others. */
+/* Which functions a program is for. */
+static bool is_for(enum probe_program which, const struct heap_site *site)
+{
+	if (site->function == HEAP_FREE || which == PROBE_FREE)
+		return site->function == HEAP_FREE && which == PROBE_FREE;
+	return site->throws ? which == PROBE_BEGIN : which != PROBE_BEGIN;
+}
+
 static void attach_functions(struct attachment *a, const struct watched *p,
-	const struct heap_sites *sites, enum probe_program which, bool frees)
+	const struct heap_sites *sites, enum probe_program which)
 {
 	_cleanup_free_ struct uprobe_place *places = calloc(sites->n_sites + 1, sizeof(*places));
 	struct heap_watch *w = a->watch;
@@ -166,7 +170,7 @@ static void attach_functions(struct attachment *a, const struct watched *p,
 	for (size_t i = 0; places && i < sites->n_sites; i++) {
 		const struct heap_site *site = &sites->sites[i];
 
-		if ((site->function == HEAP_FREE) != frees)
+		if (!is_for(which, site))
 			continue;
 		r = heap_probes_find_function(w->probes, sites->allocator, site, p->duty.meter,
 			p->duty.limited, &places[n].cookie);
@@ -199,24 +203,37 @@ void heap_attach_announced(struct watched *p)
 	}
 }
 
+void heap_attach_new_image(struct watched *p)
+{
+	struct attachment *a;
+
+	p->announces = false;
+	DL_FOREACH (p->attachments, a) {
+		if (a->links[PROBE_ENTER] || a->links[PROBE_FREE])
+			continue; /* the file's probes are there for every image that maps it */
+		a->tried = false;
+		a->unmapped = true;
+	}
+}
+
 static void attach_allocator(
 	struct attachment *a, struct watched *p, const struct heap_sites *sites)
 {
 	struct heap_watch *w = a->watch;
 	bool session = bpf_host_features(w->config.bpf)->uprobe_way == UPROBE_SESSION;
-	uint64_t mean = session_sample_bytes(w->config.session);
 	int r = bpf_host_open_live(w->config.bpf, session_slot(w->config.session),
-		mean > 1 ? MAX_LIVE_SAMPLED : MAX_LIVE_ALL);
+		heap_traced_max(session_sample_bytes(w->config.session)));
 
 	if (r) {
 		heap_watch_note(w, "no memory for what is in use: %s", strerror(-r));
 		return;
 	}
 	if (!p->duty.limited)
-		attach_functions(a, p, sites, PROBE_FREE, true);
+		attach_functions(a, p, sites, PROBE_FREE);
 	if (!session)
-		attach_functions(a, p, sites, PROBE_RETURN, false);
-	attach_functions(a, p, sites, PROBE_ENTER, false);
+		attach_functions(a, p, sites, PROBE_RETURN);
+	attach_functions(a, p, sites, PROBE_ENTER);
+	attach_functions(a, p, sites, PROBE_BEGIN);
 }
 
 /* Whoever announces what he allocates has none that is of interest. */
@@ -257,9 +274,10 @@ void heap_attach_allocators(struct heap_watch *w, struct watched *p)
 		if (a->asked || p->looking)
 			return;
 	DL_FOREACH (p->attachments, a) {
-		const struct heap_sites *sites = a->tried ? NULL : allocator_of(a, p);
+		const struct heap_sites *sites = a->tried || a->unmapped ? NULL
+									 : allocator_of(a, p);
 
-		a->tried = true;
+		a->tried = !a->unmapped;
 		if (sites)
 			heap_duty_begin(w, p);
 		if (sites && !p->duty.pause)

@@ -75,7 +75,10 @@ struct heap_site {
 	/* DWARF numbers, of argument 1 first. They need not be those of the ABI: at `probe` an
 	 * argument may have moved. HEAP_NO_REGISTER: the function does not need it. */
 	uint8_t registers[HEAP_ARGUMENTS];
-	uint8_t pad[3];
+	/* 1: it throws where others return NULL. No exception passes a return probe: the program
+	 * would end. */
+	uint8_t throws;
+	uint8_t pad[2];
 	char name[HEAP_MAX_NAME];
 };
 

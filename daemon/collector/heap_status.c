@@ -9,14 +9,25 @@
 #include "collector/module.h"
 #include "collector/processes.h"
 
-/* More of them would make the answer too long. */
-#define MAX_SHOWN 32
+/* More of them would make the answer too long, whatever those who are watched call their files. */
+#define MAX_SHOWN  32
+#define MAX_PLACES 256	/* of all files together */
+#define MAX_PATHS  8192 /* bytes, likewise */
 
-static void add_place(
-	cJSON *list, const char *name, uint64_t offset, uint64_t from_entry, bool steps)
+/* What there is still room for. */
+struct room {
+	size_t files, places, paths;
+};
+
+static void add_place(cJSON *list, struct room *room, const char *name, uint64_t offset,
+	uint64_t from_entry, bool steps)
 {
-	cJSON *one = cJSON_CreateObject();
+	cJSON *one;
 
+	if (!room->places)
+		return;
+	room->places--;
+	one = cJSON_CreateObject();
 	cJSON_AddStringToObject(one, "name", name);
 	cJSON_AddNumberToObject(one, "offset", (double)offset);
 	cJSON_AddNumberToObject(one, "from_entry", (double)from_entry);
@@ -24,7 +35,7 @@ static void add_place(
 	cJSON_AddItemToArray(list, one);
 }
 
-static void add_file(cJSON *files, const struct attachment *a)
+static void add_file(cJSON *files, const struct attachment *a, struct room *room)
 {
 	const struct heap_sites *sites = heap_sites_of(a->module);
 	bool functions = a->links[PROBE_ENTER] || a->links[PROBE_FREE];
@@ -37,15 +48,15 @@ static void add_file(cJSON *files, const struct attachment *a)
 	for (size_t i = 0; functions && sites && i < sites->n_sites; i++) {
 		const struct heap_site *s = &sites->sites[i];
 
-		add_place(places, s->name, s->probe, s->probe - s->entry, !s->emulated);
+		add_place(places, room, s->name, s->probe, s->probe - s->entry, !s->emulated);
 	}
 	for (size_t i = 0; a->announces && sites && i < sites->n_probes; i++) {
 		const struct heap_probe *p = &sites->probes[i];
 
 		/* A USDT probe is a nop. */
 		if (!p->flaw)
-			add_place(places, p->kind == HEAP_PROBE_FREE ? "free" : "alloc", p->offset,
-				0, false);
+			add_place(places, room, p->kind == HEAP_PROBE_FREE ? "free" : "alloc",
+				p->offset, 0, false);
 	}
 	cJSON_AddItemToArray(files, one);
 }
@@ -60,14 +71,20 @@ static bool has_file(const cJSON *files, const char *path)
 	return false;
 }
 
-static void add_files(cJSON *files, const struct attachment *list)
+static void add_files(cJSON *files, const struct attachment *list, struct room *room)
 {
 	const struct attachment *a;
 
-	DL_FOREACH (list, a)
-		if (heap_attach_count(a) && cJSON_GetArraySize(files) < MAX_SHOWN &&
-			!has_file(files, a->module->path))
-			add_file(files, a);
+	DL_FOREACH (list, a) {
+		size_t length = strlen(a->module->path);
+
+		if (!heap_attach_count(a) || !room->files || length > room->paths ||
+			has_file(files, a->module->path))
+			continue;
+		room->files--;
+		room->paths -= length;
+		add_file(files, a, room);
+	}
 }
 
 static void add_process(cJSON *list, const struct heap_watch *w, const struct watched *p)
@@ -91,12 +108,13 @@ void heap_watch_describe(const struct heap_watch *w, cJSON *object)
 {
 	cJSON *processes = cJSON_AddArrayToObject(object, "watched");
 	cJSON *files = cJSON_AddArrayToObject(object, "files");
+	struct room room = {MAX_SHOWN, MAX_PLACES, MAX_PATHS};
 	struct watched *p, *next;
 
 	HASH_ITER (hh, w->watched, p, next) {
 		if (cJSON_GetArraySize(processes) < MAX_SHOWN)
 			add_process(processes, w, p);
-		add_files(files, p->attachments);
+		add_files(files, p->attachments, &room);
 	}
-	add_files(files, w->everywhere);
+	add_files(files, w->everywhere, &room);
 }

@@ -14,13 +14,17 @@
 #include "collector/mappings.h"
 #include "collector/module.h"
 #include "collector/processes.h"
+#include "collector/spaces.h"
+#include "collector/tables.h"
 #include "collector/uprobes.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/now.h"
 
 /* Of one session. */
 #define MAX_PROCESSES 1024
 #define SETTLED_TICKS 3
+#define WARMING_NS    2000000000ULL /* for tables that is waited at the start, at most */
 
 void heap_watch_note(struct heap_watch *w, const char *format, ...)
 {
@@ -122,9 +126,37 @@ static void look_for_unseen(struct heap_watch *w)
 	memcpy(w->unseen, text, sizeof(text));
 }
 
+/* Stacks can be walked from the first on. True: some of the tables are on their way. */
+static bool warm(struct heap_watch *w, struct process *process)
+{
+	const struct mappings *mappings = process_mappings(process);
+	bool coming = false;
+
+	spaces_publish(w->config.spaces, process);
+	for (uint32_t i = 0; mappings && i < mappings->count; i++)
+		if (mappings->maps[i].module)
+			coming |= tables_warm(w->config.tables, mappings->maps[i].module);
+	return coming;
+}
+
+static bool is_cold(struct heap_watch *w)
+{
+	struct watched *p, *next;
+	bool coming = false;
+
+	if (now_ns() - w->started > WARMING_NS)
+		return false;
+	HASH_ITER (hh, w->watched, p, next) {
+		struct process *process = processes_of_pid(w->config.processes, p->pid);
+
+		coming |= process && warm(w, process);
+	}
+	return coming;
+}
+
 void heap_watch_settle(struct heap_watch *w)
 {
-	if (w->unsettled || w->starting || w->is_ready)
+	if (w->unsettled || w->starting || w->is_ready || is_cold(w))
 		return;
 	if (!w->config.list)
 		note_unseen(w);
@@ -169,8 +201,10 @@ static void attach_to(struct heap_watch *w, struct watched *p, struct module *mo
 	struct attachment *a;
 
 	DL_FOREACH (p->attachments, a)
-		if (a->module == module)
+		if (a->module == module) {
+			a->unmapped = false;
 			return;
+		}
 	a = heap_attach(w, module, (pid_t)p->pid);
 	if (a)
 		DL_APPEND(p->attachments, a);
@@ -220,6 +254,7 @@ static void watch(struct heap_watch *w, struct process *process)
 		p = add_watched(w, process_pid(process));
 	if (!p)
 		return;
+	warm(w, process);
 	p->looking = true;
 	for (uint32_t i = 0; mappings && i < mappings->count; i++)
 		consider(w, p, mappings->maps[i].module);
@@ -227,7 +262,8 @@ static void watch(struct heap_watch *w, struct process *process)
 	heap_attach_allocators(w, p);
 }
 
-static void unwatch(struct heap_watch *w, struct watched *p)
+/* lives: nobody sees any more what it frees. */
+static void unwatch(struct heap_watch *w, struct watched *p, bool lives)
 {
 	struct attachment *a, *next;
 
@@ -237,6 +273,10 @@ static void unwatch(struct heap_watch *w, struct watched *p)
 		heap_attach_let_go(a);
 	}
 	heap_duty_end(w, p);
+	if (lives && !w->is_over) {
+		w->config.limit(w->config.userdata, p->pid, UINT32_MAX);
+		w->config.limit(w->config.userdata, p->pid, 0);
+	}
 	HASH_DEL(w->watched, p);
 	free(p);
 }
@@ -288,19 +328,23 @@ static void on_mmap(struct heap_watch *w, uint32_t pid, uint64_t start)
 
 	if (!map)
 		return;
+	if (!p->ticks)
+		spaces_publish(w->config.spaces, process); /* it is a new image, maybe */
+	if (map->module)
+		tables_warm(w->config.tables, map->module);
 	p->looking = true;
 	consider(w, p, map->module);
 	p->looking = false;
 	heap_attach_allocators(w, p);
 }
 
-static void on_new_image(struct heap_watch *w, uint32_t pid)
+static void reconsider(struct heap_watch *w, uint32_t pid)
 {
 	struct process *process = processes_of_pid(w->config.processes, pid);
 	struct watched *p = heap_watch_find(w, pid);
 
 	if (p && (!is_allowed(w, pid) || (w->config.list && process && !wanted(w, process))))
-		unwatch(w, p);
+		unwatch(w, p, true);
 	else if (p)
 		p->ticks = 0;
 	else if (process)
@@ -316,10 +360,14 @@ void heap_watch_handle(struct heap_watch *w, const struct record *record)
 		on_fork(w, record->process);
 		break;
 	case RECORD_EXEC:
-		on_new_image(w, record->process->process.pid);
+	case RECORD_CGROUP:
+		reconsider(w, record->process->process.pid);
 		break;
 	case RECORD_COMM:
-		on_new_image(w, record->comm.pid);
+		p = record->comm.exec ? heap_watch_find(w, record->comm.pid) : NULL;
+		if (p)
+			heap_attach_new_image(p);
+		reconsider(w, record->comm.pid);
 		break;
 	case RECORD_MMAP:
 		on_mmap(w, record->mmap.pid, record->mmap.start);
@@ -327,7 +375,7 @@ void heap_watch_handle(struct heap_watch *w, const struct record *record)
 	case RECORD_EXIT:
 		p = heap_watch_find(w, record->process->process.pid);
 		if (p)
-			unwatch(w, p);
+			unwatch(w, p, false);
 		break;
 	default:
 		break;
@@ -445,7 +493,7 @@ void heap_watch_tick(struct heap_watch *w)
 
 	HASH_ITER (hh, w->watched, p, next)
 		if (!is_allowed(w, p->pid))
-			unwatch(w, p);
+			unwatch(w, p, true);
 	heap_duty_tick(w);
 	if (w->config.list)
 		look_for_unseen(w);
@@ -463,7 +511,7 @@ void heap_watch_detach(struct heap_watch *w)
 
 	w->is_over = true;
 	HASH_ITER (hh, w->watched, p, next)
-		unwatch(w, p);
+		unwatch(w, p, true);
 	DL_FOREACH_SAFE(w->everywhere, a, other)
 	{
 		DL_DELETE(w->everywhere, a);

@@ -30,6 +30,9 @@ struct heap_watch_config {
 	struct bpf_host *bpf;
 	struct processes *processes;
 	struct unwinder *unwinder;
+	/* Of who is watched, tables are loaded before there are samples. */
+	struct spaces *spaces;
+	struct tables *tables;
 	struct uprobes *uprobes;
 	/* Copied; its pids and tids must outlive the watch. */
 	const struct session_filter *filter;
@@ -43,7 +46,8 @@ struct heap_watch_config {
 	double max_cost;
 	void (*limit)(void *userdata, uint32_t pid, uint32_t kept);
 	bool announced; /* all of them have it loaded: their allocators are left alone */
-	/* All that there was at the start is attached: called once, from the loop. May be NULL. */
+	/* All that there was at the start is attached, and its tables are loaded: called once, from
+	 * the loop. May be NULL. */
 	void (*ready)(void *userdata);
 	void *userdata;
 };

@@ -24,6 +24,7 @@ struct attachment {
 	bool initial;	    /* the session is not ready before it is settled */
 	bool announces;	    /* it has USDT probes */
 	bool tried;	    /* its allocator was looked at */
+	bool unmapped;	    /* of an image that was replaced; not seen in the new one yet */
 	unsigned attaching; /* links */
 	struct uprobe_link *links[PROBE_PROGRAMS];
 	bool pending[PROBE_PROGRAMS]; /* on_attached() will be called for the link */
@@ -90,6 +91,8 @@ struct attachment *heap_attach(struct heap_watch *w, struct module *module, pid_
 void heap_attach_allocators(struct heap_watch *w, struct watched *p);
 /* Who announces what he allocates is taken at his word; his allocator would tell the same again. */
 void heap_attach_announced(struct watched *p);
+/* The process has replaced its image: what it maps from now on is looked at anew. */
+void heap_attach_new_image(struct watched *p);
 /* Links of it. */
 size_t heap_attach_count(const struct attachment *a);
 /* Detaches what is on the allocators of a process for a while, and attaches it again. */

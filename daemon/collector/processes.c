@@ -373,13 +373,31 @@ static void on_exec(struct processes *p, const struct record *record)
 	set_cgroup(p, process, r->cgroup, r->cgroup_v1);
 }
 
+/* The image that a record is about which changes none; NULL: it is not known. */
+static struct process *told_of(struct processes *p, const struct profd_process_record *r)
+{
+	struct process *process = newest_image(p, r->process.pid);
+
+	return process && (process->provisional ||
+				  process->identity.start_boottime == r->process.start_boottime)
+		       ? process
+		       : NULL;
+}
+
 static void on_exit_record(struct processes *p, const struct record *record)
 {
-	const struct profd_process_record *r = record->process;
-	struct process *process = newest_image(p, r->process.pid);
-	if (process && (process->provisional ||
-			       process->identity.start_boottime == r->process.start_boottime))
+	struct process *process = told_of(p, record->process);
+
+	if (process)
 		mark_dead(p, process, record->time);
+}
+
+static void on_cgroup(struct processes *p, const struct profd_process_record *r)
+{
+	struct process *process = told_of(p, r);
+
+	if (process)
+		set_cgroup(p, process, r->cgroup, r->cgroup_v1);
 }
 
 static struct module *map_module(struct processes *p, const struct record *record)
@@ -442,6 +460,9 @@ void processes_handle(struct processes *p, const struct record *record)
 		break;
 	case RECORD_EXIT:
 		on_exit_record(p, record);
+		break;
+	case RECORD_CGROUP:
+		on_cgroup(p, record->process);
 		break;
 	case RECORD_COMM:
 		on_comm(p, record);

@@ -413,15 +413,23 @@ static void add_part(struct publication *p, struct parts *s, size_t n_labels,
 /* Returns how many labels there are then. */
 static size_t label_age(struct publication *p, struct parts *s, const struct age_cell *cell)
 {
-	static const char *const keys[] = {[AGE_IN_USE] = "age", [AGE_FREED] = "lifetime"};
+	static const char *const kinds[AGE_KINDS] = {
+		[AGE_DEFINITE] = "definite",
+		[AGE_INDIRECT] = "indirect",
+		[AGE_POSSIBLE] = "possible",
+		[AGE_REACHABLE] = "reachable",
+	};
 	size_t n = s->n_labels;
 
 	if (p->moment->has_steps)
 		s->labels[n++] = (struct label){
-			.key = text(p, keys[cell->kind]),
+			.key = text(p, cell->kind == AGE_FREED ? "lifetime" : "age"),
 			.num = (int64_t)age_scale_from(cell->step),
 			.num_unit = text(p, "milliseconds"),
 		};
+	if (kinds[cell->kind])
+		s->labels[n++] = (struct label){
+			.key = text(p, "leak_kind"), .str = text(p, kinds[cell->kind])};
 	if (cell->brief)
 		s->labels[n++] = (struct label){
 			.key = text(p, "temporary"),
@@ -441,7 +449,7 @@ static void add_ages(struct publication *p, struct parts *s, size_t i, bool has_
 
 		sums.alloc_objects += cell->objects;
 		sums.alloc_bytes += cell->bytes;
-		if (cell->kind == AGE_IN_USE) {
+		if (cell->kind != AGE_FREED) {
 			sums.inuse_objects += cell->objects;
 			sums.inuse_bytes += cell->bytes;
 		}

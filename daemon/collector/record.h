@@ -20,6 +20,7 @@ enum record_kind {
 	RECORD_FORK,
 	RECORD_EXEC,
 	RECORD_EXIT,
+	RECORD_CGROUP,
 	RECORD_COMM,	/* PERF_RECORD_COMM */
 	RECORD_MMAP,	/* PERF_RECORD_MMAP2, executable mappings only */
 	RECORD_KSYMBOL, /* PERF_RECORD_KSYMBOL: a BPF program was loaded or unloaded */
@@ -35,7 +36,7 @@ struct record {
 		const struct profd_sample *sample;
 		struct profd_alloc *alloc; /* ours: its sample's number is given here */
 		const struct profd_free *freed;
-		const struct profd_process_record *process; /* FORK, EXEC, EXIT */
+		const struct profd_process_record *process; /* FORK … CGROUP */
 		struct {
 			uint32_t pid, tid;
 			bool exec; /* the image was just replaced: all mappings are gone */

@@ -222,6 +222,8 @@ int record_queue_put_bpf(struct record_queue *q, const struct profd_record_head 
 		return put_process(q, RECORD_EXEC, (const void *)head, size);
 	case PROFD_RECORD_EXIT:
 		return put_process(q, RECORD_EXIT, (const void *)head, size);
+	case PROFD_RECORD_CGROUP:
+		return put_process(q, RECORD_CGROUP, (const void *)head, size);
 	default:
 		return -EBADMSG;
 	}

@@ -12,35 +12,17 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#include "collector/collector_impl.h"
 #include "collector/heap.h"
 #include "collector/heap_cost.h"
 #include "collector/heap_rate.h"
 #include "collector/heap_watch.h"
-#include "collector/snapshot_taker.h"
+#include "collector/recording_impl.h"
 #include "profile/pprof.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
 /* Of the whole recording, in memory until it ends. */
 #define RECORDING_BYTES (64u << 20)
-
-struct recording {
-	struct collector *c;
-	struct stream *stream;
-	struct heap_watch *watch; /* NULL: of another type */
-	sd_event_source *deadline;
-	struct recording_request request; /* filter.pids and filter.tids are our own copies */
-	uint32_t *ids;
-	bool stopping, is_ready;
-	enum recording_reason reason;
-	recording_ready ready;
-	recording_done done;
-	struct snapshot_taker taker;
-	int peak_error; /* why there is no peak, if one was wanted */
-	void *userdata;
-	struct recording *prev, *next;
-};
 
 const char *recording_reason_text(enum recording_reason reason)
 {
@@ -58,6 +40,7 @@ static void recording_free(struct recording *r)
 {
 	DL_DELETE(r->c->recordings, r);
 	snapshot_taker_end(&r->taker);
+	recording_blocks_end(r);
 	heap_watch_stop(r->watch);
 	sd_event_source_disable_unref(r->deadline);
 	free(r->ids);
@@ -213,18 +196,23 @@ static void explain_heap(const struct recording *r, char *text, size_t size)
 			(unsigned long long)counts->lost_frees);
 	else if (stats.full)
 		snprintf(text, size,
-			"%" PRIu64 " allocations were too many to remember: in-use lacks them; "
+			"%" PRIu64 " allocations were too many to remember%s: in-use lacks them; "
 			"sample less (--sample-bytes)",
-			stats.full);
+			stats.full, stats.crowded == stats.full ? " of one process" : "");
 	else if (r->peak_error)
 		snprintf(text, size, "there is no peak: %s",
 			r->peak_error == -ENODATA ? "nothing was in use, or it is not known"
 						  : strerror(-r->peak_error));
+	else if (stats.begun)
+		snprintf(text, size,
+			"in-use lacks %" PRIu64 " allocations of C++ operators that may throw; "
+			"libprofd-heap-cxx.so (LD_PRELOAD) knows them",
+			stats.begun);
 	else if (counts->thinned)
 		snprintf(text, size,
-			"over %d samples a second came: of %llu none was taken, and others stand "
-			"for them",
-			HEAP_RATE_MAX, (unsigned long long)counts->thinned);
+			"over %d samples a second came, or %d of one process: %llu were not taken, "
+			"and others stand for them",
+			HEAP_RATE_MAX, HEAP_RATE_PROCESS_MAX, (unsigned long long)counts->thinned);
 	else if (r->taker.snapshots.skipped)
 		snprintf(text, size,
 			"%" PRIu64 " snapshots were not taken: there are no more than %d, and each "
@@ -466,6 +454,9 @@ void recordings_settle(struct collector *c, uint64_t horizon)
 	DL_FOREACH (c->recordings, r)
 		if (r->watch && !r->stopping)
 			snapshot_taker_settle(&r->taker, horizon);
+	DL_FOREACH (c->recordings, r)
+		if (r->watch && !r->stopping)
+			recording_blocks_settle(r, horizon);
 }
 
 bool recordings_wait(const struct collector *c)
@@ -473,7 +464,9 @@ bool recordings_wait(const struct collector *c)
 	const struct recording *r;
 
 	DL_FOREACH (c->recordings, r)
-		if (r->watch && (!r->is_ready || snapshot_taker_waits(&r->taker)) && !r->stopping)
+		if (r->watch &&
+			(!r->is_ready || snapshot_taker_waits(&r->taker) || r->blocks.wanted) &&
+			!r->stopping)
 			return true;
 	return false;
 }
@@ -491,6 +484,8 @@ static int watch_heap(struct recording *r)
 		.bpf = r->c->bpf,
 		.processes = r->c->processes,
 		.unwinder = r->c->unwinder,
+		.spaces = r->c->spaces,
+		.tables = r->c->tables,
 		.uprobes = r->c->uprobes,
 		.announced = r->request.announced,
 		.filter = &r->request.filter,

@@ -8,6 +8,7 @@
 
 #include "collector/bpf_host.h"
 #include "collector/clock.h"
+#include "collector/heap_memory.h"
 #include "collector/ledger.h"
 #include "collector/targets.h"
 #include "util/cleanup.h"
@@ -245,7 +246,7 @@ static int begin_heap(struct session *session)
 	struct bpf_host *bpf = session->owner->bpf;
 
 	bpf_host_heaps(bpf)[session->slot] = (struct profd_heap){
-		.keep = UINT32_MAX, .mean = session->sample_bytes};
+		.keep = UINT32_MAX, .mean = session->sample_bytes, .most = heap_memory_most()};
 	return bpf_host_hold_heap_ring(bpf);
 }
 

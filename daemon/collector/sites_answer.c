@@ -54,7 +54,8 @@ static bool site_is_good(const struct heap_site *site, const struct unwinder_lay
 
 	return segment && site->probe >= site->entry && site->probe - site->entry < MAX_PROLOGUE &&
 	       segment_of(layout, site->probe) == segment && site->function < HEAP_FUNCTIONS &&
-	       site->emulated <= 1 && registers_are_good(site) && name_is_good(site->name);
+	       site->emulated <= 1 && site->throws <= 1 && registers_are_good(site) &&
+	       name_is_good(site->name);
 }
 
 static bool sites_are_good(const struct heap_sites *sites, const struct unwinder_layout *layout)

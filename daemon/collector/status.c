@@ -81,6 +81,24 @@ static void add_watch(cJSON *object, struct collector *c, const struct stream *s
 	heap_watch_describe(watch, object);
 }
 
+/* Of which processes only a share of what they announce is taken, and of all others. */
+static void add_shares(cJSON *object, const struct profd_heap *heap)
+{
+	cJSON *list = cJSON_AddArrayToObject(object, "thinned_processes");
+
+	for (size_t i = 0; i < PROFD_SHARES; i++) {
+		uint64_t share = __atomic_load_n(&heap->shares[i], __ATOMIC_RELAXED);
+		cJSON *one = share ? cJSON_CreateObject() : NULL;
+
+		if (!one)
+			break;
+		add_u64(one, "pid", share >> 32);
+		cJSON_AddNumberToObject(one, "kept", (double)(uint32_t)share / UINT32_MAX);
+		cJSON_AddItemToArray(list, one);
+	}
+	cJSON_AddNumberToObject(object, "kept", (double)heap->keep / UINT32_MAX);
+}
+
 static void add_heap(cJSON *session, struct collector *c, const struct stream *s)
 {
 	struct heap_stats stats = heap_stats(stream_heap(s));
@@ -97,6 +115,10 @@ static void add_heap(cJSON *session, struct collector *c, const struct stream *s
 	add_u64(object, "bytes", stats.live_bytes);
 	add_u64(object, "frees", stats.frees);
 	add_u64(object, "not_remembered", stats.full);
+	add_u64(object, "of_one_process", stats.crowded);
+	add_u64(object, "not_waited_for", stats.begun);
+	add_u64(object, "thinned", heap->thinned);
+	add_shares(object, heap);
 	add_u64(object, "frees_lost", heap->lost_frees);
 	add_u64(object, "impossible", heap->nonsense);
 	add_watch(object, c, s);

@@ -9,6 +9,7 @@
 #include "collector/collector_impl.h"
 #include "collector/heap.h"
 #include "collector/heap_ages.h"
+#include "collector/heap_live.h"
 #include "collector/heap_rate.h"
 #include "collector/publish.h"
 #include "util/brief_scale.h"
@@ -16,13 +17,11 @@
 #include "util/log.h"
 #include <utlist.h>
 
-/* Allocations in use that are remembered, of one session: 28 MiB at most. */
-#define MAX_LIVE (256u << 10)
-
 struct stream {
 	struct collector *c;
 	struct session *session;
-	struct heap *heap;    /* NULL: of another type */
+	struct heap *heap; /* NULL: of another type */
+	struct heap_rate *rate;
 	uint64_t came, rated; /* samples that came, and when that was counted */
 	struct window *window;
 	struct stream_config config;
@@ -48,6 +47,7 @@ struct flush {
 	struct flush *next;	    /* of the same window, to be published when this one is */
 	char comment[128];	    /* one more; "": none */
 	size_t limited;		    /* processes of which in-use was not known */
+	bool begun;		    /* allocations whose end was not waited for */
 	bool no_in_use;		    /* of none it is */
 };
 
@@ -76,24 +76,31 @@ uint64_t stream_elapsed(const struct stream *s)
 	return (s->stopped ? s->stopped : monotonic_now()) - s->started;
 }
 
+static void release(struct stream *s)
+{
+	heap_free(s->heap);
+	heap_rate_free(s->rate);
+	window_unref(s->window);
+	free(s);
+}
+
 void stream_free(struct stream *s)
 {
 	struct collector *c = s->c;
 
 	session_release(s->session);
-	heap_free(s->heap);
-	window_unref(s->window);
 	DL_DELETE(c->streams, s);
 	collector_stream_gone(c, s);
-	free(s);
+	release(s);
 }
 
 /* The programs need not know it any more, either. */
-static void on_forgotten(void *userdata, uint64_t address, uint32_t pid)
+static void on_forgotten(void *userdata, uint64_t address, uint32_t pid, uint64_t time)
 {
 	struct stream *s = userdata;
 
-	bpf_host_forget_live(s->c->bpf, session_slot(s->session), address, pid);
+	heap_live_forget(
+		bpf_host_live(s->c->bpf), session_slot(s->session), address, pid, (uint32_t)time);
 }
 
 static int open_window(struct stream *s, uint64_t start)
@@ -117,6 +124,26 @@ static int open_window(struct stream *s, uint64_t start)
 	return 0;
 }
 
+static int prepare_heap(struct stream *s)
+{
+	const struct heap_limits limits = {
+		.live = HEAP_LIVE_MAX,
+		.traced = heap_traced_max(s->config.session.sample_bytes),
+	};
+	int r = heap_new(&s->heap, &limits, on_forgotten, s);
+
+	if (!r && s->config.keep_ages)
+		r = heap_keep_ages(s->heap);
+	if (!r && s->config.temporary)
+		r = heap_keep_temporary(s->heap, s->config.temporary);
+	if (!r && s->config.keep_peak)
+		r = heap_keep_peak(s->heap);
+	if (r)
+		return r;
+	s->rate = heap_rate_new();
+	return s->rate ? 0 : -ENOMEM;
+}
+
 int stream_start(struct collector *c, const struct stream_config *config, struct stream **out,
 	char *why, size_t why_size)
 {
@@ -130,27 +157,15 @@ int stream_start(struct collector *c, const struct stream_config *config, struct
 	s->c = c;
 	s->config = *config;
 	s->started = monotonic_now();
-	r = config->session.type == SESSION_HEAP ? heap_new(&s->heap, MAX_LIVE, on_forgotten, s)
-						 : 0;
-	if (!r && s->heap && config->keep_ages)
-		r = heap_keep_ages(s->heap);
-	if (!r && s->heap && config->temporary)
-		r = heap_keep_temporary(s->heap, config->temporary);
-	if (!r && s->heap && config->keep_peak)
-		r = heap_keep_peak(s->heap);
+	r = config->session.type == SESSION_HEAP ? prepare_heap(s) : 0;
 	if (!r)
 		r = open_window(s, s->started);
-	if (r) {
+	if (r)
 		snprintf(why, why_size, "out of memory for a window");
-		heap_free(s->heap);
-		free(s);
-		return r;
-	}
-	r = sessions_start(c->sessions, &config->session, &s->session, why, why_size);
+	else
+		r = sessions_start(c->sessions, &config->session, &s->session, why, why_size);
 	if (r) {
-		window_unref(s->window);
-		heap_free(s->heap);
-		free(s);
+		release(s);
 		return r;
 	}
 	DL_APPEND(c->streams, s);
@@ -213,6 +228,7 @@ static struct flush *new_flush(struct stream *s, struct window *window, uint64_t
 	if (s->heap) {
 		heap = heap_stats(s->heap);
 		f->limited = heap.limited;
+		f->begun = heap.begun;
 		f->no_in_use = heap.limited && !heap.live;
 	}
 	return f;
@@ -237,6 +253,10 @@ static void describe_limits(const struct flush *f, char *text, size_t size)
 			"part of the time, to keep below the ceiling of cost; what they allocated "
 			"is made up to the whole time",
 			f->limited);
+	else if (f->begun)
+		snprintf(text, size,
+			"what C++ operators that may throw allocated is not among what is in use: "
+			"so as to be in no exception's way nobody waited for their return");
 }
 
 /* Readers look for how it begins (report/filter.c). */
@@ -431,8 +451,11 @@ struct heap *stream_heap(const struct stream *s)
 void stream_alloc(struct stream *s, struct profd_alloc *alloc)
 {
 	reach(s, alloc->head.time);
-	if (s->heap && s->window)
-		alloc->sample.allocation = heap_alloc(s->heap, alloc, s->window);
+	if (!s->heap || !s->window)
+		return;
+	if (session_sample_bytes(s->session) > 1)
+		heap_rate_came(s->rate, alloc->sample.process.pid, alloc->kept);
+	alloc->sample.allocation = heap_alloc(s->heap, alloc, s->window);
 }
 
 void stream_freed(struct stream *s, const struct profd_free *freed)
@@ -454,8 +477,7 @@ void stream_hold_rate(struct stream *s, uint64_t now)
 	heap = &bpf_host_heaps(s->c->bpf)[session_slot(s->session)];
 	bpf_host_counters(s->c->bpf, session_slot(s->session), &counters);
 	came = counters.taken + __atomic_load_n(&heap->thinned, __ATOMIC_RELAXED);
-	__atomic_store_n(&heap->keep, heap_rate_next(heap->keep, came - s->came, now - since),
-		__ATOMIC_RELAXED);
+	heap_rate_hold(s->rate, came - s->came, now - since, heap);
 	s->came = came;
 	s->rated = now;
 }

@@ -23,6 +23,8 @@
 /* Pages that are never evicted: used in that many of the last steps of tables_entry.used. */
 #define HOT_STEPS 3
 #define HOMELESS  32
+/* Pages of a module that is loaded as a whole: 8 MiB of code. */
+#define WARM_PAGES 128
 /* What could not be compiled for want of a helper is asked for again after so many steps. */
 #define RETRY_STEPS 10
 
@@ -36,6 +38,8 @@ struct module_tables {
 	uint64_t low;
 	uint32_t n_pages, n_segments;
 	uint32_t directory;
+	uint32_t warm_page; /* the next one to load, while it is warmed */
+	bool warm;
 	struct unwinder_segment segments[UNWINDER_MAX_SEGMENTS];
 };
 
@@ -63,6 +67,7 @@ struct tables {
 	struct page *pages; /* TABLES_DIRECTORY; memory comes with use */
 	struct extents directory, blocks;
 	struct module_tables *modules;
+	unsigned n_warm; /* modules that are being warmed */
 	struct homeless homeless[HOMELESS];
 	size_t next_homeless;
 	struct tables_stats stats;
@@ -250,6 +255,8 @@ static bool is_none(const uint32_t *words)
 	       page->rows[0].rule == (UNWIND_ESCAPE | UNWIND_NONE);
 }
 
+static void warm_next(struct tables *t);
+
 static void on_compiled(void *userdata, struct module *module, uint32_t number, int error,
 	const uint32_t *words, size_t n_words)
 {
@@ -270,6 +277,7 @@ static void on_compiled(void *userdata, struct module *module, uint32_t number, 
 	else if (!place(t, entry, words, n_words))
 		shelter(t, entry, words, n_words);
 	t->changed(t->userdata, NULL, entry);
+	warm_next(t);
 }
 
 bool tables_want_page(struct tables *t, uint32_t entry)
@@ -311,6 +319,7 @@ static void forget_module(void *data)
 			extents_retire(&t->directory, m->directory, m->n_pages, now);
 			t->stats.modules--;
 		}
+		t->n_warm -= m->warm;
 		DL_DELETE(t->modules, m);
 	}
 	free(m);
@@ -353,6 +362,7 @@ static void on_opened(
 		t->stats.failures++;
 	}
 	t->changed(t->userdata, module, 0);
+	warm_next(t);
 }
 
 /* Only code that comes from a file has CFI. */
@@ -402,6 +412,60 @@ bool tables_want_module(struct tables *t, struct module *module)
 		m->state = STATE_ASKED;
 	return m->state == STATE_ASKED;
 }
+
+/* ---- warming ------------------------------------------------------------------------------ */
+
+static bool may_warm(const struct tables *t, const struct module_tables *m)
+{
+	return m->state == STATE_ASKED ||
+	       (m->state == STATE_READY && m->warm_page < m->n_pages && m->n_pages <= WARM_PAGES &&
+		       t->stats.used <= t->stats.budget / 2);
+}
+
+static void set_warm(struct tables *t, struct module_tables *m, bool warm)
+{
+	t->n_warm += warm;
+	t->n_warm -= m->warm;
+	m->warm = warm;
+}
+
+/* Asks for the next page of a module that can have one; its answer leads here again. False: for
+ * none, it is done. */
+static bool warm_page(struct tables *t, struct module_tables *m)
+{
+	bool asked = false;
+
+	while (!asked && m->state == STATE_READY && may_warm(t, m))
+		asked = tables_want_page(t, m->directory + m->warm_page++);
+	set_warm(t, m, asked || m->state == STATE_ASKED);
+	return asked;
+}
+
+static void warm_next(struct tables *t)
+{
+	struct module_tables *m;
+
+	if (!t->n_warm || unwinder_is_busy(t->unwinder))
+		return;
+	DL_FOREACH (t->modules, m)
+		if (m->warm && warm_page(t, m))
+			break;
+}
+
+bool tables_warm(struct tables *t, struct module *module)
+{
+	struct module *file = canonical(module);
+	struct module_tables *m;
+
+	tables_want_module(t, file);
+	m = file->tables;
+	if (m && may_warm(t, m))
+		set_warm(t, m, true);
+	warm_next(t);
+	return m && m->warm;
+}
+
+/* ---- mappings ----------------------------------------------------------------------------- */
 
 /* The virtual address where a mapping of a file begins. Pages of two segments can be one in the
  * file, so the segment that fills most of the mapping is the one that was mapped. */
@@ -509,6 +573,7 @@ void tables_settle(struct tables *t, uint64_t now)
 {
 	extents_settle(&t->blocks, now, TABLES_GRACE_NS);
 	extents_settle(&t->directory, now, TABLES_GRACE_NS);
+	warm_next(t);
 }
 
 struct tables_stats tables_stats(const struct tables *t)

@@ -51,6 +51,9 @@ void tables_describe(struct tables *t, const struct memory_map *map, struct tabl
 bool tables_want_module(struct tables *t, struct module *module);
 /* The same for a page, by its entry in the directory. */
 bool tables_want_page(struct tables *t, uint32_t entry);
+/* Loads a module before anybody walks its code, a page after the other, when nobody waits for
+ * another: if it is not large, and half of the budget is free. True: it is under way. */
+bool tables_warm(struct tables *t, struct module *module);
 /* The block of a page that found no room in the kernel, or NULL. Valid until the next page comes.
  */
 const uint32_t *tables_homeless(const struct tables *t, uint32_t entry);

@@ -334,6 +334,11 @@ int unwinder_compile(struct unwinder *u, struct module *module, uint32_t page,
 	return submit(u, module, &request);
 }
 
+bool unwinder_is_busy(const struct unwinder *u)
+{
+	return u->queue;
+}
+
 int unwinder_find_sites(
 	struct unwinder *u, struct module *module, unwinder_found done, void *userdata)
 {

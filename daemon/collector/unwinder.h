@@ -74,6 +74,9 @@ int unwinder_open(struct unwinder *u, struct module *module, unwinder_opened don
 int unwinder_compile(struct unwinder *u, struct module *module, uint32_t page,
 	unwinder_compiled done, void *userdata);
 
+/* A request is being answered, or could be. */
+bool unwinder_is_busy(const struct unwinder *u);
+
 /* Asks where heap probes go, for heap_sites.c, which asks once. A process answers that has read no
  * other file before. The same. */
 int unwinder_find_sites(

@@ -15,6 +15,7 @@ enum {
 	TC = 4,
 	MI = 8,
 	WRAPS = 16, /* see struct known_function */
+	THROWS = 32,
 };
 
 static const struct {
@@ -50,13 +51,13 @@ static const struct {
 	{"sdallocx", HEAP_FREE, PLAIN | JE},
 
 	{"malloc_skip_new_handler", HEAP_MALLOC, TC},
-	{"new", HEAP_MALLOC, TC | MI | WRAPS},
+	{"new", HEAP_MALLOC, TC | MI | WRAPS | THROWS},
 	{"new_nothrow", HEAP_MALLOC, TC | MI | WRAPS},
-	{"new_aligned", HEAP_MALLOC, TC | MI | WRAPS},
+	{"new_aligned", HEAP_MALLOC, TC | MI | WRAPS | THROWS},
 	{"new_aligned_nothrow", HEAP_MALLOC, TC | MI | WRAPS},
-	{"newarray", HEAP_MALLOC, TC | WRAPS},
+	{"newarray", HEAP_MALLOC, TC | WRAPS | THROWS},
 	{"newarray_nothrow", HEAP_MALLOC, TC | WRAPS},
-	{"newarray_aligned", HEAP_MALLOC, TC | WRAPS},
+	{"newarray_aligned", HEAP_MALLOC, TC | WRAPS | THROWS},
 	{"newarray_aligned_nothrow", HEAP_MALLOC, TC | WRAPS},
 	{"delete", HEAP_FREE, TC | WRAPS},
 	{"delete_sized", HEAP_FREE, TC | WRAPS},
@@ -79,7 +80,7 @@ static const struct {
 	{"zalloc_aligned", HEAP_MALLOC, MI},
 	{"zalloc_aligned_at", HEAP_MALLOC, MI},
 	{"mallocn", HEAP_CALLOC, MI},
-	{"new_n", HEAP_CALLOC, MI | WRAPS},
+	{"new_n", HEAP_CALLOC, MI | WRAPS | THROWS},
 	{"calloc_aligned", HEAP_CALLOC, MI},
 	{"calloc_aligned_at", HEAP_CALLOC, MI},
 	{"rezalloc", HEAP_REALLOC, MI},
@@ -87,22 +88,22 @@ static const struct {
 	{"realloc_aligned_at", HEAP_REALLOC, MI},
 	{"rezalloc_aligned", HEAP_REALLOC, MI},
 	{"rezalloc_aligned_at", HEAP_REALLOC, MI},
-	{"new_realloc", HEAP_REALLOC, MI | WRAPS},
+	{"new_realloc", HEAP_REALLOC, MI | WRAPS | THROWS},
 	{"reallocn", HEAP_REALLOCARRAY, MI},
 	{"recalloc", HEAP_REALLOCARRAY, MI},
 	{"recalloc_aligned", HEAP_REALLOCARRAY, MI},
 	{"recalloc_aligned_at", HEAP_REALLOCARRAY, MI},
-	{"new_reallocn", HEAP_REALLOCARRAY, MI | WRAPS},
+	{"new_reallocn", HEAP_REALLOCARRAY, MI | WRAPS | THROWS},
 	{"free_size", HEAP_FREE, MI},
 	{"free_aligned", HEAP_FREE, MI},
 	{"free_size_aligned", HEAP_FREE, MI},
 
-	{"_Znwm", HEAP_MALLOC, PLAIN | WRAPS},
-	{"_Znam", HEAP_MALLOC, PLAIN | WRAPS},
+	{"_Znwm", HEAP_MALLOC, PLAIN | WRAPS | THROWS},
+	{"_Znam", HEAP_MALLOC, PLAIN | WRAPS | THROWS},
 	{"_ZnwmRKSt9nothrow_t", HEAP_MALLOC, PLAIN | WRAPS},
 	{"_ZnamRKSt9nothrow_t", HEAP_MALLOC, PLAIN | WRAPS},
-	{"_ZnwmSt11align_val_t", HEAP_MALLOC, PLAIN | WRAPS},
-	{"_ZnamSt11align_val_t", HEAP_MALLOC, PLAIN | WRAPS},
+	{"_ZnwmSt11align_val_t", HEAP_MALLOC, PLAIN | WRAPS | THROWS},
+	{"_ZnamSt11align_val_t", HEAP_MALLOC, PLAIN | WRAPS | THROWS},
 	{"_ZnwmSt11align_val_tRKSt9nothrow_t", HEAP_MALLOC, PLAIN | WRAPS},
 	{"_ZnamSt11align_val_tRKSt9nothrow_t", HEAP_MALLOC, PLAIN | WRAPS},
 	{"_ZdlPv", HEAP_FREE, PLAIN | WRAPS},
@@ -128,6 +129,7 @@ static bool find(const char *name, unsigned prefix, struct known_function *known
 		*known = (struct known_function){
 			.function = functions[i].function,
 			.wraps = functions[i].flags & WRAPS,
+			.throws = functions[i].flags & THROWS,
 			.rank = 2 * i + (prefix != PLAIN),
 		};
 		return true;

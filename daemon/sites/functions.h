@@ -12,6 +12,7 @@ struct known_function {
 	/* It is made to call others of these, and seldom does anything else: an operator of C++,
 	 * reallocarray. */
 	bool wraps;
+	bool throws;   /* what cannot be had, instead of returning NULL */
 	unsigned rank; /* of several names for one function the lowest is its name */
 };
 

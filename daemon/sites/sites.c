@@ -72,7 +72,7 @@ static int compare(const void *a, const void *b)
 }
 
 /* One for each address, with the name of the lowest rank. A function that has also a plain name is
- * more than a wrapper. */
+ * more than a wrapper; one that throws by any name does. */
 static void fold(struct search *s)
 {
 	size_t n = 0;
@@ -85,6 +85,7 @@ static void fold(struct search *s)
 			s->found[n++] = s->found[i];
 		else if (s->found[i].size > last->size)
 			last->size = s->found[i].size;
+		s->found[n - 1].known.throws |= s->found[i].known.throws;
 	}
 	s->n = n;
 }
@@ -147,7 +148,10 @@ static bool only_calls(const struct search *s, const struct candidate *c)
 
 static void add_site(const struct search *s, const struct candidate *c, struct sites_found *out)
 {
-	struct heap_site site = {.function = (uint8_t)c->known.function};
+	struct heap_site site = {
+		.function = (uint8_t)c->known.function,
+		.throws = c->known.throws,
+	};
 	size_t size;
 	const uint8_t *code = code_of(s, c, &size);
 

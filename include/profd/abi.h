@@ -36,6 +36,7 @@ enum profd_record_kind {
 	PROFD_RECORD_EXIT, /* the last thread of a process is gone */
 	PROFD_RECORD_ALLOC,
 	PROFD_RECORD_FREE,
+	PROFD_RECORD_CGROUP, /* a process was moved to another cgroup */
 };
 
 struct profd_record_head {
@@ -182,9 +183,13 @@ static inline const struct profd_miss *profd_sample_miss(const struct profd_samp
 
 enum profd_alloc_flags {
 	PROFD_ALLOC_UNTRACKED = 1 << 0, /* its free will not be seen */
+	/* It has just begun: its address is not known (0), and its free will not be, either. */
+	PROFD_ALLOC_BEGUN = 1 << 1,
+	PROFD_ALLOC_TRACED = 1 << 2, /* it is in profd_lives */
 };
 
-/* An allocation that was sampled. The stack is its caller's. */
+/* An allocation that was sampled. The stack is its caller's; if it has just begun, the function's
+ * own. */
 struct profd_alloc {
 	struct profd_record_head head;
 	__u64 address, size; /* bytes */
@@ -266,11 +271,16 @@ _Static_assert(PROFD_PROBES == 1 << PROFD_METER_SHIFT, "an index fits below a me
 #define PROFD_PROBE_ALLOC 0
 #define PROFD_PROBE_FREE  1
 
+#define PROFD_SHARES 32
+
 /* Of one heap session. */
 struct profd_heap {
 	__u64 mean; /* bytes between samples that are taken here (profd/heap_sample.h) */
-	__u32 keep; /* sampled allocations are kept with this probability, in 2^-32; ~0: all are */
+	__u32 keep; /* announced samples are kept with this probability, in 2^-32; ~0: all are */
 	__u32 pad;
+	/* Processes with another: pid << 32 | probability; 0 is the end. */
+	__u64 shares[PROFD_SHARES];
+	__u64 most; /* bytes: who asks for more at once does not get them */
 	/* Written by the programs. */
 	__u64 thinned;	  /* allocations that were not kept: they count as filtered, too */
 	__u64 nonsense;	  /* announced with an impossible size or weight, likewise */
@@ -278,11 +288,25 @@ struct profd_heap {
 	__u64 lost_frees; /* in-use is too high by what they freed */
 };
 
-/* What is in use, of what is sampled here: key of the maps in profd_live; the value is not used. */
+/* What is in use, of what is sampled here: key of the maps in profd_lives. The value is the lower
+ * half of the allocation's time, by which it is told from another of the same address. */
 struct profd_live {
 	__u64 address;
 	__u64 tgid; /* in the initial pid namespace */
 };
+
+/* How many of those there are, by the pages that they lie in: never less, so that nearly all that
+ * is freed without being a sample is known by one look. Counted before an address goes into the
+ * table, and after it was taken out. */
+#define PROFD_LIVE_BUCKETS 16384
+struct profd_live_filter {
+	__u32 counts[PROFD_LIVE_BUCKETS];
+};
+
+static inline __u32 profd_live_bucket(__u64 address)
+{
+	return (__u32)(address >> 12) & (PROFD_LIVE_BUCKETS - 1);
+}
 
 /* ---- sessions --------------------------------------------------------------------------- */
 

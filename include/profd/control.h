@@ -44,6 +44,12 @@
  * {"op":"snapshot"} on the same connection, {"op":"snapshot","pid":n} on another one
  *     Takes one now. On another one: {"ok":true,"asked":n,"stored":false} recordings that watch
  *     the process; stored: it is profiled all the time, and one of it is going into the store.
+ * {"op":"blocks","pid":n} on the same connection, of heap with ages
+ *     {"event":"blocks","pid":n,"count":k} + descriptor: what is in use of a process that stands
+ *     still, as k times struct control_block, sorted by address.
+ * {"op":"reached","pid":n,"reach":"dipr…"}  what a scan has found: one CONTROL_REACH_ character for
+ *     each of these blocks, in their order. They get the label "leak_kind" in the profile.
+ *     {"event":"reached","pid":n}               the process may go on
  * {"op":"stop"}
  *     On the same connection: ends its recording; "done" follows. A connection that closes ends
  *     its recording as well (what was collected is stored).
@@ -60,8 +66,22 @@
 #ifndef PROFD_CONTROL_H
 #define PROFD_CONTROL_H
 
+#include <stdint.h>
+
 #define CONTROL_SOCKET	    "/run/profd/profd.sock"
 #define CONTROL_MAX_MESSAGE (1u << 20)
 #define CONTROL_MAX_FDS	    8
+
+/* An allocation in use. */
+struct control_block {
+	uint64_t address, size; /* bytes, as they were asked for */
+};
+
+/* Whether it can be reached, as valgrind's Memcheck tells them apart (its manual, 4.2.9). */
+#define CONTROL_REACH_UNKNOWN	'-'
+#define CONTROL_REACH_DEFINITE	'd' /* lost */
+#define CONTROL_REACH_INDIRECT	'i' /* lost with another */
+#define CONTROL_REACH_POSSIBLE	'p' /* there are pointers into the middle only */
+#define CONTROL_REACH_REACHABLE 'r'
 
 #endif

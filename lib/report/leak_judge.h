@@ -44,12 +44,15 @@ struct leak_history {
 };
 
 enum leak_verdict {
+	LEAK_LOST,    /* a leak: nothing leads to it any more (a scan says so, not leak_judge) */
 	LEAK_GROWS,   /* likely a leak */
 	LEAK_UNSURE,  /* it grows, but there is too little to be sure */
 	LEAK_STOPPED, /* it grew, and does no more */
 	LEAK_STEADY,  /* it was there from the start */
 	LEAK_FREED,   /* it is freed later */
 	LEAK_YOUNG,   /* nothing of it is older */
+	LEAK_POSSIBLY_LOST, /* what leads to it leads into the middle (a scan) */
+	LEAK_REACHABLE,	    /* something leads to all of it (a scan) */
 	LEAK_VERDICTS,
 };
 

@@ -11,15 +11,30 @@
 const char *leaks_verdict_name(enum leak_verdict verdict)
 {
 	static const char *const names[LEAK_VERDICTS] = {
+		[LEAK_LOST] = "lost",
 		[LEAK_GROWS] = "grows",
 		[LEAK_UNSURE] = "unsure",
 		[LEAK_STOPPED] = "stopped",
 		[LEAK_STEADY] = "steady",
 		[LEAK_FREED] = "freed",
 		[LEAK_YOUNG] = "young",
+		[LEAK_POSSIBLY_LOST] = "possibly lost",
+		[LEAK_REACHABLE] = "reachable",
 	};
 
 	return names[verdict];
+}
+
+const char *leaks_kind_name(enum leak_kind kind)
+{
+	static const char *const names[LEAK_KINDS] = {
+		[LEAK_DEFINITE] = "definite",
+		[LEAK_INDIRECT] = "indirect",
+		[LEAK_POSSIBLE] = "possible",
+		[LEAK_STILL_REACHABLE] = "reachable",
+	};
+
+	return names[kind];
 }
 
 void leaks_duration(double seconds, char *out, size_t size)
@@ -71,6 +86,30 @@ static void fate_text(const struct leaks *l, const struct leak_judgement *j, cha
 		snprintf(out, size, ", nothing of it is freed after %s", older);
 }
 
+/* Of what a scan has found, the parts that there are. */
+static void scan_text(const struct leak_stack *s, char *out, size_t size)
+{
+	static const char *const words[LEAK_KINDS] = {
+		[LEAK_DEFINITE] = "nothing leads to",
+		[LEAK_INDIRECT] = "only what is lost itself leads to",
+		[LEAK_POSSIBLE] = "only pointers into the middle lead to",
+		[LEAK_STILL_REACHABLE] = "still reachable:",
+	};
+	size_t used = 0;
+
+	*out = '\0';
+	for (unsigned i = 0; i < LEAK_KINDS && used < size; i++) {
+		char bytes[VALUE_SIZE];
+
+		if (!(s->kinds[i].bytes > 0))
+			continue;
+		size_text(s->kinds[i].bytes, bytes, sizeof(bytes));
+		used += (size_t)snprintf(out + used, size - used, "%s%s %s in %.0f block%s",
+			used ? "; " : "", words[i], bytes, s->kinds[i].objects,
+			llround(s->kinds[i].objects) == 1 ? "" : "s");
+	}
+}
+
 void leaks_explain(const struct leaks *l, const struct leak_stack *s, char *out, size_t size)
 {
 	const struct leak_judgement *j = &s->judgement;
@@ -81,6 +120,11 @@ void leaks_explain(const struct leaks *l, const struct leak_stack *s, char *out,
 	leaks_duration(j->since, since, sizeof(since));
 	leaks_duration(l->older, older, sizeof(older));
 	switch (j->verdict) {
+	case LEAK_LOST:
+	case LEAK_POSSIBLY_LOST:
+	case LEAK_REACHABLE:
+		scan_text(s, out, size);
+		break;
 	case LEAK_GROWS:
 		snprintf(out, size, "grows %s%s", growth, fate);
 		break;

@@ -234,13 +234,38 @@ static void add_ages(struct leaks *l, struct leak_stack *stack, const struct pro
 	}
 }
 
+static void add_use(struct leak_use *to, const struct leak_use *more)
+{
+	to->bytes += more->bytes;
+	to->objects += more->objects;
+	to->variance += more->variance;
+}
+
+static void add_kind(struct leaks *l, struct leak_stack *stack, const struct profile *p, size_t i,
+	const struct leak_use *use)
+{
+	const struct sample *s = &p->samples[i];
+
+	for (uint32_t k = 0; k < s->n_labels; k++) {
+		const struct label *label = &p->labels[s->first_label + k];
+
+		if (strcmp(profile_text(p, label->key), "leak_kind") != 0)
+			continue;
+		for (unsigned kind = 0; kind < LEAK_KINDS; kind++)
+			if (!strcmp(profile_text(p, label->str), leaks_kind_name(kind))) {
+				l->has_scan = true;
+				add_use(&stack->kinds[kind], use);
+			}
+	}
+}
+
 static int add_sample(
 	struct leaks *l, const struct profile *p, size_t i, const struct columns *c, size_t moment)
 {
 	const struct sample *s = &p->samples[i];
 	const int64_t *values = p->values + i * p->n_sample_types;
 	struct leak_stack *stack;
-	struct leak_use *use;
+	struct leak_use use;
 	uint32_t n = 0;
 	int r = 0;
 
@@ -250,11 +275,17 @@ static int add_sample(
 		r = find_or_add(l, n, &stack);
 	if (r)
 		return r;
-	use = &stack->moments[moment];
-	use->bytes += (double)values[c->bytes];
-	use->objects += (double)values[c->objects];
-	use->variance += cell_of(c, (double)values[c->objects], (double)values[c->bytes]).variance;
-	if (moment == l->latest && c->has_alloc)
+	use = (struct leak_use){
+		.bytes = (double)values[c->bytes],
+		.objects = (double)values[c->objects],
+		.variance =
+			cell_of(c, (double)values[c->objects], (double)values[c->bytes]).variance,
+	};
+	add_use(&stack->moments[moment], &use);
+	if (moment != l->latest)
+		return 0;
+	add_kind(l, stack, p, i, &use);
+	if (c->has_alloc)
 		add_ages(l, stack, p, i, c);
 	return 0;
 }
@@ -264,10 +295,11 @@ static void begin_latest(struct leaks *l, const struct profile *p)
 {
 	l->latest = l->n_moments;
 	l->looked = fmax(0, (double)p->duration_nanos / 1e9);
-	l->has_ages = false;
+	l->has_ages = l->has_scan = false;
 	for (size_t i = 0; i < l->n; i++) {
 		memset(l->items[i].in_use, 0, sizeof(l->items[i].in_use));
 		memset(l->items[i].freed, 0, sizeof(l->items[i].freed));
+		memset(l->items[i].kinds, 0, sizeof(l->items[i].kinds));
 	}
 }
 
@@ -376,6 +408,32 @@ static int compare_times(const void *a, const void *b, void *times)
 	return (x > y) - (x < y);
 }
 
+/* Who was looked at needs no guess. */
+static void judge_by_scan(struct leak_stack *s)
+{
+	if (s->kinds[LEAK_DEFINITE].bytes > 0 || s->kinds[LEAK_INDIRECT].bytes > 0)
+		s->judgement.verdict = LEAK_LOST;
+	else if (s->kinds[LEAK_POSSIBLE].bytes > 0)
+		s->judgement.verdict = LEAK_POSSIBLY_LOST;
+	else if (s->kinds[LEAK_STILL_REACHABLE].bytes > 0)
+		s->judgement.verdict = LEAK_REACHABLE;
+}
+
+bool leaks_is_leak(const struct leak_stack *s)
+{
+	return s->judgement.verdict == LEAK_LOST || s->judgement.verdict == LEAK_GROWS;
+}
+
+struct leak_use leaks_leaked(const struct leak_stack *s)
+{
+	struct leak_use lost = s->kinds[LEAK_DEFINITE];
+
+	if (s->judgement.verdict != LEAK_LOST)
+		return s->live;
+	add_use(&lost, &s->kinds[LEAK_INDIRECT]);
+	return lost;
+}
+
 static void judge_stack(const struct leaks *l, struct leak_stack *s, const size_t *order,
 	struct leak_moment *moments)
 {
@@ -401,6 +459,7 @@ static void judge_stack(const struct leaks *l, struct leak_stack *s, const size_
 	ages_of(s->freed, freed);
 	leak_judge(&history, &s->judgement);
 	s->live = s->moments[l->latest];
+	judge_by_scan(s);
 }
 
 int leaks_judge(struct leaks *l, double older)
@@ -432,8 +491,8 @@ static int compare_stacks(const void *a, const void *b)
 		return x->judgement.verdict < y->judgement.verdict ? -1 : 1;
 	if (x->judgement.verdict == LEAK_GROWS && x->judgement.growth != y->judgement.growth)
 		return x->judgement.growth > y->judgement.growth ? -1 : 1;
-	if (x->live.bytes != y->live.bytes)
-		return x->live.bytes > y->live.bytes ? -1 : 1;
+	if (leaks_leaked(x).bytes != leaks_leaked(y).bytes)
+		return leaks_leaked(x).bytes > leaks_leaked(y).bytes ? -1 : 1;
 	return (x->first > y->first) - (x->first < y->first);
 }
 

@@ -34,11 +34,15 @@ struct leak_cell {
 	double bytes, variance, events;
 };
 
+/* What a scan has found of a part of what is in use, as Memcheck's manual has it (4.2.9). */
+enum leak_kind { LEAK_DEFINITE, LEAK_INDIRECT, LEAK_POSSIBLE, LEAK_STILL_REACHABLE, LEAK_KINDS };
+
 struct leak_stack {
 	uint32_t first, n_frames; /* of leaks.stack_frames, which are of leaks.frames; leaf first */
 	struct leak_use *moments; /* by moment */
 	struct leak_cell in_use[AGE_SCALE_STEPS], freed[AGE_SCALE_STEPS];
-	struct leak_use live; /* at the last moment */
+	struct leak_use live;		   /* at the last moment */
+	struct leak_use kinds[LEAK_KINDS]; /* of these, what a scan was made of */
 	struct leak_judgement judgement;
 	bool hidden; /* for the user of it to say; such stacks are sorted behind the others */
 };
@@ -58,7 +62,7 @@ struct leaks {
 	size_t n_moments, max_moments;
 	size_t latest;
 	double looked; /* s, how long the latest one did; for who knows better to change */
-	bool has_ages;
+	bool has_ages, has_scan;
 	double span, older; /* of leak_history, once it is judged */
 };
 
@@ -72,6 +76,11 @@ double leaks_time(const struct profile *p);
 /* older: seconds, taken to the next step of the scale where there are ages; 0: what suits. 0 or
  * -ENOMEM. */
 int leaks_judge(struct leaks *l, double older);
+bool leaks_is_leak(const struct leak_stack *s);
+/* What of it has leaked, or all that it has in use. */
+struct leak_use leaks_leaked(const struct leak_stack *s);
+/* "definite", ...: as the label of profiles has it. */
+const char *leaks_kind_name(enum leak_kind kind);
 /* The likeliest leak first. Afterwards nothing can be added. */
 void leaks_sort(struct leaks *l);
 void leaks_free(struct leaks *l);

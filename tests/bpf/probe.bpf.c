@@ -35,8 +35,10 @@ static __always_inline void emit_stack(struct scratch *scratch)
 	sample->user_end = u->end;
 	sample->way = u->way;
 	sample->session = u->walk.missing;
-	count(bpf_ringbuf_output(&probe_ring, sample, size, 0) ? &probe_counts.lost_ring
-							       : &probe_counts.records);
+	/* The reader looks by itself: waking it would cost more than the walk. */
+	count(bpf_ringbuf_output(&probe_ring, sample, size, BPF_RB_NO_WAKEUP)
+			? &probe_counts.lost_ring
+			: &probe_counts.records);
 }
 
 SEC("uprobe")

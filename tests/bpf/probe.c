@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 #include <uthash.h>
 
 #include "probe.h"
@@ -158,11 +159,12 @@ static struct probe_bpf *load(const char *profd, const char *pid)
 	return bpf;
 }
 
+/* In that process only: others that have the file do not pay. */
 static struct bpf_link *attach(struct probe_bpf *bpf, const char *file, const char *function)
 {
 	LIBBPF_OPTS(bpf_uprobe_opts, options, .func_name = function);
 	struct bpf_link *link = bpf_program__attach_uprobe_opts(
-		bpf->progs.probe_hit, -1, file, 0, &options);
+		bpf->progs.probe_hit, (pid_t)bpf->rodata->probe_pid, file, 0, &options);
 
 	if (!link)
 		die("attach the program", errno);
@@ -210,8 +212,10 @@ static struct stack *collect(
 	if (!ring)
 		die("read the ring", errno);
 	struct bpf_link *link = attach(bpf, file, function);
-	for (double end = now() + seconds; now() < end;)
-		ring_buffer__poll(ring, 20);
+	for (double end = now() + seconds; now() < end;) {
+		usleep(5000);
+		ring_buffer__consume(ring);
+	}
 	bpf_link__destroy(link);
 	ring_buffer__consume(ring);
 	ring_buffer__free(ring);

@@ -28,7 +28,7 @@ struct input {
 	uint32_t sp_high; /* the memo's */
 };
 
-enum { INNERMOST = 1, EXACT = 2, FP_LOST = 4, CURRENT = 8 };
+enum { INNERMOST = 1, EXACT = 2, FP_LOST = 4, CURRENT = 8, SPANS = 16 };
 
 struct bytes {
 	const uint8_t *at;
@@ -180,6 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		step_by_step(&n);
 		begin(&n, memory, miss, &in);
 		all_at_once(&n);
+		s.spans = in.flags & SPANS;
 		for (int i = 0; i < 2; i++) { /* once more with what was kept */
 			begin(&s.walk, memory, miss, &in);
 			with_memo(&s, memo);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A private profd for each test, whose ledger is checked when the test is over."""
 
+import os
+
 import pytest
 
 import profd
@@ -40,3 +42,18 @@ def daemon(new_daemon):
 def quiet_daemon(new_daemon):
     """A daemon that takes recordings only: its ledger is that of the recording."""
     return new_daemon(types="").start()
+
+
+@pytest.fixture
+def cgroup():
+    """A cgroup of this test's own, in whichever hierarchy can have one."""
+    for root in ("/sys/fs/cgroup/memory", "/sys/fs/cgroup"):
+        path = f"{root}/profd-test-{os.getpid()}"
+        if os.path.exists(f"{root}/cgroup.procs"):
+            os.makedirs(f"{path}/inner")
+            yield path
+            profd.wait_for(lambda: not open(f"{path}/inner/cgroup.procs").read(), what="its end")
+            os.rmdir(f"{path}/inner")
+            os.rmdir(path)
+            return
+    pytest.fail("no cgroup hierarchy to test with")

@@ -66,21 +66,6 @@ def test_comm(daemon):
     assert {s.labels["pid"] for s in profile.samples} == {other.pid} != {one.pid}
 
 
-@pytest.fixture
-def cgroup():
-    """A cgroup of this test's own, in whichever hierarchy can have one."""
-    for root in ("/sys/fs/cgroup/memory", "/sys/fs/cgroup"):
-        path = f"{root}/profd-test-{os.getpid()}"
-        if os.path.exists(f"{root}/cgroup.procs"):
-            os.makedirs(f"{path}/inner")
-            yield path
-            wait_for(lambda: not open(f"{path}/inner/cgroup.procs").read(), what="its end")
-            os.rmdir(f"{path}/inner")
-            os.rmdir(path)
-            return
-    pytest.fail("no cgroup hierarchy to test with")
-
-
 def test_cgroup(daemon, cgroup):
     with Program("burn3", 60) as inside, Program("burn3", 60) as outside:
         with open(f"{cgroup}/inner/cgroup.procs", "w") as procs:

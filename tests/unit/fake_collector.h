@@ -144,6 +144,19 @@ int collector_snapshot(struct collector *c, uint32_t pid, uid_t uid)
 	return 0;
 }
 
+int recording_ask_blocks(struct recording *r, uint32_t pid)
+{
+	if (r->request.type != SESSION_HEAP)
+		return -EINVAL;
+	r->request.blocks(r->userdata, pid, pid % 1000, -ENOMEM);
+	return 0;
+}
+
+int recording_take_reach(struct recording *r, uint32_t pid, const char *reach)
+{
+	return strlen(reach) == pid % 1000 ? 0 : -EINVAL;
+}
+
 bool recording_watches(const struct recording *r, uint32_t pid)
 {
 	return pid == 7;

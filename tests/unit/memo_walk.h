@@ -21,6 +21,7 @@ struct memo_stack {
 	__u8 numbers[MEMO_FRAMES];
 	__u64 frames[PROFD_MAX_USER_FRAMES];
 	__u32 n;
+	bool spans; /* see memo_begin() */
 	/* What another CPU does meanwhile, called before each step; NULL: nothing. */
 	void (*meanwhile)(void *userdata, struct memo *memo);
 	void *userdata;
@@ -76,7 +77,7 @@ static inline int memo_stack_walk(
 {
 	s->frames[0] = s->walk.walk.frame.ip;
 	s->n = 1;
-	memo_begin(&s->along, memo, tid, mappings, false);
+	memo_begin(&s->along, memo, tid, mappings, false, s->spans);
 	while (s->n < PROFD_MAX_USER_FRAMES) {
 		bool recognised = false;
 		int r;

@@ -24,7 +24,7 @@ struct fixture {
 	unsigned forgotten;
 };
 
-static void forgotten(void *userdata, uint64_t address, uint32_t pid)
+static void forgotten(void *userdata, uint64_t address, uint32_t pid, uint64_t time)
 {
 	struct fixture *f = userdata;
 
@@ -37,7 +37,10 @@ static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	if (!f || heap_new(&f->heap, 100, forgotten, f) || window_new(&f->window, 0, 0, 1 << 24))
+	const struct heap_limits limits = {.live = 100, .traced = 40};
+
+	if (!f || heap_new(&f->heap, &limits, forgotten, f) ||
+		window_new(&f->window, 0, 0, 1 << 24))
 		return -1;
 	window_keep_heap(f->window);
 	*state = f;
@@ -213,12 +216,49 @@ static void test_too_many_to_remember(void **state)
 	struct fixture *f = *state;
 
 	for (uint64_t i = 1; i <= 150; i++)
-		take(f, 1, i * 16, 10, 7);
+		take(f, 1 + i % 2, i * 16, 10, 7);
 	assert_sums(f, 7, 150, 1500, 100, 1000);
 	assert_int_equal(heap_stats(f->heap).full, 50);
+	assert_int_equal(heap_stats(f->heap).crowded, 0);
 	for (uint64_t i = 1; i <= 150; i++)
-		give_back(f, 1, i * 16);
+		give_back(f, 1 + i % 2, i * 16);
 	assert_sums(f, 7, 150, 1500, 0, 0);
+}
+
+static void test_too_many_of_one_process(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint64_t i = 1; i <= 90; i++)
+		take(f, 1, i * 32, 10, 7);
+	assert_sums(f, 7, 90, 900, 75, 750);
+	assert_int_equal(heap_stats(f->heap).full, 15);
+	assert_int_equal(heap_stats(f->heap).crowded, 15);
+	assert_int_equal(f->forgotten, 15);
+	/* The others have room. */
+	for (uint64_t i = 1; i <= 25; i++)
+		take(f, 2, i * 32 + 16, 10, 8);
+	assert_sums(f, 8, 25, 250, 25, 250);
+	assert_int_equal(heap_stats(f->heap).full, 15);
+	/* So has it, when it has freed some. */
+	give_back(f, 1, 32);
+	take(f, 1, 32, 10, 9);
+	assert_sums(f, 9, 1, 10, 1, 10);
+}
+
+static void test_too_many_in_the_kernel(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint64_t i = 1; i <= 40; i++) {
+		struct profd_alloc alloc = alloc_of(1, i * 32, 10, 10 * ONE);
+
+		alloc.flags = PROFD_ALLOC_TRACED;
+		heap_place(f->heap, heap_alloc(f->heap, &alloc, f->window), f->window, stack(f, 7));
+	}
+	assert_sums(f, 7, 40, 400, 30, 300);
+	assert_int_equal(heap_stats(f->heap).crowded, 10);
+	assert_int_equal(f->forgotten, 10);
 }
 
 static void test_the_end_of_a_process(void **state)
@@ -306,6 +346,21 @@ static void test_whose_free_nobody_will_see(void **state)
 	heap_place(f->heap, heap_alloc(f->heap, &alloc, f->window), f->window, stack(f, 7));
 	assert_sums(f, 7, 1, 10, 0, 0);
 	assert_int_equal(heap_stats(f->heap).full, 1);
+}
+
+static void test_where_it_is_nobody_knows(void **state)
+{
+	struct fixture *f = *state;
+	struct profd_alloc alloc = alloc_of(1, 0, 10, 10 * ONE);
+
+	alloc.flags = PROFD_ALLOC_BEGUN;
+	for (int i = 0; i < 2; i++)
+		heap_place(f->heap, heap_alloc(f->heap, &alloc, f->window), f->window, stack(f, 7));
+	assert_sums(f, 7, 2, 20, 0, 0);
+	assert_int_equal(heap_stats(f->heap).live, 0);
+	assert_int_equal(heap_stats(f->heap).full, 0);
+	assert_int_equal(heap_stats(f->heap).begun, 2);
+	assert_int_equal(heap_stats(f->heap).replaced, 0);
 }
 
 static void test_ends_before_its_stack_is_known(void **state)
@@ -596,13 +651,14 @@ static void test_no_ages_unless_they_are_wanted(void **state)
 static void test_many_that_come_and_go(void **state)
 {
 	enum { ADDRESSES = 4096, STEPS = 200000 };
+	const struct heap_limits limits = {.live = 2 * ADDRESSES};
 	struct fixture *f = *state;
 	uint32_t *sizes = calloc(ADDRESSES, sizeof(*sizes));
 	uint64_t random = 88172645463325252ULL, in_use = 0, objects = 0;
 	struct heap *large;
 
 	assert_non_null(sizes);
-	assert_int_equal(heap_new(&large, ADDRESSES, NULL, NULL), 0);
+	assert_int_equal(heap_new(&large, &limits, NULL, NULL), 0);
 	heap_free(f->heap);
 	f->heap = large;
 	for (int i = 0; i < STEPS; i++) {
@@ -732,11 +788,14 @@ int main(void)
 		TEST(test_a_stack_that_never_comes),
 		TEST(test_a_free_that_was_lost),
 		TEST(test_too_many_to_remember),
+		TEST(test_too_many_of_one_process),
+		TEST(test_too_many_in_the_kernel),
 		TEST(test_the_end_of_a_process),
 		TEST(test_reallocs),
 		TEST(test_a_restored_address_that_is_taken),
 		TEST(test_nothing_counts_as_a_byte),
 		TEST(test_whose_free_nobody_will_see),
+		TEST(test_where_it_is_nobody_knows),
 		TEST(test_ends_before_its_stack_is_known),
 		TEST(test_the_scale),
 		TEST(test_ages_add_up_to_what_is_in_use),

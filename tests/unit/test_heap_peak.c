@@ -54,8 +54,9 @@ static struct profd_identity process_of(unsigned process)
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
+	const struct heap_limits limits = {.live = 1000};
 
-	if (!f || heap_new(&f->heap, 1000, NULL, NULL) || heap_keep_peak(f->heap) ||
+	if (!f || heap_new(&f->heap, &limits, NULL, NULL) || heap_keep_peak(f->heap) ||
 		window_new(&f->window, 0, 0, 1 << 24))
 		return -1;
 	window_keep_heap(f->window);

@@ -274,6 +274,7 @@ static void broken_answers_are_refused(void **state)
 	REFUSED(m.sites[1].entry = 0x1000);
 	REFUSED(m.sites[0].function = HEAP_FUNCTIONS);
 	REFUSED(m.sites[0].emulated = 2);
+	REFUSED(m.sites[0].throws = 2);
 	REFUSED(m.sites[0].registers[0] = 16);
 	REFUSED(m.sites[0].registers[0] = HEAP_NO_REGISTER);
 	REFUSED(m.sites[0].registers[1] = 4);

@@ -255,6 +255,10 @@ static void jemalloc(void **state)
 	assert_null(site_of("_ZnwmSt11align_val_t"));
 	assert_null(site_of("nallocx"));
 	count_emulated(found.n_sites);
+	assert_true(site_of("_Znwm")->throws);
+	assert_false(site_of("_ZnwmRKSt9nothrow_t")->throws);
+	assert_false(site_of("malloc")->throws);
+	assert_false(site_of("_ZdlPvm")->throws);
 }
 
 static void tcmalloc(void **state)
@@ -275,6 +279,8 @@ static void tcmalloc(void **state)
 		expect_functions(standard);
 		expect_functions(more);
 		count_emulated(found.n_sites);
+		assert_true(site_of("tc_new")->throws && site_of("tc_new_aligned")->throws);
+		assert_false(site_of("tc_new_nothrow")->throws || site_of("malloc")->throws);
 	}
 }
 

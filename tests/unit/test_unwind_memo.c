@@ -19,12 +19,14 @@ static struct program *p;
 static struct memo memo;
 static struct memo_stack stack; /* of the last walk with the memo */
 static uint32_t tid, mappings, array;
+static bool in_spans; /* see memo_begin() */
 
 static int setup(void **state)
 {
 	p = program_new(7);
 	memset(&memo, 0, sizeof(memo));
 	memset(&stack, 0, sizeof(stack));
+	stack.spans = in_spans;
 	tid = TID;
 	mappings = 1;
 	array = 0;
@@ -436,5 +438,8 @@ int main(void)
 		TEST(a_memo_that_is_being_written),
 		TEST(never_another_stack),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("words", tests, NULL, NULL);
+
+	in_spans = true;
+	return failed + cmocka_run_group_tests_name("spans", tests, NULL, NULL);
 }

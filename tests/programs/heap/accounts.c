@@ -1,60 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
  * accounts [LEAKED CHURNED] - waits for a line, then allocates in every way that C has, in
- * functions that each keep an account. Prints for each of them
- *
- *   NAME ALLOCATED_OBJECTS ALLOCATED_BYTES OBJECTS_IN_USE BYTES_IN_USE
- *
- * as they are at the end. With numbers it does nothing but leak LEAKED bytes, in blocks of 16 KiB,
- * among CHURNED bytes in blocks of 1 MiB that are freed at once.
+ * functions that each keep an account, which it prints at the end (accounts.h). With numbers it
+ * does nothing but leak LEAKED bytes, in blocks of 16 KiB, among CHURNED bytes in blocks of 1 MiB
+ * that are freed at once.
  */
 #include <malloc.h>
 #include <pthread.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "../truth.h"
-#include "truth.h"
+#include "accounts.h"
 
 #define N 200
-
-struct account {
-	const char *name;
-	uint64_t objects, bytes, in_use, bytes_in_use;
-	struct account *next;
-};
-
-static struct account *accounts;
-
-/* A function with an account of its own, which begins at nothing. */
-#define ACCOUNT(function)                               \
-	static void function(struct account *account);  \
-	static struct account account_of_##function = { \
-		.name = #function,                      \
-	};                                              \
-	__attribute__((noipa)) static void function(struct account *account)
-
-#define RUN(function)                                  \
-	do {                                           \
-		account_of_##function.next = accounts; \
-		accounts = &account_of_##function;     \
-		function(&account_of_##function);      \
-	} while (0)
-
-static void add(struct account *account, const void *pointer, size_t size)
-{
-	MUST(pointer);
-	account->objects++;
-	account->bytes += size;
-	account->in_use++;
-	account->bytes_in_use += size;
-}
-
-static void gone(struct account *account, size_t size)
-{
-	account->in_use--;
-	account->bytes_in_use -= size;
-}
 
 /* The first sample from a page of code is what makes profd load the tables of that page: so all
  * code is known before what counts. */
@@ -185,9 +142,14 @@ ACCOUNT(arrays)
 	}
 }
 
+/* There are allocators without it. */
+#ifdef NO_PVALLOC
+#define pvalloc valloc
+#endif
+
 ACCOUNT(aligned)
 {
-	void *pointers[5];
+	void *pointers[6];
 
 	for (int i = 0; i < N; i++) {
 		MUST(posix_memalign(&pointers[0], 64, 1000) == 0);
@@ -195,12 +157,13 @@ ACCOUNT(aligned)
 		pointers[2] = memalign(256, 1000);
 		pointers[3] = valloc(500);
 		pointers[4] = memalign(8, 24);
-		for (int k = 0; k < 5; k++) {
-			static const size_t sizes[] = {1000, 1024, 1000, 500, 24};
+		pointers[5] = pvalloc(600);
+		for (int k = 0; k < 6; k++) {
+			static const size_t sizes[] = {1000, 1024, 1000, 500, 24, 600};
 
 			HIDE(pointers[k]);
 			add(account, pointers[k], sizes[k]);
-			if (k == i % 5)
+			if (k == i % 6)
 				continue;
 			free(pointers[k]);
 			gone(account, sizes[k]);
@@ -327,10 +290,8 @@ static void leak_among(uint64_t leaked, uint64_t churned)
 int main(int argc, char **argv)
 {
 	pthread_t thread;
-	char line;
 
-	ready();
-	if (read(STDIN_FILENO, &line, 1) < 0)
+	if (!wait_for_a_line())
 		return 1;
 	MUST(pthread_create(&thread, NULL, warm_up, warm_up(NULL)) == 0);
 	MUST(pthread_join(thread, NULL) == 0);
@@ -351,9 +312,6 @@ int main(int argc, char **argv)
 	have_it_freed();
 	RUN(of_a_thread_that_ended);
 	RUN(inherited);
-	for (const struct account *a = accounts; a; a = a->next)
-		printf("%s %llu %llu %llu %llu\n", a->name, (unsigned long long)a->objects,
-			(unsigned long long)a->bytes, (unsigned long long)a->in_use,
-			(unsigned long long)a->bytes_in_use);
+	print_accounts();
 	return 0;
 }

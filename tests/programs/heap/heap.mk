@@ -22,11 +22,15 @@ heap.steady         := steady.c
 heap.strict         := strict.c
 heap.leaks          := leaks.c
 heap.leaking.so     := leaking.c -shared -fPIC
+heap.lost           := lost.c -ldl
 heap.accounts       := accounts.c
 heap.accounts-static := accounts.c -static
-heap.accounts-jemalloc := accounts.c -ljemalloc
-heap.accounts-musl  := accounts.c
-heap.accounts-musl-static := accounts.c -static
+heap.accounts-jemalloc := accounts.c -ljemalloc -DNO_PVALLOC
+heap.accounts-musl  := accounts.c -DNO_PVALLOC
+heap.accounts-musl-static := accounts.c -static -DNO_PVALLOC
+heap.accounts_cxx   := accounts_cxx.cc
+heap.accounts_cxx-static := accounts_cxx.cc -static
+heap.accounts_cxx-jemalloc := accounts_cxx.cc -ljemalloc
 heap.announce       := announce.c
 heap.early.so       := early.c -shared -fPIC
 heap.family         := family.c
@@ -51,7 +55,7 @@ PROGRAMS += $(HEAP_PROGRAMS)
 define heap_rule
 $(HEAP_DIR)/$(1): $(addprefix $(HEAP_SRC)/,$(filter %.c %.cc,$(heap.$(1)))) \
 		$(addprefix $(HEAP_DIR)/,$(filter %.so,$(heap.$(1)))) \
-		$(HEAP_SRC)/truth.h tests/programs/truth.h
+		$(HEAP_SRC)/truth.h $(HEAP_SRC)/accounts.h tests/programs/truth.h
 	@mkdir -p $$(@D)
 	$(if $(filter %.cc,$(heap.$(1))),$(CXX) $(filter-out -std=%,$(HEAP_CFLAGS)),$(if $(findstring musl,$(1)),musl-gcc,$(CC)) $(HEAP_CFLAGS)) \
 		-o $$@ $$(filter-out %.h,$$^) -Wl,--no-as-needed -pthread \

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * pairs SIZE THREADS ROUNDS - pairs of malloc and free, ten frames below a thread's start. Prints
- * for each round the nanoseconds of CPU that a pair took in the mean of all threads.
+ * for each round the nanoseconds of CPU that a pair took in the mean of all threads. 0 rounds: they
+ * never end.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -11,11 +12,13 @@
 
 #define MAX_THREADS 16
 #define ROUND_NS    10000000u
+/* Between two looks at the clock, as long as a look costs next to nothing. */
+#define BATCH 4000u
 
 static pthread_barrier_t barrier;
 static size_t size;
-static unsigned int threads, rounds, pairs;
-static atomic_ullong spent;
+static unsigned int threads, rounds;
+static atomic_ullong spent, done;
 
 NOINLINE static void descend(unsigned int n, unsigned int depth)
 {
@@ -32,16 +35,30 @@ NOINLINE static void descend(unsigned int n, unsigned int depth)
 	}
 }
 
+static void work_a_round(void)
+{
+	uint64_t start = thread_cpu_ns(), took, n = 0;
+
+	do {
+		descend(BATCH, 10);
+		n += BATCH;
+		took = thread_cpu_ns() - start;
+	} while (took < ROUND_NS);
+	atomic_fetch_add(&spent, took);
+	atomic_fetch_add(&done, n);
+}
+
 static void *work(void *argument)
 {
-	for (unsigned int i = 0; i < rounds; i++) {
+	for (unsigned int i = 0; !rounds || i < rounds; i++) {
 		pthread_barrier_wait(&barrier);
-		uint64_t start = thread_cpu_ns();
-		descend(pairs, 10);
-		atomic_fetch_add(&spent, thread_cpu_ns() - start);
+		work_a_round();
 		pthread_barrier_wait(&barrier);
-		if (!argument)
-			printf("%.2f\n", (double)atomic_exchange(&spent, 0) / threads / pairs);
+		if (!argument) {
+			printf("%.2f\n", (double)spent / (double)done);
+			fflush(stdout);
+			spent = done = 0;
+		}
 	}
 	return NULL;
 }
@@ -49,16 +66,12 @@ static void *work(void *argument)
 int main(int argc, char **argv)
 {
 	pthread_t others[MAX_THREADS];
-	uint64_t start;
 
 	size = (size_t)argument(argc, argv, 1, 16);
 	threads = (unsigned int)argument(argc, argv, 2, 1);
 	rounds = (unsigned int)argument(argc, argv, 3, 10);
 	MUST(threads > 0 && threads <= MAX_THREADS);
 	descend(100, 10);
-	start = wall_ns();
-	descend(10000, 10);
-	pairs = 1000 + (unsigned int)(ROUND_NS * 10000ull / (wall_ns() - start));
 	pthread_barrier_init(&barrier, NULL, threads);
 	for (uintptr_t i = 1; i < threads; i++)
 		MUST(pthread_create(&others[i], NULL, work, (void *)i) == 0);
