@@ -80,7 +80,7 @@ void snapshots_name_peak(
 bool snapshots_take(
 	struct snapshots *s, uint64_t now, const char *reason, char *comment, size_t size)
 {
-	if (s->n >= SNAPSHOTS_MAX) {
+	if (s->n >= SNAPSHOTS_MAX && !s->plan.endless) {
 		s->skipped++;
 		return false;
 	}

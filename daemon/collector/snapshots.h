@@ -10,16 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/snapshot_plan.h"
+
 /* Of one recording: a file each. */
 #define SNAPSHOTS_MAX	 9999
 #define SNAPSHOTS_REASON 64
-
-/* 0: not for that reason. */
-struct snapshot_plan {
-	unsigned seconds;
-	uint64_t allocated, grown; /* bytes */
-	uint64_t apart;		   /* ns, at least, between any two */
-};
 
 struct snapshots {
 	struct snapshot_plan plan;

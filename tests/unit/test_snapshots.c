@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* test_snapshots.c - when a heap recording is published before its end. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,6 +33,41 @@ static void test_by_what_was_allocated(void **state)
 	assert_true(snapshots_book(&s, 300 * MIB, 0, 104 * SECOND, reason));
 	assert_false(snapshots_book(&s, 319 * MIB, 0, 105 * SECOND, reason));
 	assert_true(snapshots_book(&s, 320 * MIB, 0, 106 * SECOND, reason));
+}
+
+static void test_a_plan(void **state)
+{
+	struct snapshot_plan plan = {0};
+	char wrong[32];
+	(void)state;
+
+	assert_false(snapshot_plan_has(&plan));
+	assert_int_equal(snapshot_plan_add(&plan, "", wrong, sizeof(wrong)), 0);
+	assert_false(snapshot_plan_has(&plan));
+	assert_int_equal(
+		snapshot_plan_add(&plan, "10m, 64M-allocated 1G-grown", wrong, sizeof(wrong)), 0);
+	assert_int_equal(plan.seconds, 600);
+	assert_int_equal(plan.allocated, 64 * MIB);
+	assert_int_equal(plan.grown, 1024 * MIB);
+	assert_true(snapshot_plan_has(&plan));
+	for (const char *const *one = (const char *const[]){"0s", "1x", "64M", "-grown", "0-grown",
+		     "999999999999999999999999999999999999-grown", "8d", "2P-allocated", NULL};
+		*one; one++) {
+		assert_int_equal(snapshot_plan_add(&plan, *one, wrong, sizeof(wrong)), -EINVAL);
+		assert_memory_equal(wrong, *one, strlen(wrong));
+	}
+}
+
+static void test_the_peak(void **state)
+{
+	const struct snapshot_plan plan = {0};
+	char comment[128];
+	struct snapshots s;
+	(void)state;
+
+	snapshots_begin(&s, &plan, 100 * SECOND);
+	snapshots_name_peak(&s, 101 * SECOND + SECOND / 4, 4711, comment, sizeof(comment));
+	assert_string_equal(comment, "peak of in-use: 4711 bytes, 1.250 s after the beginning");
 }
 
 /* Not when it comes back to where it was already. */
@@ -107,6 +143,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_by_what_was_allocated),
+		cmocka_unit_test(test_a_plan),
+		cmocka_unit_test(test_the_peak),
 		cmocka_unit_test(test_by_growth),
 		cmocka_unit_test(test_not_too_many),
 		cmocka_unit_test(test_by_time),
