@@ -251,7 +251,7 @@ static cJSON *make_request(const struct record *r, const char *type, pid_t child
 	cJSON_AddNumberToObject(request, "seconds", r->seconds);
 	cJSON_AddNumberToObject(request, "frequency", r->frequency);
 	cJSON_AddNumberToObject(request, "sample_bytes", r->sample_bytes);
-	cJSON_AddNumberToObject(request, "max_cost", r->max_cost);
+	cJSON_AddNumberToObject(request, "max_cost", heap ? r->max_cost : 0);
 	add_ids(request, "pids", child ? &only_child : &r->pids);
 	add_ids(request, "tids", &r->tids);
 	cJSON_AddBoolToObject(request, "children", r->children || child);

@@ -158,6 +158,11 @@ static int take_filter(
 	return 0;
 }
 
+static bool plan_has_any(const struct snapshot_plan *plan)
+{
+	return plan->seconds || plan->allocated || plan->grown;
+}
+
 /* What does not go with every type. */
 static int check_heap(const struct recording_request *record, struct refusal *r)
 {
@@ -169,6 +174,12 @@ static int check_heap(const struct recording_request *record, struct refusal *r)
 	if (record->type != SESSION_HEAP && (record->peak || record->temporary))
 		return refuse(r, -EINVAL, "record the type heap", "only what is allocated %s",
 			record->peak ? "has a peak" : "is temporary");
+	if (record->type != SESSION_HEAP && plan_has_any(&record->snapshots))
+		return refuse(
+			r, -EINVAL, "record the type heap", "only what is allocated has snapshots");
+	if (record->type != SESSION_HEAP && record->max_cost)
+		return refuse(r, -EINVAL, "record the type heap: max_cost is of its probes",
+			"only probes on allocators have a ceiling of cost");
 	if (record->type != SESSION_HEAP)
 		return 0;
 	if (!f->n_pids && !f->n_tids && !f->comm && !f->cgroup)

@@ -526,6 +526,14 @@ static void test_snapshots(void **state)
 	expect_refusal(b, &c,
 		"{\"op\":\"record\",\"types\":[\"heap\"],\"comm\":\"x\",\"temporary\":7000}",
 		"no step of its scale");
+	expect_refusal(b, &c, "{\"op\":\"record\",\"types\":[\"cpu\"],\"snapshot_seconds\":3}",
+		"has snapshots");
+	expect_refusal(b, &c, "{\"op\":\"record\",\"types\":[\"cpu\"],\"snapshot_allocated\":1024}",
+		"has snapshots");
+	expect_refusal(b, &c, "{\"op\":\"record\",\"types\":[\"cpu\"],\"snapshot_grown\":1024}",
+		"has snapshots");
+	expect_refusal(
+		b, &c, "{\"op\":\"record\",\"types\":[\"cpu\"],\"max_cost\":5}", "ceiling of cost");
 	expect_ok(b, &c,
 		"{\"op\":\"record\",\"types\":[\"heap\"],\"comm\":\"x\",\"snapshot_seconds\":3,"
 		"\"snapshot_allocated\":1048576,\"peak\":true,\"temporary\":10000}");
