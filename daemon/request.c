@@ -233,7 +233,13 @@ int request_parse(
 		.seconds = REQUEST_SECONDS,
 		.frequency = REQUEST_FREQUENCY,
 		.sample_bytes = REQUEST_SAMPLE_BYTES,
-		.snapshots.apart = peer->full ? REQUEST_APART : REQUEST_OTHERS_APART,
+		.snapshots =
+			{
+				.apart = peer->full ? REQUEST_APART : REQUEST_OTHERS_APART,
+				.rest = peer->full ? REQUEST_REST : REQUEST_OTHERS_REST,
+				.at_once = peer->full ? REQUEST_AT_ONCE : REQUEST_OTHERS_AT_ONCE,
+				.max_bytes = peer->full ? 0 : REQUEST_OTHERS_SNAPSHOTS,
+			},
 		.uid = peer->uid,
 	};
 	int err = take_type(message, &record->type, refusal);

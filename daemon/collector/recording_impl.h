@@ -46,6 +46,8 @@ struct recording {
 void recording_snapshots_begin(struct recording *r);
 /* What its heap has allocated, or has in use, has changed; for stream_config. */
 void recording_snapshots_booked(void *userdata, uint64_t time);
+/* One is due that may be taken: the horizon is to move on. */
+bool recording_snapshots_wait(const struct recording *r);
 /* All samples below the horizon are in the window. */
 void recording_snapshots_settle(struct recording *r, uint64_t horizon);
 /* Its end has come; for stream_config. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <utlist.h>
 
 #include "collector/heap.h"
@@ -13,8 +14,8 @@
 #include "util/log.h"
 
 #define NS_PER_USEC 1000
-/* At the same time: records come in batches. */
-#define MAX_TAKING  8
+/* Before one may be taken, what it waits for is looked at often. */
+#define NS_NEARLY   100000000
 #define MAX_COMMENT 128
 
 /* One that is being published. */
@@ -56,6 +57,20 @@ void recording_snapshots_begin(struct recording *r)
 			strerror(-e));
 }
 
+/* The loop has done nothing else since it woke. */
+static void account(struct recording *r, int fd)
+{
+	uint64_t now = monotonic_now(), woke;
+	struct stat st;
+
+	if (sd_event_now(r->c->event, CLOCK_MONOTONIC, &woke) < 0)
+		woke = now / NS_PER_USEC;
+	snapshots_took(&r->snapshots, now, now - woke * NS_PER_USEC,
+		!fstat(fd, &st) ? (uint64_t)st.st_size : 0);
+	if (r->wanted)
+		collector_drain_soon(r->c);
+}
+
 static int published(void *userdata, const struct stream_result *result)
 {
 	struct snapshot *s = userdata;
@@ -69,6 +84,7 @@ static int published(void *userdata, const struct stream_result *result)
 		if (fd < 0)
 			log_error("recording %u: a snapshot cannot be made: %s",
 				recording_session(r), strerror(-fd));
+		account(r, fd);
 		if (fd < 0 || !r->request.snapshot ||
 			!r->request.snapshot(r->userdata, s->number, s->comment, fd))
 			r->snapshots.skipped++;
@@ -120,16 +136,20 @@ static void take(struct recording *r, uint64_t time, const char *reason)
 	undo(r, s);
 }
 
-void recording_snapshots_closing(void *userdata)
+static void take_wanted(struct recording *r, uint64_t time)
 {
-	struct recording *r = userdata;
+	r->wanted = 0;
+	take(r, time, r->snapshots.due);
+	*r->snapshots.due = '\0';
+}
+
+static void take_peak(struct recording *r)
+{
 	struct heap_moment *moment;
 	struct snapshot *s;
 	uint64_t time, bytes;
 	char comment[MAX_COMMENT];
 
-	if (!r->request.peak)
-		return;
 	r->peak_error = stream_peak(r->stream, &time, &bytes, &moment);
 	if (r->peak_error)
 		return;
@@ -146,6 +166,23 @@ void recording_snapshots_closing(void *userdata)
 		undo(r, s);
 }
 
+void recording_snapshots_closing(void *userdata)
+{
+	struct recording *r = userdata;
+
+	/* Whoever asked was told that there will be one. */
+	if (r->wanted)
+		take_wanted(r, monotonic_now());
+	if (r->request.peak)
+		take_peak(r);
+}
+
+bool recording_snapshots_wait(const struct recording *r)
+{
+	return r->wanted && r->n_taking < r->request.snapshots.at_once &&
+	       snapshots_may(&r->snapshots, monotonic_now() + NS_NEARLY);
+}
+
 /* The state of this very moment, whatever else is due. */
 void recording_snapshots_booked(void *userdata, uint64_t time)
 {
@@ -153,7 +190,7 @@ void recording_snapshots_booked(void *userdata, uint64_t time)
 	char reason[SNAPSHOTS_REASON];
 	struct heap_stats stats;
 
-	if (!r->is_ready || r->stopping || r->n_taking >= MAX_TAKING ||
+	if (!r->is_ready || r->stopping || r->n_taking >= r->request.snapshots.at_once ||
 		!(r->request.snapshots.allocated || r->request.snapshots.grown))
 		return;
 	stats = heap_stats(stream_heap(r->stream));
@@ -163,14 +200,9 @@ void recording_snapshots_booked(void *userdata, uint64_t time)
 
 void recording_snapshots_settle(struct recording *r, uint64_t horizon)
 {
-	uint64_t wanted = r->wanted;
-
-	if (!wanted || horizon < wanted || r->n_taking >= MAX_TAKING ||
-		monotonic_now() < r->snapshots.last + r->snapshots.plan.apart)
-		return;
-	r->wanted = 0;
-	take(r, wanted, r->snapshots.due);
-	*r->snapshots.due = '\0';
+	if (r->wanted && horizon >= r->wanted && r->n_taking < r->request.snapshots.at_once &&
+		snapshots_may(&r->snapshots, monotonic_now()))
+		take_wanted(r, r->wanted);
 }
 
 void recording_snapshots_end(struct recording *r)

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -561,6 +562,48 @@ static void test_snapshots(void **state)
 	close_client(b, &c);
 }
 
+static bool send_snapshot(off_t bytes)
+{
+	int fd = memfd_create("snapshot", MFD_CLOEXEC);
+
+	assert_int_equal(ftruncate(fd, bytes), 0);
+	return fake.last->request.snapshot(fake.last->userdata, 1, "why", fd);
+}
+
+/* What they do not read takes memory. */
+static void test_snapshots_of_others(void **state)
+{
+	const char request[] = "{\"op\":\"record\",\"types\":[\"heap\"],\"comm\":\"x\"}";
+	struct bed *b = *state;
+	struct client his, roots;
+
+	open_nobody(b, &his);
+	expect_ok(b, &his, request);
+	const struct snapshot_plan *plan = &fake.last->request.snapshots;
+	assert_int_equal(plan->at_once, REQUEST_OTHERS_AT_ONCE);
+	assert_int_equal(plan->rest, REQUEST_OTHERS_REST);
+	assert_int_equal(plan->max_bytes, REQUEST_OTHERS_SNAPSHOTS);
+	for (int i = 0; i < 2; i++) {
+		assert_true(send_snapshot(CONTROL_MAX_UNREAD / 2));
+		assert_false(send_snapshot(CONTROL_MAX_UNREAD));
+		assert_true(send_snapshot(CONTROL_MAX_UNREAD / 2));
+		assert_false(send_snapshot(1));
+		for (int k = 0; k < 2; k++) {
+			cJSON_Delete(hear(&his));
+			close_fd(wire_take_fd(&his.wire));
+		}
+	}
+	/* However large one is, it comes. */
+	assert_true(send_snapshot(2 * (off_t)CONTROL_MAX_UNREAD));
+	close_client(b, &his);
+	open_client(b, &roots);
+	expect_ok(b, &roots, request);
+	assert_int_equal(fake.last->request.snapshots.max_bytes, 0);
+	for (int i = 0; i < 3; i++)
+		assert_true(send_snapshot(CONTROL_MAX_UNREAD));
+	close_client(b, &roots);
+}
+
 static void test_connection_limit(void **state)
 {
 	struct bed *b = *state;
@@ -788,6 +831,7 @@ int main(void)
 		cmocka_unit_test(test_foreign_process),
 		TEST(test_limits_of_others),
 		TEST(test_beginnings_of_others),
+		TEST(test_snapshots_of_others),
 		TEST(test_snapshots),
 		TEST(test_connection_limit),
 		TEST(test_window),
