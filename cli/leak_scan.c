@@ -17,6 +17,7 @@ struct scan {
 	const struct control_block *blocks;
 	size_t n;
 	uint64_t low, high; /* all blocks are between */
+	size_t last; /* block that was found */
 	const struct leak_memory *memory;
 	uint8_t *states;
 	uint32_t *to_do; /* blocks whose content is to be looked at */
@@ -30,12 +31,17 @@ static uint64_t end_of(const struct control_block *b)
 }
 
 /* The block that a word points into. False: into none. */
-static bool find(const struct scan *s, uint64_t word, size_t *found)
+static bool find(struct scan *s, uint64_t word, size_t *found)
 {
 	size_t from = 0, to = s->n;
 
 	if (word < s->low || word >= s->high)
 		return false;
+	/* What lies together often points to the same. */
+	if (word - s->blocks[s->last].address < s->blocks[s->last].size) {
+		*found = s->last;
+		return true;
+	}
 	while (to - from > 1) {
 		size_t middle = from + (to - from) / 2;
 
@@ -44,7 +50,7 @@ static bool find(const struct scan *s, uint64_t word, size_t *found)
 		else
 			to = middle;
 	}
-	*found = from;
+	*found = s->last = from;
 	return word < end_of(&s->blocks[from]);
 }
 

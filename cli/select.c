@@ -91,7 +91,7 @@ const struct store_entry *select_recording(
 
 	for (size_t i = 0; i < c->n; i++) {
 		const struct store_entry *e = &c->entries[i];
-		if (!e->recording || e->uid != uid || strcmp(e->type, type) != 0 ||
+		if (!e->recording || e->unasked || e->uid != uid || strcmp(e->type, type) != 0 ||
 			e->mtime.tv_sec < after)
 			continue;
 		if (!newest || e->mtime.tv_sec > newest->mtime.tv_sec ||

@@ -19,7 +19,7 @@ struct snapshot {
 
 static const struct option OPTIONS[] = {
 	{"pid", 0, "P", OPTION_IDS, offsetof(struct snapshot, pids), 1, PID_MAX,
-		"of recordings that watch these processes (repeat, or separate by commas)"},
+		"of what watches these processes (repeat, or separate by commas)"},
 	{0},
 };
 
@@ -43,10 +43,14 @@ static int ask(const struct snapshot *s, uint32_t pid)
 	cJSON_AddNumberToObject(request, "pid", pid);
 	err = client_ask(&c, request, &answer);
 	client_close(&c);
-	if (!err)
+	if (!err && json_number(answer, "asked") > 0)
 		log_info("process %u: %.0f of its recordings will write a snapshot beside their "
 			 "files",
 			pid, json_number(answer, "asked"));
+	if (!err && json_true(answer, "stored"))
+		log_info("process %u is profiled all the time: its snapshot goes into the store "
+			 "(profctl ls --type heap)",
+			pid);
 	return err;
 }
 
@@ -73,7 +77,9 @@ const struct command COMMAND_SNAPSHOT = {
 	.summary = "Let running heap recordings write what they have so far",
 	.details = "The files are NAME.0001.heap.pb.gz and so on, beside that of the recording; "
 		   "SIGUSR2\n"
-		   "to the profctl that records does the same.",
+		   "to the profctl that records does the same. Of processes whose heap is profiled "
+		   "all\n"
+		   "the time, as [heap] watch= says, it is a recording in the store.",
 	.groups = GROUPS,
 	.run = run,
 };

@@ -14,66 +14,34 @@
 #include "renaming.h"
 #include "util/cleanup.h"
 #include "util/log.h"
-#include "util/parse.h"
 
-#define MAX_SECONDS (7 * 86400)
-#define MAX_BYTES   (1ULL << 50)
-#define ENDING	    ".heap.pb.gz"
-#define DIGITS	    "[0-9][0-9][0-9][0-9]"
-
-static bool take_bytes(char *text, const char *ending, uint64_t *bytes)
-{
-	size_t n = strlen(text), m = strlen(ending);
-
-	if (n <= m || strcmp(text + n - m, ending) != 0)
-		return false;
-	text[n - m] = '\0';
-	return !parse_size(text, bytes) && *bytes > 0 && *bytes <= MAX_BYTES;
-}
-
-static bool take_seconds(const char *text, uint32_t *seconds)
-{
-	uint64_t n;
-
-	if (parse_duration(text, &n) || n == 0 || n > MAX_SECONDS)
-		return false;
-	*seconds = (uint32_t)n;
-	return true;
-}
+#define ENDING ".heap.pb.gz"
+#define DIGITS "[0-9][0-9][0-9][0-9]"
 
 const char *snapshots_parse(struct snapshots *s, char *why, size_t why_size)
 {
+	char wrong[64] = "";
+
 	for (size_t i = 0; i < s->every.n; i++) {
-		_cleanup_free_ char *copy = strdup(s->every.items[i]);
-		char *rest = copy;
-
-		for (char *one; copy && (one = strtok_r(rest, ",", &rest));) {
-			char typed[32];
-
-			snprintf(typed, sizeof(typed), "%s", one);
-			if (take_bytes(one, "-allocated", &s->allocated) ||
-				take_bytes(one, "-grown", &s->grown) ||
-				take_seconds(one, &s->seconds))
-				continue;
-			snprintf(why, why_size,
-				"--snapshot-every: '%s' is none of 10s, 64M-allocated, 16M-grown",
-				typed);
-			return why;
-		}
+		if (!snapshot_plan_add(&s->plan, s->every.items[i], wrong, sizeof(wrong)))
+			continue;
+		snprintf(why, why_size,
+			"--snapshot-every: '%s' is none of 10s, 64M-allocated, 16M-grown", wrong);
+		return why;
 	}
 	return NULL;
 }
 
 bool snapshots_wanted(const struct snapshots *s)
 {
-	return s->seconds || s->allocated || s->grown || s->peak;
+	return snapshot_plan_has(&s->plan) || s->peak;
 }
 
 void snapshots_request(const struct snapshots *s, cJSON *request)
 {
-	cJSON_AddNumberToObject(request, "snapshot_seconds", s->seconds);
-	cJSON_AddNumberToObject(request, "snapshot_allocated", (double)s->allocated);
-	cJSON_AddNumberToObject(request, "snapshot_grown", (double)s->grown);
+	cJSON_AddNumberToObject(request, "snapshot_seconds", s->plan.seconds);
+	cJSON_AddNumberToObject(request, "snapshot_allocated", (double)s->plan.allocated);
+	cJSON_AddNumberToObject(request, "snapshot_grown", (double)s->plan.grown);
 	cJSON_AddBoolToObject(request, "peak", s->peak);
 }
 
@@ -189,7 +157,7 @@ static int remove_old(const char *path)
 void snapshots_end(struct snapshots *s)
 {
 	_cleanup_free_ char *pattern = pattern_of(s->output);
-	bool is_series = s->seconds || s->allocated || s->grown;
+	bool is_series = snapshot_plan_has(&s->plan);
 	glob_t found = {0};
 	size_t removed = 0;
 

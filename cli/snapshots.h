@@ -13,17 +13,17 @@
 #include <stdio.h>
 
 #include "options.h"
+#include "util/snapshot_plan.h"
 
 #define SNAPSHOTS_MAX 9999
 
 struct snapshots {
-	struct texts every;	   /* --snapshot-every, as they were typed */
-	uint32_t seconds;	   /* 0: not for that reason */
-	uint64_t allocated, grown; /* bytes */
-	bool peak;		   /* --peak */
-	const char *output;	   /* what NAME comes from: the profile's own file */
-	const char *names;	   /* kind of names, or NULL */
-	FILE *list;		   /* gets the paths */
+	struct texts every; /* --snapshot-every, as they were typed */
+	struct snapshot_plan plan;
+	bool peak;	    /* --peak */
+	const char *output; /* what NAME comes from: the profile's own file */
+	const char *names;  /* kind of names, or NULL */
+	FILE *list;	    /* gets the paths */
 	bool written[SNAPSHOTS_MAX + 1];
 	int error; /* the first -errno of one that could not be written, explained */
 };

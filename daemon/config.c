@@ -11,6 +11,7 @@
 #include "debuginfod/servers.h"
 #include "util/cleanup.h"
 #include "util/parse.h"
+#include "util/snapshot_plan.h"
 #include "watch_list.h"
 
 /* inih's buffer for a line; what is longer is a mistake. */
@@ -26,6 +27,7 @@ enum kind {
 	KIND_FOLDERS, /* absolute paths with colons between them, or nothing */
 	KIND_SERVERS, /* URLs with blanks between them, or nothing */
 	KIND_WATCH,   /* watch_list.h */
+	KIND_PLAN,    /* snapshot_plan.h */
 	KIND_DURATION,
 	KIND_SIZE,
 };
@@ -72,6 +74,9 @@ static const struct key keys[] = {
 	{{"heap", "max_cost", "PERCENT", "5",
 		 "of one CPU, what watching by uprobes may cost, 0 to 10000; 0: no ceiling", false},
 		KIND_UNSIGNED, FIELD(max_cost), 0, 10000},
+	{{"heap", "snapshot_every", "WHEN", "",
+		 "also write what there is so far: each 10s, 64M-allocated or 16M-grown", false},
+		KIND_PLAN, FIELD(snapshot_every)},
 	{{"paths", "store", "DIR", "/var/lib/profd", "folder of the profiles", true}, KIND_PATH,
 		FIELD(store), .max = PATH_LONGEST},
 	{{"paths", "socket", "PATH", "/run/profd/profd.sock", "socket that profctl talks to", true},
@@ -211,6 +216,18 @@ static int set_watch(char **watch, const char *value, char *why, size_t why_size
 	return r ? r : replace_text(watch, value);
 }
 
+static int set_plan(char **text, const char *value, char *why, size_t why_size)
+{
+	struct snapshot_plan plan = {0};
+	char wrong[32] = "";
+	int r = snapshot_plan_add(&plan, value, wrong, sizeof(wrong));
+
+	if (r == -EINVAL)
+		return refuse(
+			why, why_size, "'%s' is none of 10s, 64M-allocated, 16M-grown", wrong);
+	return r ? r : replace_text(text, value);
+}
+
 static int set_number(const struct key *k, void *field, const char *value, char *why, size_t size)
 {
 	uint64_t n;
@@ -266,6 +283,8 @@ static int set_value(
 		return set_servers(field, value, why, why_size);
 	case KIND_WATCH:
 		return set_watch(field, value, why, why_size);
+	case KIND_PLAN:
+		return set_plan(field, value, why, why_size);
 	case KIND_UNSIGNED:
 	case KIND_DURATION:
 	case KIND_SIZE:
@@ -385,6 +404,7 @@ int config_init(struct config *c)
 void config_free(struct config *c)
 {
 	free(c->watch);
+	free(c->snapshot_every);
 	free(c->store);
 	free(c->socket);
 	free(c->cache);

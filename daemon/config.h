@@ -26,6 +26,7 @@ struct config {
 	bool exclude_self;
 	/* [heap] */
 	char *watch;	       /* watch_list.h; "": nothing */
+	char *snapshot_every;  /* snapshot_plan.h; "": none is written unasked */
 	unsigned max_cost;     /* % of one CPU; 0: no ceiling */
 	unsigned sample_bytes; /* mean bytes between samples */
 	/* [paths] */

@@ -338,13 +338,15 @@ static void run_stop(struct connection *c, const cJSON *message)
 	connection_refuse(c, "nothing is recorded over this connection", "");
 }
 
-/* Of its own recordings, or of all with full rights, those that watch a process. */
+/* Of its own recordings, or of all with full rights, those that watch a process; and with these of
+ * what is profiled all the time, which holds others, too. */
 static void run_snapshot(struct connection *c, const cJSON *message)
 {
 	uint32_t pid = pid_of(message);
 	struct connection *other;
 	cJSON *answer;
 	int asked = 0;
+	bool stored;
 
 	if (!pid) {
 		connection_refuse(c, "pid is no process", "");
@@ -355,14 +357,19 @@ static void run_snapshot(struct connection *c, const cJSON *message)
 			recording_watches(other->recording, pid) &&
 			!recording_ask_snapshot(other->recording, "profctl snapshot"))
 			asked++;
-	if (!asked) {
+	stored = c->peer.full && !collector_snapshot(c->control->collector, pid, c->peer.uid);
+	if (!asked && !stored) {
 		connection_refuse(c,
 			"no heap recording that watches this process runs, or it is not ready",
-			"begin one: profctl record --type heap --pid P");
+			"begin one: profctl record --type heap --pid P; or name the process in "
+			"[heap] watch= of the settings");
 		return;
 	}
 	answer = make_ok();
-	connection_send(c, if_whole(answer, cJSON_AddNumberToObject(answer, "asked", asked)), -1);
+	connection_send(c,
+		if_whole(answer, cJSON_AddNumberToObject(answer, "asked", asked) &&
+					 cJSON_AddBoolToObject(answer, "stored", stored)),
+		-1);
 }
 
 /* ---- window ------------------------------------------------------------------------------- */

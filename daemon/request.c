@@ -158,11 +158,6 @@ static int take_filter(
 	return 0;
 }
 
-static bool plan_has_any(const struct snapshot_plan *plan)
-{
-	return plan->seconds || plan->allocated || plan->grown;
-}
-
 /* What does not go with every type. */
 static int check_heap(const struct recording_request *record, struct refusal *r)
 {
@@ -174,7 +169,7 @@ static int check_heap(const struct recording_request *record, struct refusal *r)
 	if (record->type != SESSION_HEAP && (record->peak || record->temporary))
 		return refuse(r, -EINVAL, "record the type heap", "only what is allocated %s",
 			record->peak ? "has a peak" : "is temporary");
-	if (record->type != SESSION_HEAP && plan_has_any(&record->snapshots))
+	if (record->type != SESSION_HEAP && snapshot_plan_has(&record->snapshots))
 		return refuse(
 			r, -EINVAL, "record the type heap", "only what is allocated has snapshots");
 	if (record->type != SESSION_HEAP && record->max_cost)

@@ -118,6 +118,7 @@ static void drain(struct collector *c)
 	if (finisher_oldest(c->finisher) < horizon)
 		horizon = finisher_oldest(c->finisher);
 	recordings_settle(c, horizon);
+	snapshot_taker_settle(&c->taker, horizon);
 	for (s = c->streams; s; s = next) {
 		next = stream_next(s);
 		stream_advance(s, horizon);
@@ -151,7 +152,7 @@ static bool waiting(const struct collector *c)
 {
 	uint64_t now = monotonic_now();
 
-	if (recordings_wait(c))
+	if (recordings_wait(c) || snapshot_taker_waits(&c->taker))
 		return true;
 	if (timeline_urgent(c->timeline))
 		return true;

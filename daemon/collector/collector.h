@@ -121,6 +121,9 @@ int recording_ask_blocks(struct recording *r, uint32_t pid);
 int recording_take_reach(struct recording *r, uint32_t pid, const char *reach);
 /* Is it a heap recording that watches this process? */
 bool recording_watches(const struct recording *r, uint32_t pid);
+/* Of a process whose heap is profiled all the time: writes what there is so far into the store, as
+ * a recording of that user. 0 or -ENOENT: it is not. */
+int collector_snapshot(struct collector *c, uint32_t pid, uid_t uid);
 
 /* The open continuous window so far, as pprof in an anonymous file: fd is the callee's. error:
  * -errno. 0 or -errno (then done is not called): -ENOENT, there is none of that type. */

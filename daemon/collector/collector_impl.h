@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * collector_impl.h - the collector's own context, for the files that together are the collector:
- * collector.c (life and loop), samples.c, stream.c, continuous.c, recording.c, status.c.
+ * collector.c (life and loop), samples.c, stream.c, continuous.c, continuous_snapshots.c,
+ * recording.c, status.c.
  */
 #ifndef PROFD_COLLECTOR_IMPL_H
 #define PROFD_COLLECTOR_IMPL_H
@@ -13,6 +14,7 @@
 #include "collector/opener.h"
 #include "collector/processes.h"
 #include "collector/sideband.h"
+#include "collector/snapshot_taker.h"
 #include "collector/spaces.h"
 #include "collector/stream.h"
 #include "collector/symbols.h"
@@ -50,6 +52,7 @@ struct collector {
 	struct stream *continuous[SESSION_TYPES]; /* NULL: not profiled all the time */
 	struct heap_watch *watch;		  /* of continuous[SESSION_HEAP] */
 	struct watch_list watched;		  /* that it looks for */
+	struct snapshot_taker taker;		  /* and its snapshots */
 	struct recording *recordings;
 	struct peek *peeks; /* of the open window, on their way */
 
@@ -90,6 +93,18 @@ void continuous_retry(struct collector *c);
 void continuous_handle(struct collector *c, const struct record *record);
 void continuous_advance(struct collector *c, uint64_t horizon);
 void continuous_tick(struct collector *c);
+
+/* Deletes what is over the limits of the store, if that may be. */
+void continuous_retain(struct collector *c);
+
+/* ---- continuous_snapshots.c ----------------------------------------------------------------- */
+
+/* Of the stream that is continuous[SESSION_HEAP] now, as the settings say. */
+void continuous_snapshots_begin(struct collector *c);
+/* Also if it has not begun. */
+void continuous_snapshots_end(struct collector *c);
+/* See stream_config; userdata: the collector. */
+void continuous_snapshots_booked(void *userdata, uint64_t time);
 
 /* ---- recording.c ---------------------------------------------------------------------------- */
 

@@ -78,7 +78,7 @@ static int write_window(struct collector *c, const struct stream_result *result)
 	return 0;
 }
 
-static void retain(struct collector *c)
+void continuous_retain(struct collector *c)
 {
 	int r = store_retain(c->store, c->config->max_age, c->config->max_size);
 
@@ -97,7 +97,7 @@ static int continuous_finished(void *userdata, const struct stream_result *resul
 
 	/* Room first: on a full disk, deleting what is over the limits may be what helps. */
 	if (!r && !c->freeing) {
-		retain(c);
+		continuous_retain(c);
 		r = write_window(c, result);
 	}
 	if (r && !c->freeing) {
@@ -181,6 +181,7 @@ int continuous_start(struct collector *c, enum session_type type, char *why, siz
 			},
 		.window = c->config->window * NS_PER_SECOND,
 		.max_bytes = WINDOW_BYTES,
+		.booked = continuous_snapshots_booked,
 		.finished = continuous_finished,
 		.userdata = c,
 	};
@@ -193,8 +194,10 @@ int continuous_start(struct collector *c, enum session_type type, char *why, siz
 		stream_free(c->continuous[type]);
 		c->continuous[type] = NULL;
 		watch_list_free(&c->watched);
+		return r;
 	}
-	return r;
+	continuous_snapshots_begin(c);
+	return 0;
 }
 
 void continuous_stop(struct collector *c, enum session_type type)
@@ -203,11 +206,22 @@ void continuous_stop(struct collector *c, enum session_type type)
 		return;
 	stream_stop(c->continuous[type]);
 	if (type == SESSION_HEAP) {
+		continuous_snapshots_end(c);
 		heap_watch_stop(c->watch);
 		c->watch = NULL;
 		watch_list_free(&c->watched);
 	}
 	c->continuous[type] = NULL;
+}
+
+/* Of a heap that goes on as it did. */
+static void change_heap(struct collector *c, const struct config *old)
+{
+	heap_watch_hold_to(c->watch, c->config->max_cost / 100.0);
+	if (!strcmp(old->snapshot_every, c->config->snapshot_every))
+		return;
+	continuous_snapshots_end(c);
+	continuous_snapshots_begin(c);
 }
 
 static int start_again(struct collector *c, enum session_type type)
@@ -246,7 +260,7 @@ int continuous_reload(struct collector *c, const struct config *old)
 				stream_set_window(
 					c->continuous[type], c->config->window * NS_PER_SECOND);
 			if (type == SESSION_HEAP)
-				heap_watch_hold_to(c->watch, c->config->max_cost / 100.0);
+				change_heap(c, old);
 			continue;
 		}
 		continuous_stop(c, type);

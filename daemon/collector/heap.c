@@ -452,6 +452,13 @@ static void replace(struct heap *h, struct live *l, struct window *window)
 	take_out(h, l);
 }
 
+/* Nobody needs to hear of its free. */
+static void forget(struct heap *h, const struct waiting *w)
+{
+	if (h->forgotten)
+		h->forgotten(h->userdata, w->address, h->images[w->image].identity.pid, w->time);
+}
+
 /* It has as much as one process can have. */
 static bool is_crowded(const struct heap *h, uint32_t image, uint32_t flags)
 {
@@ -469,9 +476,7 @@ static void remember(struct heap *h, const struct waiting *w, uint32_t flags, st
 	if (is_crowded(h, w->image, flags)) {
 		h->stats.full++;
 		h->stats.crowded++;
-		if (h->forgotten)
-			h->forgotten(
-				h->userdata, w->address, h->images[w->image].identity.pid, w->time);
+		forget(h, w);
 		return;
 	}
 	put_in(h,
@@ -523,7 +528,9 @@ uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct wind
 	if (h->peak)
 		w->span = heap_peak_begin(h->peak);
 	h->stats.allocs++;
-	if (!limited && is_followed(h, alloc->flags))
+	if (limited && alloc->flags & PROFD_ALLOC_TRACED)
+		forget(h, w);
+	else if (!limited && is_followed(h, alloc->flags))
 		remember(h, w, alloc->flags, window);
 	return (uint64_t)w->turn << 32 | i;
 }
@@ -580,8 +587,10 @@ void heap_drop(struct heap *h, uint64_t allocation)
 	struct waiting *w = waiting_of(h, allocation);
 	struct live *l = w ? waiting_live(h, w) : NULL;
 
-	if (l)
+	if (l) {
+		forget(h, w);
 		take_out(h, l);
+	}
 	if (w)
 		end_waiting(h, w);
 }

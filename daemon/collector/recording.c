@@ -39,7 +39,7 @@ const char *recording_reason_text(enum recording_reason reason)
 static void recording_free(struct recording *r)
 {
 	DL_DELETE(r->c->recordings, r);
-	recording_snapshots_end(r);
+	snapshot_taker_end(&r->taker);
 	recording_blocks_end(r);
 	heap_watch_stop(r->watch);
 	sd_event_source_disable_unref(r->deadline);
@@ -142,7 +142,7 @@ static void write_recording(struct recording *r, const struct stream_result *res
 static void tell_ready(struct recording *r)
 {
 	if (!r->is_ready)
-		recording_snapshots_begin(r);
+		snapshot_taker_begin(&r->taker, &r->request.snapshots);
 	if (!r->is_ready && r->ready)
 		r->ready(r->userdata);
 	r->is_ready = true;
@@ -226,19 +226,19 @@ static void explain_snapshots(const struct recording *r, char *text, size_t size
 	size_t used = strlen(text);
 	const char *and = used ? "; " : "";
 
-	if (!r->snapshots.skipped)
+	if (!r->taker.snapshots.skipped)
 		return;
-	if (snapshots_spent(&r->snapshots))
+	if (snapshots_spent(&r->taker.snapshots))
 		snprintf(text + used, size - used,
 			"%s%" PRIu64 " snapshots were not taken: after %" PRIu64
 			" MiB of them there are no more for users without full rights; take fewer "
 			"(--snapshot-every), or record as root or in the group profd",
-			and, r->snapshots.skipped, r->snapshots.plan.max_bytes >> 20);
+			and, r->taker.snapshots.skipped, r->taker.snapshots.plan.max_bytes >> 20);
 	else
 		snprintf(text + used, size - used,
 			"%s%" PRIu64 " snapshots were not taken: there are no more than %d, and "
 			"each must be taken by whoever waits for it before the next",
-			and, r->snapshots.skipped, SNAPSHOTS_MAX);
+			and, r->taker.snapshots.skipped, SNAPSHOTS_MAX);
 }
 
 static void add_cost(const struct recording *r, struct recording_result *out)
@@ -293,6 +293,53 @@ static int recording_finished(void *userdata, const struct stream_result *result
 	return out.error;
 }
 
+/* ---- snapshots ------------------------------------------------------------------------------ */
+
+static void on_booked(void *userdata, uint64_t time)
+{
+	struct recording *r = userdata;
+
+	snapshot_taker_booked(&r->taker, time);
+}
+
+static void on_closing(void *userdata)
+{
+	struct recording *r = userdata;
+
+	snapshot_taker_close(&r->taker);
+	if (r->request.peak)
+		r->peak_error = r->is_ready ? snapshot_taker_peak(&r->taker) : -ENODATA;
+}
+
+static bool on_snapshot(void *userdata, unsigned number, const struct snapshot_asker *asker,
+	const struct stream_result *result)
+{
+	struct recording *r = userdata;
+	const struct profile *p = result->profile;
+	int fd = profile_to_memory(p);
+	struct stat st;
+
+	if (fd < 0)
+		log_error("recording %u: a snapshot cannot be made: %s", recording_session(r),
+			strerror(-fd));
+	else if (!fstat(fd, &st))
+		snapshots_handed(&r->taker.snapshots, (uint64_t)st.st_size);
+	/* The last comment says what it is. */
+	return fd >= 0 && r->request.snapshot &&
+	       r->request.snapshot(
+		       r->userdata, number, profile_text(p, p->comments[p->n_comments - 1]), fd);
+}
+
+int recording_ask_snapshot(struct recording *r, const char *reason)
+{
+	return r->watch && snapshot_taker_ask(&r->taker, reason, NULL) ? 0 : -EINVAL;
+}
+
+bool recording_watches(const struct recording *r, uint32_t pid)
+{
+	return r->watch && !r->stopping && heap_watch_has(r->watch, pid);
+}
+
 /* ---- its end -------------------------------------------------------------------------------- */
 
 void recording_stop(struct recording *r, enum recording_reason reason)
@@ -301,6 +348,7 @@ void recording_stop(struct recording *r, enum recording_reason reason)
 		return;
 	r->stopping = true;
 	r->reason = reason;
+	snapshot_taker_stop(&r->taker);
 	stream_stop(r->stream);
 	if (r->watch)
 		heap_watch_detach(r->watch);
@@ -426,7 +474,7 @@ void recordings_settle(struct collector *c, uint64_t horizon)
 
 	DL_FOREACH (c->recordings, r)
 		if (r->watch && !r->stopping)
-			recording_snapshots_settle(r, horizon);
+			snapshot_taker_settle(&r->taker, horizon);
 	DL_FOREACH (c->recordings, r)
 		if (r->watch && !r->stopping)
 			recording_blocks_settle(r, horizon);
@@ -438,7 +486,7 @@ bool recordings_wait(const struct collector *c)
 
 	DL_FOREACH (c->recordings, r)
 		if (r->watch && !r->stopping &&
-			(!r->is_ready || r->blocks.wanted || recording_snapshots_wait(r)))
+			(!r->is_ready || snapshot_taker_waits(&r->taker) || r->blocks.wanted))
 			return true;
 	return false;
 }
@@ -495,8 +543,8 @@ static int begin(struct recording *r, char *why, size_t why_size, char *hint, si
 		.keep_ages = r->request.ages,
 		.temporary = r->request.temporary * 1000ULL,
 		.keep_peak = r->request.peak,
-		.booked = recording_snapshots_booked,
-		.closing = recording_snapshots_closing,
+		.booked = on_booked,
+		.closing = on_closing,
 		.finished = recording_finished,
 		.userdata = r,
 	};
@@ -509,6 +557,8 @@ static int begin(struct recording *r, char *why, size_t why_size, char *hint, si
 		return e;
 	config.session.filter = r->request.filter;
 	e = stream_start(r->c, &config, &r->stream, why, why_size);
+	r->taker = (struct snapshot_taker){
+		.c = r->c, .stream = r->stream, .deliver = on_snapshot, .userdata = r};
 	if (e == -EBUSY)
 		snprintf(hint, hint_size, "wait for one to end: profctl status lists them");
 	if (e)

@@ -59,12 +59,16 @@ bool snapshots_may(const struct snapshots *s, uint64_t now)
 	return now >= s->not_before;
 }
 
-void snapshots_took(struct snapshots *s, uint64_t now, uint64_t ns, uint64_t bytes)
+void snapshots_took(struct snapshots *s, uint64_t now, uint64_t ns)
 {
 	uint64_t rested = now + s->plan.rest * ns;
 
 	if (s->not_before < rested)
 		s->not_before = rested;
+}
+
+void snapshots_handed(struct snapshots *s, uint64_t bytes)
+{
 	s->bytes += bytes;
 }
 
@@ -99,7 +103,7 @@ void snapshots_name_peak(
 bool snapshots_take(
 	struct snapshots *s, uint64_t now, const char *reason, char *comment, size_t size)
 {
-	if (s->n >= SNAPSHOTS_MAX || snapshots_spent(s)) {
+	if ((s->n >= SNAPSHOTS_MAX && !s->plan.endless) || snapshots_spent(s)) {
 		s->skipped++;
 		return false;
 	}

@@ -10,19 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/snapshot_plan.h"
+
 /* Of one recording: a file each. */
 #define SNAPSHOTS_MAX	 9999
 #define SNAPSHOTS_REASON 64
-
-/* 0: not for that reason. */
-struct snapshot_plan {
-	unsigned seconds;
-	uint64_t allocated, grown; /* bytes */
-	uint64_t apart;		   /* ns, at least, between any two */
-	unsigned rest;		   /* and from one to the next so many times what it took */
-	unsigned at_once;	   /* that may be on their way */
-	uint64_t max_bytes;	   /* of all together; 0: no limit */
-};
 
 struct snapshots {
 	struct snapshot_plan plan;
@@ -31,7 +23,7 @@ struct snapshots {
 	uint64_t next_time;		      /* UINT64_MAX: none */
 	unsigned n;			      /* that were taken */
 	uint64_t skipped;		      /* that were due and could not be */
-	uint64_t bytes;			      /* of those that were taken */
+	uint64_t bytes;			      /* that were handed over */
 	char due[SNAPSHOTS_REASON];	      /* why one is asked for; "": none is */
 };
 
@@ -43,8 +35,10 @@ bool snapshots_book(struct snapshots *s, uint64_t allocated, uint64_t in_use, ui
 	char reason[SNAPSHOTS_REASON]);
 /* May one be taken now? */
 bool snapshots_may(const struct snapshots *s, uint64_t now);
-/* One is whole by now, kept the daemon from other work for so many ns, and is so large. */
-void snapshots_took(struct snapshots *s, uint64_t now, uint64_t ns, uint64_t bytes);
+/* One is whole by now, and kept the daemon from other work for so many ns. */
+void snapshots_took(struct snapshots *s, uint64_t now, uint64_t ns);
+/* So many bytes of one were handed over. */
+void snapshots_handed(struct snapshots *s, uint64_t bytes);
 /* There may be no more, by their bytes. */
 bool snapshots_spent(const struct snapshots *s);
 /* It is that late: looks whether one is due. */

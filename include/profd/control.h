@@ -44,8 +44,9 @@
  *     no later by the thread that allocated it.
  *     peak (true): of heap, the profile of when most was in use, before "done": number 0.
  * {"op":"snapshot"} on the same connection, {"op":"snapshot","pid":n} on another one
- *     Takes one now, or at the end, if that comes first.
- *     On another one: {"ok":true,"asked":n} recordings that watch the process.
+ *     Takes one now, or at the end, if that comes first. On another one:
+ *     {"ok":true,"asked":n,"stored":false} recordings that watch the process; stored: it is
+ * profiled all the time, and one of it is going into the store.
  * {"op":"blocks","pid":n} on the same connection, of heap with ages
  *     {"event":"blocks","pid":n,"count":k} + descriptor: what is in use of a process that stands
  *     still, as k times struct control_block, sorted by address.

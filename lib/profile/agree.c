@@ -81,6 +81,51 @@ void profile_forget_levels(struct profile *p)
 	}
 }
 
+static bool has_type(const struct profile *p, const char *name, size_t length)
+{
+	for (size_t t = 0; t < p->n_sample_types; t++)
+		if (!strncmp(profile_text(p, p->sample_types[t].type), name, length))
+			return true;
+	return false;
+}
+
+static int append_type(struct profile *p, const char *type, const char *unit)
+{
+	int64_t type_id = profile_string(p, type), unit_id = profile_string(p, unit);
+
+	if (type_id < 0 || unit_id < 0)
+		return (int)(type_id < 0 ? type_id : unit_id);
+	return profile_append_sample_type(
+		p, (struct value_type){(uint32_t)type_id, (uint32_t)unit_id});
+}
+
+int profile_add_levels(struct profile *p)
+{
+	size_t before = p->n_sample_types, after = before + 2;
+	int64_t *values;
+	int r;
+
+	if (!has_type(p, "alloc_space", sizeof("alloc_space")) || has_type(p, "inuse_", 6))
+		return 0;
+	values = calloc(p->n_samples * after + 1, sizeof(*values));
+	if (!values)
+		return -ENOMEM;
+	r = append_type(p, "inuse_objects", "count");
+	if (!r)
+		r = append_type(p, "inuse_space", "bytes");
+	if (r) {
+		p->n_sample_types = before;
+		free(values);
+		return r;
+	}
+	for (size_t i = 0; i < p->n_samples; i++)
+		memcpy(values + i * after, p->values + i * before, before * sizeof(*values));
+	free(p->values);
+	p->values = values;
+	p->private->value_capacity = p->n_samples * after + 1;
+	return 0;
+}
+
 int profile_check_types(
 	const struct profile *into, const struct profile *from, char *why, size_t why_size)
 {

@@ -31,6 +31,10 @@ void profile_scale(struct profile *p, const double *ratios);
  * "inuse_") for 0: they were true at one moment, and are not to be added to those of another. */
 void profile_forget_levels(struct profile *p);
 
+/* To a profile of allocations without what is in use: types for that, with nothing in use, so that
+ * those of others that know it are not lost when it is added to them. 0 or -ENOMEM. */
+int profile_add_levels(struct profile *p);
+
 /* Whether types, period type and all units are the same. 0; -EINVAL with a line in `why`. */
 int profile_check_types(
 	const struct profile *into, const struct profile *from, char *why, size_t why_size);

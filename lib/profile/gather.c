@@ -73,6 +73,12 @@ static bool takes_all(const struct gather *job)
 	return !job->selection || selection_is_empty(job->selection);
 }
 
+static int forget_past(struct profile *p)
+{
+	profile_forget_levels(p);
+	return profile_add_levels(p);
+}
+
 static struct profile *read_input(const struct gather *job, size_t i, struct outcome *outcome)
 {
 	bool alone = job->n == 1 && takes_all(job);
@@ -89,7 +95,11 @@ static struct profile *read_input(const struct gather *job, size_t i, struct out
 	if (outcome->err)
 		outcome->why = strdup(why);
 	else if (i < job->n_past)
-		profile_forget_levels(p);
+		outcome->err = forget_past(p);
+	if (outcome->err) {
+		profile_free(p);
+		return NULL;
+	}
 	return p;
 }
 

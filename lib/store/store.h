@@ -3,7 +3,8 @@
  * store.h - the folder of profiles: names, atomic writes, listing, retention (DESIGN 8).
  *
  *     <type>/<YYYY-MM-DD>/<HHMMSS>-<seconds>s[-<n>].pb.gz       continuous, UTC, + .activity
- *     records/<YYYYMMDD>T<HHMMSS>-<uid>-<session>.<type>.pb.gz   recordings
+ *     records/<YYYYMMDD>T<HHMMSS>-<uid>-<session>.<type>.pb.gz   recordings, and snapshots of what
+ * is profiled all the time: session 0 if nobody has asked for it
  *
  * Files are the API: deleting one harms nothing else. A temporary file starts with ".tmp-" and is
  * removed by store_open if its writer is gone.
@@ -18,6 +19,8 @@
 #include <time.h>
 
 struct store;
+
+#define STORE_NO_SESSION 0
 
 /* Opens the folder. create: makes it (mode 0750) and its parents' last component, and takes the
  * lock of the one daemon that writes (-EWOULDBLOCK with the holder's pid in `why` if it is
@@ -63,6 +66,7 @@ struct store_entry {
 	unsigned seconds; /* 0 for recordings (it is in the file) */
 	uid_t uid;	  /* recordings */
 	uint32_t session; /* recordings */
+	bool unasked;	  /* of these: nobody has asked for it */
 	uint64_t size;
 	struct timespec mtime;
 };

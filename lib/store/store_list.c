@@ -112,6 +112,7 @@ static bool parse_record(
 		return false;
 	out->start = timegm(&tm);
 	out->recording = true;
+	out->unasked = out->session == STORE_NO_SESSION;
 	return true;
 }
 

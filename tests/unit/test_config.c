@@ -95,6 +95,7 @@ static void test_file(void **state)
 		"[heap]\n"
 		"watch = redis-server, postgresql.service /user.slice\n"
 		"sample_bytes = 65536\n"
+		"snapshot_every = 10m 64M-allocated,1G-grown\n"
 		"[paths]\n"
 		"store = /srv/a b\n"
 		"cache =\n"
@@ -116,6 +117,7 @@ static void test_file(void **state)
 	assert_false(c.cpu);
 	assert_string_equal(c.watch, "redis-server, postgresql.service /user.slice");
 	assert_int_equal(c.sample_bytes, 65536);
+	assert_string_equal(c.snapshot_every, "10m 64M-allocated,1G-grown");
 	assert_int_equal(c.frequency, 49);
 	assert_int_equal(c.window, 10);
 	assert_int_equal(c.clock, CONFIG_CLOCK_CPU);
@@ -165,6 +167,7 @@ static void test_mistakes(void **state)
 		{"[retention]\nmax_age = 7 days\n", 2, "not a time"},
 		{"[retention]\nmax_size = big\n", 2, "not a size"},
 		{"[heap]\nwatch = a/b\n", 2, "'a/b' is neither a unit nor a command"},
+		{"[heap]\nsnapshot_every = 10m, 64M\n", 2, "'64M' is none of 10s, 64M-allocated"},
 		{"[heap]\nsample_bytes = 0\n", 2, "from 1 to 4294967295"},
 		{"[limits]\nsymbolizer = 1M\n", 2, "between 16M and 16G"},
 		{"[profile]\nwindow = 60\nwindow = 60\n", 3, "set in line 2 already"},

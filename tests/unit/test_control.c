@@ -546,8 +546,15 @@ static void test_snapshots(void **state)
 	expect_refusal(b, &other, "{\"op\":\"snapshot\",\"pid\":8}", "no heap recording");
 	cJSON *answer = ask(b, &other, "{\"op\":\"snapshot\",\"pid\":7}");
 	assert_int_equal(cJSON_GetNumberValue(cJSON_GetObjectItem(answer, "asked")), 1);
+	assert_true(cJSON_IsFalse(cJSON_GetObjectItem(answer, "stored")));
 	cJSON_Delete(answer);
 	assert_int_equal(fake.snapshots, 1);
+	/* Of what is profiled all the time. */
+	answer = ask(b, &other, "{\"op\":\"snapshot\",\"pid\":9}");
+	assert_int_equal(cJSON_GetNumberValue(cJSON_GetObjectItem(answer, "asked")), 0);
+	assert_true(cJSON_IsTrue(cJSON_GetObjectItem(answer, "stored")));
+	cJSON_Delete(answer);
+	assert_int_equal(fake.snapshots, 101 + getuid());
 	/* They come with a descriptor each, as long as they are taken. */
 	assert_true(fake.last->request.snapshot(fake.last->userdata, 1, "why", fake_file()));
 	answer = hear(&c);

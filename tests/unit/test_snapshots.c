@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* test_snapshots.c - when a heap recording is published before its end. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,6 +33,41 @@ static void test_by_what_was_allocated(void **state)
 	assert_true(snapshots_book(&s, 300 * MIB, 0, 104 * SECOND, reason));
 	assert_false(snapshots_book(&s, 319 * MIB, 0, 105 * SECOND, reason));
 	assert_true(snapshots_book(&s, 320 * MIB, 0, 106 * SECOND, reason));
+}
+
+static void test_a_plan(void **state)
+{
+	struct snapshot_plan plan = {0};
+	char wrong[32];
+	(void)state;
+
+	assert_false(snapshot_plan_has(&plan));
+	assert_int_equal(snapshot_plan_add(&plan, "", wrong, sizeof(wrong)), 0);
+	assert_false(snapshot_plan_has(&plan));
+	assert_int_equal(
+		snapshot_plan_add(&plan, "10m, 64M-allocated 1G-grown", wrong, sizeof(wrong)), 0);
+	assert_int_equal(plan.seconds, 600);
+	assert_int_equal(plan.allocated, 64 * MIB);
+	assert_int_equal(plan.grown, 1024 * MIB);
+	assert_true(snapshot_plan_has(&plan));
+	for (const char *const *one = (const char *const[]){"0s", "1x", "64M", "-grown", "0-grown",
+		     "999999999999999999999999999999999999-grown", "8d", "2P-allocated", NULL};
+		*one; one++) {
+		assert_int_equal(snapshot_plan_add(&plan, *one, wrong, sizeof(wrong)), -EINVAL);
+		assert_memory_equal(wrong, *one, strlen(wrong));
+	}
+}
+
+static void test_the_peak(void **state)
+{
+	const struct snapshot_plan plan = {0};
+	char comment[128];
+	struct snapshots s;
+	(void)state;
+
+	snapshots_begin(&s, &plan, 100 * SECOND);
+	snapshots_name_peak(&s, 101 * SECOND + SECOND / 4, 4711, comment, sizeof(comment));
+	assert_string_equal(comment, "peak of in-use: 4711 bytes, 1.250 s after the beginning");
 }
 
 /* Not when it comes back to where it was already. */
@@ -80,11 +116,11 @@ static void test_they_do_not_keep_the_daemon_busy(void **state)
 	snapshots_begin(&s, &plan, 0);
 	assert_false(snapshots_may(&s, APART - 1));
 	assert_true(snapshots_take(&s, APART, "x", comment, sizeof(comment)));
-	snapshots_took(&s, APART + 1000, 1000, 5);
+	snapshots_took(&s, APART + 1000, 1000);
 	assert_false(snapshots_may(&s, 2 * APART - 1));
 	assert_true(snapshots_may(&s, 2 * APART));
 	assert_true(snapshots_take(&s, 2 * APART, "x", comment, sizeof(comment)));
-	snapshots_took(&s, 3 * APART, SECOND, 5);
+	snapshots_took(&s, 3 * APART, SECOND);
 	assert_false(snapshots_may(&s, 3 * APART + 20 * SECOND - 1));
 	assert_false(snapshots_book(&s, 100, 0, 3 * APART + 20 * SECOND - 1, reason));
 	assert_true(snapshots_book(&s, 100, 0, 3 * APART + 20 * SECOND, reason));
@@ -99,10 +135,10 @@ static void test_not_too_much(void **state)
 
 	snapshots_begin(&s, &plan, 0);
 	assert_true(snapshots_take(&s, 1, "x", comment, sizeof(comment)));
-	snapshots_took(&s, 1, 0, 99);
+	snapshots_handed(&s, 99);
 	assert_false(snapshots_spent(&s));
 	assert_true(snapshots_take(&s, 2, "x", comment, sizeof(comment)));
-	snapshots_took(&s, 2, 0, 1);
+	snapshots_handed(&s, 1);
 	assert_true(snapshots_spent(&s));
 	assert_false(snapshots_take(&s, 3, "x", comment, sizeof(comment)));
 	assert_int_equal(s.n, 2);
@@ -147,6 +183,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_by_what_was_allocated),
+		cmocka_unit_test(test_a_plan),
+		cmocka_unit_test(test_the_peak),
 		cmocka_unit_test(test_by_growth),
 		cmocka_unit_test(test_not_too_many),
 		cmocka_unit_test(test_they_do_not_keep_the_daemon_busy),

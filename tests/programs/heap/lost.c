@@ -86,7 +86,7 @@ FUNCTION lost_ring(void)
 
 FUNCTION lost_large(void)
 {
-	void *pointer = calloc(1, 300000);
+	void *pointer = calloc(1, 100000);
 
 	HIDE(pointer);
 }
