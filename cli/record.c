@@ -456,7 +456,7 @@ static int begin(struct record *r, struct recording *recording, const char *sock
 	for (size_t i = 0; i < r->n_types && !err; i++)
 		if (strcmp(r->types[i], "heap") != 0)
 			err = begin_type(r, recording, i, socket);
-	if (!err && recording->leaks) {
+	if (!err && child && recording->leaks) {
 		err = leak_exit_begin(recording->leaks, child->pid, r->sample_bytes == 1);
 		child->trace = err ? NULL : &recording->leaks->trace;
 	}
