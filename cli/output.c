@@ -177,6 +177,14 @@ int output_copy(struct output *o, int from)
 	}
 }
 
+int output_print_path(FILE *to, const char *path)
+{
+	if (fputs(path, to) >= 0 && fputc('\n', to) != EOF && !fflush(to))
+		return 0;
+	log_error("cannot print the path of the profile, %s: %s", path, strerror(errno));
+	return -EIO;
+}
+
 bool output_is_stdout(const struct output *o)
 {
 	struct stat a, b;

@@ -30,6 +30,8 @@ int output_write(const char *path, bool binary, int (*write)(void *what, int fd)
 FILE *output_stream(int fd);
 /* Copies all of `from`, from its start. 0 or -errno. */
 int output_copy(struct output *o, int from);
+/* Prints the path of a profile that was written, on a line of its own. 0 or -EIO. */
+int output_print_path(FILE *to, const char *path);
 /* True if it is the same file as standard output, so that nothing else may be printed there. */
 bool output_is_stdout(const struct output *o);
 

@@ -251,7 +251,7 @@ static cJSON *make_request(const struct record *r, const char *type, pid_t child
 	cJSON_AddNumberToObject(request, "seconds", r->seconds);
 	cJSON_AddNumberToObject(request, "frequency", r->frequency);
 	cJSON_AddNumberToObject(request, "sample_bytes", r->sample_bytes);
-	cJSON_AddNumberToObject(request, "max_cost", r->max_cost);
+	cJSON_AddNumberToObject(request, "max_cost", heap ? r->max_cost : 0);
 	add_ids(request, "pids", child ? &only_child : &r->pids);
 	add_ids(request, "tids", &r->tids);
 	cJSON_AddBoolToObject(request, "children", r->children || child);
@@ -271,7 +271,8 @@ static cJSON *make_request(const struct record *r, const char *type, pid_t child
 
 /* ---- what came of it ------------------------------------------------------------------------ */
 
-/* For a profile that the daemon did not store and nobody named: as in records/, in UTC. */
+/* For a profile that the daemon did not store and nobody named: as in records/, in UTC. type NULL:
+ * what those of several types are named after. */
 static void default_name(char *out, size_t size, const char *type)
 {
 	char stamp[32] = "unknown";
@@ -280,15 +281,7 @@ static void default_name(char *out, size_t size, const char *type)
 
 	if (gmtime_r(&now, &utc))
 		strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%S", &utc);
-	snprintf(out, size, "profd-%s.%s.pb.gz", stamp, type);
-}
-
-static int print_path(const char *path)
-{
-	if (puts(path) >= 0 && !fflush(stdout))
-		return 0;
-	log_error("cannot print the path of the profile, %s: %s", path, strerror(errno));
-	return -EIO;
+	snprintf(out, size, "profd-%s%s%s.pb.gz", stamp, type ? "." : "", type ? type : "");
 }
 
 /* Why it ended. The daemon knows only that it was told to stop. */
@@ -296,18 +289,6 @@ static const char *reason_of(const struct recording *recording, size_t i)
 {
 	return recording->command_ended ? "the command ended"
 					: json_text(recording->takes[i].done, "reason");
-}
-
-/* Copies the profile to the output, with the names that are wanted. What was recorded is not lost
- * for names: *unnamed is why it has others. 0 or -errno, explained. */
-static int copy(const struct record *r, struct output *out, int from, int *unnamed)
-{
-	_cleanup_close_ int renamed = r->names ? renaming_copy(from, r->names) : -1;
-
-	*unnamed = r->names && renamed < 0 ? renamed : 0;
-	if (*unnamed)
-		log_error("the profile has the names that profd gave it: %s", strerror(-renamed));
-	return output_copy(out, renamed < 0 ? from : renamed);
 }
 
 /* Where -o puts the profile of a type: with several, the type comes before what says that it is
@@ -358,14 +339,14 @@ static int deliver(struct record *r, const struct recording *recording, size_t i
 			return err;
 	}
 	bool is_stdout = output_is_stdout(out), is_file = out->path;
-	int unnamed, err = copy(r, out, fd, &unnamed);
+	int unnamed, err = renaming_write(out, fd, r->names, &unnamed);
 	if (!err)
 		err = output_commit(out);
 	if (err)
 		return err;
 	summary_print(recording->takes[i].done, reason_of(recording, i), fd, is_file ? path : NULL);
 	if (!is_stdout)
-		err = print_path(path);
+		err = output_print_path(stdout, path);
 	return err ? err : unnamed;
 }
 
@@ -404,7 +385,7 @@ static int hand_over(struct record *r, struct recording *recording, size_t i)
 		err = deliver(r, recording, i, fd);
 	} else {
 		summary_print(done, reason_of(recording, i), fd, stored);
-		err = print_path(stored);
+		err = output_print_path(stdout, stored);
 	}
 	return !err && check ? check_leaks(r, i, done, fd, stored) : err;
 }
@@ -475,7 +456,7 @@ static int begin(struct record *r, struct recording *recording, const char *sock
 	for (size_t i = 0; i < r->n_types && !err; i++)
 		if (strcmp(r->types[i], "heap") != 0)
 			err = begin_type(r, recording, i, socket);
-	if (!err && recording->leaks) {
+	if (!err && child && recording->leaks) {
 		err = leak_exit_begin(recording->leaks, child->pid, r->sample_bytes == 1);
 		child->trace = err ? NULL : &recording->leaks->trace;
 	}
@@ -516,13 +497,22 @@ static int prepare_command(struct record *r, struct child *child, const sigset_t
 }
 
 /* Snapshots need a name, and the profile is to lie beside them. */
-static void name_snapshots(struct record *r, struct recording *recording)
+static void name_profile(struct record *r)
 {
-	default_name(r->name, sizeof(r->name), "heap");
+	default_name(r->name, sizeof(r->name), r->n_types > 1 ? NULL : "heap");
 	if (snapshots_wanted(&r->snapshots) && !r->output && !r->taker)
 		r->output = r->name;
-	r->snapshots.output = r->output ? r->output : r->name;
+}
+
+/* Somebody may ask for some at any time. Nothing else goes to standard output where the profile
+ * does, or what its taker has to say. */
+static void prepare_snapshots(struct record *r, struct recording *recording)
+{
+	bool is_file = r->output && r->outs[0].path;
+
+	r->snapshots.output = is_file ? r->output : r->name;
 	r->snapshots.names = r->names;
+	r->snapshots.list = r->taker || output_is_stdout(&r->outs[0]) ? stderr : stdout;
 	recording->snapshots = &r->snapshots;
 	for (size_t i = 0; i < r->n_types; i++)
 		recording->takes[i].is_heap = !strcmp(r->types[i], "heap");
@@ -533,11 +523,12 @@ static int record(
 {
 	int err = 0;
 
-	name_snapshots(r, recording);
+	name_profile(r);
 	if (r->leak_check.wanted)
 		err = leak_check_prepare(&r->leak_check);
 	if (!err && r->output)
 		err = open_outputs(r);
+	prepare_snapshots(r, recording);
 	if (!err && r->standalone)
 		err = standalone_start(own, mask);
 	if (!err && r->command)
@@ -547,6 +538,8 @@ static int record(
 	if (err)
 		return err;
 	err = recording_run(recording);
+	if (!err)
+		snapshots_end(&r->snapshots);
 	int unwritten = err == -EINTR ? 0 : hand_over_all(r, recording);
 	return err ? err : unwritten ? unwritten : r->snapshots.error;
 }

@@ -163,3 +163,13 @@ int renaming_copy(int from, const char *kind)
 	profile_free(p);
 	return err ? err : take_fd(fd);
 }
+
+int renaming_write(struct output *out, int from, const char *kind, int *unnamed)
+{
+	_cleanup_close_ int renamed = kind ? renaming_copy(from, kind) : -1;
+
+	*unnamed = kind && renamed < 0 ? renamed : 0;
+	if (*unnamed)
+		log_error("the profile has the names that profd gave it: %s", strerror(-renamed));
+	return output_copy(out, renamed < 0 ? from : renamed);
+}

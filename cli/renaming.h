@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "output.h"
 #include "profile/profile.h"
 
 /* short, templates or full; anything else: false. */
@@ -21,5 +22,9 @@ int renaming_run(struct profile *p, const char *kind);
 /* A profile as pprof with other names: an anonymous file, the caller's; or -errno, also of reading
  * it. */
 int renaming_copy(int from, const char *kind);
+/* Copies a profile to the output, with names of this kind, or as it is with NULL. What was recorded
+ * is not lost for names: *unnamed is 0, or -errno, explained, why it has those it had. 0 or -errno,
+ * explained. */
+int renaming_write(struct output *out, int from, const char *kind, int *unnamed);
 
 #endif

@@ -25,6 +25,8 @@
 /* A request with as many pids and tids as are allowed takes 20 KiB; parsing 1 MiB of JSON would
  * take tens of milliseconds and 40 MiB, as often as any local user likes. */
 #define CONTROL_MAX_REQUEST (64u << 10)
+/* Bytes of snapshots that such a user has been sent and has not read: they are in memory. */
+#define CONTROL_MAX_UNREAD (16u << 20)
 /* On one connection; more wait their turn. */
 #define CONTROL_MAX_REQUESTS_PER_SECOND 100
 /* Recordings that users without full rights begin: so many at once, then one a second. */
@@ -53,6 +55,7 @@ struct connection {
 		int fd;
 	} queue[CONNECTION_QUEUE];
 	size_t n_queue;
+	uint64_t unread;	     /* bytes of snapshots since the peer had read all */
 	struct recording *recording; /* NULL: none */
 	bool waits;		     /* for the open window: reads no requests */
 	bool busy;		     /* inside on_io, which settles */

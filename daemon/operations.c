@@ -2,9 +2,12 @@
 /* operations.c - what each "op" of profd/control.h does. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <utlist.h>
 
@@ -202,6 +205,26 @@ static void on_ready(void *userdata)
 	connection_settle(c);
 }
 
+/* Whether the peer has taken enough of what it was sent to get one more. */
+static bool reads_on(struct connection *c, int fd)
+{
+	struct stat st;
+	int waiting;
+
+	if (c->broken || c->n_queue >= CONNECTION_QUEUE - 1)
+		return false;
+	if (c->peer.full)
+		return true;
+	if (fstat(fd, &st) || ioctl(c->fd, SIOCOUTQ, &waiting))
+		return false;
+	if (!waiting && !c->n_queue)
+		c->unread = 0;
+	if (c->unread && c->unread + (uint64_t)st.st_size > CONTROL_MAX_UNREAD)
+		return false;
+	c->unread += (uint64_t)st.st_size;
+	return true;
+}
+
 static bool on_snapshot(void *userdata, unsigned number, const char *comment, int fd)
 {
 	struct connection *c = userdata;
@@ -209,7 +232,7 @@ static bool on_snapshot(void *userdata, unsigned number, const char *comment, in
 	bool whole;
 
 	/* Whoever does not take them as fast as they come goes without. */
-	if (c->fd < 0 || c->broken || c->n_queue >= CONNECTION_QUEUE - 1) {
+	if (c->fd < 0 || !reads_on(c, fd)) {
 		close_fd(fd);
 		return false;
 	}

@@ -169,6 +169,12 @@ static int check_heap(const struct recording_request *record, struct refusal *r)
 	if (record->type != SESSION_HEAP && (record->peak || record->temporary))
 		return refuse(r, -EINVAL, "record the type heap", "only what is allocated %s",
 			record->peak ? "has a peak" : "is temporary");
+	if (record->type != SESSION_HEAP && snapshot_plan_has(&record->snapshots))
+		return refuse(
+			r, -EINVAL, "record the type heap", "only what is allocated has snapshots");
+	if (record->type != SESSION_HEAP && record->max_cost)
+		return refuse(r, -EINVAL, "record the type heap: max_cost is of its probes",
+			"only probes on allocators have a ceiling of cost");
 	if (record->type != SESSION_HEAP)
 		return 0;
 	if (!f->n_pids && !f->n_tids && !f->comm && !f->cgroup)
@@ -222,7 +228,13 @@ int request_parse(
 		.seconds = REQUEST_SECONDS,
 		.frequency = REQUEST_FREQUENCY,
 		.sample_bytes = REQUEST_SAMPLE_BYTES,
-		.snapshots.apart = peer->full ? REQUEST_APART : REQUEST_OTHERS_APART,
+		.snapshots =
+			{
+				.apart = peer->full ? REQUEST_APART : REQUEST_OTHERS_APART,
+				.rest = peer->full ? REQUEST_REST : REQUEST_OTHERS_REST,
+				.at_once = peer->full ? REQUEST_AT_ONCE : REQUEST_OTHERS_AT_ONCE,
+				.max_bytes = peer->full ? 0 : REQUEST_OTHERS_SNAPSHOTS,
+			},
 		.uid = peer->uid,
 	};
 	int err = take_type(message, &record->type, refusal);

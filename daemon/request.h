@@ -19,9 +19,15 @@
 #define REQUEST_SECONDS	     30
 #define REQUEST_FREQUENCY    99
 #define REQUEST_SAMPLE_BYTES (512u << 10)
-/* Between snapshots: of who may see all, and of others, ns. */
-#define REQUEST_APART	     100000000ULL
-#define REQUEST_OTHERS_APART 1000000000ULL
+
+/* Of snapshots, which the loop makes: of who may see all, and of others. */
+#define REQUEST_APART		 100000000ULL /* ns between them */
+#define REQUEST_OTHERS_APART	 1000000000ULL
+#define REQUEST_REST		 2 /* times what the last one took */
+#define REQUEST_OTHERS_REST	 20
+#define REQUEST_AT_ONCE		 8 /* on their way: records come in batches */
+#define REQUEST_OTHERS_AT_ONCE	 1
+#define REQUEST_OTHERS_SNAPSHOTS (256ULL << 20) /* bytes: who gets them may keep them in memory */
 
 /* Why a request is refused, and what to do: both become part of the answer. */
 struct refusal {

@@ -210,8 +210,15 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 
 void collector_drain_soon(struct collector *c)
 {
-	if (c->tick)
-		sd_event_source_set_time_relative(c->tick, SOON_USEC);
+	uint64_t now, due;
+
+	if (!c->tick)
+		return;
+	/* Brought forward only: whoever asks again and again does not put it off. */
+	if (sd_event_now(c->event, CLOCK_MONOTONIC, &now) >= 0 &&
+		sd_event_source_get_time(c->tick, &due) >= 0 && due <= now + SOON_USEC)
+		return;
+	sd_event_source_set_time_relative(c->tick, SOON_USEC);
 }
 
 static int add_sources(struct collector *c)

@@ -14,7 +14,9 @@
 #include "util/log.h"
 
 /* By bytes, at least: each is a file. */
-#define APART NS_PER_SECOND
+#define APART	NS_PER_SECOND
+#define REST	2 /* times what the last one took */
+#define AT_ONCE 8
 
 /* Of one process only, if it was asked about one. `out`: another profile, to be freed, or NULL: it
  * is the same. */
@@ -85,7 +87,8 @@ static bool on_snapshot(void *userdata, unsigned number, const struct snapshot_a
 
 void continuous_snapshots_begin(struct collector *c)
 {
-	struct snapshot_plan plan = {.apart = APART, .endless = true};
+	struct snapshot_plan plan = {
+		.apart = APART, .rest = REST, .at_once = AT_ONCE, .endless = true};
 	char wrong[64];
 
 	/* It was checked when it was set: what is wrong here is that there is no memory. */

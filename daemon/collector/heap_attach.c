@@ -93,7 +93,8 @@ static void on_attached(void *userdata, struct uprobe_link *link, int error)
 		return;
 	if (p)
 		heap_duty_attached(w, p);
-	if (a->tried || a->pid < 0)
+	/* What an image has left behind has no allocator to be tried. */
+	if (a->tried || a->unmapped || a->pid < 0)
 		settled(a);
 }
 

@@ -213,16 +213,32 @@ static void explain_heap(const struct recording *r, char *text, size_t size)
 			"over %d samples a second came, or %d of one process: %llu were not taken, "
 			"and others stand for them",
 			HEAP_RATE_MAX, HEAP_RATE_PROCESS_MAX, (unsigned long long)counts->thinned);
-	else if (r->taker.snapshots.skipped)
-		snprintf(text, size,
-			"%" PRIu64 " snapshots were not taken: there are no more than %d, and each "
-			"must be taken by whoever waits for it before the next",
-			r->taker.snapshots.skipped, SNAPSHOTS_MAX);
 	else if (counts->nonsense)
 		snprintf(text, size,
 			"%llu allocations were announced with an impossible address, size or "
 			"weight",
 			(unsigned long long)counts->nonsense);
+}
+
+/* Beside whatever else there is to say. */
+static void explain_snapshots(const struct recording *r, char *text, size_t size)
+{
+	size_t used = strlen(text);
+	const char *and = used ? "; " : "";
+
+	if (!r->taker.snapshots.skipped)
+		return;
+	if (snapshots_spent(&r->taker.snapshots))
+		snprintf(text + used, size - used,
+			"%s%" PRIu64 " snapshots were not taken: after %" PRIu64
+			" MiB of them there are no more for users without full rights; take fewer "
+			"(--snapshot-every), or record as root or in the group profd",
+			and, r->taker.snapshots.skipped, r->taker.snapshots.plan.max_bytes >> 20);
+	else
+		snprintf(text + used, size - used,
+			"%s%" PRIu64 " snapshots were not taken: there are no more than %d, and "
+			"each must be taken by whoever waits for it before the next",
+			and, r->taker.snapshots.skipped, SNAPSHOTS_MAX);
 }
 
 static void add_cost(const struct recording *r, struct recording_result *out)
@@ -239,7 +255,7 @@ static void add_cost(const struct recording *r, struct recording_result *out)
 static int recording_finished(void *userdata, const struct stream_result *result)
 {
 	struct recording *r = userdata;
-	char path[4096] = "", message[512] = "", trouble[512] = "";
+	char path[4096] = "", message[512] = "", trouble[640] = "";
 	struct ledger ledger;
 	struct recording_result out = {
 		.error = result->error,
@@ -266,6 +282,7 @@ static int recording_finished(void *userdata, const struct stream_result *result
 	else
 		write_recording(r, result, &out, path, sizeof(path), message, sizeof(message));
 	explain_heap(r, trouble, sizeof(trouble));
+	explain_snapshots(r, trouble, sizeof(trouble));
 	add_cost(r, &out);
 	tell_ready(r);
 	if (r->done)
@@ -289,6 +306,7 @@ static void on_closing(void *userdata)
 {
 	struct recording *r = userdata;
 
+	snapshot_taker_close(&r->taker);
 	if (r->request.peak)
 		r->peak_error = r->is_ready ? snapshot_taker_peak(&r->taker) : -ENODATA;
 }
@@ -299,10 +317,13 @@ static bool on_snapshot(void *userdata, unsigned number, const struct snapshot_a
 	struct recording *r = userdata;
 	const struct profile *p = result->profile;
 	int fd = profile_to_memory(p);
+	struct stat st;
 
 	if (fd < 0)
 		log_error("recording %u: a snapshot cannot be made: %s", recording_session(r),
 			strerror(-fd));
+	else if (!fstat(fd, &st))
+		snapshots_handed(&r->taker.snapshots, (uint64_t)st.st_size);
 	/* The last comment says what it is. */
 	return fd >= 0 && r->request.snapshot &&
 	       r->request.snapshot(
@@ -464,9 +485,8 @@ bool recordings_wait(const struct collector *c)
 	const struct recording *r;
 
 	DL_FOREACH (c->recordings, r)
-		if (r->watch &&
-			(!r->is_ready || snapshot_taker_waits(&r->taker) || r->blocks.wanted) &&
-			!r->stopping)
+		if (r->watch && !r->stopping &&
+			(!r->is_ready || snapshot_taker_waits(&r->taker) || r->blocks.wanted))
 			return true;
 	return false;
 }

@@ -12,8 +12,8 @@
 #include "util/log.h"
 
 #define NS_PER_USEC 1000
-/* At the same time: records come in batches. */
-#define MAX_TAKING  8
+/* Before one may be taken, what it waits for is looked at often. */
+#define NS_NEARLY   100000000
 #define MAX_COMMENT 128
 
 /* One that is being published. */
@@ -63,7 +63,6 @@ void snapshot_taker_begin(struct snapshot_taker *t, const struct snapshot_plan *
 void snapshot_taker_stop(struct snapshot_taker *t)
 {
 	t->on = false;
-	t->wanted = 0;
 }
 
 void snapshot_taker_end(struct snapshot_taker *t)
@@ -74,6 +73,7 @@ void snapshot_taker_end(struct snapshot_taker *t)
 	DL_FOREACH (t->taking, s)
 		s->taker = NULL;
 	t->taking = NULL;
+	t->wanted = 0;
 	snapshot_taker_stop(t);
 }
 
@@ -106,6 +106,18 @@ static void leave(struct snapshot *s)
 	t->n_taking--;
 }
 
+/* The loop has done nothing else since it woke. */
+static void account(struct snapshot_taker *t)
+{
+	uint64_t now = monotonic_now(), woke;
+
+	if (sd_event_now(t->c->event, CLOCK_MONOTONIC, &woke) < 0)
+		woke = now / NS_PER_USEC;
+	snapshots_took(&t->snapshots, now, now - woke * NS_PER_USEC);
+	if (t->wanted)
+		collector_drain_soon(t->c);
+}
+
 static int published(void *userdata, const struct stream_result *result)
 {
 	struct snapshot *s = userdata;
@@ -117,6 +129,8 @@ static int published(void *userdata, const struct stream_result *result)
 	if (t && !t->c->freeing &&
 		(result->error || !t->deliver(t->userdata, s->number, &s->asker, result)))
 		t->snapshots.skipped++;
+	if (t && !t->c->freeing)
+		account(t);
 	free(s);
 	return 0;
 }
@@ -178,29 +192,43 @@ void snapshot_taker_booked(struct snapshot_taker *t, uint64_t time)
 	char reason[SNAPSHOTS_REASON];
 	struct heap_stats stats;
 
-	if (!t->on || t->n_taking >= MAX_TAKING || !(plan->allocated || plan->grown))
+	if (!t->on || t->n_taking >= plan->at_once || !(plan->allocated || plan->grown))
 		return;
 	stats = heap_stats(stream_heap(t->stream));
 	if (snapshots_book(&t->snapshots, stats.allocated, stats.in_use, time, reason))
 		take(t, time, reason, NULL);
 }
 
-void snapshot_taker_settle(struct snapshot_taker *t, uint64_t horizon)
+static void take_wanted(struct snapshot_taker *t, uint64_t time)
 {
-	uint64_t wanted = t->wanted;
-
-	if (!wanted || horizon < wanted || t->n_taking >= MAX_TAKING ||
-		monotonic_now() < t->snapshots.last + t->snapshots.plan.apart)
-		return;
 	t->wanted = 0;
-	take(t, wanted, t->snapshots.due, &t->asker);
+	take(t, time, t->snapshots.due, &t->asker);
 	*t->snapshots.due = '\0';
 	t->asker = (struct snapshot_asker){0};
 }
 
+/* One is wanted that may be taken by then. */
+static bool is_due(const struct snapshot_taker *t, uint64_t then)
+{
+	return t->wanted && t->n_taking < t->snapshots.plan.at_once &&
+	       snapshots_may(&t->snapshots, then);
+}
+
+void snapshot_taker_settle(struct snapshot_taker *t, uint64_t horizon)
+{
+	if (horizon >= t->wanted && is_due(t, monotonic_now()))
+		take_wanted(t, t->wanted);
+}
+
 bool snapshot_taker_waits(const struct snapshot_taker *t)
 {
-	return t->wanted;
+	return is_due(t, monotonic_now() + NS_NEARLY);
+}
+
+void snapshot_taker_close(struct snapshot_taker *t)
+{
+	if (t->wanted)
+		take_wanted(t, monotonic_now());
 }
 
 bool snapshot_taker_ask(

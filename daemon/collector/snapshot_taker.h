@@ -43,7 +43,7 @@ struct snapshot_taker {
 
 /* What comes from now on counts; the fields above are set. */
 void snapshot_taker_begin(struct snapshot_taker *t, const struct snapshot_plan *plan);
-/* No more are begun. */
+/* No more are wanted. */
 void snapshot_taker_stop(struct snapshot_taker *t);
 /* Nobody gets those that are on their way. Before it is freed; also if it has not begun. */
 void snapshot_taker_end(struct snapshot_taker *t);
@@ -52,11 +52,13 @@ void snapshot_taker_end(struct snapshot_taker *t);
 void snapshot_taker_booked(struct snapshot_taker *t, uint64_t time);
 /* All samples below the horizon are in the window. */
 void snapshot_taker_settle(struct snapshot_taker *t, uint64_t horizon);
-/* One waits for the horizon. */
+/* One that may be taken waits for the horizon. */
 bool snapshot_taker_waits(const struct snapshot_taker *t);
 /* One is wanted as soon as possible; asker: NULL if nobody. False: it is not on. */
 bool snapshot_taker_ask(
 	struct snapshot_taker *t, const char *reason, const struct snapshot_asker *asker);
+/* While the stream closes: one that is still wanted is taken, since who asked was told so. */
+void snapshot_taker_close(struct snapshot_taker *t);
 /* While the stream closes: what was so when most was in use comes before its last window. 0, or
  * -errno as of heap_peak_moment(). */
 int snapshot_taker_peak(struct snapshot_taker *t);

@@ -12,7 +12,7 @@ void snapshots_begin(struct snapshots *s, const struct snapshot_plan *plan, uint
 	*s = (struct snapshots){
 		.plan = *plan,
 		.began = now,
-		.last = now,
+		.not_before = now + plan->apart,
 		.next_allocated = plan->allocated ? plan->allocated : UINT64_MAX,
 		.next_in_use = plan->grown ? plan->grown : UINT64_MAX,
 		.next_time = plan->seconds ? now + plan->seconds * NS_PER_SECOND : UINT64_MAX,
@@ -43,7 +43,7 @@ bool snapshots_book(struct snapshots *s, uint64_t allocated, uint64_t in_use, ui
 	bool by_allocated = allocated >= s->next_allocated, by_in_use = in_use >= s->next_in_use;
 	char bytes[24];
 
-	if ((!by_allocated && !by_in_use) || now < s->last + s->plan.apart)
+	if ((!by_allocated && !by_in_use) || !snapshots_may(s, now))
 		return false;
 	print_bytes(bytes, sizeof(bytes), by_allocated ? s->plan.allocated : s->plan.grown);
 	snprintf(reason, SNAPSHOTS_REASON, "%s %s", bytes, by_allocated ? "allocated" : "grown");
@@ -52,6 +52,29 @@ bool snapshots_book(struct snapshots *s, uint64_t allocated, uint64_t in_use, ui
 	if (by_in_use)
 		s->next_in_use = in_use + s->plan.grown;
 	return true;
+}
+
+bool snapshots_may(const struct snapshots *s, uint64_t now)
+{
+	return now >= s->not_before;
+}
+
+void snapshots_took(struct snapshots *s, uint64_t now, uint64_t ns)
+{
+	uint64_t rested = now + s->plan.rest * ns;
+
+	if (s->not_before < rested)
+		s->not_before = rested;
+}
+
+void snapshots_handed(struct snapshots *s, uint64_t bytes)
+{
+	s->bytes += bytes;
+}
+
+bool snapshots_spent(const struct snapshots *s)
+{
+	return s->plan.max_bytes && s->bytes >= s->plan.max_bytes;
 }
 
 void snapshots_tick(struct snapshots *s, uint64_t now)
@@ -80,11 +103,11 @@ void snapshots_name_peak(
 bool snapshots_take(
 	struct snapshots *s, uint64_t now, const char *reason, char *comment, size_t size)
 {
-	if (s->n >= SNAPSHOTS_MAX && !s->plan.endless) {
+	if ((s->n >= SNAPSHOTS_MAX && !s->plan.endless) || snapshots_spent(s)) {
 		s->skipped++;
 		return false;
 	}
-	s->last = now;
+	s->not_before = now + s->plan.apart;
 	s->n++;
 	snprintf(comment, size, "snapshot %u, %s, %.1f s after the beginning", s->n, reason,
 		since_begin(s, now));

@@ -18,11 +18,12 @@
 
 struct snapshots {
 	struct snapshot_plan plan;
-	uint64_t began, last;		      /* CLOCK_MONOTONIC, ns */
+	uint64_t began, not_before;	      /* CLOCK_MONOTONIC, ns; the next one */
 	uint64_t next_allocated, next_in_use; /* bytes */
 	uint64_t next_time;		      /* UINT64_MAX: none */
 	unsigned n;			      /* that were taken */
 	uint64_t skipped;		      /* that were due and could not be */
+	uint64_t bytes;			      /* that were handed over */
 	char due[SNAPSHOTS_REASON];	      /* why one is asked for; "": none is */
 };
 
@@ -32,13 +33,21 @@ void snapshots_ask(struct snapshots *s, const char *reason);
 /* What was allocated so far, and is in use: is one due by that? Then `reason` says why. */
 bool snapshots_book(struct snapshots *s, uint64_t allocated, uint64_t in_use, uint64_t now,
 	char reason[SNAPSHOTS_REASON]);
+/* May one be taken now? */
+bool snapshots_may(const struct snapshots *s, uint64_t now);
+/* One is whole by now, and kept the daemon from other work for so many ns. */
+void snapshots_took(struct snapshots *s, uint64_t now, uint64_t ns);
+/* So many bytes of one were handed over. */
+void snapshots_handed(struct snapshots *s, uint64_t bytes);
+/* There may be no more, by their bytes. */
+bool snapshots_spent(const struct snapshots *s);
 /* It is that late: looks whether one is due. */
 void snapshots_tick(struct snapshots *s, uint64_t now);
 /* What the file of when most was in use says. */
 void snapshots_name_peak(
 	const struct snapshots *s, uint64_t time, uint64_t bytes, char *comment, size_t size);
-/* One is taken now: false if there are too many. Else `comment` is what its file says, and its
- * number is s->n. */
+/* One is taken now: false if there are too many, or too much. Else `comment` is what its file says,
+ * and its number is s->n. */
 bool snapshots_take(
 	struct snapshots *s, uint64_t now, const char *reason, char *comment, size_t size);
 

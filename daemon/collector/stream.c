@@ -29,8 +29,10 @@ struct stream {
 	uint64_t window_ends; /* UINT64_MAX: when it is stopped */
 	uint64_t stopped;     /* 0: the clock runs */
 	unsigned flushes;     /* windows that are being published */
+	unsigned peeks;	      /* of these, those of the open window */
 	bool ended;	      /* the last window is closed */
 	struct flush *first;  /* what is published before the last window */
+	struct flush *held;   /* the last window, until the peeks of it are done */
 	struct stream *prev, *next;
 };
 
@@ -182,6 +184,7 @@ static void published(void *userdata, int error, struct profile *profile, uint64
 	struct flush *f = userdata;
 	struct stream *s = f->stream;
 	struct flush *next = f->next;
+	bool peek = f->peek;
 	struct stream_result result = {
 		.type = session_type(s->session),
 		.error = error,
@@ -194,7 +197,7 @@ static void published(void *userdata, int error, struct profile *profile, uint64
 	};
 	int r = f->finished(f->userdata, &result);
 
-	if (!f->peek) {
+	if (!peek) {
 		if (r)
 			session_count_lost(s->session, LOST_STORE, window_samples(f->window));
 		else
@@ -205,6 +208,9 @@ static void published(void *userdata, int error, struct profile *profile, uint64
 	free(f);
 	if (next)
 		publish(next);
+	s->peeks -= peek;
+	if (s->held && !s->peeks)
+		publish(take_ptr(s->held));
 	s->flushes--;
 	if (s->ended && !s->flushes)
 		stream_free(s);
@@ -268,6 +274,15 @@ static void describe_temporary(const struct stream *s, char *text, size_t size)
 	snprintf(text, size, "temporary: freed within %s by the thread that allocated it", within);
 }
 
+/* An open window changes while it is published. */
+static int freeze(struct flush *f)
+{
+	const struct stream *s = f->stream;
+	bool frozen = s->heap && (f->peek || heap_keeps_ages(s->heap));
+
+	return frozen && !f->moment ? heap_moment(s->heap, f->window, f->end, &f->moment) : 0;
+}
+
 static void publish(struct flush *f)
 {
 	struct stream *s = f->stream;
@@ -275,9 +290,7 @@ static void publish(struct flush *f)
 	const char *comments[5] = {s->c->banner, about};
 	size_t n_comments = 2;
 	struct publish_info info;
-	/* An open window changes while it is published. */
-	bool frozen = s->heap && (f->peek || heap_keeps_ages(s->heap));
-	int r = frozen && !f->moment ? heap_moment(s->heap, f->window, f->end, &f->moment) : 0;
+	int r = freeze(f);
 
 	describe(s, about, sizeof(about));
 	describe_limits(f, limits, sizeof(limits));
@@ -301,10 +314,23 @@ static void publish(struct flush *f)
 		.no_in_use = f->no_in_use,
 	};
 	s->flushes++;
+	s->peeks += f->peek;
 	if (!r)
 		r = publish_start(s->c->symbolizer, f->window, &info, published, f);
 	if (r)
 		published(f, r, NULL, 0);
+}
+
+/* What was seen of a window before its end comes before its end. */
+static void publish_last(struct stream *s, struct flush *f)
+{
+	if (!s->peeks) {
+		publish(f);
+		return;
+	}
+	/* Without memory publish() tries again, and says so. */
+	(void)freeze(f);
+	s->held = f;
 }
 
 /* Hands the open window over to be published. Without memory it stays open, and the next call
@@ -334,7 +360,10 @@ static void flush_window(struct stream *s, uint64_t end, bool last)
 	if (first)
 		first->next = f;
 	s->flushes++; /* keeps the stream until the last line of this function */
-	publish(first ? first : f);
+	if (last)
+		publish_last(s, first ? first : f);
+	else
+		publish(f);
 	window_unref(closed);
 	if (!--s->flushes && s->ended)
 		stream_free(s);

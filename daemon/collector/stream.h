@@ -85,7 +85,8 @@ bool stream_stopping(const struct stream *s);
 uint64_t stream_elapsed(const struct stream *s);
 struct stream *stream_next(const struct stream *s);
 /* Publishes the open window as it is now, without closing it: its end is at `time`. comment: one
- * more of the file; NULL: none. */
+ * more of the file; NULL: none. What was asked for before the last window ended is finished before
+ * that is. */
 int stream_peek(struct stream *s, uint64_t time, const char *comment, stream_finished finished,
 	void *userdata);
 /* See heap_peak_moment(). */

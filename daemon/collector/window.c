@@ -397,12 +397,13 @@ static int carry(struct window *w, const struct window *from, const struct windo
 int window_carry(
 	struct window *w, const struct window *from, uint32_t stack_there, uint32_t *number)
 {
-	size_t max_bytes = w->max_bytes;
+	size_t max_bytes = w->max_bytes, before = window_bytes(w);
 	int r;
 
 	w->max_bytes = SIZE_MAX;
 	r = carry(w, from, window_stack(from, stack_there), number);
-	w->max_bytes = max_bytes;
+	/* As long as it lives it comes again: it is not to take the place of what is new. */
+	w->max_bytes = max_bytes + (window_bytes(w) - before);
 	return r;
 }
 

@@ -38,12 +38,15 @@
  *     snapshot_seconds, snapshot_allocated, snapshot_grown (bytes; 0: not): of heap, when the
  *     profile so far is handed over before the end, each with a descriptor:
  *     {"event":"snapshot","number":1,"comment":"snapshot 1, 64M allocated, …"}
+ *     Who may not see everything gets fewer of them (daemon/request.h), and none as long as he does
+ *     not read; a warning says so.
  *     temporary (microseconds, a step of util/brief_scale.h; 0: not): of heap, label what was freed
  *     no later by the thread that allocated it.
  *     peak (true): of heap, the profile of when most was in use, before "done": number 0.
  * {"op":"snapshot"} on the same connection, {"op":"snapshot","pid":n} on another one
- *     Takes one now. On another one: {"ok":true,"asked":n,"stored":false} recordings that watch
- *     the process; stored: it is profiled all the time, and one of it is going into the store.
+ *     Takes one now, or at the end, if that comes first. On another one:
+ *     {"ok":true,"asked":n,"stored":false} recordings that watch the process; stored: it is
+ * profiled all the time, and one of it is going into the store.
  * {"op":"blocks","pid":n} on the same connection, of heap with ages
  *     {"event":"blocks","pid":n,"count":k} + descriptor: what is in use of a process that stands
  *     still, as k times struct control_block, sorted by address.

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "report/leak_judge.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
 
 #include "util/age_scale.h"
+#include "util/cleanup.h"
 
 /* Standard deviations from which on growth is more than noise: stacks are many. */
 #define SURE 3
@@ -23,22 +26,47 @@ struct trend {
 	double slope, deviation; /* a second */
 };
 
-/* The variance of the slope by sampling alone; factor i of a moment is (time - mean) / sum. */
-static double sampling_noise(const struct leak_moment *m, size_t n, double mean, double sum)
+/* What a moment does to the slope. */
+struct pull {
+	double factor, variance;
+};
+
+static int compare_pulls(const void *a, const void *b)
 {
-	double different = 0, same = 0;
+	double x = ((const struct pull *)a)->variance, y = ((const struct pull *)b)->variance;
+
+	return (x < y) - (x > y);
+}
+
+/* The variance of the slope by sampling alone; factor i of a moment is (time - mean) / sum.
+ *
+ * If all is the same, moments have the smaller one of their variances in common: the sum over all
+ * pairs of factor i * factor k * min(variance i, variance k). The minimum counts each layer of
+ * variance that both reach up to, so layer by layer, from the highest one on, it is the square of
+ * what the factors of those who reach it add up to. pulls: room for n. */
+static double sampling_noise(
+	const struct leak_moment *m, size_t n, double mean, double sum, struct pull *pulls)
+{
+	double different = 0, same = 0, reach = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		double f = (m[i].time - mean) / sum;
 
+		pulls[i] = (struct pull){f, m[i].variance};
 		different += f * f * m[i].variance;
-		for (size_t k = 0; k < n; k++)
-			same += f * (m[k].time - mean) / sum * fmin(m[i].variance, m[k].variance);
+	}
+	qsort(pulls, n, sizeof(*pulls), compare_pulls);
+	for (size_t i = 0; i < n; i++) {
+		double below = i + 1 < n ? pulls[i + 1].variance : 0;
+
+		reach += pulls[i].factor;
+		same += reach * reach * (pulls[i].variance - below);
 	}
 	return fmax(different, same);
 }
 
-static struct trend fit(const struct leak_moment *m, size_t n)
+/* pulls: room for n. */
+static struct trend fit(const struct leak_moment *m, size_t n, struct pull *pulls)
 {
 	double time = 0, bytes = 0, squares = 0, products = 0, off = 0;
 
@@ -59,7 +87,7 @@ static struct trend fit(const struct leak_moment *m, size_t n)
 		off += d * d;
 	}
 	off = n > 2 ? off / (double)(n - 2) / squares : 0;
-	return (struct trend){slope, sqrt(off + sampling_noise(m, n, time, squares))};
+	return (struct trend){slope, sqrt(off + sampling_noise(m, n, time, squares, pulls))};
 }
 
 /* ---- a series of moments -------------------------------------------------------------------- */
@@ -94,12 +122,12 @@ static double quiet(const struct leak_moment *m, size_t n)
 	return m[n - 1].time - m[i].time;
 }
 
-static enum leak_verdict judge_series(
-	const struct leak_history *h, const struct trend *all, struct leak_judgement *j)
+static enum leak_verdict judge_series(const struct leak_history *h, const struct trend *all,
+	struct pull *pulls, struct leak_judgement *j)
 {
 	const struct leak_moment *m = h->moments;
 	size_t n = h->n_moments, n_late = n / 3 < LEAK_MOMENTS ? (n + 1) / 2 : n / 3;
-	struct trend late = fit(m + n - n_late, n_late);
+	struct trend late = fit(m + n - n_late, n_late, pulls);
 	bool grows = all->slope > SURE * all->deviation;
 
 	j->since = quiet(m, n);
@@ -152,7 +180,7 @@ static struct leak_age freed(const struct leak_history *h, double from, double t
 
 /* How much of what is in use now was so at the moments that are steps of ages: the series of what
  * is never freed. Without the first step, in which a program starts. */
-static struct trend trend_of_old(const struct leak_history *h)
+static struct trend trend_of_old(const struct leak_history *h, struct pull *pulls)
 {
 	struct leak_moment m[AGE_SCALE_STEPS + 1] = {{.time = -h->span}};
 	size_t n = 1;
@@ -168,7 +196,7 @@ static struct trend trend_of_old(const struct leak_history *h)
 			-a->from, m[n - 1].bytes + a->bytes, m[n - 1].variance + a->variance};
 		n++;
 	}
-	return n > 3 ? fit(m + 1, n - 1) : fit(m, n);
+	return n > 3 ? fit(m + 1, n - 1, pulls) : fit(m, n, pulls);
 }
 
 /* The age that nearly nothing is younger than. */
@@ -221,11 +249,11 @@ static enum leak_verdict judge_ages(
 }
 
 /* In the beginning, what does not live long grows, too, until as much is freed as is allocated. */
-static struct trend trend_of_series(const struct leak_history *h)
+static struct trend trend_of_series(const struct leak_history *h, struct pull *pulls)
 {
 	size_t skip = h->n_moments < 2 * LEAK_MOMENTS ? 0 : h->n_moments / 4;
 
-	return fit(h->moments + skip, h->n_moments - skip);
+	return fit(h->moments + skip, h->n_moments - skip, pulls);
 }
 
 /* ---- both ----------------------------------------------------------------------------------- */
@@ -239,16 +267,21 @@ static void note_lifetimes(const struct leak_history *h, struct leak_judgement *
 		j->quick = freed(h, 0, h->older).bytes / all;
 }
 
-void leak_judge(const struct leak_history *h, struct leak_judgement *out)
+int leak_judge(const struct leak_history *h, struct leak_judgement *out)
 {
 	struct leak_judgement j = {.verdict = LEAK_UNSURE, .later = NAN, .quick = NAN};
 	bool has_ages = h->n_in_use || h->n_freed;
-	struct trend trend = h->n_moments > 1 || !has_ages ? trend_of_series(h) : trend_of_old(h);
+	_cleanup_free_ struct pull *pulls = calloc(
+		h->n_moments + AGE_SCALE_STEPS + 1, sizeof(*pulls));
+	struct trend trend;
 
+	if (!pulls)
+		return -ENOMEM;
+	trend = h->n_moments > 1 || !has_ages ? trend_of_series(h, pulls) : trend_of_old(h, pulls);
 	if (has_ages)
 		note_lifetimes(h, &j);
 	if (h->n_moments >= LEAK_MOMENTS)
-		j.verdict = judge_series(h, &trend, &j);
+		j.verdict = judge_series(h, &trend, pulls, &j);
 	else if (has_ages)
 		j.verdict = judge_ages(h, &trend, &j);
 	else if (trend.slope <= trend.deviation)
@@ -256,4 +289,5 @@ void leak_judge(const struct leak_history *h, struct leak_judgement *out)
 	j.growth = trend.slope;
 	j.deviation = trend.deviation;
 	*out = j;
+	return 0;
 }

@@ -64,6 +64,7 @@ struct leak_judgement {
 	double quick;		  /* share of what was allocated that was freed before that; NAN */
 };
 
-void leak_judge(const struct leak_history *h, struct leak_judgement *out);
+/* 0 or -ENOMEM. */
+int leak_judge(const struct leak_history *h, struct leak_judgement *out);
 
 #endif

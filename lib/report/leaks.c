@@ -132,7 +132,6 @@ static int find_or_add(struct leaks *l, uint32_t n_frames, struct leak_stack **o
 	struct wanted_stack w = {l, frames, n_frames};
 	uint64_t hash = hash_bytes(frames, n_frames * sizeof(*frames));
 	uint32_t id = intern_find(&l->stack_index, hash, equal_stack, &w);
-	struct leak_use *moments;
 	int r;
 
 	if (id) {
@@ -140,19 +139,14 @@ static int find_or_add(struct leaks *l, uint32_t n_frames, struct leak_stack **o
 		return 0;
 	}
 	r = grow(l->items, l->n, l->capacity, 1);
+	if (!r)
+		r = intern_add(&l->stack_index, hash, (uint32_t)l->n + 1);
 	if (r)
 		return r;
-	moments = calloc(l->max_moments, sizeof(*moments));
-	r = moments ? intern_add(&l->stack_index, hash, (uint32_t)l->n + 1) : -ENOMEM;
-	if (r) {
-		free(moments);
-		return r;
-	}
 	*out = &l->items[l->n++];
 	memset(*out, 0, sizeof(**out));
 	(*out)->first = (uint32_t)l->n_stack_frames;
 	(*out)->n_frames = n_frames;
-	(*out)->moments = moments;
 	l->n_stack_frames += n_frames;
 	return 0;
 }
@@ -241,6 +235,23 @@ static void add_use(struct leak_use *to, const struct leak_use *more)
 	to->variance += more->variance;
 }
 
+/* Many stacks are in few of many profiles: only what is in use takes memory. */
+static int add_use_at(struct leak_stack *s, size_t moment, const struct leak_use *use)
+{
+	int r;
+
+	if (use->bytes == 0 && use->objects == 0)
+		return 0;
+	if (!s->n_uses || s->uses[s->n_uses - 1].moment != moment) {
+		r = grow(s->uses, s->n_uses, s->uses_capacity, 1);
+		if (r)
+			return r;
+		s->uses[s->n_uses++] = (struct leak_use_at){.moment = moment};
+	}
+	add_use(&s->uses[s->n_uses - 1].use, use);
+	return 0;
+}
+
 static void add_kind(struct leaks *l, struct leak_stack *stack, const struct profile *p, size_t i,
 	const struct leak_use *use)
 {
@@ -281,9 +292,9 @@ static int add_sample(
 		.variance =
 			cell_of(c, (double)values[c->objects], (double)values[c->bytes]).variance,
 	};
-	add_use(&stack->moments[moment], &use);
-	if (moment != l->latest)
-		return 0;
+	r = add_use_at(stack, moment, &use);
+	if (r || moment != l->latest)
+		return r;
 	add_kind(l, stack, p, i, &use);
 	if (c->has_alloc)
 		add_ages(l, stack, p, i, c);
@@ -340,7 +351,7 @@ double leaks_time(const struct profile *p)
 void leaks_free(struct leaks *l)
 {
 	for (size_t i = 0; i < l->n; i++)
-		free(l->items[i].moments);
+		free(l->items[i].uses);
 	strings_free(l->strings);
 	free(l->frames);
 	free(l->stack_frames);
@@ -434,7 +445,8 @@ struct leak_use leaks_leaked(const struct leak_stack *s)
 	return lost;
 }
 
-static void judge_stack(const struct leaks *l, struct leak_stack *s, const size_t *order,
+/* moments: with their times, and room for the rest; places: where each of l->times is there. */
+static int judge_stack(const struct leaks *l, struct leak_stack *s, const size_t *places,
 	struct leak_moment *moments)
 {
 	struct leak_age in_use[AGE_SCALE_STEPS], freed[AGE_SCALE_STEPS];
@@ -448,37 +460,48 @@ static void judge_stack(const struct leaks *l, struct leak_stack *s, const size_
 		.span = l->span,
 		.older = l->older,
 	};
+	int r;
 
-	for (size_t i = 0; i < l->n_moments; i++) {
-		const struct leak_use *use = &s->moments[order[i]];
+	for (size_t i = 0; i < l->n_moments; i++)
+		moments[i].bytes = moments[i].variance = 0;
+	for (size_t i = 0; i < s->n_uses; i++) {
+		const struct leak_use_at *at = &s->uses[i];
 
-		moments[i] = (struct leak_moment){
-			l->times[order[i]] - l->times[order[0]], use->bytes, use->variance};
+		moments[places[at->moment]].bytes = at->use.bytes;
+		moments[places[at->moment]].variance = at->use.variance;
+		if (at->moment == l->latest)
+			s->live = at->use;
 	}
 	ages_of(s->in_use, in_use);
 	ages_of(s->freed, freed);
-	leak_judge(&history, &s->judgement);
-	s->live = s->moments[l->latest];
+	r = leak_judge(&history, &s->judgement);
 	judge_by_scan(s);
+	return r;
 }
 
 int leaks_judge(struct leaks *l, double older)
 {
 	_cleanup_free_ size_t *order = calloc(l->n_moments + 1, sizeof(*order));
+	_cleanup_free_ size_t *places = calloc(l->n_moments + 1, sizeof(*places));
 	_cleanup_free_ struct leak_moment *moments = calloc(l->n_moments + 1, sizeof(*moments));
+	int r = 0;
 
-	if (!order || !moments)
+	if (!order || !places || !moments)
 		return -ENOMEM;
 	for (size_t i = 0; i < l->n_moments; i++)
 		order[i] = i;
 	qsort_r(order, l->n_moments, sizeof(*order), compare_times, l->times);
-	l->span = l->n_moments ? l->times[order[l->n_moments - 1]] - l->times[order[0]] : 0;
+	for (size_t i = 0; i < l->n_moments; i++) {
+		places[order[i]] = i;
+		moments[i].time = l->times[order[i]] - l->times[order[0]];
+	}
+	l->span = l->n_moments ? moments[l->n_moments - 1].time : 0;
 	if (l->has_ages)
 		l->span = really_looked(l);
 	set_older(l, older);
-	for (size_t i = 0; i < l->n; i++)
-		judge_stack(l, &l->items[i], order, moments);
-	return 0;
+	for (size_t i = 0; i < l->n && !r; i++)
+		r = judge_stack(l, &l->items[i], places, moments);
+	return r;
 }
 
 static int compare_stacks(const void *a, const void *b)

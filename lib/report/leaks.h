@@ -30,6 +30,11 @@ struct leak_use {
 	double bytes, objects, variance;
 };
 
+struct leak_use_at {
+	size_t moment;
+	struct leak_use use;
+};
+
 struct leak_cell {
 	double bytes, variance, events;
 };
@@ -39,7 +44,8 @@ enum leak_kind { LEAK_DEFINITE, LEAK_INDIRECT, LEAK_POSSIBLE, LEAK_STILL_REACHAB
 
 struct leak_stack {
 	uint32_t first, n_frames; /* of leaks.stack_frames, which are of leaks.frames; leaf first */
-	struct leak_use *moments; /* by moment */
+	struct leak_use_at *uses; /* by moment, without those at which nothing is in use */
+	size_t n_uses, uses_capacity;
 	struct leak_cell in_use[AGE_SCALE_STEPS], freed[AGE_SCALE_STEPS];
 	struct leak_use live;		   /* at the last moment */
 	struct leak_use kinds[LEAK_KINDS]; /* of these, what a scan was made of */

@@ -15,6 +15,9 @@ struct snapshot_plan {
 	uint32_t seconds;
 	uint64_t allocated, grown; /* bytes */
 	uint64_t apart;		   /* ns, at least, between any two */
+	unsigned rest;		   /* and from one to the next so many times what it took */
+	unsigned at_once;	   /* that may be on their way */
+	uint64_t max_bytes;	   /* of all together; 0: no limit */
 	bool endless;		   /* there may be more than a recording has */
 };
 

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: MIT
 """What a heap recording writes before its end."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 import pprof
-from profd import PROFCTL, for_anyone, pprof_tool, unprivileged, wait_for
+from profd import PROFCTL, PROFD, PROGRAMS, for_anyone, pprof_tool, unprivileged, wait_for
 from test_heap import HEAP, start, sums
 
 
@@ -78,12 +81,22 @@ def test_by_time_and_by_growth(quiet_daemon, tmp_path):
 
 
 def test_by_what_was_allocated(quiet_daemon, tmp_path):
-    """57,100 bytes a step: one each 18 steps and a bit."""
+    """57,100 bytes a step: one each 18 steps and a bit. What an earlier recording has left of its
+    series would be taken for some of this one; all else is none of ours."""
+    old = [tmp_path / f"x.{number:04}.heap.pb.gz" for number in (2, 4, 17, 9999)]
+    others = ["x.00004.heap.pb.gz", "xx.0004.heap.pb.gz", "x.0004.cpu.pb.gz", "x.0000.heap.pb.gz"]
+    kept = [tmp_path / name for name in others]
+    for path in [*old, *kept]:
+        path.write_text("old")
     recorder = record(
         *(quiet_daemon, tmp_path, "--snapshot-every", "1M-allocated", "--", HEAP / "steps", 60)
     )
     _, errors = recorder.communicate(input="\n")
     assert recorder.returncode == 0, errors
+    assert "3 snapshots of an earlier recording with this name were removed" in errors
+    for path in kept:
+        assert path.read_text() == "old"
+        path.unlink()
     written = snapshots(tmp_path)
     assert reasons(written) == ["1M allocated"] * 3
     for number, profile in enumerate(written, 1):
@@ -114,6 +127,94 @@ def test_asked_for(quiet_daemon, tmp_path, how):
     written = snapshots(tmp_path)
     assert reasons(written) == [{"signal": "SIGUSR2", "command": "profctl snapshot"}[how]] * 2
     assert 0 < check_steps(written[0]) < check_steps(written[1])
+
+
+@pytest.mark.parametrize("how", ["profile", "leaks"])
+def test_standard_output_is_for_something_else(quiet_daemon, tmp_path, how):
+    """And who asks is answered, whatever comes next."""
+    folder = tmp_path / "x"
+    folder.mkdir()
+    with start("steps", arguments=[10**6]) as program:
+        command = {"profile": ["record", "--type", "heap", "-o", "-"], "leaks": ["leaks", "--json"]}
+        recorder = subprocess.Popen(
+            [PROFCTL, *command[how], "--sample-bytes", "1", "--pid", str(program.pid)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=folder,
+            env=quiet_daemon.environment,
+        )
+        wait_for(lambda: quiet_daemon.recordings(), 60, "the recording")
+        wait_for(lambda: quiet_daemon.recordings()[0]["heap"]["ready"], 60, "its probes")
+        quiet_daemon.ctl("snapshot", "--pid", program.pid)
+        recorder.send_signal(signal.SIGINT)
+        output, errors = recorder.communicate(timeout=60)
+    assert recorder.returncode == 0, errors
+    written = list(folder.iterdir())
+    assert len(written) == 1
+    assert re.fullmatch(r"profd-\d{8}T\d{6}\.0001\.heap\.pb\.gz", written[0].name)
+    assert reasons([pprof.read(written[0])]) == ["profctl snapshot"]
+    assert written[0].name in errors.decode().splitlines()
+    if how == "profile":
+        (tmp_path / "out.pb.gz").write_bytes(output)
+        assert pprof.read(tmp_path / "out.pb.gz").sample_types
+    else:
+        assert "stacks" in json.loads(output)
+
+
+def test_path_that_cannot_be_printed(quiet_daemon, tmp_path):
+    with open("/dev/full", "w") as full:
+        command = ["record", "--type", "heap", "--sample-bytes", "1", "-o", "x.heap.pb.gz"]
+        command += ["--snapshot-every", "1M-allocated", "--", HEAP / "steps", "25"]
+        result = subprocess.run(
+            [PROFCTL, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env=quiet_daemon.environment,
+            timeout=60,
+        )
+    assert result.returncode == 125, result.stderr
+    for name in ("x.0001.heap.pb.gz", "x.heap.pb.gz"):
+        assert f"cannot print the path of the profile, {name}: No space" in result.stderr
+    assert len(snapshots(tmp_path)) == 1
+
+
+def test_several_types_without_a_name(quiet_daemon, tmp_path):
+    folder = tmp_path / "x"
+    folder.mkdir()
+    quiet_daemon.ctl(
+        *("record", "--type", "cpu,heap", "--sample-bytes", 1, "--snapshot-every", "1M-allocated"),
+        *("--", HEAP / "steps", 25),
+        stdin=subprocess.DEVNULL,
+        cwd=folder,
+    )
+    names = sorted(path.name for path in folder.iterdir())
+    stamp = names[0].split(".")[0]
+    assert names == [f"{stamp}.{what}.pb.gz" for what in ("0001.heap", "cpu", "heap")]
+
+
+def test_of_a_user_without_rights(new_daemon, tmp_path):
+    """A second apart, at least."""
+    profd = shutil.copy(PROFD, tmp_path)
+    library = Path(shutil.copy(PROGRAMS.parent / "libprofd-heap.so", tmp_path))
+    daemon = new_daemon(program=profd, types="").start()
+    with for_anyone(daemon, HEAP / "steps") as (folder, environment):
+        os.link(library, folder / library.name)  # profd knows its own by the inode
+        command = ["./profctl", "record", "--type", "heap", "--sample-bytes", 1, "-o", "x.pb.gz"]
+        command += ["--snapshot-every", "100K-allocated", "--", "./steps", 120]
+        subprocess.run(
+            unprivileged(command),
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            check=True,
+        )
+        written = snapshots(folder)
+    times = [float(re.search(r"([\d.]+) s after", p.comments[-1])[1]) for p in written]
+    assert len(times) >= 2 and set(reasons(written)) == {"100K allocated"}
+    assert all(later - sooner >= 0.9 for sooner, later in zip([0, *times], times))
 
 
 def test_nobody_to_ask(quiet_daemon):

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -526,6 +527,14 @@ static void test_snapshots(void **state)
 	expect_refusal(b, &c,
 		"{\"op\":\"record\",\"types\":[\"heap\"],\"comm\":\"x\",\"temporary\":7000}",
 		"no step of its scale");
+	expect_refusal(b, &c, "{\"op\":\"record\",\"types\":[\"cpu\"],\"snapshot_seconds\":3}",
+		"has snapshots");
+	expect_refusal(b, &c, "{\"op\":\"record\",\"types\":[\"cpu\"],\"snapshot_allocated\":1024}",
+		"has snapshots");
+	expect_refusal(b, &c, "{\"op\":\"record\",\"types\":[\"cpu\"],\"snapshot_grown\":1024}",
+		"has snapshots");
+	expect_refusal(
+		b, &c, "{\"op\":\"record\",\"types\":[\"cpu\"],\"max_cost\":5}", "ceiling of cost");
 	expect_ok(b, &c,
 		"{\"op\":\"record\",\"types\":[\"heap\"],\"comm\":\"x\",\"snapshot_seconds\":3,"
 		"\"snapshot_allocated\":1048576,\"peak\":true,\"temporary\":10000}");
@@ -558,6 +567,48 @@ static void test_snapshots(void **state)
 	cJSON_Delete(ask(b, &c, "{\"op\":\"stop\"}"));
 	close_client(b, &other);
 	close_client(b, &c);
+}
+
+static bool send_snapshot(off_t bytes)
+{
+	int fd = memfd_create("snapshot", MFD_CLOEXEC);
+
+	assert_int_equal(ftruncate(fd, bytes), 0);
+	return fake.last->request.snapshot(fake.last->userdata, 1, "why", fd);
+}
+
+/* What they do not read takes memory. */
+static void test_snapshots_of_others(void **state)
+{
+	const char request[] = "{\"op\":\"record\",\"types\":[\"heap\"],\"comm\":\"x\"}";
+	struct bed *b = *state;
+	struct client his, roots;
+
+	open_nobody(b, &his);
+	expect_ok(b, &his, request);
+	const struct snapshot_plan *plan = &fake.last->request.snapshots;
+	assert_int_equal(plan->at_once, REQUEST_OTHERS_AT_ONCE);
+	assert_int_equal(plan->rest, REQUEST_OTHERS_REST);
+	assert_int_equal(plan->max_bytes, REQUEST_OTHERS_SNAPSHOTS);
+	for (int i = 0; i < 2; i++) {
+		assert_true(send_snapshot(CONTROL_MAX_UNREAD / 2));
+		assert_false(send_snapshot(CONTROL_MAX_UNREAD));
+		assert_true(send_snapshot(CONTROL_MAX_UNREAD / 2));
+		assert_false(send_snapshot(1));
+		for (int k = 0; k < 2; k++) {
+			cJSON_Delete(hear(&his));
+			close_fd(wire_take_fd(&his.wire));
+		}
+	}
+	/* However large one is, it comes. */
+	assert_true(send_snapshot(2 * (off_t)CONTROL_MAX_UNREAD));
+	close_client(b, &his);
+	open_client(b, &roots);
+	expect_ok(b, &roots, request);
+	assert_int_equal(fake.last->request.snapshots.max_bytes, 0);
+	for (int i = 0; i < 3; i++)
+		assert_true(send_snapshot(CONTROL_MAX_UNREAD));
+	close_client(b, &roots);
 }
 
 static void test_connection_limit(void **state)
@@ -787,6 +838,7 @@ int main(void)
 		cmocka_unit_test(test_foreign_process),
 		TEST(test_limits_of_others),
 		TEST(test_beginnings_of_others),
+		TEST(test_snapshots_of_others),
 		TEST(test_snapshots),
 		TEST(test_connection_limit),
 		TEST(test_window),

@@ -322,6 +322,55 @@ static void test_too_little(void **state)
 	assert_true(isnan(j.growth) && isnan(j.quick) && j.verdict == LEAK_UNSURE);
 }
 
+/* The deviation, pair by pair. */
+static double deviation_by_pairs(const struct leak_moment *m, size_t n)
+{
+	double time = 0, bytes = 0, squares = 0, products = 0, off = 0, different = 0, same = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		time += m[i].time / (double)n;
+		bytes += m[i].bytes / (double)n;
+	}
+	for (size_t i = 0; i < n; i++) {
+		squares += (m[i].time - time) * (m[i].time - time);
+		products += (m[i].time - time) * (m[i].bytes - bytes);
+	}
+	for (size_t i = 0; i < n; i++) {
+		double d = m[i].bytes - bytes - products / squares * (m[i].time - time);
+		double f = (m[i].time - time) / squares;
+
+		off += d * d;
+		different += f * f * m[i].variance;
+		for (size_t k = 0; k < n; k++)
+			same += f * (m[k].time - time) / squares *
+				fmin(m[i].variance, m[k].variance);
+	}
+	off = n > 2 ? off / (double)(n - 2) / squares : 0;
+	return sqrt(off + fmax(different, same));
+}
+
+static void test_deviation(void **state)
+{
+	struct leak_moment m[200];
+	struct leak_judgement j;
+
+	story.random = 12345;
+	for (size_t n = 2; n <= 200; n += n < 20 ? 1 : 60) {
+		size_t skip = n < 2 * LEAK_MOMENTS ? 0 : n / 4;
+
+		for (size_t i = 0; i < n; i++) {
+			double samples = floor(from_to(0, n % 2 ? 5 : 1000));
+
+			m[i] = (struct leak_moment){
+				(double)i + chance(), samples * WEIGHT, samples * WEIGHT * WEIGHT};
+		}
+		assert_int_equal(
+			leak_judge(&(struct leak_history){.moments = m, .n_moments = n}, &j), 0);
+		double expected = deviation_by_pairs(m + skip, n - skip);
+		assert_true(fabs(j.deviation - expected) <= 1e-9 * expected);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -330,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_growth),
 		cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_too_little),
+		cmocka_unit_test(test_deviation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

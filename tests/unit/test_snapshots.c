@@ -105,6 +105,46 @@ static void test_not_too_many(void **state)
 	assert_true(s.skipped > 0);
 }
 
+/* The dearer one was, the longer it takes until the next. */
+static void test_they_do_not_keep_the_daemon_busy(void **state)
+{
+	const struct snapshot_plan plan = {.allocated = 1, .apart = APART, .rest = 20};
+	char reason[SNAPSHOTS_REASON], comment[128];
+	struct snapshots s;
+	(void)state;
+
+	snapshots_begin(&s, &plan, 0);
+	assert_false(snapshots_may(&s, APART - 1));
+	assert_true(snapshots_take(&s, APART, "x", comment, sizeof(comment)));
+	snapshots_took(&s, APART + 1000, 1000);
+	assert_false(snapshots_may(&s, 2 * APART - 1));
+	assert_true(snapshots_may(&s, 2 * APART));
+	assert_true(snapshots_take(&s, 2 * APART, "x", comment, sizeof(comment)));
+	snapshots_took(&s, 3 * APART, SECOND);
+	assert_false(snapshots_may(&s, 3 * APART + 20 * SECOND - 1));
+	assert_false(snapshots_book(&s, 100, 0, 3 * APART + 20 * SECOND - 1, reason));
+	assert_true(snapshots_book(&s, 100, 0, 3 * APART + 20 * SECOND, reason));
+}
+
+static void test_not_too_much(void **state)
+{
+	const struct snapshot_plan plan = {.max_bytes = 100};
+	char comment[128];
+	struct snapshots s;
+	(void)state;
+
+	snapshots_begin(&s, &plan, 0);
+	assert_true(snapshots_take(&s, 1, "x", comment, sizeof(comment)));
+	snapshots_handed(&s, 99);
+	assert_false(snapshots_spent(&s));
+	assert_true(snapshots_take(&s, 2, "x", comment, sizeof(comment)));
+	snapshots_handed(&s, 1);
+	assert_true(snapshots_spent(&s));
+	assert_false(snapshots_take(&s, 3, "x", comment, sizeof(comment)));
+	assert_int_equal(s.n, 2);
+	assert_int_equal(s.skipped, 1);
+}
+
 static void test_by_time(void **state)
 {
 	const struct snapshot_plan plan = {.seconds = 10};
@@ -147,6 +187,8 @@ int main(void)
 		cmocka_unit_test(test_the_peak),
 		cmocka_unit_test(test_by_growth),
 		cmocka_unit_test(test_not_too_many),
+		cmocka_unit_test(test_they_do_not_keep_the_daemon_busy),
+		cmocka_unit_test(test_not_too_much),
 		cmocka_unit_test(test_by_time),
 		cmocka_unit_test(test_none_is_wanted),
 	};

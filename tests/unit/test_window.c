@@ -156,6 +156,34 @@ static void test_activity(void **state)
 	window_unref(w);
 }
 
+static void test_what_is_carried_takes_no_room(void **state)
+{
+	struct window *first = fresh(4096), *second = fresh(4096);
+	uint32_t stack;
+	size_t n = 0, had;
+
+	for (uint64_t i = 0;; i++) {
+		const struct frame f = {NULL, i};
+
+		if (add(first, 7, "x", &f, 1, START))
+			break;
+	}
+	had = window_n_stacks(first);
+	for (size_t i = 0; i < had; i++)
+		assert_int_equal(window_carry(second, first, (uint32_t)i, &stack), 0);
+	assert_int_equal(window_n_stacks(second), had);
+	for (uint64_t i = 1 << 20;; i++) {
+		const struct frame f = {NULL, i};
+
+		if (add(second, 7, "x", &f, 1, START))
+			break;
+		n++;
+	}
+	assert_true(n > had / 2);
+	window_unref(first);
+	window_unref(second);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +193,7 @@ int main(void)
 		cmocka_unit_test(test_modules_are_held),
 		cmocka_unit_test(test_a_full_window_still_counts_what_it_knows),
 		cmocka_unit_test(test_activity),
+		cmocka_unit_test(test_what_is_carried_takes_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
