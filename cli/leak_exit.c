@@ -13,7 +13,7 @@
 #include "util/log.h"
 #include "util/whole.h"
 
-#define MAX_BLOCKS (CONTROL_MAX_MESSAGE / 2) /* an answer has a character for each */
+#define MAX_BLOCKS (1u << 19) /* an answer, of CONTROL_MAX_MESSAGE, has a character for each */
 
 int leak_exit_begin(struct leak_exit *e, pid_t child, bool complete)
 {
