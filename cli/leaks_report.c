@@ -149,8 +149,10 @@ static void print_head(const struct leaks *l, const struct leaks_view *v, FILE *
 	}
 	if (l->n_moments > 1)
 		fprintf(out, "%zu moments in %s", l->n_moments, span);
-	else
+	else if (l->has_ages)
 		fprintf(out, "One moment, after %s", span);
+	else
+		fputs("One moment, without ages", out);
 	fprintf(out, l->has_ages ? "; what is %s old counts as old\n" : "\n", older);
 }
 

@@ -553,6 +553,55 @@ static void a_module_is_freed_while_it_is_loaded(void **state)
 	assert_int_equal(tables_stats(tables).pages, 0);
 }
 
+/* Page after page, when nobody waits for another. */
+static void a_module_is_warmed(void **state)
+{
+	struct unwinder_code code = fake_code(3);
+
+	module = open_module("/lib/it.so");
+	assert_true(tables_warm(tables, module));
+	answer_module(0, &code);
+	for (uint32_t page = 0; page < 3; page++) {
+		assert_int_equal(n_fake_requests, 1);
+		assert_int_equal(fake_requests[0].page, page);
+		assert_true(tables_warm(tables, module));
+		answer_page(0, words, fake_block(words, 10, 2));
+	}
+	assert_int_equal(n_fake_requests, 0);
+	assert_false(tables_warm(tables, module));
+	assert_int_equal(tables_stats(tables).pages, 3);
+}
+
+static void what_is_not_warmed(void **state)
+{
+	struct unwinder_code code = fake_code(129);
+
+	module = open_module("/lib/it.so");
+	assert_true(tables_warm(tables, module));
+	answer_module(0, &code);
+	assert_int_equal(n_fake_requests, 0);
+	assert_false(tables_warm(tables, module));
+	module_unref(module);
+	/* It could not be asked about; nor is it asked about all the time. */
+	module = open_module("/lib/other.so");
+	assert_true(tables_warm(tables, module));
+	answer_module(-ENOEXEC, NULL);
+	assert_false(tables_warm(tables, module));
+	assert_int_equal(n_fake_requests, 0);
+}
+
+/* Somebody waits for a page: the next one to be warmed comes when that is there. */
+static void warming_makes_way(void **state)
+{
+	open_tables(4);
+	assert_true(tables_want_page(tables, directory() + 2));
+	assert_true(tables_warm(tables, module));
+	assert_int_equal(n_fake_requests, 1);
+	answer_page(0, words, fake_block(words, 10, 2));
+	assert_int_equal(n_fake_requests, 1);
+	assert_int_equal(fake_requests[0].page, 0);
+}
+
 static void tables_go_before_modules(void **state)
 {
 	open_tables(4);
@@ -583,6 +632,9 @@ int main(void)
 		TEST(a_module_is_freed),
 		TEST(homeless_blocks_go_with_their_module),
 		TEST(a_module_is_freed_while_it_is_loaded),
+		TEST(a_module_is_warmed),
+		TEST(what_is_not_warmed),
+		TEST(warming_makes_way),
 		TEST(tables_go_before_modules),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
