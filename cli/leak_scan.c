@@ -17,7 +17,7 @@ struct scan {
 	const struct control_block *blocks;
 	size_t n;
 	uint64_t low, high; /* all blocks are between */
-	size_t last; /* block that was found */
+	size_t last;	    /* block that was found */
 	const struct leak_memory *memory;
 	uint8_t *states;
 	uint32_t *to_do; /* blocks whose content is to be looked at */

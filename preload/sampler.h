@@ -23,8 +23,8 @@
 /* Of the thread. There is room for it in every thread before the thread runs: no call, no
  * allocation, and nothing to give back. */
 struct sampler {
-	uint64_t left;	  /* an allocation of more bytes is a sample; 0 also before the first */
-	__u64 random;	  /* heap_random() */
+	uint64_t left; /* an allocation of more bytes is a sample; 0 also before the first */
+	__u64 random;  /* heap_random() */
 	/* The complement of the last pointer that was sampled, unless it was given back since; 0:
 	 * none. Not itself, since that would keep a leak from being found. */
 	uintptr_t last;

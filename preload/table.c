@@ -3,15 +3,15 @@
 
 #include <sys/mman.h>
 
-#define BUCKET_SLOTS  8
-#define BUCKETS	      (1u << 16)
-#define REGION_SHIFT  26 /* an arena of glibc's; the next is at another place of the table */
-#define RANDOM_BITS   16
-#define EPOCH_MASK    7ull /* in the bits that are zero in the pointers of all allocators */
-#define CLAIMED	      1ull /* no pointer, but not free */
+#define BUCKET_SLOTS 8
+#define BUCKETS	     (1u << 16)
+#define REGION_SHIFT 26 /* an arena of glibc's; the next is at another place of the table */
+#define RANDOM_BITS  16
+#define EPOCH_MASK   7ull /* in the bits that are zero in the pointers of all allocators */
+#define CLAIMED	     1ull /* no pointer, but not free */
 /* In every key: the table is no reason to take memory for reachable (LeakSanitizer, valgrind,
  * profctl's own scan), and no user's address has this bit. */
-#define HIDDEN	  (1ull << 63)
+#define HIDDEN	      (1ull << 63)
 #define HUGE_PAGE     (2u << 20)
 #define HASH_MULTIPLY 0x9e3779b97f4a7c15ull
 

@@ -48,7 +48,8 @@ struct bpf_host {
 	struct heap_ring *heap_ring; /* NULL: nobody holds it */
 	unsigned heap_holders;
 	struct heap_live *live;
-	bool meter_taken[PROFD_METERS];
+	bool meter_taken[PROFD_METERS]; /* 0: what has none counts there */
+	unsigned n_meters;		/* that are taken */
 	struct table_memory tables;
 	bool capture;
 	uint64_t heap_seed; /* 0: none */
@@ -563,18 +564,22 @@ uint64_t bpf_host_heap_calls(const struct bpf_host *b, unsigned slot)
 	return calls;
 }
 
-unsigned bpf_host_take_meter(struct bpf_host *b)
+unsigned bpf_host_take_meter(struct bpf_host *b, unsigned leave)
 {
-	for (unsigned i = 1; i < PROFD_METERS; i++)
-		if (!b->meter_taken[i]) {
-			b->meter_taken[i] = true;
-			return i;
-		}
-	return 0;
+	unsigned i = 1;
+
+	if (b->n_meters + leave >= PROFD_METERS - 1)
+		return 0;
+	while (b->meter_taken[i])
+		i++;
+	b->meter_taken[i] = true;
+	b->n_meters++;
+	return i;
 }
 
 void bpf_host_give_meter(struct bpf_host *b, unsigned meter)
 {
+	b->n_meters -= b->meter_taken[meter];
 	b->meter_taken[meter] = false;
 }
 

@@ -46,8 +46,8 @@ struct profd_session *bpf_host_sessions(struct bpf_host *b);
 struct profd_heap *bpf_host_heaps(const struct bpf_host *b);
 /* Sum over all CPUs of struct profd_heap_cpu.calls. */
 uint64_t bpf_host_heap_calls(const struct bpf_host *b, unsigned slot);
-/* A meter that nobody has, to be given back; 0: there is none. */
-unsigned bpf_host_take_meter(struct bpf_host *b);
+/* A meter that nobody has, to be given back; 0: no more than `leave` are there for others. */
+unsigned bpf_host_take_meter(struct bpf_host *b, unsigned leave);
 void bpf_host_give_meter(struct bpf_host *b, unsigned meter); /* 0 is fine */
 /* Sum over all CPUs; it counts on from what whoever had it before has left. */
 uint64_t bpf_host_meter(const struct bpf_host *b, unsigned meter);

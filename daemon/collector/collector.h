@@ -113,11 +113,11 @@ void recording_progress(struct recording *r, double *elapsed, uint64_t *samples,
 uint32_t recording_session(const struct recording *r);
 /* Of a heap recording that is ready: takes a snapshot as soon as possible. 0 or -EINVAL. */
 int recording_ask_snapshot(struct recording *r, const char *reason);
-/* Of a heap recording with ages that is ready: what a process that stands still has in use; `blocks`
- * of the request follows. 0 or -EINVAL. */
+/* Of a heap recording with ages that is ready: what a process that stands still has in use;
+ * `blocks` of the request follows. 0 or -EINVAL. */
 int recording_ask_blocks(struct recording *r, uint32_t pid);
-/* What of these can be reached: CONTROL_REACH_ characters, one for each; none: that is not known. 0,
- * or -EINVAL: it was not asked for, or is not as many. */
+/* What of these can be reached: CONTROL_REACH_ characters, one for each; none: that is not known.
+ * 0, or -EINVAL: it was not asked for, or is not as many. */
 int recording_take_reach(struct recording *r, uint32_t pid, const char *reach);
 /* Is it a heap recording that watches this process? */
 bool recording_watches(const struct recording *r, uint32_t pid);

@@ -131,11 +131,11 @@ static bool is_same(const struct config *a, const struct config *b, enum session
 	       a->exclude_self == b->exclude_self;
 }
 
-static void on_limit(void *userdata, uint32_t pid, uint32_t kept)
+static void on_limit(void *userdata, uint32_t pid, uint32_t kept, uint64_t since)
 {
 	struct collector *c = userdata;
 
-	stream_limit(c->continuous[SESSION_HEAP], pid, kept);
+	stream_limit(c->continuous[SESSION_HEAP], pid, kept, since);
 }
 
 static int watch(struct collector *c, char *why, size_t why_size)

@@ -60,6 +60,8 @@ struct image {
 /* A process of which only a part is seen. */
 struct limited {
 	uint32_t pid, kept;
+	uint32_t before; /* what was kept of what was allocated before `since` */
+	uint64_t since;
 };
 
 struct heap {
@@ -390,6 +392,11 @@ static uint64_t make_up(uint64_t weight, uint32_t kept)
 	return more >> 63 ? INT64_MAX : (uint64_t)more;
 }
 
+static uint32_t kept_at(const struct limited *limited, uint64_t time)
+{
+	return time < limited->since ? limited->before : limited->kept;
+}
+
 static uint32_t new_waiting(struct heap *h)
 {
 	uint32_t i = h->first_free;
@@ -514,7 +521,7 @@ uint64_t heap_alloc(struct heap *h, const struct profd_alloc *alloc, struct wind
 	w = &h->waiting[i];
 	w->weight = make_up(alloc->weight, alloc->kept);
 	if (limited)
-		w->weight = make_up(w->weight, limited->kept);
+		w->weight = make_up(w->weight, kept_at(limited, alloc->head.time));
 	w->size = alloc->size;
 	w->address = alloc->address;
 	w->time = alloc->head.time;
@@ -713,7 +720,7 @@ static void forget_image(struct heap *h, uint32_t image, uint64_t time)
 	h->images[image].identity = (struct profd_identity){0};
 }
 
-int heap_limit(struct heap *h, uint32_t pid, uint32_t kept, struct window *window)
+int heap_limit(struct heap *h, uint32_t pid, uint32_t kept, uint64_t since, struct window *window)
 {
 	struct limited *limited = find_limited(h, pid);
 
@@ -727,12 +734,13 @@ int heap_limit(struct heap *h, uint32_t pid, uint32_t kept, struct window *windo
 			return -ENOMEM;
 		limited = &h->limited[h->n_limited++];
 		h->were_limited++;
-		limited->pid = pid;
+		*limited = (struct limited){pid, UINT32_MAX, UINT32_MAX, 0};
 		for (size_t i = 0; i < h->n_images; i++)
 			if (h->images[i].identity.pid == pid)
 				forget_live(h, (uint32_t)i, window, 0);
 	}
-	limited->kept = kept;
+	if (limited->kept != kept)
+		*limited = (struct limited){pid, kept, limited->kept, since};
 	return 0;
 }
 

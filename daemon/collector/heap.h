@@ -89,9 +89,10 @@ int heap_peak_moment(const struct heap *h, const struct window *window, uint64_t
 	uint64_t *bytes, struct heap_moment **out);
 
 /* The frees of a process are not seen (any more): nothing of it is in use, and what it allocates
- * from now on stands for more, since only that share of it is seen (in 2^-32; UINT32_MAX: all). 0:
- * all of the process is seen. 0 or -ENOMEM. */
-int heap_limit(struct heap *h, uint32_t pid, uint32_t kept, struct window *window);
+ * stands for more, since only that share of it is seen (in 2^-32; UINT32_MAX: all). 0: all of the
+ * process is seen. since: of what is allocated from then on (CLOCK_MONOTONIC, ns), which can be
+ * before now; what was allocated before, and comes yet, stands for what it did. 0 or -ENOMEM. */
+int heap_limit(struct heap *h, uint32_t pid, uint32_t kept, uint64_t since, struct window *window);
 
 /* What is in use of a process, sorted by address; *out is to be freed. 0 or -ENOMEM. */
 int heap_blocks(const struct heap *h, uint32_t pid, struct control_block **out, size_t *n);

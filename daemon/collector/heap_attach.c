@@ -11,6 +11,12 @@
 #include "collector/uprobes.h"
 #include "util/cleanup.h"
 
+/* 0: it is in all processes. */
+static uint32_t owner(const struct attachment *a)
+{
+	return a->pid < 0 ? 0 : (uint32_t)a->pid;
+}
+
 static void on_detached(void *userdata)
 {
 	heap_probes_unref(userdata);
@@ -65,7 +71,7 @@ static void on_attached(void *userdata, struct uprobe_link *link, int error)
 {
 	struct attachment *a = userdata;
 	struct heap_watch *w = a->watch;
-	struct watched *p = a->pid < 0 ? NULL : heap_watch_find(w, (uint32_t)a->pid);
+	struct watched *p = heap_watch_find(w, owner(a));
 
 	for (unsigned i = 0; i < PROBE_PROGRAMS; i++)
 		if (a->links[i] == link) {
@@ -78,14 +84,15 @@ static void on_attached(void *userdata, struct uprobe_link *link, int error)
 		w->stats.failed++;
 		/* A process that is gone needs none. */
 		if (error != -ESRCH)
-			heap_watch_note(w, "probes of %s cannot be attached%s: %s", a->module->path,
+			heap_watch_note(w, owner(a), "probes of %s cannot be attached%s: %s",
+				a->module->path,
 				error == -EACCES || error == -EPERM ? " without CAP_SYS_ADMIN" : "",
 				strerror(-error));
 	}
 	if (--a->attaching)
 		return;
-	if (p && p->duty.limited)
-		heap_duty_resumed(w, p);
+	if (p)
+		heap_duty_attached(w, p);
 	/* What an image has left behind has no allocator to be tried. */
 	if (a->tried || a->unmapped || a->pid < 0)
 		settled(a);
@@ -113,8 +120,8 @@ static void attach_places(
 	if (r) {
 		a->links[which] = NULL;
 		w->stats.failed++;
-		heap_watch_note(
-			w, "probes of %s cannot be attached: %s", a->module->path, strerror(-r));
+		heap_watch_note(w, owner(a), "probes of %s cannot be attached: %s", a->module->path,
+			strerror(-r));
 		return;
 	}
 	heap_probes_ref(w->probes);
@@ -140,7 +147,8 @@ static void attach_probes(
 			r = heap_probes_find(w->probes, probe, &places[n].cookie);
 		if (probe->flaw || r) {
 			w->stats.failed++;
-			heap_watch_note(w, "a probe of %s is not used: %s", a->module->path,
+			heap_watch_note(w, owner(a), "a probe of %s is not used: %s",
+				a->module->path,
 				r ? strerror(-r)
 				  : heap_probe_explain((enum heap_probe_flaw)probe->flaw));
 			continue;
@@ -178,7 +186,7 @@ static void attach_functions(struct attachment *a, const struct watched *p,
 		if (!r)
 			places[n++].offset = site->probe;
 		else
-			heap_watch_note(w, "%s of %s cannot be watched: %s", site->name,
+			heap_watch_note(w, owner(a), "%s of %s cannot be watched: %s", site->name,
 				a->module->path,
 				r == -EOPNOTSUPP ? "it needs Linux 5.15" : strerror(-r));
 	}
@@ -192,16 +200,22 @@ static void detach_functions(struct attachment *a)
 		detach(a, (enum probe_program)i);
 }
 
+/* Of those that were on their way nobody hears any more. */
+void heap_attach_pause(struct watched *p)
+{
+	struct attachment *a;
+
+	DL_FOREACH (p->attachments, a) {
+		detach_functions(a);
+		if (a->tried && !a->attaching)
+			forget_initial(a);
+	}
+}
+
 void heap_attach_announced(struct watched *p)
 {
-	struct attachment *other;
-
 	p->announces = true;
-	DL_FOREACH (p->attachments, other) {
-		detach_functions(other);
-		if (other->tried && !other->attaching)
-			forget_initial(other);
-	}
+	heap_attach_pause(p);
 }
 
 void heap_attach_new_image(struct watched *p)
@@ -226,7 +240,7 @@ static void attach_allocator(
 		heap_traced_max(session_sample_bytes(w->config.session)));
 
 	if (r) {
-		heap_watch_note(w, "no memory for what is in use: %s", strerror(-r));
+		heap_watch_note(w, owner(a), "no memory for what is in use: %s", strerror(-r));
 		return;
 	}
 	if (!p->duty.limited)
@@ -247,15 +261,7 @@ static const struct heap_sites *allocator_of(const struct attachment *a, const s
 	return sites && sites->n_sites && !announced ? sites : NULL;
 }
 
-void heap_attach_pause(struct heap_watch *w, struct watched *p)
-{
-	struct attachment *a;
-
-	DL_FOREACH (p->attachments, a)
-		detach_functions(a);
-}
-
-void heap_attach_resume(struct heap_watch *w, struct watched *p)
+void heap_attach_resume(struct watched *p)
 {
 	struct attachment *a;
 
@@ -279,9 +285,7 @@ void heap_attach_allocators(struct heap_watch *w, struct watched *p)
 									 : allocator_of(a, p);
 
 		a->tried = !a->unmapped;
-		if (sites)
-			heap_duty_begin(w, p);
-		if (sites && !p->duty.pause)
+		if (sites && heap_duty_begin(w, p) && !p->duty.pause)
 			attach_allocator(a, p, sites);
 		if (!a->attaching)
 			forget_initial(a);
@@ -323,12 +327,12 @@ static void on_sites(
 		attachment_free(a);
 		return;
 	}
-	p = a->pid < 0 ? NULL : heap_watch_find(a->watch, (uint32_t)a->pid);
+	p = heap_watch_find(a->watch, owner(a));
 	if (sites)
 		use_sites(a, p, sites);
 	else if (error != -ECANCELED)
-		heap_watch_note(a->watch, "%s cannot be looked into for probes: %s", module->path,
-			strerror(-error));
+		heap_watch_note(a->watch, owner(a), "%s cannot be looked into for probes: %s",
+			module->path, strerror(-error));
 	if (p)
 		heap_attach_allocators(a->watch, p);
 	else if (!a->attaching)
@@ -352,7 +356,8 @@ struct attachment *heap_attach(struct heap_watch *w, struct module *module, pid_
 	}
 	if (!r)
 		return a;
-	heap_watch_note(w, "%s cannot be looked into for probes: %s", module->path, strerror(-r));
+	heap_watch_note(w, pid < 0 ? 0 : (uint32_t)pid, "%s cannot be looked into for probes: %s",
+		module->path, strerror(-r));
 	if (a) {
 		w->unsettled -= a->initial;
 		attachment_free(a);
@@ -367,4 +372,15 @@ size_t heap_attach_count(const struct attachment *a)
 	for (unsigned i = 0; i < PROBE_PROGRAMS; i++)
 		n += a->links[i] != NULL;
 	return n;
+}
+
+bool heap_attach_is_probed(const struct watched *p)
+{
+	const struct attachment *a;
+
+	DL_FOREACH (p->attachments, a)
+		for (unsigned i = PROBE_FREE; i < PROBE_PROGRAMS; i++)
+			if (a->links[i])
+				return true;
+	return false;
 }

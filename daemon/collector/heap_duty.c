@@ -4,8 +4,10 @@
  *
  * A process that costs too much is watched one second, then left alone for some, and so on; what a
  * second shows counts for the pause before it, too. What it frees is not seen in the pauses, so
- * what it has in use is not known. When it has cost little enough for a minute, all is seen again.
+ * what it has in use is not known. When it would have cost little enough for a minute, all is seen
+ * again; for longer, if that has turned out to be too early before.
  */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +23,10 @@
 #include "util/now.h"
 
 #define NS_PER_SECOND 1000000000ULL
-#define CALM_TICKS    60
+/* About as many calls as without them: what is allocated is freed, mostly. */
+#define WITH_FREES 2
+/* That those who have no ceiling leave to those who have. */
+#define METERS_LEFT 64
 
 /* What a call costs, ns. */
 static double cost_of_call(const struct heap_watch *w)
@@ -50,7 +55,14 @@ static void measure(struct heap_watch *w, struct watched *p, double ns_per_call,
 	p->duty.load = load > p->duty.load ? load : (load + p->duty.load) / 2;
 }
 
-static double find_level(const struct heap_watch *w)
+/* What it costs if all of it is seen. */
+static double whole_load(const struct watched *p)
+{
+	return p->duty.limited ? WITH_FREES * p->duty.load : p->duty.load;
+}
+
+/* whole: what each may cost, if all is seen of each. */
+static double find_level(const struct heap_watch *w, bool whole)
 {
 	double *loads = calloc(HASH_COUNT(w->watched) + 1, sizeof(*loads));
 	double level = INFINITY;
@@ -61,16 +73,16 @@ static double find_level(const struct heap_watch *w)
 		return level;
 	HASH_ITER (hh, w->watched, p, next)
 		if (is_metered(p))
-			loads[n++] = p->duty.load;
+			loads[n++] = whole ? whole_load(p) : p->duty.load;
 	level = heap_ceiling_level(loads, n, w->config.max_cost);
 	free(loads);
 	return level;
 }
 
-/* What comes from now on stands for so much of the time, in 2^-32. */
-static void stand_for(struct heap_watch *w, const struct watched *p, uint32_t kept)
+/* What is allocated since then stands for so much of the time, in 2^-32. */
+static void stand_for(struct heap_watch *w, const struct watched *p, uint32_t kept, uint64_t since)
 {
-	w->config.limit(w->config.userdata, p->pid, kept);
+	w->config.limit(w->config.userdata, p->pid, kept, since);
 }
 
 /* Returns what to say of it. */
@@ -79,21 +91,28 @@ static void explain(
 {
 	struct process *process = processes_of_pid(w->config.processes, p->pid);
 	const char *library = w->config.preload[PRELOAD_PLAIN];
+	double load = p->duty.load;
 
 	snprintf(text, size,
 		"to watch process %u (%s) would cost %.1f %% of a CPU, of %.3g %% that are "
-		"allowed: it is watched %.2g %% of the time, without what is in use; better start "
+		"allowed: it is watched %.3g %% of the time, without what is in use; better start "
 		"it with LD_PRELOAD=%s",
-		p->pid, process ? process_comm(process, p->pid) : "", 100 * p->duty.load,
-		100 * w->config.max_cost, 100 * level / p->duty.load,
+		p->pid, process ? process_comm(process, p->pid) : "", 100 * whole_load(p),
+		100 * w->config.max_cost, load > level ? 100 * level / load : 100,
 		library ? library : "libprofd-heap.so");
 }
 
 static void pause_for(struct heap_watch *w, struct watched *p, unsigned seconds)
 {
 	p->duty.pause = seconds;
-	p->duty.paused = now_ns();
-	heap_attach_pause(w, p);
+	heap_gap_open(&p->duty.gap, w->ticked);
+	heap_attach_pause(p);
+}
+
+static void resume(struct heap_watch *w, struct watched *p)
+{
+	heap_gap_close(&p->duty.gap, w->ticked);
+	heap_attach_resume(p);
 }
 
 static void limit(struct heap_watch *w, struct watched *p, double level, unsigned pause)
@@ -101,26 +120,33 @@ static void limit(struct heap_watch *w, struct watched *p, double level, unsigne
 	char text[sizeof(w->held)];
 
 	p->duty.limited = true;
-	p->duty.calm = 0;
+	p->duty.load /= WITH_FREES;
+	heap_patience_limited(&p->duty.patience);
 	explain(w, p, level, text, sizeof(text));
-	if (w->config.list)
-		log_warning("%s", text);
-	else
-		heap_watch_note(w, "%s", text);
-	stand_for(w, p, UINT32_MAX);
+	heap_watch_tell(w, p->pid, text);
+	stand_for(w, p, UINT32_MAX, w->ticked);
 	pause_for(w, p, pause);
 }
 
 static void release(struct heap_watch *w, struct watched *p)
 {
-	heap_attach_pause(w, p);
+	heap_attach_pause(p);
+	p->duty.load = whole_load(p);
 	p->duty.limited = false;
-	w->config.limit(w->config.userdata, p->pid, 0);
-	heap_attach_resume(w, p);
+	p->duty.gap = (struct heap_gap){0};
+	stand_for(w, p, 0, w->ticked);
+	heap_attach_resume(p);
 	log_info("process %u is watched all the time again", p->pid);
 }
 
-static void hold(struct heap_watch *w, struct watched *p, double level)
+/* Who was held to a ceiling that is no more is released at once. */
+static bool may_go(const struct heap_watch *w, struct watched *p, double whole_level)
+{
+	return !(w->config.max_cost > 0) ||
+	       heap_patience_tick(&p->duty.patience, whole_load(p) <= whole_level);
+}
+
+static void hold(struct heap_watch *w, struct watched *p, double level, double whole_level)
 {
 	struct heap_duty *d = &p->duty;
 	uint32_t random = 0;
@@ -128,44 +154,103 @@ static void hold(struct heap_watch *w, struct watched *p, double level)
 
 	if (d->pause) {
 		if (--d->pause == 0)
-			heap_attach_resume(w, p);
+			resume(w, p);
 		return;
 	}
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
 		random = (uint32_t)now_ns();
 	pause = heap_ceiling_pause(d->load, level, random);
 	if (!d->limited) {
+		heap_patience_free(&d->patience);
 		if (d->load > level)
 			limit(w, p, level, pause ? pause : 1);
 		return;
 	}
-	d->calm = d->load > level ? 0 : d->calm + 1;
-	if (d->calm >= CALM_TICKS)
+	stand_for(w, p, UINT32_MAX, w->ticked);
+	if (may_go(w, p, whole_level))
 		release(w, p);
 	else if (pause)
 		pause_for(w, p, pause);
-	else
-		stand_for(w, p, UINT32_MAX);
 }
 
-void heap_duty_resumed(struct heap_watch *w, const struct watched *p)
+void heap_duty_forget(struct heap_watch *w, uint32_t pid)
 {
-	uint64_t now = now_ns(), left = NS_PER_SECOND, pause = now - p->duty.paused;
+	w->config.limit(w->config.userdata, pid, UINT32_MAX, 0);
+	w->config.limit(w->config.userdata, pid, 0, 0);
+}
 
-	if (!p->duty.limited)
+static void explain_shut_out(
+	const struct heap_watch *w, const struct watched *p, char *text, size_t size)
+{
+	struct process *process = processes_of_pid(w->config.processes, p->pid);
+
+	snprintf(text, size,
+		"process %u (%s) is not watched: no more than %d can be held to a ceiling of what "
+		"it costs; watch fewer, or without a ceiling",
+		p->pid, process ? process_comm(process, p->pid) : "", PROFD_METERS - 1);
+}
+
+bool heap_duty_begin(struct heap_watch *w, struct watched *p)
+{
+	bool ceiling = w->config.max_cost > 0, was_out = p->duty.shut_out;
+	char text[sizeof(w->held)];
+
+	/* One that has probes already must not be counted in part. */
+	if (!is_metered(p) && !heap_attach_is_probed(p)) {
+		p->duty.meter = bpf_host_take_meter(w->config.bpf, ceiling ? 0 : METERS_LEFT);
+		p->duty.calls = bpf_host_meter(w->config.bpf, p->duty.meter);
+	}
+	p->duty.shut_out = ceiling && !is_metered(p);
+	if (!p->duty.shut_out)
+		return true;
+	if (!was_out) {
+		explain_shut_out(w, p, text, sizeof(text));
+		heap_watch_tell(w, p->pid, text);
+	}
+	return false;
+}
+
+/* There is a ceiling now, or is none any more, or a meter that another had. */
+static void begin_late(struct heap_watch *w, struct watched *p)
+{
+	bool probed = w->config.max_cost > 0 && heap_attach_is_probed(p);
+
+	if (!probed && !p->duty.shut_out)
 		return;
-	/* Until the next tick. */
-	if (now - w->ticked < NS_PER_SECOND)
-		left -= now - w->ticked;
-	if (left < NS_PER_SECOND / 10)
-		left = NS_PER_SECOND / 10;
-	stand_for(w, p, (uint32_t)((double)left / (double)(left + pause) * UINT32_MAX));
+	if (probed) {
+		heap_attach_pause(p);
+		heap_duty_forget(w, p->pid);
+	}
+	if (heap_duty_begin(w, p))
+		heap_attach_resume(p);
+}
+
+void heap_duty_attached(struct heap_watch *w, struct watched *p)
+{
+	/* The first was there before this is known. */
+	uint64_t since = p->duty.gap.ends;
+	uint32_t kept = heap_gap_share(&p->duty.gap, now_ns(), w->ticked + NS_PER_SECOND);
+
+	if (kept)
+		stand_for(w, p, kept, since);
+}
+
+void heap_duty_hold_to(struct heap_watch *w, double max_cost)
+{
+	struct watched *p, *next;
+
+	if (fabs(max_cost - w->config.max_cost) < DBL_EPSILON)
+		return;
+	w->config.max_cost = max_cost;
+	HASH_ITER (hh, w->watched, p, next)
+		p->duty.patience = (struct heap_patience){
+			.wanted = p->duty.limited ? HEAP_CALM_TICKS : 0};
 }
 
 void heap_duty_tick(struct heap_watch *w)
 {
 	uint64_t now = now_ns(), ns = now - w->ticked;
-	double ns_per_call = cost_of_call(w), level;
+	double ns_per_call = cost_of_call(w), level = INFINITY, whole_level = INFINITY;
 	struct watched *p, *next;
 
 	w->ticked = now;
@@ -175,30 +260,27 @@ void heap_duty_tick(struct heap_watch *w)
 	HASH_ITER (hh, w->watched, p, next)
 		if (is_metered(p))
 			measure(w, p, ns_per_call, (double)ns);
-	/* Who was held to a ceiling that is no more is released as one that costs little. */
-	level = w->config.max_cost > 0 ? find_level(w) : INFINITY;
-	HASH_ITER (hh, w->watched, p, next) {
-		if (!is_metered(p))
-			continue;
-		hold(w, p, level);
-		if (p->duty.limited && !*w->held)
-			explain(w, p, fmin(level, p->duty.load), w->held, sizeof(w->held));
+	if (w->config.max_cost > 0) {
+		level = find_level(w, false);
+		whole_level = find_level(w, true);
 	}
-}
-
-void heap_duty_begin(struct heap_watch *w, struct watched *p)
-{
-	if (is_metered(p))
-		return;
-	p->duty.meter = bpf_host_take_meter(w->config.bpf);
-	p->duty.calls = bpf_host_meter(w->config.bpf, p->duty.meter);
+	HASH_ITER (hh, w->watched, p, next) {
+		if (is_metered(p))
+			hold(w, p, level, whole_level);
+		else
+			begin_late(w, p);
+		if (p->duty.limited && !*w->held)
+			explain(w, p, level, w->held, sizeof(w->held));
+		if (p->duty.shut_out && !*w->held)
+			explain_shut_out(w, p, w->held, sizeof(w->held));
+	}
 }
 
 void heap_duty_end(struct heap_watch *w, struct watched *p)
 {
 	/* At the end of it all there are still records on their way. */
 	if (p->duty.limited && !w->is_over)
-		w->config.limit(w->config.userdata, p->pid, 0);
+		stand_for(w, p, 0, 0);
 	bpf_host_give_meter(w->config.bpf, p->duty.meter);
 	p->duty = (struct heap_duty){0};
 }

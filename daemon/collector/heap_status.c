@@ -95,9 +95,9 @@ static void add_process(cJSON *list, const struct heap_watch *w, const struct wa
 	cJSON_AddNumberToObject(one, "pid", p->pid);
 	cJSON_AddStringToObject(one, "comm", process ? process_comm(process, p->pid) : "");
 	cJSON_AddStringToObject(one, "by",
-		p->announces	? "announcements"
-		: p->duty.meter ? "uprobes"
-				: "nothing");
+		p->announces				      ? "announcements"
+		: p->duty.limited || heap_attach_is_probed(p) ? "uprobes"
+							      : "nothing");
 	/* CPUs, while it is watched. */
 	cJSON_AddNumberToObject(one, "cost", p->duty.load);
 	cJSON_AddBoolToObject(one, "limited", p->duty.limited);

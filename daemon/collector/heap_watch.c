@@ -25,19 +25,39 @@
 #define MAX_PROCESSES 1024
 #define SETTLED_TICKS 3
 #define WARMING_NS    2000000000ULL /* for tables that is waited at the start, at most */
+#define TROUBLE_NS    600000000000ULL
+#define LOG_SECONDS   60
 
-void heap_watch_note(struct heap_watch *w, const char *format, ...)
+void heap_watch_note(struct heap_watch *w, uint32_t pid, const char *format, ...)
 {
+	char text[sizeof(w->trouble)];
 	va_list args;
 
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (w->config.list && log_allowed(&w->noted))
+		log_warning("%s", text);
 	if (*w->trouble)
 		return;
-	va_start(args, format);
-	vsnprintf(w->trouble, sizeof(w->trouble), format, args);
-	va_end(args);
-	/* Nobody waits for the end of it. */
+	memcpy(w->trouble, text, sizeof(text));
+	w->trouble_pid = pid;
+	w->trouble_time = now_ns();
+}
+
+void heap_watch_tell(struct heap_watch *w, uint32_t pid, const char *text)
+{
+	if (!w->config.list)
+		heap_watch_note(w, pid, "%s", text);
+	else if (log_allowed(&w->told))
+		log_warning("%s", text);
+}
+
+/* Who watches for long is not told of what was once. */
+static void forget_trouble(struct heap_watch *w)
+{
 	if (w->config.list)
-		log_warning("%s", w->trouble);
+		*w->trouble = '\0';
 }
 
 static bool has_mapped(struct process *process, const struct module *module)
@@ -54,7 +74,7 @@ static bool has_mapped(struct process *process, const struct module *module)
 static bool is_seen(const struct watched *p, struct process *process, bool *no_symbols)
 {
 	const struct attachment *a;
-	bool seen = p->announces || p->duty.limited;
+	bool seen = p->announces || p->duty.limited || p->duty.shut_out;
 
 	DL_FOREACH (p->attachments, a) {
 		const struct heap_sites *sites = heap_sites_of(a->module);
@@ -174,7 +194,7 @@ bool heap_watch_has(struct heap_watch *w, uint32_t pid)
 
 void heap_watch_hold_to(struct heap_watch *w, double max_cost)
 {
-	w->config.max_cost = max_cost;
+	heap_duty_hold_to(w, max_cost);
 }
 
 struct watched *heap_watch_find(struct heap_watch *w, uint32_t pid)
@@ -232,7 +252,7 @@ static struct watched *add_watched(struct heap_watch *w, uint32_t pid)
 	struct watched *p = HASH_COUNT(w->watched) < MAX_PROCESSES ? calloc(1, sizeof(*p)) : NULL;
 
 	if (!p) {
-		heap_watch_note(w, "more than %d processes are not watched", MAX_PROCESSES);
+		heap_watch_note(w, 0, "more than %d processes are not watched", MAX_PROCESSES);
 		return NULL;
 	}
 	p->pid = pid;
@@ -273,10 +293,10 @@ static void unwatch(struct heap_watch *w, struct watched *p, bool lives)
 		heap_attach_let_go(a);
 	}
 	heap_duty_end(w, p);
-	if (lives && !w->is_over) {
-		w->config.limit(w->config.userdata, p->pid, UINT32_MAX);
-		w->config.limit(w->config.userdata, p->pid, 0);
-	}
+	if (lives && !w->is_over)
+		heap_duty_forget(w, p->pid);
+	if (w->trouble_pid == p->pid)
+		forget_trouble(w);
 	HASH_DEL(w->watched, p);
 	free(p);
 }
@@ -470,6 +490,7 @@ int heap_watch_start(struct heap_watch **out, const struct heap_watch_config *co
 	w->started = now;
 	w->starting = true;
 	w->ticked = now;
+	w->noted.seconds = w->told.seconds = LOG_SECONDS;
 	r = start(w);
 	if (r) {
 		heap_watch_stop(w);
@@ -495,6 +516,8 @@ void heap_watch_tick(struct heap_watch *w)
 		if (!is_allowed(w, p->pid))
 			unwatch(w, p, true);
 	heap_duty_tick(w);
+	if (now_ns() - w->trouble_time > TROUBLE_NS)
+		forget_trouble(w);
 	if (w->config.list)
 		look_for_unseen(w);
 }

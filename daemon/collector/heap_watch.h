@@ -42,9 +42,9 @@ struct heap_watch_config {
 	char *const *preload; /* paths of the libraries, PRELOADS; NULL: there is none */
 	/* CPUs that uprobes may cost what is watched, all together; 0: no ceiling. Then limit() is
 	 * told for which processes frees are not seen, and of which share of the time, in 2^-32,
-	 * allocations are; kept 0: all is seen again. */
+	 * allocations are, from `since` on; kept 0: all is seen again. See heap_limit(). */
 	double max_cost;
-	void (*limit)(void *userdata, uint32_t pid, uint32_t kept);
+	void (*limit)(void *userdata, uint32_t pid, uint32_t kept, uint64_t since);
 	bool announced; /* all of them have it loaded: their allocators are left alone */
 	/* All that there was at the start is attached, and its tables are loaded: called once, from
 	 * the loop. May be NULL. */

@@ -9,9 +9,11 @@
 #include <uthash.h>
 
 #include "collector/bpf_host.h"
+#include "collector/heap_ceiling.h"
 #include "collector/heap_probes.h"
 #include "collector/heap_watch.h"
 #include "collector/modules.h"
+#include "util/log.h"
 #include "util/preload_path.h"
 
 /* A file in a process that is watched, or (pid UPROBE_EVERYWHERE) in all. */
@@ -35,11 +37,12 @@ struct attachment {
 struct heap_duty {
 	unsigned meter; /* that counts its calls; 0: none */
 	uint64_t calls; /* that it had counted at the last tick */
-	double load;	/* CPUs, while it is watched */
+	double load;	/* CPUs, while it is watched; without its frees, if it is limited */
 	bool limited;
-	unsigned pause;	 /* ticks that are left of it; 0: it is watched */
-	uint64_t paused; /* when the last one began: CLOCK_MONOTONIC */
-	unsigned calm;	 /* ticks in which all would have fit */
+	bool shut_out;	/* it may cost no more than a ceiling, and there was no meter for it */
+	unsigned pause; /* ticks that are left of it; 0: it is watched */
+	struct heap_gap gap;
+	struct heap_patience patience;
 };
 
 struct watched {
@@ -66,14 +69,21 @@ struct heap_watch {
 	size_t unsettled; /* initial attachments */
 	struct heap_watch_stats stats;
 	char trouble[384];
+	uint32_t trouble_pid;
+	uint64_t trouble_time; /* CLOCK_MONOTONIC */
+	struct log_limit noted, told;
 	/* What is so now; unseen: with a list. */
 	char unseen[256], held[384];
 	uint64_t ticked; /* CLOCK_MONOTONIC */
 };
 
-/* Of all that there may be to say, the first is said. */
-__attribute__((format(printf, 2, 3))) void heap_watch_note(
-	struct heap_watch *w, const char *format, ...);
+/* Of all that there may be to say, the first is said. With a list, where there is no end at which
+ * it could be, it is logged, too, and forgotten with its process, or after a while. pid: 0: it is
+ * not of one process. */
+__attribute__((format(printf, 3, 4))) void heap_watch_note(
+	struct heap_watch *w, uint32_t pid, const char *format, ...);
+/* Likewise, but with a list it is logged only: status says it while it is so. */
+void heap_watch_tell(struct heap_watch *w, uint32_t pid, const char *text);
 /* NULL: it is not watched. */
 struct watched *heap_watch_find(struct heap_watch *w, uint32_t pid);
 /* Whether a file that is open is a preload library. */
@@ -95,9 +105,11 @@ void heap_attach_announced(struct watched *p);
 void heap_attach_new_image(struct watched *p);
 /* Links of it. */
 size_t heap_attach_count(const struct attachment *a);
+/* Whether an allocator of the process has probes, or will have. */
+bool heap_attach_is_probed(const struct watched *p);
 /* Detaches what is on the allocators of a process for a while, and attaches it again. */
-void heap_attach_pause(struct heap_watch *w, struct watched *p);
-void heap_attach_resume(struct heap_watch *w, struct watched *p);
+void heap_attach_pause(struct watched *p);
+void heap_attach_resume(struct watched *p);
 /* Detaches it, out of its list. Gone from then on. */
 void heap_attach_let_go(struct attachment *a);
 
@@ -105,10 +117,14 @@ void heap_attach_let_go(struct attachment *a);
 
 /* Once a second. */
 void heap_duty_tick(struct heap_watch *w);
-/* The allocator of a process is about to be probed. */
-void heap_duty_begin(struct heap_watch *w, struct watched *p);
-/* All that was on it after a pause is there. */
-void heap_duty_resumed(struct heap_watch *w, const struct watched *p);
+/* The allocator of a process is about to be probed. False: it must not be. */
+bool heap_duty_begin(struct heap_watch *w, struct watched *p);
+/* Frees of it were not seen, or will not be: it has nothing in use. */
+void heap_duty_forget(struct heap_watch *w, uint32_t pid);
+/* Another ceiling: what was too much before says nothing of it. */
+void heap_duty_hold_to(struct heap_watch *w, double max_cost);
+/* Probes of it are there. */
+void heap_duty_attached(struct heap_watch *w, struct watched *p);
 /* It is not watched any more. */
 void heap_duty_end(struct heap_watch *w, struct watched *p);
 

@@ -491,11 +491,11 @@ bool recordings_wait(const struct collector *c)
 	return false;
 }
 
-static void on_limit(void *userdata, uint32_t pid, uint32_t kept)
+static void on_limit(void *userdata, uint32_t pid, uint32_t kept, uint64_t since)
 {
 	struct recording *r = userdata;
 
-	stream_limit(r->stream, pid, kept);
+	stream_limit(r->stream, pid, kept, since);
 }
 
 static int watch_heap(struct recording *r)

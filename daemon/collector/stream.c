@@ -511,9 +511,9 @@ void stream_hold_rate(struct stream *s, uint64_t now)
 	s->rated = now;
 }
 
-void stream_limit(struct stream *s, uint32_t pid, uint32_t kept)
+void stream_limit(struct stream *s, uint32_t pid, uint32_t kept, uint64_t since)
 {
-	if (s->heap && s->window && heap_limit(s->heap, pid, kept, s->window))
+	if (s->heap && s->window && heap_limit(s->heap, pid, kept, since, s->window))
 		log_error("out of memory: what process %u allocates is counted too low", pid);
 }
 

@@ -69,7 +69,7 @@ void stream_alloc(struct stream *s, struct profd_alloc *alloc);
 void stream_freed(struct stream *s, const struct profd_free *freed);
 void stream_process_ended(struct stream *s, uint32_t pid, uint64_t time);
 /* See heap_limit(). */
-void stream_limit(struct stream *s, uint32_t pid, uint32_t kept);
+void stream_limit(struct stream *s, uint32_t pid, uint32_t kept, uint64_t since);
 /* About once a second: see heap_rate.h. */
 void stream_hold_rate(struct stream *s, uint64_t now);
 /* NULL: it is of another type. */

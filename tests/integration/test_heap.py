@@ -249,6 +249,27 @@ def test_a_process_that_has_the_library(quiet_daemon):
     assert "warning" not in said
 
 
+def test_a_program_without_the_library_after_one_that_had_it(quiet_daemon):
+    """By exec, in the same process: its allocator is probed then."""
+    library = PROGRAMS.parent / "libprofd-heap.so"
+    script = f"echo ready; read line; exec /usr/bin/env -i {HEAP / 'steps'} {STEPS}"
+    environment = {**os.environ, "LD_PRELOAD": str(library)}
+    with Program("/bin/sh", "-c", script, env=environment, stdin=subprocess.PIPE) as program:
+        options = ["--type", "heap", "--sample-bytes", 1, "--pid", program.pid]
+        recorder, out = quiet_daemon.start_record(*options)
+        wait_for(lambda: watches(quiet_daemon), 60, "the probes to be attached")
+        program.process.stdin.write("\n")
+        program.process.stdin.flush()
+        assert program.process.stdout.readline() == "ready\n"
+        wait_for(lambda: probed(program.pid), 60, "the probes of its allocator")
+        program.process.stdin.write("\n")
+        program.process.stdin.flush()
+        output = recorder.communicate(timeout=120)
+    assert recorder.returncode == 0, output
+    check(pprof.read(out))
+    assert "warning" not in output[1]
+
+
 def test_an_allocator_that_announces(quiet_daemon):
     with Program(HEAP / "announce", "4", "1000", "10") as program:
         profile = quiet_daemon.record("--type", "heap", "--sample-bytes", 1, "--pid", program.pid)

@@ -158,6 +158,38 @@ def test_what_cannot_be_seen(new_daemon, steps):
     wait_for(lambda: not session(daemon)["trouble"], 60, "no trouble")
 
 
+def test_trouble_of_the_past(new_daemon, steps):
+    """What could not be done of a process is told while there is the process."""
+    shutil.copy(HEAP / "flawed", steps)
+    daemon = watch(new_daemon, steps.name)
+    for _ in range(2):
+        with Program(steps, stdin=subprocess.PIPE) as program:
+            said = wait_for(lambda: session(daemon)["trouble"], 60, "trouble")
+            assert f"{steps} is not used: it has too few arguments" in said
+            program.process.communicate(timeout=60)
+        wait_for(lambda: not session(daemon)["trouble"], 60, "no trouble")
+    assert daemon.log.read_text().count(said) == 1
+
+
+def test_another_name(new_daemon, steps):
+    """Who is watched no more has nothing in use that is known of."""
+    shutil.copy(HEAP / "renames", steps)
+    daemon = watch(new_daemon, steps.name)
+    with start(steps, arguments=["another"]) as program:
+        begin(daemon, program)
+        assert program.process.stdout.readline() == "leaked\n"
+        before = pprof.read(daemon.close_window("heap"))
+        program.process.stdin.write("\n")
+        program.process.stdin.flush()
+        assert program.process.stdout.readline() == "renamed\n"
+        wait_for(lambda: not session(daemon)["processes"], 60, "the name to be noticed")
+        time.sleep(SECOND)
+        after = pprof.read(daemon.close_window("heap"))
+        assert program.process.poll() is None
+    assert sums(before, "leak") == (10, 1000, 10, 1000)
+    assert not after.samples
+
+
 def test_new_settings(new_daemon, steps, tmp_path):
     settings = tmp_path / "profd.conf"
     nothing = "[profile]\ntypes =\n[heap]\nsample_bytes = 1\n"

@@ -749,13 +749,13 @@ static void test_a_part_of_the_time(void **state)
 	take(f, 2, 0x1010, 100, 7);
 	struct profd_alloc alloc = alloc_of(1, 0x2000, 8, 8 * ONE);
 	uint64_t waits = heap_alloc(f->heap, &alloc, f->window);
-	assert_int_equal(heap_limit(f->heap, 1, UINT32_MAX, f->window), 0);
+	assert_int_equal(heap_limit(f->heap, 1, UINT32_MAX, 0, f->window), 0);
 	assert_int_equal(f->forgotten, 2);
 	heap_place(f->heap, waits, f->window, stack(f, 8));
 	assert_sums(f, 7, 2, 200, 1, 100);
 	assert_sums(f, 8, 1, 8, 0, 0);
 
-	assert_int_equal(heap_limit(f->heap, 1, 1u << 30, f->window), 0);
+	assert_int_equal(heap_limit(f->heap, 1, 1u << 30, 0, f->window), 0);
 	take(f, 1, 0x3000, 10, 9);
 	take(f, 2, 0x3010, 10, 10);
 	assert_sums(f, 9, 4, 40, 0, 0);
@@ -765,7 +765,7 @@ static void test_a_part_of_the_time(void **state)
 	assert_int_equal(heap_stats(f->heap).full, 0);
 	assert_int_equal(heap_stats(f->heap).live, 2);
 
-	assert_int_equal(heap_limit(f->heap, 1, 0, f->window), 0);
+	assert_int_equal(heap_limit(f->heap, 1, 0, 0, f->window), 0);
 	take(f, 1, 0x4000, 10, 11);
 	assert_sums(f, 11, 1, 10, 1, 10);
 	assert_int_equal(heap_stats(f->heap).in_use, 120);
@@ -774,6 +774,32 @@ static void test_a_part_of_the_time(void **state)
 	next_window(f, 1 << 20);
 	assert_int_equal(heap_stats(f->heap).limited, 0);
 	assert_int_equal(heap_stats(f->heap).in_use, 120);
+}
+
+/* What is heard of late stands for what was so when it was allocated. */
+static void test_a_part_of_the_past(void **state)
+{
+	struct fixture *f = *state;
+	struct profd_alloc alloc = alloc_of(1, 0x1000, 10, 10 * ONE);
+	const struct {
+		uint64_t time, objects;
+	} cases[] = {{SECOND - 1, 1}, {SECOND, 4}, {2 * SECOND - 1, 4}, {2 * SECOND, 1}};
+
+	assert_int_equal(heap_limit(f->heap, 1, UINT32_MAX, 0, f->window), 0);
+	assert_int_equal(heap_limit(f->heap, 1, 1u << 30, SECOND, f->window), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		if (i == 2) {
+			assert_int_equal(
+				heap_limit(f->heap, 1, UINT32_MAX, 2 * SECOND, f->window), 0);
+			/* Nothing new. */
+			assert_int_equal(
+				heap_limit(f->heap, 1, UINT32_MAX, 3 * SECOND, f->window), 0);
+		}
+		alloc.head.time = cases[i].time;
+		heap_place(f->heap, heap_alloc(f->heap, &alloc, f->window), f->window,
+			stack(f, 7 + i));
+		assert_sums(f, 7 + i, cases[i].objects, 10 * cases[i].objects, 0, 0);
+	}
 }
 
 int main(void)
@@ -809,6 +835,7 @@ int main(void)
 		TEST(test_many_that_come_and_go),
 		TEST(test_in_use_from_window_to_window),
 		TEST(test_a_part_of_the_time),
+		TEST(test_a_part_of_the_past),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -276,7 +276,7 @@ static void test_what_is_limited(void **state)
 
 	allocate(f, 0, 3, false);
 	check(f);
-	assert_int_equal(heap_limit(f->heap, 1, UINT32_MAX / 2, f->window), 0);
+	assert_int_equal(heap_limit(f->heap, 1, UINT32_MAX / 2, 0, f->window), 0);
 	assert_int_equal(heap_peak_moment(f->heap, f->window, &time, &bytes, &m), -ENODATA);
 }
 

@@ -35,6 +35,8 @@ heap.announce       := announce.c
 heap.early.so       := early.c -shared -fPIC
 heap.family         := family.c
 heap.orders         := orders.c
+heap.renames        := renames.c
+heap.flawed         := flawed.c
 # Its functions call each other: one by itself, the other so that they can be interposed.
 heap.bump.so        := bump.c -shared -fPIC -Wl,-Bsymbolic
 heap.nested.so      := bump.c -shared -fPIC
