@@ -43,12 +43,13 @@ def check(profile):
     assert {function: sums(profile, function) for function in TRUTH} == TRUTH
 
 
-def record_steps(daemon, program, *options):
-    """The profile of a process, from before its first step to its end."""
+def record_steps(daemon, program, *options, lines=1):
+    """The profile of a process, from before its first step to its end, for which it waits for so
+    many lines."""
     recorder, out = daemon.start_record("--type", "heap", "--pid", program.pid, *options)
     # It is ready when the daemon has said so; the recorder then asks for nothing any more.
     wait_for(lambda: watches(daemon), 60, "the probes to be attached")
-    program.process.stdin.write("\n")
+    program.process.stdin.write("\n" * lines)
     program.process.stdin.flush()
     output = recorder.communicate(timeout=120)
     assert recorder.returncode == 0, output

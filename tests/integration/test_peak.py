@@ -43,7 +43,8 @@ def check(path):
 @pytest.mark.parametrize("ages", [(), ("--ages",)])
 def test_by_uprobes(quiet_daemon, ages):
     with start("peaks", arguments=[]) as program:
-        out, _ = record_steps(quiet_daemon, program, "--sample-bytes", 1, "--peak", *ages)
+        command = ["--sample-bytes", 1, "--peak", *ages]
+        out, _ = record_steps(quiet_daemon, program, *command, lines=2)
     check(out)
     top = pprof_tool("-sample_index=inuse_objects", "-top", beside(out))
     assert re.search(r"^ *400 .* second$", top, re.M), top
