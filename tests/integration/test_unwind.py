@@ -47,7 +47,8 @@ MUSL_SIGNALS = Truth(open=[[*LEAF, "main", *MUSL], [*HANDLER, "main", *MUSL]])
 # Linked statically, what a function of the C library or the C++ runtime calls is in no library.
 RUNTIME = named(
     r"_*(Unwind_|uw_|cxa_|gxx_|cxxabiv1::|str|mem|search_|operator |malloc|free|dl_|read_|base_|"
-    r"execute_|int_|tcache_|unlink_|sys|arena_|calloc|bsearch|abort_message).*"
+    r"execute_|int_|tcache_|unlink_|sys|arena_|calloc|bsearch|abort_message|"
+    r"std::|get_|parse_lsda|check_exception|empty_exception|size_of_encoded|adjust_).*"
 )
 
 SORTS = Step(lambda frame: in_library(frame) or "sort" in frame.name, many=True)
