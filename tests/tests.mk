@@ -8,7 +8,7 @@ include tests/truth/truth.mk
 include tests/bench/bench.mk
 
 # For each fuzz target; hours of it find more.
-FUZZ_SECONDS ?= 6
+FUZZ_SECONDS ?= 4
 
 .PHONY: deps-build
 deps-build: ## install what building and the demo need (Debian)
