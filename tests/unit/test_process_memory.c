@@ -102,7 +102,7 @@ static void test_reading(void **state)
 	assert_true(pages != MAP_FAILED && copy);
 	assert_int_equal(process_memory_open(&m, getpid()), 0);
 	assert_int_equal(process_memory_read(&m, (uintptr_t)pages, copy, size), 0);
-	strcpy(pages + size / 2, "here");
+	memcpy(pages + size / 2, "here", sizeof("here"));
 	assert_int_equal(process_memory_read(&m, (uintptr_t)pages, copy, size), size);
 	assert_string_equal(copy + size / 2, "here");
 	assert_int_equal(munmap(pages + size / 2, size / 2), 0);
