@@ -202,8 +202,8 @@ void snapshot_taker_booked(struct snapshot_taker *t, uint64_t time)
 	if (!t->on || t->n_taking >= plan->at_once || !(plan->allocated || plan->grown))
 		return;
 	stats = heap_stats(stream_heap(t->stream));
-	/* It is this thread that rests, however late the records are. */
-	if (snapshots_book(&t->snapshots, stats.allocated, stats.in_use, monotonic_now(), reason))
+	if (snapshots_book(
+		    &t->snapshots, stats.allocated, stats.in_use, time, monotonic_now(), reason))
 		take(t, time, reason, NULL);
 }
 

@@ -37,13 +37,13 @@ static void print_bytes(char *out, size_t size, uint64_t bytes)
 	snprintf(out, size, "%" PRIu64 "%.1s", bytes, &units[unit]);
 }
 
-bool snapshots_book(struct snapshots *s, uint64_t allocated, uint64_t in_use, uint64_t now,
-	char reason[SNAPSHOTS_REASON])
+bool snapshots_book(struct snapshots *s, uint64_t allocated, uint64_t in_use, uint64_t time,
+	uint64_t now, char reason[SNAPSHOTS_REASON])
 {
 	bool by_allocated = allocated >= s->next_allocated, by_in_use = in_use >= s->next_in_use;
 	char bytes[24];
 
-	if ((!by_allocated && !by_in_use) || !snapshots_may(s, now))
+	if ((!by_allocated && !by_in_use) || time < s->not_before || !snapshots_may(s, now))
 		return false;
 	print_bytes(bytes, sizeof(bytes), by_allocated ? s->plan.allocated : s->plan.grown);
 	snprintf(reason, SNAPSHOTS_REASON, "%s %s", bytes, by_allocated ? "allocated" : "grown");
@@ -56,15 +56,15 @@ bool snapshots_book(struct snapshots *s, uint64_t allocated, uint64_t in_use, ui
 
 bool snapshots_may(const struct snapshots *s, uint64_t now)
 {
-	return now >= s->not_before;
+	return now >= s->not_before && now >= s->rests_until;
 }
 
 void snapshots_took(struct snapshots *s, uint64_t now, uint64_t ns)
 {
 	uint64_t rested = now + s->plan.rest * ns;
 
-	if (s->not_before < rested)
-		s->not_before = rested;
+	if (s->rests_until < rested)
+		s->rests_until = rested;
 }
 
 void snapshots_handed(struct snapshots *s, uint64_t bytes)
@@ -101,15 +101,15 @@ void snapshots_name_peak(
 }
 
 bool snapshots_take(
-	struct snapshots *s, uint64_t now, const char *reason, char *comment, size_t size)
+	struct snapshots *s, uint64_t time, const char *reason, char *comment, size_t size)
 {
 	if ((s->n >= SNAPSHOTS_MAX && !s->plan.endless) || snapshots_spent(s)) {
 		s->skipped++;
 		return false;
 	}
-	s->not_before = now + s->plan.apart;
+	s->not_before = time + s->plan.apart;
 	s->n++;
 	snprintf(comment, size, "snapshot %u, %s, %.1f s after the beginning", s->n, reason,
-		since_begin(s, now));
+		since_begin(s, time));
 	return true;
 }

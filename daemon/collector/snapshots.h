@@ -18,7 +18,9 @@
 
 struct snapshots {
 	struct snapshot_plan plan;
-	uint64_t began, not_before;	      /* CLOCK_MONOTONIC, ns; the next one */
+	uint64_t began;			      /* CLOCK_MONOTONIC, ns, as all times here */
+	uint64_t not_before;		      /* what the next one shows */
+	uint64_t rests_until;		      /* who takes them */
 	uint64_t next_allocated, next_in_use; /* bytes */
 	uint64_t next_time;		      /* UINT64_MAX: none */
 	unsigned n;			      /* that were taken */
@@ -30,9 +32,10 @@ struct snapshots {
 void snapshots_begin(struct snapshots *s, const struct snapshot_plan *plan, uint64_t now);
 /* One is asked for, for that reason. */
 void snapshots_ask(struct snapshots *s, const char *reason);
-/* What was allocated so far, and is in use: is one due by that? Then `reason` says why. */
-bool snapshots_book(struct snapshots *s, uint64_t allocated, uint64_t in_use, uint64_t now,
-	char reason[SNAPSHOTS_REASON]);
+/* What was allocated until `time`, and was in use then: is one due by that? Then `reason` says why.
+ * It is `now`: records come late. */
+bool snapshots_book(struct snapshots *s, uint64_t allocated, uint64_t in_use, uint64_t time,
+	uint64_t now, char reason[SNAPSHOTS_REASON]);
 /* May one be taken now? */
 bool snapshots_may(const struct snapshots *s, uint64_t now);
 /* One is whole by now, and kept the daemon from other work for so many ns. */
@@ -46,9 +49,9 @@ void snapshots_tick(struct snapshots *s, uint64_t now);
 /* What the file of when most was in use says. */
 void snapshots_name_peak(
 	const struct snapshots *s, uint64_t time, uint64_t bytes, char *comment, size_t size);
-/* One is taken now: false if there are too many, or too much. Else `comment` is what its file says,
- * and its number is s->n. */
+/* One is taken, of that time: false if there are too many, or too much. Else `comment` is what its
+ * file says, and its number is s->n. */
 bool snapshots_take(
-	struct snapshots *s, uint64_t now, const char *reason, char *comment, size_t size);
+	struct snapshots *s, uint64_t time, const char *reason, char *comment, size_t size);
 
 #endif

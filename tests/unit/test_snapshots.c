@@ -15,6 +15,13 @@
 #define MIB    (1ULL << 20)
 #define APART  (SECOND / 10)
 
+/* Records that are not late. */
+static bool book(
+	struct snapshots *s, uint64_t allocated, uint64_t in_use, uint64_t now, char *reason)
+{
+	return snapshots_book(s, allocated, in_use, now, now, reason);
+}
+
 static void test_by_what_was_allocated(void **state)
 {
 	const struct snapshot_plan plan = {.allocated = 64 * MIB, .apart = APART};
@@ -23,16 +30,16 @@ static void test_by_what_was_allocated(void **state)
 	(void)state;
 
 	snapshots_begin(&s, &plan, 100 * SECOND);
-	assert_false(snapshots_book(&s, 64 * MIB - 1, 0, 101 * SECOND, reason));
-	assert_true(snapshots_book(&s, 64 * MIB, 0, 102 * SECOND, reason));
+	assert_false(book(&s, 64 * MIB - 1, 0, 101 * SECOND, reason));
+	assert_true(book(&s, 64 * MIB, 0, 102 * SECOND, reason));
 	assert_string_equal(reason, "64M allocated");
 	assert_true(snapshots_take(&s, 102 * SECOND, reason, comment, sizeof(comment)));
 	assert_string_equal(comment, "snapshot 1, 64M allocated, 2.0 s after the beginning");
-	assert_false(snapshots_book(&s, 127 * MIB, 0, 103 * SECOND, reason));
+	assert_false(book(&s, 127 * MIB, 0, 103 * SECOND, reason));
 	/* Several at once are one, and the steps stay where they were. */
-	assert_true(snapshots_book(&s, 300 * MIB, 0, 104 * SECOND, reason));
-	assert_false(snapshots_book(&s, 319 * MIB, 0, 105 * SECOND, reason));
-	assert_true(snapshots_book(&s, 320 * MIB, 0, 106 * SECOND, reason));
+	assert_true(book(&s, 300 * MIB, 0, 104 * SECOND, reason));
+	assert_false(book(&s, 319 * MIB, 0, 105 * SECOND, reason));
+	assert_true(book(&s, 320 * MIB, 0, 106 * SECOND, reason));
 }
 
 static void test_a_plan(void **state)
@@ -79,11 +86,11 @@ static void test_by_growth(void **state)
 	(void)state;
 
 	snapshots_begin(&s, &plan, 0);
-	assert_true(snapshots_book(&s, 0, 1200, SECOND, reason));
+	assert_true(book(&s, 0, 1200, SECOND, reason));
 	assert_string_equal(reason, "1000 grown");
-	assert_false(snapshots_book(&s, 0, 100, 2 * SECOND, reason));
-	assert_false(snapshots_book(&s, 0, 2199, 3 * SECOND, reason));
-	assert_true(snapshots_book(&s, 0, 2200, 4 * SECOND, reason));
+	assert_false(book(&s, 0, 100, 2 * SECOND, reason));
+	assert_false(book(&s, 0, 2199, 3 * SECOND, reason));
+	assert_true(book(&s, 0, 2200, 4 * SECOND, reason));
 }
 
 static void test_not_too_many(void **state)
@@ -97,7 +104,7 @@ static void test_not_too_many(void **state)
 	snapshots_begin(&s, &plan, 0);
 	for (uint64_t i = 1; i < 100000; i++) {
 		now += APART / 5;
-		if (snapshots_book(&s, i, 0, now, reason))
+		if (book(&s, i, 0, now, reason))
 			taken += snapshots_take(&s, now, reason, comment, sizeof(comment));
 	}
 	assert_int_equal(taken, SNAPSHOTS_MAX);
@@ -122,8 +129,23 @@ static void test_they_do_not_keep_the_daemon_busy(void **state)
 	assert_true(snapshots_take(&s, 2 * APART, "x", comment, sizeof(comment)));
 	snapshots_took(&s, 3 * APART, SECOND);
 	assert_false(snapshots_may(&s, 3 * APART + 20 * SECOND - 1));
-	assert_false(snapshots_book(&s, 100, 0, 3 * APART + 20 * SECOND - 1, reason));
-	assert_true(snapshots_book(&s, 100, 0, 3 * APART + 20 * SECOND, reason));
+	assert_false(book(&s, 100, 0, 3 * APART + 20 * SECOND - 1, reason));
+	assert_true(book(&s, 100, 0, 3 * APART + 20 * SECOND, reason));
+}
+
+/* What they show is apart, however late the records are and however fast they then come. */
+static void test_of_late_records(void **state)
+{
+	const struct snapshot_plan plan = {.allocated = 1, .apart = SECOND};
+	char reason[SNAPSHOTS_REASON], comment[128];
+	struct snapshots s;
+	(void)state;
+
+	snapshots_begin(&s, &plan, 0);
+	assert_true(snapshots_book(&s, 1, 0, SECOND, 5 * SECOND, reason));
+	assert_true(snapshots_take(&s, SECOND, reason, comment, sizeof(comment)));
+	assert_false(snapshots_book(&s, 2, 0, 2 * SECOND - 1, 6 * SECOND, reason));
+	assert_true(snapshots_book(&s, 3, 0, 2 * SECOND, 6 * SECOND, reason));
 }
 
 static void test_not_too_much(void **state)
@@ -174,7 +196,7 @@ static void test_none_is_wanted(void **state)
 	(void)state;
 
 	snapshots_begin(&s, &plan, 0);
-	assert_false(snapshots_book(&s, 1ULL << 50, 1ULL << 50, SECOND, reason));
+	assert_false(book(&s, 1ULL << 50, 1ULL << 50, SECOND, reason));
 	snapshots_tick(&s, 1000 * SECOND);
 	assert_string_equal(s.due, "");
 }
@@ -188,6 +210,7 @@ int main(void)
 		cmocka_unit_test(test_by_growth),
 		cmocka_unit_test(test_not_too_many),
 		cmocka_unit_test(test_they_do_not_keep_the_daemon_busy),
+		cmocka_unit_test(test_of_late_records),
 		cmocka_unit_test(test_not_too_much),
 		cmocka_unit_test(test_by_time),
 		cmocka_unit_test(test_none_is_wanted),
