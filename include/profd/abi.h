@@ -146,7 +146,7 @@ struct profd_miss {
 	__u64 registers[PROFD_REGISTERS]; /* of the innermost frame */
 	__u8 innermost, exact, fp_lost;
 	__u8 missing;	  /* enum profd_missing */
-	__u32 stack_size; /* bytes of stack that follow: pages, the first one in part */
+	__u32 stack_size; /* bytes of stack that follow: pages, the first and last one in part */
 	__u32 pad2;
 	__u64 present; /* bit i: the window's page i is among them */
 };
