@@ -244,9 +244,10 @@ static void choose_probe_programs(struct bpf_host *b)
 		{b->bpf->progs.profd_usdt_alloc, true, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_usdt_free, true, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_free, functions, UPROBE_ATTACH_MULTI},
-		{b->bpf->progs.profd_heap_enter, functions && !session, UPROBE_ATTACH_MULTI},
+		{b->bpf->progs.profd_heap_enter, functions, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_begin, functions, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_return, functions && !session, UPROBE_ATTACH_MULTI},
+		{b->bpf->progs.profd_heap_ret, functions, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_session, session, UPROBE_ATTACH_SESSION},
 	};
 
@@ -564,6 +565,15 @@ uint64_t bpf_host_heap_calls(const struct bpf_host *b, unsigned slot)
 	return calls;
 }
 
+uint64_t bpf_host_heap_rets(const struct bpf_host *b, unsigned slot)
+{
+	uint64_t rets = 0;
+
+	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
+		rets += __atomic_load_n(&b->cpus[cpu].heap[slot].rets, __ATOMIC_RELAXED);
+	return rets;
+}
+
 unsigned bpf_host_take_meter(struct bpf_host *b, unsigned leave)
 {
 	unsigned i = 1;
@@ -607,6 +617,8 @@ int bpf_host_probe_program(const struct bpf_host *b, enum probe_program which)
 		[PROBE_ENTER] = b->features.uprobe_way == UPROBE_SESSION
 					? b->bpf->progs.profd_heap_session
 					: b->bpf->progs.profd_heap_enter,
+		[PROBE_RET] = b->bpf->progs.profd_heap_ret,
+		[PROBE_FOLLOW] = b->bpf->progs.profd_heap_enter,
 		[PROBE_BEGIN] = b->bpf->progs.profd_heap_begin,
 	};
 
