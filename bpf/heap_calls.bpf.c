@@ -173,10 +173,13 @@ static __always_inline void count_call(struct hit *hit)
 	hit->state->meters[hit->meter & (PROFD_METERS - 1)]++;
 }
 
+/* Set before loading: what a probe on a ret costs, in calls: the kernel single-steps it. */
+const volatile __u32 profd_ret_hits __weak = 2;
+
 static __always_inline void count_ret(struct hit *hit)
 {
 	hit->state->heap[hit->slot & PROFD_SLOT_MASK].rets++;
-	hit->state->meters[hit->meter & (PROFD_METERS - 1)] += PROFD_RET_CALLS;
+	hit->state->meters[hit->meter & (PROFD_METERS - 1)] += profd_ret_hits;
 }
 
 /* The weight of the sample that these bytes are; 0: they are none. */

@@ -274,6 +274,7 @@ static int configure(struct bpf_host *b, unsigned first_ring)
 	bpf->rodata->profd_heap_ring_quarter = HEAP_RING_BYTES / 4;
 	bpf->rodata->profd_have_cookies = b->features.cookies ||
 					  b->features.uprobe_way != UPROBE_PERF;
+	bpf->rodata->profd_ret_hits = b->features.ret_hits;
 	bpf->rodata->profd_probe_first = b->n_cpus * PROFD_SCRATCHES;
 	bpf->rodata->profd_probe_scratches = b->n_cpus * PROFD_PROBE_SCRATCHES;
 	bpf->rodata->profd_have_task_btf = b->features.task_btf;

@@ -22,8 +22,10 @@ struct bpf_features {
 	bool task_pt_regs;	    /* bpf_task_pt_regs, 5.15 */
 	bool cookies;		    /* bpf_get_attach_cookie, 5.15 */
 	enum uprobe_way uprobe_way; /* the best there is */
-	uint64_t uprobe_ns;	    /* what a hit costs without a program to speak of; 0: unknown */
-	bool hardware_clock;	    /* PERF_COUNT_HW_CPU_CYCLES can be opened */
+	/* What a hit costs without a program to speak of; 0: unknown. */
+	uint64_t uprobe_ns;
+	unsigned ret_hits;   /* so many hits does one of a ret cost */
+	bool hardware_clock; /* PERF_COUNT_HW_CPU_CYCLES can be opened */
 	int perf_event_paranoid;
 	bool nested_pidns; /* the collector runs in a pid namespace below the initial one */
 };

@@ -22,8 +22,8 @@ void heap_cost(const struct bpf_host *bpf, const struct session *session, struct
 		hits += functions ? counters.taken : 0;
 	if (!functions)
 		hits = counters.taken + counters.filtered + heap->frees + heap->lost_frees;
-	hits += PROFD_RET_CALLS * rets;
+	hits += features->ret_hits * rets;
 	out->calls = functions ? functions : hits;
-	out->metered = functions + PROFD_RET_CALLS * rets;
+	out->metered = functions + features->ret_hits * rets;
 	out->ns = hits * features->uprobe_ns + counters.spent;
 }

@@ -267,8 +267,6 @@ struct profd_probe {
  * that have none. */
 #define PROFD_METER_SHIFT 8
 #define PROFD_METERS	  256
-/* What a probe on a ret costs: the kernel single-steps it, which are two traps. */
-#define PROFD_RET_CALLS 2
 _Static_assert(PROFD_PROBES == 1 << PROFD_METER_SHIFT, "an index fits below a meter");
 #define PROFD_PROBE_ALLOC 0
 #define PROFD_PROBE_FREE  1
@@ -384,8 +382,7 @@ struct profd_cpu {
 	__u64 random; /* state of heap_random() */
 	struct profd_counters counters[PROFD_MAX_SESSIONS];
 	struct profd_heap_cpu heap[PROFD_MAX_SESSIONS];
-	/* Calls of functions that are probed, and PROFD_RET_CALLS for each ret. */
-	__u64 meters[PROFD_METERS];
+	__u64 meters[PROFD_METERS]; /* calls of functions that are probed, and what rets cost */
 };
 _Static_assert(sizeof(struct profd_counters) == 64, "a cache line");
 _Static_assert(__builtin_offsetof(struct profd_cpu, counters) == 64, "a cache line");
