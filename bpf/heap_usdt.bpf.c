@@ -116,7 +116,7 @@ int profd_usdt_alloc(struct arch_regs *regs)
 	((struct profd_alloc *)(void *)scratch->alloc)->kept = kept;
 	((struct profd_alloc *)(void *)scratch->alloc)->head.time = begin;
 	if (fill_alloc(scratch, &hit, regs))
-		emit_alloc(scratch, key, &hit, regs, false);
+		emit_alloc(scratch, key, &hit, regs, PROBE_ENTERED);
 	else
 		refuse(&hit, &heap->nonsense);
 	probe_release(scratch);

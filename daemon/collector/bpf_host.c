@@ -244,9 +244,10 @@ static void choose_probe_programs(struct bpf_host *b)
 		{b->bpf->progs.profd_usdt_alloc, true, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_usdt_free, true, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_free, functions, UPROBE_ATTACH_MULTI},
-		{b->bpf->progs.profd_heap_enter, functions && !session, UPROBE_ATTACH_MULTI},
+		{b->bpf->progs.profd_heap_enter, functions, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_begin, functions, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_return, functions && !session, UPROBE_ATTACH_MULTI},
+		{b->bpf->progs.profd_heap_ret, functions, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_session, session, UPROBE_ATTACH_SESSION},
 	};
 
@@ -273,6 +274,7 @@ static int configure(struct bpf_host *b, unsigned first_ring)
 	bpf->rodata->profd_heap_ring_quarter = HEAP_RING_BYTES / 4;
 	bpf->rodata->profd_have_cookies = b->features.cookies ||
 					  b->features.uprobe_way != UPROBE_PERF;
+	bpf->rodata->profd_ret_hits = b->features.ret_hits;
 	bpf->rodata->profd_probe_first = b->n_cpus * PROFD_SCRATCHES;
 	bpf->rodata->profd_probe_scratches = b->n_cpus * PROFD_PROBE_SCRATCHES;
 	bpf->rodata->profd_have_task_btf = b->features.task_btf;
@@ -564,6 +566,15 @@ uint64_t bpf_host_heap_calls(const struct bpf_host *b, unsigned slot)
 	return calls;
 }
 
+uint64_t bpf_host_heap_rets(const struct bpf_host *b, unsigned slot)
+{
+	uint64_t rets = 0;
+
+	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
+		rets += __atomic_load_n(&b->cpus[cpu].heap[slot].rets, __ATOMIC_RELAXED);
+	return rets;
+}
+
 unsigned bpf_host_take_meter(struct bpf_host *b, unsigned leave)
 {
 	unsigned i = 1;
@@ -607,6 +618,8 @@ int bpf_host_probe_program(const struct bpf_host *b, enum probe_program which)
 		[PROBE_ENTER] = b->features.uprobe_way == UPROBE_SESSION
 					? b->bpf->progs.profd_heap_session
 					: b->bpf->progs.profd_heap_enter,
+		[PROBE_RET] = b->bpf->progs.profd_heap_ret,
+		[PROBE_FOLLOW] = b->bpf->progs.profd_heap_enter,
 		[PROBE_BEGIN] = b->bpf->progs.profd_heap_begin,
 	};
 

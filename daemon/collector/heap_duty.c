@@ -28,14 +28,14 @@
 /* That those who have no ceiling leave to those who have. */
 #define METERS_LEFT 64
 
-/* What a call costs, ns. */
+/* What it costs, ns, that a meter counts one more. */
 static double cost_of_call(const struct heap_watch *w)
 {
 	struct heap_cost cost;
 
 	heap_cost(w->config.bpf, w->config.session, &cost);
-	return cost.calls ? (double)cost.ns / (double)cost.calls
-			  : (double)bpf_host_features(w->config.bpf)->uprobe_ns;
+	return cost.metered ? (double)cost.ns / (double)cost.metered
+			    : (double)bpf_host_features(w->config.bpf)->uprobe_ns;
 }
 
 static bool is_metered(const struct watched *p)

@@ -157,6 +157,15 @@ static bool nests(enum heap_allocator allocator, const struct heap_site *site)
 	}
 }
 
+static int share_metered(
+	struct heap_probes *p, const struct profd_probe *wanted, unsigned meter, uint64_t *cookie)
+{
+	int r = have_cookies(p) ? share(p, wanted, cookie) : -EOPNOTSUPP;
+
+	*cookie |= r ? 0 : (uint64_t)meter << PROFD_METER_SHIFT;
+	return r;
+}
+
 int heap_probes_find_function(struct heap_probes *p, enum heap_allocator allocator,
 	const struct heap_site *site, unsigned meter, bool untracked, uint64_t *cookie)
 {
@@ -176,11 +185,19 @@ int heap_probes_find_function(struct heap_probes *p, enum heap_allocator allocat
 		.nests = nests(allocator, site),
 		.untracked = untracked,
 	};
-	int r;
 
 	for (size_t i = 0; i < PROFD_PROBE_ARGUMENTS; i++)
 		wanted.arguments[i].base = site->registers[i];
-	r = have_cookies(p) ? share(p, &wanted, cookie) : -EOPNOTSUPP;
-	*cookie |= r ? 0 : (uint64_t)meter << PROFD_METER_SHIFT;
-	return r;
+	return share_metered(p, &wanted, meter, cookie);
+}
+
+int heap_probes_find_ret(struct heap_probes *p, unsigned meter, uint64_t *cookie)
+{
+	const struct profd_probe wanted = {
+		.slot = p->slot,
+		.session = p->session,
+		.function = PROFD_FUNCTION_MALLOC,
+	};
+
+	return share_metered(p, &wanted, meter, cookie);
 }

@@ -31,5 +31,7 @@ int heap_probes_find(struct heap_probes *p, const struct heap_probe *probe, uint
  * probed. The same. */
 int heap_probes_find_function(struct heap_probes *p, enum heap_allocator allocator,
 	const struct heap_site *site, unsigned meter, bool untracked, uint64_t *cookie);
+/* The cookie of rets. The same. */
+int heap_probes_find_ret(struct heap_probes *p, unsigned meter, uint64_t *cookie);
 
 #endif

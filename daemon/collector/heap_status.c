@@ -19,8 +19,9 @@ struct room {
 	size_t files, places, paths;
 };
 
+/* from_entry: NULL: of several functions. */
 static void add_place(cJSON *list, struct room *room, const char *name, uint64_t offset,
-	uint64_t from_entry, bool steps)
+	const uint64_t *from_entry, bool steps)
 {
 	cJSON *one;
 
@@ -30,7 +31,8 @@ static void add_place(cJSON *list, struct room *room, const char *name, uint64_t
 	one = cJSON_CreateObject();
 	cJSON_AddStringToObject(one, "name", name);
 	cJSON_AddNumberToObject(one, "offset", (double)offset);
-	cJSON_AddNumberToObject(one, "from_entry", (double)from_entry);
+	if (from_entry)
+		cJSON_AddNumberToObject(one, "from_entry", (double)*from_entry);
 	cJSON_AddBoolToObject(one, "single_stepped", steps);
 	cJSON_AddItemToArray(list, one);
 }
@@ -40,6 +42,7 @@ static void add_file(cJSON *files, const struct attachment *a, struct room *room
 	const struct heap_sites *sites = heap_sites_of(a->module);
 	bool functions = a->links[PROBE_ENTER] || a->links[PROBE_FREE];
 	cJSON *one = cJSON_CreateObject(), *places;
+	const uint64_t at_itself = 0;
 
 	cJSON_AddStringToObject(one, "path", a->module->path);
 	cJSON_AddStringToObject(one, "allocator",
@@ -47,16 +50,19 @@ static void add_file(cJSON *files, const struct attachment *a, struct room *room
 	places = cJSON_AddArrayToObject(one, "probes");
 	for (size_t i = 0; functions && sites && i < sites->n_sites; i++) {
 		const struct heap_site *s = &sites->sites[i];
+		uint64_t from_entry = s->probe - s->entry;
 
-		add_place(places, room, s->name, s->probe, s->probe - s->entry, !s->emulated);
+		add_place(places, room, s->name, s->probe, &from_entry, !s->emulated);
 	}
+	for (size_t i = 0; a->links[PROBE_RET] && sites && i < sites->n_rets; i++)
+		add_place(places, room, "ret", sites->rets[i], NULL, true);
 	for (size_t i = 0; a->announces && sites && i < sites->n_probes; i++) {
 		const struct heap_probe *p = &sites->probes[i];
 
 		/* A USDT probe is a nop. */
 		if (!p->flaw)
 			add_place(places, room, p->kind == HEAP_PROBE_FREE ? "free" : "alloc",
-				p->offset, 0, false);
+				p->offset, &at_itself, false);
 	}
 	cJSON_AddItemToArray(files, one);
 }

@@ -41,7 +41,8 @@ struct uprobe_support {
 	bool cookies; /* of UPROBE_PERF, 5.15: bpf_get_attach_cookie; the other ways have them */
 	bool multi;   /* and its pid filter covers all threads: not before 6.6.35, 6.9.5, 6.10 */
 	bool session;
-	uint64_t trap_ns; /* what one visit of an emulated instruction costs; 0: not measured */
+	/* What one visit of an emulated instruction costs, and of a ret; 0: not measured. */
+	uint64_t trap_ns, step_ns;
 };
 
 /* Places of one link, at most; and descriptors of all links together. */

@@ -364,6 +364,7 @@ struct profd_counters {
 struct profd_heap_cpu {
 	__u64 left;  /* bytes to the next sample, itself included; 0: not drawn yet */
 	__u64 calls; /* of functions that are probed */
+	__u64 rets;  /* with a probe that were passed */
 };
 
 /* All that a CPU keeps between runs, together, since each page that a sample touches costs a miss.
@@ -381,7 +382,7 @@ struct profd_cpu {
 	__u64 random; /* state of heap_random() */
 	struct profd_counters counters[PROFD_MAX_SESSIONS];
 	struct profd_heap_cpu heap[PROFD_MAX_SESSIONS];
-	__u64 meters[PROFD_METERS]; /* calls of functions that are probed */
+	__u64 meters[PROFD_METERS]; /* calls of functions that are probed, and what rets cost */
 };
 _Static_assert(sizeof(struct profd_counters) == 64, "a cache line");
 _Static_assert(__builtin_offsetof(struct profd_cpu, counters) == 64, "a cache line");

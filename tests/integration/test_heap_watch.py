@@ -7,12 +7,15 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 import pprof
 from profd import PROGRAMS, Program, wait_for
-from test_heap import HEAP, STEPS, TRUTH, probed, start, sums
+from test_heap import HEAP, LIBRARIES, STEPS, TRUTH, probed, start, sums
+
+JEMALLOC = f"{LIBRARIES}/libjemalloc.so.2"
 
 
 # The open window is told from those before by the second in which it began.
@@ -209,6 +212,29 @@ def test_new_settings(new_daemon, steps, tmp_path):
         assert program.process.poll() is None
     (window,) = daemon.windows("heap")
     assert sums(pprof.read(window), "leak")[0] > 0
+
+
+def test_rets_below_a_ceiling(new_daemon, steps, tmp_path):
+    """Operators that may throw have probes on their rets, unless nobody knows what is freed."""
+    shutil.copy(HEAP / "steady", steps)
+    library = shutil.copy(JEMALLOC, tmp_path)
+    daemon = watch(new_daemon, steps.name, max_cost=5, sample_bytes=524288)
+
+    def rets():
+        """None: it is not watched just now."""
+        files = [file for file in session(daemon)["files"] if file["path"] == library]
+        return [[p for p in file["probes"] if p["name"] == "ret"] for file in files] or None
+
+    with start(steps, library, arguments=[200]) as program:
+        [places] = wait_for(lambda: probed(program.pid) and rets(), 60, "its probes")
+        code = Path(library).read_bytes()
+        assert places and all(place["single_stepped"] for place in places)
+        assert {code[place["offset"]] for place in places} == {0xC3}
+        shown = daemon.ctl("status").stdout
+        assert all(f"ret at {place['offset']:#x} (single-stepped)" in shown for place in places)
+        begin(daemon, program)
+        wait_for(lambda: session(daemon)["watched"][0]["limited"], 60, "the ceiling")
+        assert wait_for(rets, 60, "another second of it") == [[]]
 
 
 def test_a_ceiling(new_daemon, steps):

@@ -463,6 +463,8 @@ static void what_the_kernel_has_is_found(void **state)
 	struct world *w = world_of(state);
 	struct uprobe_support first = w->support;
 
+	assert_true(first.trap_ns && first.step_ns);
+
 	print_message("events %d, cookies %d, multi %d, session %d\n", first.events, first.cookies,
 		first.multi, first.session);
 	assert_true(first.events || geteuid() != 0);
