@@ -216,8 +216,9 @@ struct profd_free {
 	__u32 pad;
 };
 
-/* otel_memory:free has one argument. The preload library has this where a second one would be when
- * it tells of a realloc, so that who knows it can tell that from a free. */
+/* otel_memory:free has one argument, and :alloc three. The preload library has this where the next
+ * one would be when it tells of a realloc, so that who knows it can tell that from a free, and what
+ * is put back where it fails from an allocation. */
 #define PROFD_USDT_REALLOC 0x636f6c6c61657270ULL
 
 /* Where a USDT probe has an argument (.note.stapsdt). */
