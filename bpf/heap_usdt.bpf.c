@@ -110,6 +110,7 @@ int profd_usdt_alloc(struct arch_regs *regs)
 
 	if (!hit_begin(&hit, regs, PROFD_PROBE_ALLOC))
 		return 0;
+	count_hit(&hit);
 	if (arch_fourth_argument(regs) == PROFD_USDT_REALLOC)
 		return restored(&hit, regs, begin);
 	struct profd_heap *heap = &profd_heaps[hit.slot & PROFD_SLOT_MASK];
@@ -144,6 +145,7 @@ int profd_usdt_free(struct arch_regs *regs)
 
 	if (!hit_begin(&hit, regs, PROFD_PROBE_FREE))
 		return 0;
+	count_hit(&hit);
 	read_registers(registers, regs);
 	emit_free(&hit, argument(registers, &hit.probe->arguments[0]),
 		arch_second_argument(regs) == PROFD_USDT_REALLOC ? PROFD_FREE_HELD : 0);

@@ -13,6 +13,7 @@
 #include "collector/heap_sites.h"
 
 struct bpf_host;
+struct heap_places;
 struct heap_probes;
 struct session;
 
@@ -22,6 +23,9 @@ int heap_probes_new(struct heap_probes **out, struct bpf_host *bpf, const struct
  * whose programs read them until it is detached. */
 struct heap_probes *heap_probes_ref(struct heap_probes *p);
 void heap_probes_unref(struct heap_probes *p); /* NULL is fine */
+
+/* How often they are hit; as long as there is a reference. */
+struct heap_places *heap_probes_places(struct heap_probes *p);
 
 /* The cookie of a USDT probe. 0, or -ENOSPC: there are too many different ones; -EOPNOTSUPP:
  * arguments can lie anywhere only where the kernel has attach cookies. */
