@@ -170,6 +170,23 @@ static __always_inline void count_call(struct hit *hit)
 	hit->state->meters[hit->meter & (PROFD_METERS - 1)]++;
 }
 
+/* Global functions: verifiers go through the arithmetic once, and not for each state of the caller.
+ */
+__weak __noinline __u64 heap_calls_weight(__u64 size, __u64 mean)
+{
+	return heap_weight(size, mean);
+}
+
+__weak __noinline __u64 heap_calls_distance(__u64 number, __u64 mean)
+{
+	return heap_distance(number, mean);
+}
+
+static __always_inline __u64 countdown(__u64 *random, __u64 mean)
+{
+	return mean <= 1 ? 1 : heap_calls_distance(heap_random(random), mean);
+}
+
 /* The weight of the sample that these bytes are; 0: they are none. */
 static __always_inline __u64 draw(struct hit *hit, __u64 size)
 {
@@ -183,13 +200,13 @@ static __always_inline __u64 draw(struct hit *hit, __u64 size)
 		return 0;
 	}
 	random = hit_random(hit);
-	__u64 left = heap->left ? heap->left : heap_countdown(random, mean);
+	__u64 left = heap->left ? heap->left : countdown(random, mean);
 	if (left > size) {
 		heap->left = left - size;
 		return 0;
 	}
-	heap->left = heap_countdown(random, mean);
-	return heap_weight(size, mean);
+	heap->left = countdown(random, mean);
+	return heap_calls_weight(size, mean);
 }
 
 /* A realloc may free what it is given at any moment from now on. flags: enum profd_free_flags.

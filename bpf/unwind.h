@@ -93,6 +93,31 @@ static __always_inline bool unwind_begin(
 	return true;
 }
 
+#define FP_AT_ONCE 16
+
+/* Frames by frame pointer; 0: that is all. A loop of short loops, see RECALL_AT_ONCE. */
+__weak __noinline int unwind_fp_some(__u32 key)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&profd_scratch, &key);
+	if (!scratch)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < FP_AT_ONCE; i++)
+		if (!fp_go_on(&scratch->unwind, scratch->frames))
+			return 0;
+	return 1;
+}
+
+static __always_inline void fp_walk(struct scratch *scratch, __u32 key)
+{
+	if (!fp_begin(&scratch->unwind, scratch->frames))
+		return;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < PROFD_MAX_USER_FRAMES / FP_AT_ONCE + 1; i++)
+		if (!unwind_fp_some(key))
+			return;
+}
+
 __weak __noinline int unwind_user(__u32 key)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&profd_scratch, &key);
@@ -101,7 +126,7 @@ __weak __noinline int unwind_user(__u32 key)
 
 	struct unwind *u = &scratch->unwind;
 	if (u->narrow || profd_unwind_mode == PROFD_UNWIND_FRAME_POINTER) {
-		u->n = fp_walk(u, scratch->frames);
+		fp_walk(scratch, key);
 		return 0;
 	}
 	u->innermost = u->walk.frame;
