@@ -23,6 +23,7 @@ static __always_inline void count(__u64 *counter)
 struct hit {
 	const struct profd_probe *probe;
 	__u32 meter;
+	__u32 place;
 	__u32 slot;
 	const struct profd_session *session;
 	struct profd_counters *counters;
@@ -44,11 +45,18 @@ static __always_inline bool hit_begin(struct hit *hit, void *ctx, __u32 otherwis
 		return false;
 	hit->probe = &profd_probes[i & (PROFD_PROBES - 1)];
 	hit->meter = (i >> PROFD_METER_SHIFT) & (PROFD_METERS - 1);
+	hit->place = (i >> PROFD_PLACE_SHIFT) & (PROFD_PLACES - 1);
 	hit->slot = hit->probe->slot & PROFD_SLOT_MASK;
 	hit->session = &profd_sessions[hit->slot];
 	hit->counters = &hit->state->counters[hit->slot];
 	return hit->session->flags & PROFD_SESSION_ACTIVE &&
 	       hit->session->id == hit->probe->session;
+}
+
+/* The others on this CPU count there, too: if one is preempted in between, a hit may be lost. */
+static __always_inline void count_hit(struct hit *hit)
+{
+	hit->state->places[hit->place & (PROFD_PLACES - 1)]++;
 }
 
 /* Whose it is, and whether the session is interested in that thread. */

@@ -254,6 +254,7 @@ static __always_inline bool enter(
 	struct call *call = call_of(tid, hit->slot);
 	__u32 stamp = 0;
 
+	count_hit(hit);
 	if (!call)
 		return false;
 	bool used = call->tid && call->session == hit->session->id;
@@ -413,6 +414,7 @@ int profd_heap_ret(struct arch_regs *regs)
 
 	if (!hit_begin(&hit, regs, PROFD_PROBES))
 		return 0;
+	count_hit(&hit);
 	count_ret(&hit);
 	leave(&hit, regs, &profd_probe_tail, PROBE_LEAVING);
 	return 0;
@@ -464,6 +466,7 @@ int profd_heap_free(struct arch_regs *regs)
 	if (!hit_begin(&hit, regs, PROFD_PROBES))
 		return 0;
 	__u64 address = argument(hit.probe, regs, 0);
+	count_hit(&hit);
 	count_call(&hit);
 	if (address && live_remove(hit.slot, address, &stamp))
 		emit_free(&hit, address, 0);

@@ -159,7 +159,7 @@ static void print_members(const cJSON *object, int depth)
 
 /* ---- sections ------------------------------------------------------------------------------- */
 
-/* By its function, or by its place in the file. */
+/* By its function, or by its place in the file. What was never hit has no cost. */
 static void print_place(const cJSON *place)
 {
 	if (json_get(place, "from_entry"))
@@ -169,6 +169,9 @@ static void print_place(const cJSON *place)
 			(unsigned long long)json_number(place, "offset"));
 	if (json_true(place, "single_stepped"))
 		printf(" (single-stepped)");
+	if (json_number(place, "hits") > 0)
+		printf(" [%.0f hits, %.2f %%]", json_number(place, "hits"),
+			100 * json_number(place, "cost"));
 }
 
 /* Where probes sit, and what whom they cost. */

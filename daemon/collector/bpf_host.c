@@ -50,6 +50,7 @@ struct bpf_host {
 	struct heap_live *live;
 	bool meter_taken[PROFD_METERS]; /* 0: what has none counts there */
 	unsigned n_meters;		/* that are taken */
+	bool place_taken[PROFD_PLACES]; /* likewise */
 	struct table_memory tables;
 	bool capture;
 	uint64_t heap_seed; /* 0: none */
@@ -601,6 +602,30 @@ uint64_t bpf_host_meter(const struct bpf_host *b, unsigned meter)
 	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
 		calls += __atomic_load_n(&b->cpus[cpu].meters[meter], __ATOMIC_RELAXED);
 	return calls;
+}
+
+unsigned bpf_host_take_place(struct bpf_host *b)
+{
+	for (unsigned i = 1; i < PROFD_PLACES; i++)
+		if (!b->place_taken[i]) {
+			b->place_taken[i] = true;
+			return i;
+		}
+	return 0;
+}
+
+void bpf_host_give_place(struct bpf_host *b, unsigned place)
+{
+	b->place_taken[place] = false;
+}
+
+uint64_t bpf_host_place(const struct bpf_host *b, unsigned place)
+{
+	uint64_t hits = 0;
+
+	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
+		hits += __atomic_load_n(&b->cpus[cpu].places[place], __ATOMIC_RELAXED);
+	return hits;
 }
 
 struct profd_probe *bpf_host_probes(struct bpf_host *b)

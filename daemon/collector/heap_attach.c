@@ -201,11 +201,13 @@ static bool attach_rets(
 {
 	_cleanup_free_ struct uprobe_place *places = calloc(sites->n_rets + 1, sizeof(*places));
 	struct heap_watch *w = a->watch;
-	uint64_t cookie = 0;
-	int r = places ? heap_probes_find_ret(w->probes, p->duty.meter, &cookie) : -ENOMEM;
+	int r = places ? 0 : -ENOMEM;
 
-	for (size_t i = 0; !r && i < sites->n_rets; i++)
-		places[i] = (struct uprobe_place){.offset = sites->rets[i], .cookie = cookie};
+	for (size_t i = 0; !r && i < sites->n_rets; i++) {
+		places[i].offset = sites->rets[i];
+		r = heap_probes_find_ret(
+			w->probes, &sites->rets[i], p->duty.meter, &places[i].cookie);
+	}
 	attach_places(a, PROBE_RET, places, r ? 0 : sites->n_rets);
 	return !r && (!sites->n_rets || a->links[PROBE_RET]);
 }

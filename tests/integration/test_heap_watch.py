@@ -89,6 +89,18 @@ def check_status(heap, pid, comm):
     assert places["malloc"]["offset"] == entry + places["malloc"]["from_entry"]
 
 
+def check_hits(daemon, steps):
+    """It says how often each place was hit. The last step may be under way."""
+    (libc,) = (file for file in session(daemon)["files"] if "/libc.so" in file["path"])
+    places = {probe["name"]: probe for probe in libc["probes"]}
+    # What realloc is not given, glibc's malloc gives.
+    for name, least, most in (("malloc", 2, 3), ("realloc", 10, 10), ("free", 2, 2)):
+        assert least * (steps - 1) <= places[name]["hits"] <= most * (steps + 1), libc
+    assert places["calloc"]["hits"] == 0 and places["malloc"]["cost"] >= 0
+    said = f"malloc+{places['malloc']['from_entry']} [{places['malloc']['hits']} hits, "
+    assert said in daemon.ctl("status").stdout
+
+
 def windows_of(daemon):
     """How to ask for all of its windows."""
     return ["--type", "heap", "--last", "1h"]
@@ -104,6 +116,7 @@ def test_in_use_is_that_of_the_end(new_daemon, steps):
         program.process.send_signal(signal.SIGSTOP)
         time.sleep(SECOND)
         last = pprof.read(daemon.close_window("heap"))
+        check_hits(daemon, sum(sums(pprof.read(w), "leak")[0] for w in daemon.windows("heap")))
         merged = daemon.store.parent / "merged.pb.gz"
         daemon.ctl("export", *windows_of(daemon), "-o", merged)
     allocated = sum(sums(pprof.read(w), "leak")[0] for w in daemon.windows("heap"))
