@@ -465,9 +465,13 @@ static void forget_jobs(struct job *jobs)
 
 static void close_links(struct uprobes *u)
 {
-	struct closing c = {.open = calloc(u->stats.open + 1, sizeof(*c.open))};
+	struct closing c = {0};
 	struct uprobe_link *link;
+	size_t n = 0;
 
+	DL_FOREACH (u->links, link)
+		n += link->n_open;
+	c.open = calloc(n + 1, sizeof(*c.open));
 	DL_FOREACH (u->links, link)
 		hand_over(link, &c);
 	close_together(&c);
