@@ -301,7 +301,8 @@ def test_go_programs_get_the_names_that_go_gives(tmp_path):
     program = tmp_path / "goprofile"
     subprocess.run([GO, "build", "-o", program, source], check=True, env=environment, timeout=300)
     subprocess.run([program, tmp_path], check=True, timeout=60)
-    bare, out = tmp_path / "bare", tmp_path / "out"
+    bare, out, stripped = tmp_path / "bare", tmp_path / "out", tmp_path / "stripped"
+    subprocess.run(["strip", "-o", stripped, program], check=True)
     for kind, function in {"cpu": "main.burn", "heap": "main.allocate"}.items():
         named = tmp_path / f"{kind}.pb.gz"
         bare.write_bytes(without_names(named.read_bytes()))
@@ -310,6 +311,10 @@ def test_go_programs_get_the_names_that_go_gives(tmp_path):
         assert before[function] == again[function] > 0
         mine = {name: n for name, n in before.items() if name.startswith("main.")}
         assert {name: again[name] for name in mine} == mine
+        profctl("symbolize", stripped, bare, "-o", out)
+        stacks = in_files(pprof.read(named))
+        assert any(frame[0] == function and frame[2] for stack, *_ in stacks for frame in stack)
+        assert in_files(pprof.read(out)) == stacks
 
 
 # ---- files of others ------------------------------------------------------------------------------
