@@ -22,6 +22,8 @@
 #include "util/log.h"
 
 static const char DELETED[] = " (deleted)";
+/* As profiles call it, which is no file's name. */
+static const char KERNEL[] = "[kernel.kallsyms]";
 
 /* One file with code, and what was learned of it. */
 struct module {
@@ -46,6 +48,7 @@ struct symbols {
 	size_t n, capacity;
 	uint32_t *jits; /* processes with code of no file: made by a JIT */
 	size_t n_jits, jits_capacity;
+	bool with_kernel;    /* that one is asked about, too */
 	bool some_in_dbgsym; /* a package of that archive was named */
 };
 
@@ -148,8 +151,13 @@ static int add_all(struct symbols *s, const struct operands *files)
 
 	for (size_t i = 0; i < s->pids.n && !r; i++)
 		r = add_process(s, s->pids.items[i]);
-	for (size_t i = 0; i < files->n && !r; i++)
-		r = add_module(s, strdup(files->items[i]), strdup(files->items[i]));
+	s->with_kernel = s->pids.n > 0;
+	for (size_t i = 0; i < files->n && !r; i++) {
+		if (!strcmp(files->items[i], KERNEL))
+			s->with_kernel = true;
+		else
+			r = add_module(s, strdup(files->items[i]), strdup(files->items[i]));
+	}
 	return r;
 }
 
@@ -284,10 +292,24 @@ static void print_jit(uint32_t pid)
 				     : strerror(-fd));
 }
 
+/* It has all names by itself. */
+static void print_kernel(void)
+{
+	printf("%s\n", KERNEL);
+	if (access("/proc/kallsyms", R_OK))
+		printf("    no names: /proc/kallsyms: %s\n", strerror(errno));
+	else
+		printf("    names: /proc/kallsyms; no lines and no inlined calls: the kernel's "
+		       "debug "
+		       "files are not read\n");
+}
+
 static void print_end(const struct symbols *s)
 {
 	char name[32];
 
+	if (s->with_kernel)
+		print_kernel();
 	for (size_t i = 0; i < s->n_jits; i++)
 		print_jit(s->jits[i]);
 	codename(name);
@@ -387,7 +409,7 @@ const struct command COMMAND_SYMBOLS = {
 		"For each program and library: its debug information, a debug file, Go's own\n"
 		"table, symbol tables, or nothing; for code of a JIT the file that names it; and\n"
 		"which package or file would give better names. The servers of DEBUGINFOD_URLS\n"
-		"are asked for debug files.",
+		"are asked for debug files. The kernel, as MODULE, is [kernel.kallsyms].",
 	.groups = GROUPS,
 	.run = run,
 };

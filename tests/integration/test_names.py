@@ -494,6 +494,11 @@ def test_symbols_of_a_process():
         output = profctl("symbols", "--pid", burn.pid).stdout
     assert f"{PROGRAMS}/burn3\n    names: its DWARF" in output
     assert "/libc.so.6\n    names: " in output
+    kernel = "[kernel.kallsyms]\n    names: /proc/kallsyms; no lines"
+    assert kernel in output
+    alone = profctl("symbols", "[kernel.kallsyms]").stdout
+    assert alone.startswith(kernel)
+    assert "kallsyms" not in profctl("symbols", PROGRAMS / "burn3").stdout
 
 
 def test_symbols_of_a_process_that_has_ended():
