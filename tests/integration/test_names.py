@@ -494,10 +494,7 @@ def test_symbols_of_a_process():
         output = profctl("symbols", "--pid", burn.pid).stdout
     assert f"{PROGRAMS}/burn3\n    names: its DWARF" in output
     assert "/libc.so.6\n    names: " in output
-    kernel = "[kernel.kallsyms]\n    names: /proc/kallsyms; no lines"
-    assert kernel in output
-    alone = profctl("symbols", "[kernel.kallsyms]").stdout
-    assert alone.startswith(kernel)
+    assert "[kernel.kallsyms]\n    names: /proc/kallsyms" in output
     assert "kallsyms" not in profctl("symbols", PROGRAMS / "burn3").stdout
 
 
