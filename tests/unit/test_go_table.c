@@ -26,7 +26,7 @@ static void put(struct bytes *b, uint64_t value, size_t size)
 {
 	assert_true(b->n + size <= sizeof(b->at));
 	for (size_t i = 0; i < size; i++)
-		b->at[b->n++] = (uint8_t)(value >> 8 * i);
+		b->at[b->n++] = (uint8_t)(i < 8 ? value >> 8 * i : 0);
 }
 
 static void put_uleb(struct bytes *b, uint64_t value)
