@@ -344,7 +344,7 @@ def test_bad_servers_are_told_and_do_no_harm(tmp_path, target, new_daemon, kind)
     with Misbehaved(answer) as server, Program(program, 60):
         daemon = new_daemon(window=3600, frequency=99, debuginfod=server.url).start()
         limit = {"DEBUGINFOD_MAXSIZE": str(1 << 20)}
-        with Fetcher(daemon, server.url, limit):
+        with Fetcher(daemon, server.url, limit) as fetcher:
             wait_for(lambda: daemon.status()["samples"]["taken"] > 150)
             functions(daemon)
             wait_for(lambda: fetching(daemon, "failed"), 20)
@@ -358,6 +358,7 @@ def test_bad_servers_are_told_and_do_no_harm(tmp_path, target, new_daemon, kind)
                 assert status["waiting"]
                 functions(daemon)
                 assert len(server.asked) == asked
+            fetcher.stop()
     assert not list((daemon.store / ".cache/debuginfod").rglob("*.debug"))
     assert not list((daemon.store / ".cache/debuginfod").rglob(".fetching-*"))
 
