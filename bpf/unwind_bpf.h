@@ -34,11 +34,21 @@ static __always_inline const __u32 *chunk_of(__u32 block)
 
 #define TABLE_WORD(words, i)	      ((words)[(i) & (TABLES_CHUNK_WORDS - 1)])
 #define TABLE_READ(f, to, n, address) bpf_probe_read_user(to, n, (const void *)(address))
+#define TABLE_SLOT(f, to, address)    read_slot(f, address, to)
 /* The context's registers are not copied for the few rules that want one: user space has them. */
 #define TABLE_REGISTER(f, number) 0
 #define TABLE_SP		  ARCH_DWARF_SP
 #define TABLE_FP		  ARCH_DWARF_FP
 #define TABLE_USER_END		  ARCH_USER_END
+#include "unwind_span.h"
+
+/* f is the frame of a walk. */
+static __always_inline int read_slot(const struct table_frame *f, __u64 address, __u64 *to)
+{
+	struct unwind *u = (void *)f - __builtin_offsetof(struct unwind, walk.frame);
+
+	return span_read(&u->memo.span, f, address, to);
+}
 #include "unwind_table.h"
 
 /* The 16 bits for an address of the page whose block that is. */
@@ -238,7 +248,7 @@ static __always_inline int table_walk(struct scratch *scratch, __u32 key)
 		u->walk.missing = PROFD_MISSING_PROCESS;
 		return WALK_MISS;
 	}
-	memo_begin(&u->memo, memo, u->tid, u->mappings, u->preemptible, u->preemptible);
+	memo_begin(&u->memo, memo, u->tid, u->mappings, u->preemptible, true);
 #pragma clang loop unroll(disable)
 	for (int i = 1; i < PROFD_MAX_USER_FRAMES && u->n < PROFD_MAX_USER_FRAMES; i++) {
 		int r = unwind_step(key);
