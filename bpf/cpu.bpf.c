@@ -101,6 +101,8 @@ int profd_clock(struct clock_context *ctx)
 		return 0;
 	}
 	counters->taken++;
+	unwind_touch_thread(pid, tid);
+	samples_touch(cpu, state);
 
 	__u32 scratch_key = 0;
 	struct scratch *scratch = scratch_claim(cpu, state, &scratch_key);

@@ -15,6 +15,7 @@
 
 #include "maps.h"
 #include "scratch.h"
+#include "touch.h"
 
 _Static_assert(MAX_RECORD + 7 <= PROFD_SAMPLES_SLACK, "a sample does not fit");
 
@@ -67,6 +68,19 @@ static __always_inline void ring_wake(__u32 cpu)
 static __always_inline bool samples_free(const struct profd_cpu *state, __u32 bytes)
 {
 	return profd_samples_fit(state->head, WALK_READ_ONCE(state->tail), bytes);
+}
+
+/* The next sample will be put into the ring. */
+static __always_inline void samples_touch(__u32 cpu, const struct profd_cpu *state)
+{
+	void *ring = bpf_map_lookup_elem(&profd_sample_rings, &cpu);
+	__u32 zero = 0, head = state->head;
+	struct profd_samples *samples = ring ? bpf_map_lookup_elem(ring, &zero) : NULL;
+
+	if (!samples || head >= PROFD_SAMPLES_BYTES)
+		return;
+	touch(&samples->bytes[head]);
+	touch(&samples->bytes[head + 64]);
 }
 
 /* (What is read through the helper is ordinary memory of a map; it is the shortest way to copy.) */

@@ -195,9 +195,11 @@ __weak __noinline int unwind_copy(__u32 key, __u32 i, __u64 end)
 	struct profd_miss *miss = miss_of(scratch);
 	__u64 start = miss_start(miss), page = (start / PAGE_BYTES + i) * PAGE_BYTES;
 	__u32 size = miss->stack_size, skip = i ? 0 : start & (PAGE_BYTES - 1);
-	__u32 n = PAGE_BYTES - skip;
+	__u64 n = PAGE_BYTES - skip;
 	if (end && end - (page + skip) < n)
 		n = end - (page + skip);
+	/* The compiler knows that it is in bounds; verifiers want to see it. */
+	__asm__ volatile("" : "+r"(n));
 	if (size > PROFD_MISS_STACK - PAGE_BYTES || n > PAGE_BYTES)
 		return 0;
 	__u8 *to = (__u8 *)(miss + 1) + size;

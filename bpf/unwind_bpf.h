@@ -12,6 +12,7 @@
 
 #include "arch.h"
 #include "scratch.h"
+#include "touch.h"
 #include "unwind_fp.h"
 
 static __always_inline const struct tables_map *map_at(__u32 i)
@@ -34,11 +35,21 @@ static __always_inline const __u32 *chunk_of(__u32 block)
 
 #define TABLE_WORD(words, i)	      ((words)[(i) & (TABLES_CHUNK_WORDS - 1)])
 #define TABLE_READ(f, to, n, address) bpf_probe_read_user(to, n, (const void *)(address))
+#define TABLE_SLOT(f, to, address)    read_slot(f, address, to)
 /* The context's registers are not copied for the few rules that want one: user space has them. */
 #define TABLE_REGISTER(f, number) 0
 #define TABLE_SP		  ARCH_DWARF_SP
 #define TABLE_FP		  ARCH_DWARF_FP
 #define TABLE_USER_END		  ARCH_USER_END
+#include "unwind_span.h"
+
+/* f is the frame of a walk. */
+static __always_inline int read_slot(const struct table_frame *f, __u64 address, __u64 *to)
+{
+	struct unwind *u = (void *)f - __builtin_offsetof(struct unwind, walk.frame);
+
+	return span_read(&u->memo.span, f, address, to);
+}
 #include "unwind_table.h"
 
 /* The 16 bits for an address of the page whose block that is. */
@@ -111,6 +122,50 @@ static __always_inline struct memo *memo_of(__u32 tid)
 	__u32 key = tid & (MEMO_THREADS - 1);
 
 	return bpf_map_lookup_elem(&profd_memos, &key);
+}
+
+/* Entries of a memo that come in before it is known how many it has. */
+#define TOUCHED_ENTRIES 16
+
+/* The stack of a thread will be walked. */
+static __always_inline void unwind_touch_thread(__u32 pid, __u32 tid)
+{
+	__u32 set = (pid & (TABLES_SETS - 1)) * TABLES_WAYS, middle = set + TABLES_WAYS / 2;
+	const struct tables_space *space = bpf_map_lookup_elem(&profd_spaces, &set);
+	const struct tables_space *others = bpf_map_lookup_elem(&profd_spaces, &middle);
+	const struct memo *memo = memo_of(tid);
+
+	if (!space || !others || !memo)
+		return;
+	touch(memo);
+#pragma clang loop unroll(full)
+	for (int i = 0; i < TOUCHED_ENTRIES; i += 64 / sizeof(memo->entries[0]))
+		touch(&memo->entries[i]);
+	touch(space);
+	touch(others);
+}
+
+static __always_inline void touch_map(__u32 i)
+{
+	const struct tables_map *map = map_at(i);
+
+	if (map)
+		touch(map);
+}
+
+/* The rule for an address will be looked up in that mapping array: where it was put down, and where
+ * the search among the mappings goes first. (A function of its own for the size of stacks.) */
+__weak __noinline int unwind_touch_rule(__u64 address, __u32 version, __u32 first, __u32 count)
+{
+	__u32 place = rules_place(address, version);
+	struct known_rule *known = bpf_map_lookup_elem(&profd_rules, &place);
+
+	if (known)
+		touch(known);
+	touch_map(first + count / 2);
+	touch_map(first + count / 4);
+	touch_map(first + count / 4 * 3);
+	return 0;
 }
 
 static __always_inline void add_frame(struct scratch *scratch, struct unwind *u)
@@ -238,7 +293,9 @@ static __always_inline int table_walk(struct scratch *scratch, __u32 key)
 		u->walk.missing = PROFD_MISSING_PROCESS;
 		return WALK_MISS;
 	}
-	memo_begin(&u->memo, memo, u->tid, u->mappings, u->preemptible, u->preemptible);
+	if (!u->preemptible)
+		unwind_touch_rule(u->walk.frame.ip, u->mappings, u->walk.first, u->walk.count);
+	memo_begin(&u->memo, memo, u->tid, u->mappings, u->preemptible, true);
 #pragma clang loop unroll(disable)
 	for (int i = 1; i < PROFD_MAX_USER_FRAMES && u->n < PROFD_MAX_USER_FRAMES; i++) {
 		int r = unwind_step(key);

@@ -29,6 +29,7 @@
 #ifndef PROFD_BPF_UNWIND_MEMO_H
 #define PROFD_BPF_UNWIND_MEMO_H
 
+#include "unwind_span.h"
 #include "unwind_walk.h"
 
 #define MEMO_SLOT_SHIFT 56 /* above any user address */
@@ -43,9 +44,8 @@ static __always_inline void memo_take(struct memo_walk *m, struct memo *memo, __
 	WALK_READ_ONCE(memo->sequence) = m->sequence;
 }
 
-/* Sets out along the memo of a thread. spans: its stack is hot in the cache, as it is where a
- * program has just called something. Then what costs is the number of reads; elsewhere, that of
- * cache lines. */
+/* Sets out along the memo of a thread. spans: its stack is read by spans (unwind_span.h), as far as
+ * it goes. */
 static __always_inline void memo_begin(struct memo_walk *m, struct memo *memo, __u32 tid,
 	__u32 mappings, bool preemptible, bool spans)
 {
@@ -55,8 +55,7 @@ static __always_inline void memo_begin(struct memo_walk *m, struct memo *memo, _
 	m->depth = m->n_slow = m->simple = 0;
 	m->fp_at = 0;
 	m->broken = 0;
-	m->spans = spans;
-	m->span_at = MEMO_NO_SPAN;
+	span_begin(&m->span, !spans);
 	if (m->sequence & 1 || memo->tid != tid || memo->mappings != mappings ||
 		m->left > MEMO_FRAMES)
 		m->left = 0;
@@ -91,30 +90,6 @@ static __always_inline bool memo_find(
 	m->broken |= m->depth && m->depth != n + m->at;
 	m->depth = n + m->at;
 	return true;
-}
-
-/* Reads a word of the stack; further words, further out, mostly come with it. Not 0: cannot. */
-static __always_inline int memo_read(
-	struct memo_walk *m, const struct table_frame *f, __u64 address, __u64 *to)
-{
-	__u64 at = address - m->span_at;
-
-	if (!m->spans)
-		return TABLE_READ(f, to, 8, address) != 0;
-	if (address & 7 || at & 7 || at >= sizeof(m->span)) {
-		at = 0;
-		m->span_at = address;
-		if (TABLE_READ(f, m->span, sizeof(m->span), address)) {
-			/* The stack ends nearby: as far as it goes by single words. */
-			m->spans = 0;
-			return TABLE_READ(f, to, 8, address) != 0;
-		}
-	}
-	/* The compiler knows that it is in bounds; verifiers want to see it. */
-	at /= 8;
-	__asm__ volatile("" : "+r"(at));
-	*to = m->span[at & (MEMO_SPAN - 1)];
-	return 0;
 }
 
 /* Reads the frame pointer, which nobody has asked for since the last frame that saved it. */
@@ -156,7 +131,7 @@ static __always_inline int memo_step(
 	/* Without a root that is known, a zero on the stack made it the outermost one. */
 	if (!m->left || (how & WALK_USES_FP && !memo_is_frame_pointer(memo, f, from.fp)))
 		return WALK_BY_ROWS;
-	if (memo_read(m, f, cfa - 8, &ip))
+	if (span_read(&m->span, f, cfa - 8, &ip))
 		return PROFD_END_UNREADABLE;
 	*same = ip == (to.ip & MEMO_ADDRESS);
 	/* What a frame pointer led to was looked up in the mappings. */

@@ -38,12 +38,19 @@ struct walk {
 	__u8 current;	    /* the mapping array is known to be true: nothing is missing in it */
 };
 
+/* Words of the stack that were read at once (unwind_span.h). */
+#define SPAN_WORDS 64
+#define SPAN_NONE  1 /* no word begins there */
+struct stack_span {
+	__u64 at; /* the first one's address; SPAN_NONE: none was read */
+	__u8 off; /* words are read one by one */
+	__u64 words[SPAN_WORDS];
+};
+
 /* ---- a thread's last stack (unwind_memo.h) ------------------------------------------------- */
 
 #define MEMO_FRAMES  128  /* deeper stacks are not remembered */
 #define MEMO_THREADS 1024 /* by tid modulo this number */
-#define MEMO_SPAN    64	  /* words */
-#define MEMO_NO_SPAN 1	  /* no word begins there */
 
 /* A frame, and where its caller's registers lie, from the caller's stack pointer down: the return
  * address in the first word, the frame pointer `slot` words further (0: it was not saved). For
@@ -74,9 +81,7 @@ struct memo_walk {
 	__u32 n_slow;	/* frames that were walked by rows */
 	__u32 simple;	/* frames from this number on were left in a simple way */
 	__u8 broken;	/* the new stack does not fit into the memo */
-	__u8 spans;	/* the stack is read by as much as `span` holds, not word by word */
-	__u64 span_at;	/* where `span` was read; MEMO_NO_SPAN: it was not */
-	__u64 span[MEMO_SPAN];
+	struct stack_span span;
 };
 
 #endif

@@ -7,6 +7,7 @@
  *
  *     TABLE_WORD(words, i)        words[i] of the memory that holds the block, safe for any i
  *     TABLE_READ(f, to, n, address)  reads n bytes of the unwound process; not 0: cannot
+ *     TABLE_SLOT(f, to, address)  the same for a word of its stack; if not defined: TABLE_READ
  *     TABLE_REGISTER(f, number)   a register of the innermost frame by its DWARF number, any number
  *     TABLE_SP, TABLE_FP          the numbers of stack and frame pointer
  *     TABLE_USER_END              user addresses are below it
@@ -30,6 +31,10 @@ enum table_result {
 	TABLE_UNREADABLE,  /* a stack page that is not in memory */
 	TABLE_IMPLAUSIBLE, /* the stack does not fall, or no code can be where it returns to */
 };
+
+#ifndef TABLE_SLOT
+#define TABLE_SLOT(f, to, address) TABLE_READ(f, to, 8, address)
+#endif
 
 /* No code lies in the first page (vm.mmap_min_addr). */
 #define TABLE_MIN_ADDRESS 4096
@@ -133,13 +138,10 @@ static __always_inline int table_short(struct table_frame *f, __u32 rule)
 
 	if (rule & UNWIND_BASE_FP && f->fp_lost)
 		return TABLE_NO_REGISTER;
-	if (slot == 1) {
-		if (TABLE_READ(f, pair, sizeof(pair), cfa - sizeof(pair)))
-			return TABLE_UNREADABLE;
-	} else if (TABLE_READ(f, &pair[1], 8, cfa - 8) ||
-		   (slot && TABLE_READ(f, &pair[0], 8, cfa - 8 * (slot + 1)))) {
+	/* The lower one first: a span that begins there holds both. */
+	if ((slot && TABLE_SLOT(f, &pair[0], cfa - 8 * (slot + 1))) ||
+		TABLE_SLOT(f, &pair[1], cfa - 8))
 		return TABLE_UNREADABLE;
-	}
 	return table_leave(f, cfa, pair[1], pair[0], slot ? UNWIND_RULE_FP_SAVED : 0);
 }
 

@@ -10,6 +10,10 @@ one being 100 to 700 ns:
                           directory 1, index of the block 1, rows 1 to 2, stack 1, its note 1/4
                           (if its address came a short while ago, one line instead of the first 8)
     a frame by the memo   entry 1/4, stack 1
+
+Those that one leads to the next are waited for one by one. Others come in together: of the stack as
+many as half a kilobyte has (bpf/unwind_span.h), and what is known to be needed early on (bpf/touch.h):
+slot and memo of the thread, ring, and where the innermost frame's rule is looked for.
 """
 
 import struct
