@@ -240,8 +240,11 @@ static void put_names(struct resolver *r, struct dwarf_function *f)
 {
 	if (f->answer == r->index->answers)
 		return;
-	f->name_string = names_string(r->answer, f->name);
-	f->system_name_string = f->raw && f->raw != f->name ? names_string(r->answer, f->raw) : 0;
+	f->name_string = names_text(r->answer, f->name, f->name_length);
+	f->system_name_string = f->raw && f->raw != f->name
+					? names_text(r->answer, f->raw, f->raw_length)
+					: 0;
+	f->function = NAMES_NONE;
 	f->answer = r->index->answers;
 }
 
@@ -280,13 +283,18 @@ static uint32_t function_of(struct resolver *r, const struct unit_entry *e,
 	function = (struct symbolizer_function){.start_line = f->start_line};
 	if (is_better(f, symbol)) {
 		names_describe(r->answer, &function, symbol, NULL);
-	} else {
-		put_names(r, f);
-		function.name = f->name_string;
-		function.system_name = f->system_name_string;
+		function.file = file_of(r, e, u, die, at);
+		return names_function(r->answer, &function);
 	}
+	put_names(r, f);
+	function.name = f->name_string;
+	function.system_name = f->system_name_string;
 	function.file = file_of(r, e, u, die, at);
-	return names_function(r->answer, &function);
+	if (f->function == NAMES_NONE || f->file_string != function.file) {
+		f->function = names_function(r->answer, &function);
+		f->file_string = function.file;
+	}
+	return f->function;
 }
 
 static int name_address(struct resolver *r, const struct unit_entry *e, uint32_t address)

@@ -73,17 +73,27 @@ static void read_names(struct dwarf_function *f, Dwarf_Die die)
 	}
 }
 
+/* As much of it as is ever used. */
+static uint32_t length_of(const char *text)
+{
+	return text ? (uint32_t)strnlen(text, SYMBOLIZER_MAX_NAME) : 0;
+}
+
 /* False without memory. */
 static bool make_name(struct dwarf_function *f, struct arena *arena)
 {
 	struct demangled readable;
 
 	f->name = f->plain ? f->plain : f->raw;
-	if (!f->raw || !demangle(&readable, f->raw))
-		return true;
-	f->name = arena_copy(arena, readable.text, readable.length + 1, 1);
-	demangled_free(&readable);
-	return f->name != NULL;
+	if (f->raw && demangle(&readable, f->raw)) {
+		f->name = arena_copy(arena, readable.text, readable.length + 1, 1);
+		demangled_free(&readable);
+		if (!f->name)
+			return false;
+	}
+	f->name_length = length_of(f->name);
+	f->raw_length = length_of(f->raw);
+	return true;
 }
 
 struct key {

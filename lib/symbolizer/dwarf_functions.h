@@ -18,9 +18,10 @@ struct dwarf_function {
 	const char *raw, *plain;
 	const char *name; /* readable, made of either; NULL: it has none */
 	uint32_t start_line;
-	/* In the answer of this number: see names.h. */
+	uint32_t name_length, raw_length;
+	/* In the answer of this number: see names.h. The function is that with this file. */
 	uint64_t answer;
-	uint32_t name_string, system_name_string;
+	uint32_t name_string, system_name_string, function, file_string;
 };
 
 /* Zero-initialised is empty. */
