@@ -270,12 +270,14 @@ static uint32_t file_of(struct resolver *r, const struct unit_entry *e, const st
 	return at->line && at->file ? at->file : declared_in(r, e, u, die);
 }
 
-/* symbol: of the symbol table, if the function was not inlined. */
-static uint32_t function_of(struct resolver *r, const struct unit_entry *e,
-	const struct dwarf_unit *u, uint64_t die, const char *symbol, const struct position *at)
+/* *number: see dwarf_functions_get. symbol: of the symbol table, if it was not inlined. */
+static uint32_t function_of(struct resolver *r, const struct unit_entry *e, uint64_t die,
+	uint32_t *number, const char *symbol, const struct position *at)
 {
 	struct dwarf_index *x = r->index;
-	struct dwarf_function *f = dwarf_functions_get(&x->functions, &x->arena, u->source, die);
+	const struct dwarf_unit *u = e->index;
+	struct dwarf_function *f = dwarf_functions_get(
+		&x->functions, &x->arena, u->source, die, number);
 	struct symbolizer_function function;
 
 	if (!f || !f->name)
@@ -312,8 +314,8 @@ static int name_address(struct resolver *r, const struct unit_entry *e, uint32_t
 		return error;
 	id = f ? boundaries_find(f->boundaries, f->n_boundaries, f->base, vaddr) : 0;
 	for (; id && n + 1 < SYMBOLIZER_MAX_INLINES; id = f->calls[id].parent) {
-		const struct unit_call *call = &f->calls[id];
-		uint32_t function = function_of(r, e, u, call->die, NULL, &at);
+		struct unit_call *call = &f->calls[id];
+		uint32_t function = function_of(r, e, call->die, &call->function, NULL, &at);
 
 		/* Without a name a call cannot be shown; its caller's line is right anyway. */
 		if (function != NAMES_NONE)
@@ -322,7 +324,8 @@ static int name_address(struct resolver *r, const struct unit_entry *e, uint32_t
 	}
 	if (id)
 		r->answer->head.flags |= SYMBOLIZER_CUTS_INLINES;
-	uint32_t outer = f ? function_of(r, e, u, f->die, r->request->symbols[address], &at)
+	uint32_t outer = f ? function_of(
+				     r, e, f->die, &f->function, r->request->symbols[address], &at)
 			   : NAMES_NONE;
 
 	if (outer == NAMES_NONE && (f || at.line))

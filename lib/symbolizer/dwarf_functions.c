@@ -110,7 +110,7 @@ static bool same(const void *userdata, uint32_t id)
 	return f->die == key->die && f->source == key->source;
 }
 
-struct dwarf_function *dwarf_functions_get(
+static uint32_t find_or_add(
 	struct dwarf_functions *f, struct arena *arena, struct dwarf_source *source, uint64_t die)
 {
 	struct key key = {f, source, die};
@@ -120,14 +120,22 @@ struct dwarf_function *dwarf_functions_get(
 	Dwarf_Die at;
 
 	if (id)
-		return &f->all[id - 1];
+		return id;
 	if (grow(f->all, f->n, f->capacity, 1) || !find_die(source, die, &at))
-		return NULL;
+		return 0;
 	read_names(&found, at);
 	if (!make_name(&found, arena) || intern_add(&f->index, hash, (uint32_t)f->n + 1))
-		return NULL;
-	f->all[f->n] = found;
-	return &f->all[f->n++];
+		return 0;
+	f->all[f->n++] = found;
+	return (uint32_t)f->n;
+}
+
+struct dwarf_function *dwarf_functions_get(struct dwarf_functions *f, struct arena *arena,
+	struct dwarf_source *source, uint64_t die, uint32_t *number)
+{
+	if (!*number)
+		*number = find_or_add(f, arena, source, die);
+	return *number ? &f->all[*number - 1] : NULL;
 }
 
 void dwarf_functions_free(struct dwarf_functions *f)
