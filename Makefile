@@ -167,7 +167,8 @@ $(B)/unit/lazy.so: tests/unit/lazy.c
 # Files that are looked into for heap probes.
 $(B)/unit/test_unwinder: | $(B)/unit/sites_probes.so
 $(B)/unit/test_sites: | $(addprefix $(B)/unit/,sites_probes.so sites-glibc sites-stripped sites-musl sites-cxx)
-$(B)/unit/sites_probes.so: tests/unit/sites_probes.c
+$(B)/unit/test_returns: | $(B)/unit/sites_returns.so
+$(B)/unit/sites_probes.so $(B)/unit/sites_returns.so: $(B)/unit/%.so: tests/unit/%.c
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -O2 $(WARN) -shared -fPIC -o $@ $<

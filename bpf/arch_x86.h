@@ -21,8 +21,10 @@ struct arch_regs {
 
 /* Of a function (System V ABI, AMD64). */
 #define arch_result(r) ((r)->ax)
-/* What a function is given as its second argument. */
+/* What a function is given. */
+#define arch_first_argument(r)	((r)->di)
 #define arch_second_argument(r) ((r)->si)
+#define arch_fourth_argument(r) ((r)->cx)
 
 /* Of a context, which has to be read at fixed offsets: loads stay apart. Arguments of functions,
  * and the registers that those are moved to first, come first. */

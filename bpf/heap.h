@@ -23,6 +23,7 @@ static __always_inline void count(__u64 *counter)
 struct hit {
 	const struct profd_probe *probe;
 	__u32 meter;
+	__u32 place;
 	__u32 slot;
 	const struct profd_session *session;
 	struct profd_counters *counters;
@@ -44,11 +45,18 @@ static __always_inline bool hit_begin(struct hit *hit, void *ctx, __u32 otherwis
 		return false;
 	hit->probe = &profd_probes[i & (PROFD_PROBES - 1)];
 	hit->meter = (i >> PROFD_METER_SHIFT) & (PROFD_METERS - 1);
+	hit->place = (i >> PROFD_PLACE_SHIFT) & (PROFD_PLACES - 1);
 	hit->slot = hit->probe->slot & PROFD_SLOT_MASK;
 	hit->session = &profd_sessions[hit->slot];
 	hit->counters = &hit->state->counters[hit->slot];
 	return hit->session->flags & PROFD_SESSION_ACTIVE &&
 	       hit->session->id == hit->probe->session;
+}
+
+/* The others on this CPU count there, too: if one is preempted in between, a hit may be lost. */
+static __always_inline void count_hit(struct hit *hit)
+{
+	hit->state->places[hit->place & (PROFD_PLACES - 1)]++;
 }
 
 /* Whose it is, and whether the session is interested in that thread. */
@@ -104,14 +112,14 @@ static __always_inline bool has_room_for_miss(void)
 
 /* Returns the size of the sample. */
 static __always_inline __u32 take_stack(struct scratch *scratch, __u32 key, const struct hit *hit,
-	const struct arch_regs *regs, bool returned)
+	const struct arch_regs *regs, enum probe_place place)
 {
 	struct profd_sample *sample = (void *)scratch->sample;
 	struct unwind *u = &scratch->unwind;
 	__u32 miss = 0;
 
-	probe_walk(scratch, key, regs, returned);
-	sample->flags = returned ? PROFD_SAMPLE_RETURNED : 0;
+	probe_walk(scratch, key, regs, place);
+	sample->flags = place == PROBE_ENTERED ? 0 : PROFD_SAMPLE_RETURNED;
 	if (u->walk.missing && has_room_for_miss()) {
 		sample->flags |= PROFD_SAMPLE_MISSED;
 		if (u->walk.missing == PROFD_MISSING_TRUST) {
@@ -120,6 +128,8 @@ static __always_inline __u32 take_stack(struct scratch *scratch, __u32 key, cons
 		}
 		miss = (__u32)unwind_miss(key);
 		miss_registers(scratch, regs);
+		if (place == PROBE_LEAVING)
+			miss_of(scratch)->registers[ARCH_DWARF_SP] += sizeof(__u64);
 		count(&hit->counters->missed);
 	}
 	sample->n_kernel = 0;
@@ -133,9 +143,9 @@ static __always_inline __u32 take_stack(struct scratch *scratch, __u32 key, cons
 
 /* The record of an allocation whose time, address, size, weight, kept and flags are in
  * scratch->alloc.
- * returned: the context is where the function has returned to. Books it. */
+ * place: where the context is. Books it. */
 static __always_inline bool emit_alloc(struct scratch *scratch, __u32 key, struct hit *hit,
-	const struct arch_regs *regs, bool returned)
+	const struct arch_regs *regs, enum probe_place place)
 {
 	struct profd_alloc *alloc = (void *)scratch->alloc;
 	struct profd_sample *sample = (void *)scratch->sample;
@@ -148,7 +158,7 @@ static __always_inline bool emit_alloc(struct scratch *scratch, __u32 key, struc
 	sample->session = hit->session->id;
 	sample->allocation = 0;
 	task_identity(&sample->process, hit->pid, hit->leader);
-	__u32 size = take_stack(scratch, key, hit, regs, returned);
+	__u32 size = take_stack(scratch, key, hit, regs, place);
 	sample->head.size = size;
 	/* One register from the comparison to the call. */
 	size += sizeof(scratch->alloc);

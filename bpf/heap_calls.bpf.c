@@ -13,6 +13,9 @@
  * lay, which is further out, there still is what it returns to. That is the kernel's trampoline
  * once a return probe waits for it (prepare_uretprobe in kernel/events/uprobes.c). So it does no
  * harm if it never returns (longjmp, an exception).
+ *
+ * Of functions that may throw there is no return probe: no exception passes the trampoline. What
+ * they return is seen at their rets, which have probes of their own, if all of them are known.
  */
 #include "heap.h"
 #include "profd/heap_sample.h"
@@ -170,6 +173,32 @@ static __always_inline void count_call(struct hit *hit)
 	hit->state->meters[hit->meter & (PROFD_METERS - 1)]++;
 }
 
+/* Set before loading: what a probe on a ret costs, in calls: the kernel single-steps it. */
+const volatile __u32 profd_ret_hits __weak = 2;
+
+static __always_inline void count_ret(struct hit *hit)
+{
+	hit->state->heap[hit->slot & PROFD_SLOT_MASK].rets++;
+	hit->state->meters[hit->meter & (PROFD_METERS - 1)] += profd_ret_hits;
+}
+
+/* Global functions: verifiers go through the arithmetic once, and not for each state of the caller.
+ */
+__weak __noinline __u64 heap_calls_weight(__u64 size, __u64 mean)
+{
+	return heap_weight(size, mean);
+}
+
+__weak __noinline __u64 heap_calls_distance(__u64 number, __u64 mean)
+{
+	return heap_distance(number, mean);
+}
+
+static __always_inline __u64 countdown(__u64 *random, __u64 mean)
+{
+	return mean <= 1 ? 1 : heap_calls_distance(heap_random(random), mean);
+}
+
 /* The weight of the sample that these bytes are; 0: they are none. */
 static __always_inline __u64 draw(struct hit *hit, __u64 size)
 {
@@ -183,13 +212,13 @@ static __always_inline __u64 draw(struct hit *hit, __u64 size)
 		return 0;
 	}
 	random = hit_random(hit);
-	__u64 left = heap->left ? heap->left : heap_countdown(random, mean);
+	__u64 left = heap->left ? heap->left : countdown(random, mean);
 	if (left > size) {
 		heap->left = left - size;
 		return 0;
 	}
-	heap->left = heap_countdown(random, mean);
-	return heap_weight(size, mean);
+	heap->left = countdown(random, mean);
+	return heap_calls_weight(size, mean);
 }
 
 /* A realloc may free what it is given at any moment from now on. flags: enum profd_free_flags.
@@ -225,6 +254,7 @@ static __always_inline bool enter(
 	struct call *call = call_of(tid, hit->slot);
 	__u32 stamp = 0;
 
+	count_hit(hit);
 	if (!call)
 		return false;
 	bool used = call->tid && call->session == hit->session->id;
@@ -284,8 +314,8 @@ static __always_inline __u64 address_of(const struct call *call, const struct ar
 	return address;
 }
 
-static __always_inline void sample(
-	struct hit *hit, const struct taken *taken, struct arch_regs *regs, void *tail)
+static __always_inline void sample(struct hit *hit, const struct taken *taken,
+	struct arch_regs *regs, void *tail, enum probe_place place)
 {
 	struct profd_alloc *alloc;
 	bool tracked = false;
@@ -313,18 +343,31 @@ static __always_inline void sample(
 		tracked = !hit->probe->untracked && live_add(hit->slot, taken->address, stamp);
 		alloc->flags = tracked ? PROFD_ALLOC_TRACED : PROFD_ALLOC_UNTRACKED;
 	}
-	if (!emit_alloc(scratch, key, hit, regs, taken->address) && tracked)
+	if (!emit_alloc(scratch, key, hit, regs, place) && tracked)
 		live_remove(hit->slot, taken->address, &stamp);
 	probe_release(scratch);
 }
 
-static __always_inline void leave(struct hit *hit, struct arch_regs *regs, void *tail)
+/* Others may leave by the same ret, with a return address at the same place. One to which a return
+ * probe sends it is waited for there. */
+static __always_inline bool leaves(const struct call *call)
+{
+	__u64 back = 0;
+
+	bpf_probe_read_user(&back, sizeof(back), (void *)call->sp);
+	return back == call->back && back != trampoline();
+}
+
+static __always_inline void leave(
+	struct hit *hit, struct arch_regs *regs, void *tail, enum probe_place place)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	struct call *call = call_of(tid, hit->slot);
+	__u64 sp = arch_regs_sp(regs) - (place == PROBE_RETURNED ? sizeof(__u64) : 0);
 
-	if (!call || call->tid != tid || call->session != hit->session->id ||
-		call->sp != arch_regs_sp(regs) - sizeof(__u64))
+	if (!call || call->tid != tid || call->session != hit->session->id || call->sp != sp)
+		return;
+	if (place == PROBE_LEAVING && !leaves(call))
 		return;
 	__u64 begin = bpf_ktime_get_ns(), address = address_of(call, regs);
 	if (call->old && !address && call->size) {
@@ -333,7 +376,7 @@ static __always_inline void leave(struct hit *hit, struct arch_regs *regs, void 
 	}
 	if (call->weight && address) {
 		const struct taken taken = {address, call->size, call->weight};
-		sample(hit, &taken, regs, tail);
+		sample(hit, &taken, regs, tail, place);
 	}
 	WALK_BARRIER();
 	call->tid = 0;
@@ -342,7 +385,8 @@ static __always_inline void leave(struct hit *hit, struct arch_regs *regs, void 
 
 /* ---- programs ------------------------------------------------------------------------------- */
 
-/* By multi-uprobes or perf events: two programs, at the same instruction. */
+/* By multi-uprobes or perf events: two programs, at the same instruction. Of functions that may
+ * throw the first one, and that on their rets. */
 SEC("uprobe")
 int profd_heap_enter(struct arch_regs *regs)
 {
@@ -359,7 +403,20 @@ int profd_heap_return(struct arch_regs *regs)
 	struct hit hit;
 
 	if (hit_begin(&hit, regs, PROFD_PROBES))
-		leave(&hit, regs, &profd_probe_tail);
+		leave(&hit, regs, &profd_probe_tail, PROBE_RETURNED);
+	return 0;
+}
+
+SEC("uprobe")
+int profd_heap_ret(struct arch_regs *regs)
+{
+	struct hit hit;
+
+	if (!hit_begin(&hit, regs, PROFD_PROBES))
+		return 0;
+	count_hit(&hit);
+	count_ret(&hit);
+	leave(&hit, regs, &profd_probe_tail, PROBE_LEAVING);
 	return 0;
 }
 
@@ -375,14 +432,14 @@ int profd_heap_session(struct arch_regs *regs)
 		return 1;
 	if (entry)
 		return enter(&hit, regs, NULL) ? 0 : 1;
-	leave(&hit, regs, &profd_session_tail);
+	leave(&hit, regs, &profd_session_tail, PROBE_RETURNED);
 	return 0;
 }
 
-/* Of functions that may throw. An exception cannot pass the kernel's trampoline, to which a
- * function returns that is waited for: the program would end. In a session, too: where two
- * processes are watched, the kernel waits for each one's returns on behalf of the other
- * (uprobe_prog_run). */
+/* Of functions that may throw and whose rets are not known. An exception cannot pass the kernel's
+ * trampoline, to which a function returns that is waited for: the program would end. In a session,
+ * too: where two processes are watched, the kernel waits for each one's returns on behalf of the
+ * other (uprobe_prog_run). */
 SEC("uprobe")
 int profd_heap_begin(struct arch_regs *regs)
 {
@@ -394,7 +451,7 @@ int profd_heap_begin(struct arch_regs *regs)
 	enter(&hit, regs, &taken);
 	if (taken.weight) {
 		__u64 begin = bpf_ktime_get_ns();
-		sample(&hit, &taken, regs, &profd_probe_tail);
+		sample(&hit, &taken, regs, &profd_probe_tail, PROBE_ENTERED);
 		__sync_fetch_and_add(&hit.counters->spent, bpf_ktime_get_ns() - begin);
 	}
 	return 0;
@@ -409,6 +466,7 @@ int profd_heap_free(struct arch_regs *regs)
 	if (!hit_begin(&hit, regs, PROFD_PROBES))
 		return 0;
 	__u64 address = argument(hit.probe, regs, 0);
+	count_hit(&hit);
 	count_call(&hit);
 	if (address && live_remove(hit.slot, address, &stamp))
 		emit_free(&hit, address, 0);

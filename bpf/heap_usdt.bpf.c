@@ -93,6 +93,14 @@ static __always_inline int refuse(struct hit *hit, __u64 *reason)
 	return 0;
 }
 
+/* Who says so is the preload library, whose arguments are where a call has them. */
+static __always_inline int restored(struct hit *hit, const struct arch_regs *regs, __u64 begin)
+{
+	emit_free(hit, arch_first_argument(regs), PROFD_FREE_RESTORED);
+	__sync_fetch_and_add(&hit->counters->spent, bpf_ktime_get_ns() - begin);
+	return 0;
+}
+
 SEC("uprobe")
 int profd_usdt_alloc(struct arch_regs *regs)
 {
@@ -102,6 +110,9 @@ int profd_usdt_alloc(struct arch_regs *regs)
 
 	if (!hit_begin(&hit, regs, PROFD_PROBE_ALLOC))
 		return 0;
+	count_hit(&hit);
+	if (arch_fourth_argument(regs) == PROFD_USDT_REALLOC)
+		return restored(&hit, regs, begin);
 	struct profd_heap *heap = &profd_heaps[hit.slot & PROFD_SLOT_MASK];
 	if (!hit_accepted(&hit))
 		return refuse(&hit, NULL);
@@ -116,7 +127,7 @@ int profd_usdt_alloc(struct arch_regs *regs)
 	((struct profd_alloc *)(void *)scratch->alloc)->kept = kept;
 	((struct profd_alloc *)(void *)scratch->alloc)->head.time = begin;
 	if (fill_alloc(scratch, &hit, regs))
-		emit_alloc(scratch, key, &hit, regs, false);
+		emit_alloc(scratch, key, &hit, regs, PROBE_ENTERED);
 	else
 		refuse(&hit, &heap->nonsense);
 	probe_release(scratch);
@@ -134,9 +145,10 @@ int profd_usdt_free(struct arch_regs *regs)
 
 	if (!hit_begin(&hit, regs, PROFD_PROBE_FREE))
 		return 0;
+	count_hit(&hit);
 	read_registers(registers, regs);
 	emit_free(&hit, argument(registers, &hit.probe->arguments[0]),
-		arch_second_argument(regs) == PROFD_USDT_REALLOC ? PROFD_FREE_MOVED : 0);
+		arch_second_argument(regs) == PROFD_USDT_REALLOC ? PROFD_FREE_HELD : 0);
 	__sync_fetch_and_add(&hit.counters->spent, bpf_ktime_get_ns() - begin);
 	return 0;
 }

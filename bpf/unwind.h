@@ -93,6 +93,31 @@ static __always_inline bool unwind_begin(
 	return true;
 }
 
+#define FP_AT_ONCE 16
+
+/* Frames by frame pointer; 0: that is all. A loop of short loops, see RECALL_AT_ONCE. */
+__weak __noinline int unwind_fp_some(__u32 key)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&profd_scratch, &key);
+	if (!scratch)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < FP_AT_ONCE; i++)
+		if (!fp_go_on(&scratch->unwind, scratch->frames))
+			return 0;
+	return 1;
+}
+
+static __always_inline void fp_walk(struct scratch *scratch, __u32 key)
+{
+	if (!fp_begin(&scratch->unwind, scratch->frames))
+		return;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < PROFD_MAX_USER_FRAMES / FP_AT_ONCE + 1; i++)
+		if (!unwind_fp_some(key))
+			return;
+}
+
 __weak __noinline int unwind_user(__u32 key)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&profd_scratch, &key);
@@ -101,7 +126,7 @@ __weak __noinline int unwind_user(__u32 key)
 
 	struct unwind *u = &scratch->unwind;
 	if (u->narrow || profd_unwind_mode == PROFD_UNWIND_FRAME_POINTER) {
-		u->n = fp_walk(u, scratch->frames);
+		fp_walk(scratch, key);
 		return 0;
 	}
 	u->innermost = u->walk.frame;
@@ -135,14 +160,13 @@ static __always_inline bool miss_allowed(struct profd_cpu *state, __u64 now)
  * far it goes. Each costs a fault. */
 #define MISS_MAX_HOLE 8
 
-/* Above this no frames are: the end of the page where the main thread began. 0: another thread's.
- */
+/* Above this no frames are: where the main thread began, and a bit. 0: another thread's. */
 static __always_inline __u64 stack_end(__u64 sp)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	__u64 start = BPF_CORE_READ(task, mm, start_stack);
 
-	return sp < start && start - sp <= WALK_MAX_FRAME ? (start | (PAGE_BYTES - 1)) + 1 : 0;
+	return sp < start && start - sp <= WALK_MAX_FRAME ? start + PROFD_RED_ZONE : 0;
 }
 
 static __always_inline struct profd_miss *miss_of(struct scratch *scratch)
@@ -158,11 +182,11 @@ static __always_inline __u64 miss_start(const struct profd_miss *miss)
 	return miss->sp - PROFD_RED_ZONE;
 }
 
-/* Appends page i of the window to the stack of a miss, the first one from the window's start on, if
- * it is in memory. What it comes to is kept in the miss, and this is a global function: verifiers
- * before 6.2 keep track of every number in a loop, and would go through this one's body for each
- * value that they can have. */
-__weak __noinline int unwind_copy(__u32 key, __u32 i)
+/* Appends page i of the window to the stack of a miss, the first one from the window's start on,
+ * the last one until its end (0: none), if it is in memory. What it comes to is kept in the miss,
+ * and this is a global function: verifiers before 6.2 keep track of every number in a loop, and
+ * would go through this one's body for each value that they can have. */
+__weak __noinline int unwind_copy(__u32 key, __u32 i, __u64 end)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&profd_scratch, &key);
 	if (!scratch || i >= PROFD_MISS_WINDOW)
@@ -171,11 +195,14 @@ __weak __noinline int unwind_copy(__u32 key, __u32 i)
 	struct profd_miss *miss = miss_of(scratch);
 	__u64 start = miss_start(miss), page = (start / PAGE_BYTES + i) * PAGE_BYTES;
 	__u32 size = miss->stack_size, skip = i ? 0 : start & (PAGE_BYTES - 1);
-	if (size > PROFD_MISS_STACK - PAGE_BYTES)
+	__u32 n = PAGE_BYTES - skip;
+	if (end && end - (page + skip) < n)
+		n = end - (page + skip);
+	if (size > PROFD_MISS_STACK - PAGE_BYTES || n > PAGE_BYTES)
 		return 0;
 	__u8 *to = (__u8 *)(miss + 1) + size;
-	if (bpf_probe_read_user(to, PAGE_BYTES - skip, (void *)(page + skip)) == 0) {
-		miss->stack_size = size + PAGE_BYTES - skip;
+	if (bpf_probe_read_user(to, n, (void *)(page + skip)) == 0) {
+		miss->stack_size = size + n;
 		miss->present |= 1ULL << i;
 	}
 	return 0;
@@ -185,7 +212,7 @@ __weak __noinline int unwind_copy(__u32 key, __u32 i)
 static __always_inline void copy_stack(struct profd_miss *miss, __u32 key)
 {
 	__u64 end = stack_end(miss->sp), first = miss_start(miss) / PAGE_BYTES;
-	__u64 pages = end ? end / PAGE_BYTES - first : PROFD_MISS_WINDOW;
+	__u64 pages = end ? (end - 1) / PAGE_BYTES - first + 1 : PROFD_MISS_WINDOW;
 
 	miss->present = 0;
 	miss->stack_size = 0;
@@ -193,7 +220,7 @@ static __always_inline void copy_stack(struct profd_miss *miss, __u32 key)
 	for (__u32 i = 0; i < PROFD_MISS_WINDOW && i < pages; i++) {
 		if (!end && i >= MISS_MAX_HOLE && !(miss->present >> (i - MISS_MAX_HOLE)))
 			break;
-		unwind_copy(key, i);
+		unwind_copy(key, i, end);
 	}
 }
 

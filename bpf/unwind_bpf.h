@@ -161,8 +161,12 @@ __weak __noinline int unwind_step(__u32 key)
 	return memo_find(&u->memo, memo, &u->walk.frame, n + 1) ? WALK_RECOGNISED : WALK_GO_ON;
 }
 
-/* Steps along the memo, as long as the stack is as it was. */
-__weak __noinline int unwind_recall(__u32 key)
+/* Verifiers go through a loop once for each round, so long ones are loops of short ones: what is
+ * around those costs them nothing. */
+#define RECALL_AT_ONCE 8
+
+/* Steps along the memo: WALK_RECOGNISED if there may be more. */
+__weak __noinline int unwind_recall_some(__u32 key)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&profd_scratch, &key);
 	if (!scratch)
@@ -173,7 +177,7 @@ __weak __noinline int unwind_recall(__u32 key)
 	if (!memo)
 		return PROFD_END_UNREADABLE;
 #pragma clang loop unroll(disable)
-	for (int i = 0; i < MEMO_FRAMES; i++) {
+	for (int i = 0; i < RECALL_AT_ONCE; i++) {
 		bool same;
 		int r = memo_step(&u->memo, memo, &u->walk.frame, &same);
 		if (r == WALK_BY_ROWS)
@@ -184,7 +188,18 @@ __weak __noinline int unwind_recall(__u32 key)
 		if (!same || u->n >= PROFD_MAX_USER_FRAMES)
 			return r;
 	}
-	return PROFD_END_LIMIT;
+	return WALK_RECOGNISED;
+}
+
+/* Steps along the memo, as long as the stack is as it was. */
+__weak __noinline int unwind_recall(__u32 key)
+{
+	int r = WALK_RECOGNISED;
+
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < MEMO_FRAMES / RECALL_AT_ONCE && r == WALK_RECOGNISED; i++)
+		r = unwind_recall_some(key);
+	return r == WALK_RECOGNISED ? PROFD_END_LIMIT : r;
 }
 
 /* The stack is whole: the next one of this thread may share its outer frames. */

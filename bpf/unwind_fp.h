@@ -109,37 +109,39 @@ static __always_inline bool fp_leave_frameless(struct table_frame *u)
 	return true;
 }
 
-/* Walks the stack of `unwind`, behind unwind.first frames that are there; returns how many frames
- * it found and leaves why it ended. */
-static __always_inline __u32 fp_walk(struct unwind *unwind, __u64 *frames)
+/* Begins to walk the stack of `unwind`, behind unwind.first frames that are there. False: that was
+ * all; unwind.n, and .end, say what was found. */
+static __always_inline bool fp_begin(struct unwind *unwind, __u64 *frames)
 {
 	struct table_frame *u = &unwind->walk.frame;
-	__u32 first = unwind->first, n = 1;
 
-	frames[first & FRAMES_MASK] = u->ip;
+	frames[unwind->first & FRAMES_MASK] = u->ip;
+	unwind->n = 1;
 	if (!unwind->narrow && fp_leave_frameless(u)) {
-		frames[(first + 1) & FRAMES_MASK] = u->ip;
-		n = 2;
+		frames[(unwind->first + 1) & FRAMES_MASK] = u->ip;
+		unwind->n = 2;
 	}
 	/* A leaf's register of zero says nothing about its callers. */
-	unwind->end = PROFD_END_FRAME_POINTER;
-	if (!u->fp)
-		return n;
-	unwind->end = PROFD_END_LIMIT;
-#pragma clang loop unroll(disable)
-	for (; n < PROFD_MAX_USER_FRAMES; n++) {
-		int end = fp_step(u, unwind->narrow);
-		if (end != FP_GO_ON) {
-			unwind->end = (__u8)end;
-			return n;
-		}
-		frames[(first + n) & FRAMES_MASK] = u->ip;
-		if (!u->fp) { /* the ABI marks the outermost frame with zero */
-			unwind->end = PROFD_END_COMPLETE;
-			return n + 1;
-		}
+	unwind->end = u->fp ? PROFD_END_LIMIT : PROFD_END_FRAME_POINTER;
+	return u->fp;
+}
+
+/* One step of it. False: that was the last one. */
+static __always_inline bool fp_go_on(struct unwind *unwind, __u64 *frames)
+{
+	struct table_frame *u = &unwind->walk.frame;
+
+	if (unwind->n >= PROFD_MAX_USER_FRAMES)
+		return false;
+	int end = fp_step(u, unwind->narrow);
+	if (end != FP_GO_ON) {
+		unwind->end = (__u8)end;
+		return false;
 	}
-	return PROFD_MAX_USER_FRAMES;
+	frames[(unwind->first + unwind->n++) & FRAMES_MASK] = u->ip;
+	if (!u->fp) /* the ABI marks the outermost frame with zero */
+		unwind->end = PROFD_END_COMPLETE;
+	return u->fp;
 }
 
 #endif

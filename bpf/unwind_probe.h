@@ -77,18 +77,28 @@ static __always_inline struct scratch *probe_claim(void *ctx, void *tail, __u32 
 	return NULL;
 }
 
-/* Walks the user stack behind the registers of a uprobe's context, into scratch->frames. returned:
- * it is where a function has returned to. In the sample time, process and tid are set; unwind.n,
- * .end and .walk.missing say what was found. */
+/* Where in a function a probe is. */
+enum probe_place {
+	PROBE_ENTERED,
+	PROBE_LEAVING,	/* at its ret: as if it had returned */
+	PROBE_RETURNED, /* where it has returned to */
+};
+
+/* Walks the user stack behind the registers of a uprobe's context, into scratch->frames. In the
+ * sample time, process and tid are set; unwind.n, .end and .walk.missing say what was found. */
 static __always_inline void probe_walk(
-	struct scratch *scratch, __u32 key, const struct arch_regs *regs, bool returned)
+	struct scratch *scratch, __u32 key, const struct arch_regs *regs, enum probe_place place)
 {
 	const struct profd_sample *sample = (void *)scratch->sample;
 	struct unwind *u = &scratch->unwind;
 
 	u->first = 0;
 	unwind_start(u, regs);
-	u->walk.frame.exact = !returned;
+	u->walk.frame.exact = place == PROBE_ENTERED;
+	if (place == PROBE_LEAVING) {
+		bpf_probe_read_user(&u->walk.frame.ip, sizeof(__u64), (void *)arch_regs_sp(regs));
+		u->walk.frame.sp += sizeof(__u64);
+	}
 	unwind_user(key);
 	/* What it was walked with may have been used anew meanwhile (profd/tables.h). */
 	if (bpf_ktime_get_ns() - sample->head.time >= TABLES_GRACE_NS) {

@@ -438,6 +438,18 @@ static int begin_type(
 	return client_ask(client, make_request(r, r->types[i], child ? child->pid : 0), &answer);
 }
 
+/* Half of what was asked for is not kept. It is over with the connection, whoever hears of it. */
+static void discard(struct recording *recording)
+{
+	for (size_t i = 0; i < recording->n; i++) {
+		struct client *client = &recording->takes[i].client;
+		_cleanup_json_ cJSON *request = client_request("stop");
+
+		if (client->fd >= 0 && cJSON_AddTrueToObject(request, "discard"))
+			(void)wire_send(&client->wire, request, NULL, 0);
+	}
+}
+
 /* Asks, and lets the command go once sampling has begun. Heap first: its probes take a while, in
  * which nothing else is to be recorded, and it is what may be refused. */
 static int begin(struct record *r, struct recording *recording, const char *socket)
@@ -462,6 +474,8 @@ static int begin(struct record *r, struct recording *recording, const char *sock
 	}
 	if (!err && child)
 		err = child_release(child, r->command[0]);
+	if (err)
+		discard(recording);
 	return err;
 }
 

@@ -159,6 +159,21 @@ static void print_members(const cJSON *object, int depth)
 
 /* ---- sections ------------------------------------------------------------------------------- */
 
+/* By its function, or by its place in the file. What was never hit has no cost. */
+static void print_place(const cJSON *place)
+{
+	if (json_get(place, "from_entry"))
+		printf(" %s+%.0f", json_text(place, "name"), json_number(place, "from_entry"));
+	else
+		printf(" %s at 0x%llx", json_text(place, "name"),
+			(unsigned long long)json_number(place, "offset"));
+	if (json_true(place, "single_stepped"))
+		printf(" (single-stepped)");
+	if (json_number(place, "hits") > 0)
+		printf(" [%.0f hits, %.2f %%]", json_number(place, "hits"),
+			100 * json_number(place, "cost"));
+}
+
 /* Where probes sit, and what whom they cost. */
 static void print_probes(const cJSON *heap)
 {
@@ -177,9 +192,7 @@ static void print_probes(const cJSON *heap)
 	cJSON_ArrayForEach (one, json_get(heap, "files")) {
 		printf("     %s (%s):", json_text(one, "path"), json_text(one, "allocator"));
 		cJSON_ArrayForEach (place, json_get(one, "probes"))
-			printf(" %s+%.0f%s", json_text(place, "name"),
-				json_number(place, "from_entry"),
-				json_true(place, "single_stepped") ? " (single-stepped)" : "");
+			print_place(place);
 		puts("");
 	}
 }

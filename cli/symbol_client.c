@@ -407,7 +407,12 @@ static int send_question(struct exchange *x)
 	memcpy(message, &start, sizeof(start));
 	if (bytes)
 		memcpy(message + sizeof(start), q->at, bytes);
-	return send_all(x, message, sizeof(start) + bytes, q->fd, x->cached.fd);
+	_cleanup_close_ int notes = q->kind == SYMBOLIZER_KALLSYMS && !q->symbols_only
+					    ? open(SYMBOLIZER_NOTES, O_RDONLY | O_CLOEXEC)
+					    : -1;
+
+	return send_all(
+		x, message, sizeof(start) + bytes, q->fd, notes >= 0 ? notes : x->cached.fd);
 }
 
 static int ask_once(struct symbol_client *c, const struct symbol_question *q,
@@ -443,7 +448,8 @@ int symbol_client_ask(struct symbol_client *c, const struct symbol_question *q,
 	struct symbol_question careful = *q;
 
 	int r = ask_once(c, q, reply, why, why_size);
-	if (!r || r == -ENOEXEC || !is_elf(q->kind) || q->symbols_only)
+	if (!r || r == -ENOEXEC || q->symbols_only ||
+		(!is_elf(q->kind) && q->kind != SYMBOLIZER_KALLSYMS))
 		return r;
 	careful.symbols_only = true;
 	r = ask_once(c, &careful, reply, why, why_size);

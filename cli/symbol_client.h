@@ -69,7 +69,8 @@ int symbol_file_open(const char *path, char *why, size_t why_size);
 /* The path of an open file, to free; NULL without memory. */
 char *symbol_file_path(int fd);
 
-/* Asks, and where the symbolizer fails at an ELF file, asks for its symbol tables only. The reply
+/* Asks, and where the symbolizer fails at an ELF file or the kernel, asks for its symbol tables
+ * only. The reply
  * is the caller's, for symbol_reply_free(). 0, or -errno with a line in `why`: there is no reply
  * then. An answer's own error (answer.head->error) is 0 in a reply. */
 int symbol_client_ask(struct symbol_client *c, const struct symbol_question *q,

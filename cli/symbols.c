@@ -22,6 +22,8 @@
 #include "util/log.h"
 
 static const char DELETED[] = " (deleted)";
+/* As profiles call it, which is no file's name. */
+static const char KERNEL[] = "[kernel.kallsyms]";
 
 /* One file with code, and what was learned of it. */
 struct module {
@@ -46,6 +48,8 @@ struct symbols {
 	size_t n, capacity;
 	uint32_t *jits; /* processes with code of no file: made by a JIT */
 	size_t n_jits, jits_capacity;
+	struct module kernel;
+	bool with_kernel;    /* that one is asked about, too */
 	bool some_in_dbgsym; /* a package of that archive was named */
 };
 
@@ -148,8 +152,13 @@ static int add_all(struct symbols *s, const struct operands *files)
 
 	for (size_t i = 0; i < s->pids.n && !r; i++)
 		r = add_process(s, s->pids.items[i]);
-	for (size_t i = 0; i < files->n && !r; i++)
-		r = add_module(s, strdup(files->items[i]), strdup(files->items[i]));
+	s->with_kernel = s->pids.n > 0;
+	for (size_t i = 0; i < files->n && !r; i++) {
+		if (!strcmp(files->items[i], KERNEL))
+			s->with_kernel = true;
+		else
+			r = add_module(s, strdup(files->items[i]), strdup(files->items[i]));
+	}
 	return r;
 }
 
@@ -195,6 +204,28 @@ static void look(struct symbols *s, struct module *m)
 	snprintf(m->build_id, sizeof(m->build_id), "%s", reply.answer.head->build_id);
 	m->sources = reply.answer.head->flags;
 	take_debug_file(m, &reply);
+	symbol_reply_free(&reply);
+}
+
+/* Of the kernel, the first file that is asked for has its build-id as name. */
+static void look_at_kernel(struct symbols *s, struct module *m)
+{
+	struct symbol_reply reply;
+	_cleanup_close_ int fd = symbol_file_open("/proc/kallsyms", m->why, sizeof(m->why));
+
+	if (fd < 0)
+		return;
+	struct symbol_question q = {.kind = SYMBOLIZER_KALLSYMS, .fd = fd};
+	int r = symbol_client_ask(&s->client, &q, &reply, m->why, sizeof(m->why));
+	if (r == -EPERM)
+		snprintf(m->why, sizeof(m->why), "its addresses are hidden from all but root");
+	if (r)
+		return;
+	m->sources = reply.answer.head->flags;
+	if (reply.n_wants) {
+		snprintf(m->build_id, sizeof(m->build_id), "%.64s", reply.wants[0].name);
+		m->debug_file = take_ptr(reply.wants[0].path);
+	}
 	symbol_reply_free(&reply);
 }
 
@@ -284,10 +315,36 @@ static void print_jit(uint32_t pid)
 				     : strerror(-fd));
 }
 
+/* It has all names by itself, and lines by its debug file. */
+static void print_kernel(const struct module *m)
+{
+	bool has_lines = m->sources & SYMBOLIZER_SEES_DEBUG_DWARF;
+
+	printf("%s\n", KERNEL);
+	if (*m->why) {
+		printf("    no names: %s\n", m->why);
+		return;
+	}
+	if (has_lines)
+		printf("    names: /proc/kallsyms, and DWARF in %s, found by build-id\n",
+			m->debug_file);
+	else
+		printf("    names: /proc/kallsyms; no lines and no inlined calls\n");
+	if (m->debug_file && !has_lines)
+		printf("    passed over: %s, which is of another build, or has no DWARF\n",
+			m->debug_file);
+	else if (*m->build_id && !has_lines)
+		printf("    better: its debug file, vmlinux, as .build-id/%.2s/%s.debug below "
+		       "/usr/lib/debug or a folder of debug_dirs\n",
+			m->build_id, m->build_id + 2);
+}
+
 static void print_end(const struct symbols *s)
 {
 	char name[32];
 
+	if (s->with_kernel)
+		print_kernel(&s->kernel);
 	for (size_t i = 0; i < s->n_jits; i++)
 		print_jit(s->jits[i]);
 	codename(name);
@@ -342,6 +399,10 @@ static int explain(struct symbols *s, const struct operands *files)
 		look(s, &s->modules[i]);
 		unread += *s->modules[i].why != '\0';
 	}
+	if (s->with_kernel && !r) {
+		look_at_kernel(s, &s->kernel);
+		unread += *s->kernel.why && !s->pids.n;
+	}
 	symbol_client_close(&s->client);
 	if (!r)
 		r = print_all(s);
@@ -374,6 +435,7 @@ static int run(int argc, char **argv)
 		free(s.modules[i].debug_file);
 	}
 	free(s.modules);
+	free(s.kernel.debug_file);
 	free(s.jits);
 	ids_free(&s.pids);
 	return code;
@@ -387,7 +449,7 @@ const struct command COMMAND_SYMBOLS = {
 		"For each program and library: its debug information, a debug file, Go's own\n"
 		"table, symbol tables, or nothing; for code of a JIT the file that names it; and\n"
 		"which package or file would give better names. The servers of DEBUGINFOD_URLS\n"
-		"are asked for debug files.",
+		"are asked for debug files. The kernel, as MODULE, is [kernel.kallsyms].",
 	.groups = GROUPS,
 	.run = run,
 };

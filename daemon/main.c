@@ -19,6 +19,8 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
+#define NICE_SYMBOLIZER 5
+
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct daemon {
@@ -282,6 +284,8 @@ static int run_helper(int argc, char **argv)
 	for (size_t i = 0; i < N_SIGNALS; i++)
 		signal(signals[i].signal, SIG_IGN);
 	log_setup("profd", LOG_LEVEL_INFO);
+	/* Stacks wait for tables and files a while, names for a minute. */
+	privileges_lower_priority(strcmp(name, "symbolizer") ? 0 : NICE_SYMBOLIZER);
 	if (!strcmp(name, "opener"))
 		return opener_main(arg);
 	if (!strcmp(name, "symbolizer"))

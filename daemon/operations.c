@@ -542,12 +542,19 @@ static void run_known(struct connection *c, const char *op, const cJSON *message
 		"profctl and profd should be of the same version");
 }
 
+static bool discards(const cJSON *message)
+{
+	return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(message, "discard"));
+}
+
 void operation_run(struct connection *c, const cJSON *message)
 {
 	const char *op = text_of(message, "op");
 
 	if (!c->recording)
 		run_known(c, op, message);
+	else if (!strcmp(op, "stop") && discards(message))
+		recording_discard(c->recording);
 	else if (!strcmp(op, "stop"))
 		recording_stop(c->recording, RECORDING_STOPPED);
 	else if (!strcmp(op, "snapshot"))

@@ -27,6 +27,8 @@ static const cap_value_t wanted_by_root[] = {CAP_SETUID, CAP_SETGID, CAP_KILL};
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
+#define NICE (-10) /* as in profd.service */
+
 /* Above this, Debian's kernel asks for CAP_SYS_ADMIN in perf_event_open(2). */
 #define PARANOID_PERFMON 2
 
@@ -50,10 +52,28 @@ static void raise_limit(__rlimit_resource_t resource)
 	setrlimit(resource, &limit);
 }
 
+/* A rank that is not the usual one was chosen by somebody. */
+static void raise_priority(void)
+{
+	errno = 0;
+	if (getpriority(PRIO_PROCESS, 0) == 0 && !errno)
+		setpriority(PRIO_PROCESS, 0, NICE);
+}
+
 void privileges_raise_limits(void)
 {
 	raise_limit(RLIMIT_MEMLOCK);
 	raise_limit(RLIMIT_NOFILE);
+	raise_priority();
+}
+
+void privileges_lower_priority(int nice)
+{
+	errno = 0;
+	int now = getpriority(PRIO_PROCESS, 0);
+
+	if (now < nice && !errno)
+		setpriority(PRIO_PROCESS, 0, nice);
 }
 
 /* A thread has capabilities of its own: it tries what there is without this one. */

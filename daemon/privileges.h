@@ -26,9 +26,13 @@ struct privileges {
 	char missing[256];   /* of the list above: what we never had */
 };
 
-/* Raises the limits that a service gets from its unit (locked memory, descriptors), as far as
- * this process may: before 5.11 BPF maps count as locked memory. Call it before reducing. */
+/* Raises what a service gets from its unit, as far as this process may: locked memory (before 5.11
+ * BPF maps count as that), descriptors, and priority. What drains the kernel's buffers does little,
+ * but has to come to it where thousands of processes want the CPU: else records are lost just when
+ * they matter. Call it before reducing. */
 void privileges_raise_limits(void);
+/* Of this process, to a nice value: what a helper does can wait. */
+void privileges_lower_priority(int nice);
 /* Gives up every capability that is not on the list, in all sets, and fills in *p. As root it
  * also keeps CAP_SETUID, CAP_SETGID and CAP_KILL, since the helper that parses becomes nobody
  * and still has to be ended. 0 or -errno. */

@@ -16,8 +16,10 @@ SEMAPHORE(profd_heap_lost_semaphore);
  * kernel which cannot say which argument of which probe has hit (5.15 can) relies on it. */
 #define AS_DECLARED __attribute__((noipa))
 
-AS_DECLARED void probe_alloc(uint64_t pointer, uint64_t size, uint64_t weighted_bytes)
+AS_DECLARED void probe_alloc(
+	uint64_t pointer, uint64_t size, uint64_t weighted_bytes, uint64_t back)
 {
+	(void)back;
 	STAP_PROBE3(otel_memory, alloc, pointer, size, weighted_bytes);
 }
 

@@ -17,8 +17,9 @@
 
 #pragma GCC visibility push(hidden)
 
-/* size and weighted_bytes are at least 1. */
-void probe_alloc(uint64_t pointer, uint64_t size, uint64_t weighted_bytes);
+/* size and weighted_bytes are at least 1. back: PROFD_USDT_REALLOC (profd/abi.h) if it is what a
+ * realloc that failed had given back; else 0. */
+void probe_alloc(uint64_t pointer, uint64_t size, uint64_t weighted_bytes, uint64_t back);
 /* moves: PROFD_USDT_REALLOC (profd/abi.h) if it is given back to realloc; else 0. */
 void probe_free(uint64_t pointer, uint64_t moves);
 void probe_lost(uint64_t count, uint64_t size, uint64_t weighted_bytes);

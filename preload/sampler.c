@@ -198,13 +198,13 @@ static uint64_t weighted_bytes(const struct table_entry *entry)
 	return heap_round(heap_weight(entry->size, mean), entry->random);
 }
 
-static void remember(const void *pointer, const struct table_entry *entry)
+static void remember(const void *pointer, const struct table_entry *entry, bool back)
 {
 	uint64_t bytes = weighted_bytes(entry);
 
 	if (table_add(pointer, entry)) {
 		sampler_self.last = ~(uintptr_t)pointer;
-		probe_alloc((uintptr_t)pointer, entry->size, bytes);
+		probe_alloc((uintptr_t)pointer, entry->size, bytes, back ? PROFD_USDT_REALLOC : 0);
 	} else {
 		probe_lost(
 			__atomic_add_fetch(&lost_count, 1, __ATOMIC_RELAXED), entry->size, bytes);
@@ -221,7 +221,7 @@ void sampler_sample(const void *pointer, size_t size)
 	/* Given back in a way that is not seen here: it must be, since it is handed out again. */
 	sampler_take(pointer, false);
 	entry = (struct table_entry){size + !size, (uint16_t)heap_random(&self->random)};
-	remember(pointer, &entry);
+	remember(pointer, &entry, false);
 }
 
 struct sampler_taken sampler_take(const void *pointer, bool moves)
@@ -244,5 +244,5 @@ void sampler_put_back(const void *pointer, struct sampler_taken taken)
 	const struct table_entry entry = {taken.size, taken.random};
 
 	if (taken.sampled)
-		remember(pointer, &entry);
+		remember(pointer, &entry, true);
 }

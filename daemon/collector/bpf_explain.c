@@ -17,7 +17,9 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-#define BTF_PATH "/sys/kernel/btf/vmlinux"
+#define BTF_PATH       "/sys/kernel/btf/vmlinux"
+#define LEAST_RET_HITS 2
+#define MOST_RET_HITS  100
 
 static char last_warning[256];
 
@@ -155,8 +157,22 @@ static void *try_uprobes(void *userdata)
 	return NULL;
 }
 
+/* A single step is a second trap, at least: where the host of a virtual machine has a part in it,
+ * it costs many times as much. */
+static unsigned count_hits(const struct uprobe_support *support)
+{
+	uint64_t hits;
+
+	if (!support->trap_ns || !support->step_ns)
+		return LEAST_RET_HITS;
+	hits = (support->step_ns + support->trap_ns / 2) / support->trap_ns;
+	return hits < LEAST_RET_HITS  ? LEAST_RET_HITS
+	       : hits < MOST_RET_HITS ? (unsigned)hits
+				      : MOST_RET_HITS;
+}
+
 /* In a thread, since not being the first is what is to be tried. */
-static enum uprobe_way find_uprobe_way(uint64_t *trap_ns)
+static void find_uprobes(struct bpf_features *f)
 {
 	struct uprobe_trial trial = {.error = -EAGAIN};
 	pthread_t thread;
@@ -164,10 +180,13 @@ static enum uprobe_way find_uprobe_way(uint64_t *trap_ns)
 	if (uprobe_pmu_read(&trial.pmu) == 0 &&
 		pthread_create(&thread, NULL, try_uprobes, &trial) == 0)
 		pthread_join(thread, NULL);
-	*trap_ns = trial.error ? 0 : trial.support.trap_ns;
-	if (trial.error || !trial.support.multi)
-		return UPROBE_PERF;
-	return trial.support.session ? UPROBE_SESSION : UPROBE_MULTI;
+	if (trial.error)
+		trial.support = (struct uprobe_support){0};
+	f->uprobe_ns = trial.support.trap_ns;
+	f->ret_hits = count_hits(&trial.support);
+	f->uprobe_way = !trial.support.multi	? UPROBE_PERF
+			: trial.support.session ? UPROBE_SESSION
+						: UPROBE_MULTI;
 }
 
 void bpf_explain_features(struct bpf_features *f)
@@ -176,7 +195,7 @@ void bpf_explain_features(struct bpf_features *f)
 			      BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_get_current_task_btf, NULL) == 1;
 	f->task_pt_regs = libbpf_probe_bpf_helper(
 				  BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_task_pt_regs, NULL) == 1;
-	f->uprobe_way = find_uprobe_way(&f->uprobe_ns);
+	find_uprobes(f);
 	f->cookies = libbpf_probe_bpf_helper(
 			     BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, NULL) == 1;
 	f->hardware_clock = try_event(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES) == 0;

@@ -50,6 +50,7 @@ struct bpf_host {
 	struct heap_live *live;
 	bool meter_taken[PROFD_METERS]; /* 0: what has none counts there */
 	unsigned n_meters;		/* that are taken */
+	bool place_taken[PROFD_PLACES]; /* likewise */
 	struct table_memory tables;
 	bool capture;
 	uint64_t heap_seed; /* 0: none */
@@ -244,9 +245,10 @@ static void choose_probe_programs(struct bpf_host *b)
 		{b->bpf->progs.profd_usdt_alloc, true, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_usdt_free, true, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_free, functions, UPROBE_ATTACH_MULTI},
-		{b->bpf->progs.profd_heap_enter, functions && !session, UPROBE_ATTACH_MULTI},
+		{b->bpf->progs.profd_heap_enter, functions, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_begin, functions, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_return, functions && !session, UPROBE_ATTACH_MULTI},
+		{b->bpf->progs.profd_heap_ret, functions, UPROBE_ATTACH_MULTI},
 		{b->bpf->progs.profd_heap_session, session, UPROBE_ATTACH_SESSION},
 	};
 
@@ -273,6 +275,7 @@ static int configure(struct bpf_host *b, unsigned first_ring)
 	bpf->rodata->profd_heap_ring_quarter = HEAP_RING_BYTES / 4;
 	bpf->rodata->profd_have_cookies = b->features.cookies ||
 					  b->features.uprobe_way != UPROBE_PERF;
+	bpf->rodata->profd_ret_hits = b->features.ret_hits;
 	bpf->rodata->profd_probe_first = b->n_cpus * PROFD_SCRATCHES;
 	bpf->rodata->profd_probe_scratches = b->n_cpus * PROFD_PROBE_SCRATCHES;
 	bpf->rodata->profd_have_task_btf = b->features.task_btf;
@@ -564,6 +567,15 @@ uint64_t bpf_host_heap_calls(const struct bpf_host *b, unsigned slot)
 	return calls;
 }
 
+uint64_t bpf_host_heap_rets(const struct bpf_host *b, unsigned slot)
+{
+	uint64_t rets = 0;
+
+	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
+		rets += __atomic_load_n(&b->cpus[cpu].heap[slot].rets, __ATOMIC_RELAXED);
+	return rets;
+}
+
 unsigned bpf_host_take_meter(struct bpf_host *b, unsigned leave)
 {
 	unsigned i = 1;
@@ -592,6 +604,30 @@ uint64_t bpf_host_meter(const struct bpf_host *b, unsigned meter)
 	return calls;
 }
 
+unsigned bpf_host_take_place(struct bpf_host *b)
+{
+	for (unsigned i = 1; i < PROFD_PLACES; i++)
+		if (!b->place_taken[i]) {
+			b->place_taken[i] = true;
+			return i;
+		}
+	return 0;
+}
+
+void bpf_host_give_place(struct bpf_host *b, unsigned place)
+{
+	b->place_taken[place] = false;
+}
+
+uint64_t bpf_host_place(const struct bpf_host *b, unsigned place)
+{
+	uint64_t hits = 0;
+
+	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
+		hits += __atomic_load_n(&b->cpus[cpu].places[place], __ATOMIC_RELAXED);
+	return hits;
+}
+
 struct profd_probe *bpf_host_probes(struct bpf_host *b)
 {
 	return b->bpf->bss->profd_probes;
@@ -607,6 +643,8 @@ int bpf_host_probe_program(const struct bpf_host *b, enum probe_program which)
 		[PROBE_ENTER] = b->features.uprobe_way == UPROBE_SESSION
 					? b->bpf->progs.profd_heap_session
 					: b->bpf->progs.profd_heap_enter,
+		[PROBE_RET] = b->bpf->progs.profd_heap_ret,
+		[PROBE_FOLLOW] = b->bpf->progs.profd_heap_enter,
 		[PROBE_BEGIN] = b->bpf->progs.profd_heap_begin,
 	};
 

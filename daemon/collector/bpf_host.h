@@ -22,8 +22,10 @@ struct bpf_features {
 	bool task_pt_regs;	    /* bpf_task_pt_regs, 5.15 */
 	bool cookies;		    /* bpf_get_attach_cookie, 5.15 */
 	enum uprobe_way uprobe_way; /* the best there is */
-	uint64_t uprobe_ns;	    /* what a hit costs without a program to speak of; 0: unknown */
-	bool hardware_clock;	    /* PERF_COUNT_HW_CPU_CYCLES can be opened */
+	/* What a hit costs without a program to speak of; 0: unknown. */
+	uint64_t uprobe_ns;
+	unsigned ret_hits;   /* so many hits does one of a ret cost */
+	bool hardware_clock; /* PERF_COUNT_HW_CPU_CYCLES can be opened */
 	int perf_event_paranoid;
 	bool nested_pidns; /* the collector runs in a pid namespace below the initial one */
 };
@@ -46,12 +48,18 @@ struct profd_session *bpf_host_sessions(struct bpf_host *b);
 struct profd_heap *bpf_host_heaps(const struct bpf_host *b);
 /* Sum over all CPUs of struct profd_heap_cpu.calls. */
 uint64_t bpf_host_heap_calls(const struct bpf_host *b, unsigned slot);
+/* The same of .rets. */
+uint64_t bpf_host_heap_rets(const struct bpf_host *b, unsigned slot);
 /* A meter that nobody has, to be given back; 0: no more than `leave` are there for others. */
 unsigned bpf_host_take_meter(struct bpf_host *b, unsigned leave);
 void bpf_host_give_meter(struct bpf_host *b, unsigned meter); /* 0 is fine */
 /* Sum over all CPUs; it counts on from what whoever had it before has left. */
 uint64_t bpf_host_meter(const struct bpf_host *b, unsigned meter);
 /* Mmapped: PROFD_PROBES entries. */
+/* The same of the numbers of places. */
+unsigned bpf_host_take_place(struct bpf_host *b);
+void bpf_host_give_place(struct bpf_host *b, unsigned place);
+uint64_t bpf_host_place(const struct bpf_host *b, unsigned place);
 struct profd_probe *bpf_host_probes(struct bpf_host *b);
 /* The programs for probes of heap sessions; owned by the host. In the order in which they are to be
  * attached: what is allocated is not missed when it is freed. */
@@ -61,7 +69,11 @@ enum probe_program {
 	PROBE_FREE,
 	PROBE_RETURN, /* not with UPROBE_SESSION, whose entries are both */
 	PROBE_ENTER,
-	PROBE_BEGIN, /* of functions that may throw, whose return is not waited for */
+	/* Of functions that may throw: on their rets and entries if the rets are known, else on the
+	 * entries only. */
+	PROBE_RET,
+	PROBE_FOLLOW,
+	PROBE_BEGIN,
 	PROBE_PROGRAMS,
 };
 /* -1: this kernel cannot have it, since it has no attach cookies. */

@@ -108,6 +108,8 @@ int collector_record(struct collector *c, const struct recording_request *reques
 bool recording_is_ready(const struct recording *r);
 /* Ends it; `done` follows. */
 void recording_stop(struct recording *r, enum recording_reason reason);
+/* Ends it, and what was collected is not stored, unless it is already. */
+void recording_discard(struct recording *r);
 /* So far. */
 void recording_progress(struct recording *r, double *elapsed, uint64_t *samples, uint64_t *lost);
 uint32_t recording_session(const struct recording *r);

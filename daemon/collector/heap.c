@@ -445,6 +445,8 @@ static void restore(
 		if (held.image != image || held.address != address)
 			continue;
 		memmove(h->held + i, h->held + i + 1, (--h->n_held - i) * sizeof(*h->held));
+		if (!held.weight)
+			return;
 		h->stats.frees--;
 		other = heap_table_find(h, image, address);
 		if (other)
@@ -468,6 +470,10 @@ void heap_freed(struct heap *h, const struct profd_free *freed, struct window *w
 	}
 	if (!l) {
 		h->stats.unknown++;
+		/* If it fails, it is not what an earlier one held of that address. */
+		if (image != UINT32_MAX && freed->flags & PROFD_FREE_HELD)
+			hold(h, &(struct live){.image = image, .address = freed->address},
+				freed->head.time);
 		return;
 	}
 	h->stats.frees++;

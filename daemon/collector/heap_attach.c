@@ -160,16 +160,18 @@ static void attach_probes(
 	attach_places(a, kind == HEAP_PROBE_FREE ? PROBE_USDT_FREE : PROBE_USDT_ALLOC, places, n);
 }
 
-/* Which functions a program is for. */
-static bool is_for(enum probe_program which, const struct heap_site *site)
+/* Which functions a program is for. rets: they have probes. */
+static bool is_for(enum probe_program which, const struct heap_site *site, bool rets)
 {
 	if (site->function == HEAP_FREE || which == PROBE_FREE)
 		return site->function == HEAP_FREE && which == PROBE_FREE;
-	return site->throws ? which == PROBE_BEGIN : which != PROBE_BEGIN;
+	if (site->throws)
+		return which == (site->followed && rets ? PROBE_FOLLOW : PROBE_BEGIN);
+	return which == PROBE_ENTER || which == PROBE_RETURN;
 }
 
 static void attach_functions(struct attachment *a, const struct watched *p,
-	const struct heap_sites *sites, enum probe_program which)
+	const struct heap_sites *sites, enum probe_program which, bool rets)
 {
 	_cleanup_free_ struct uprobe_place *places = calloc(sites->n_sites + 1, sizeof(*places));
 	struct heap_watch *w = a->watch;
@@ -179,7 +181,7 @@ static void attach_functions(struct attachment *a, const struct watched *p,
 	for (size_t i = 0; places && i < sites->n_sites; i++) {
 		const struct heap_site *site = &sites->sites[i];
 
-		if (!is_for(which, site))
+		if (!is_for(which, site, rets))
 			continue;
 		r = heap_probes_find_function(w->probes, sites->allocator, site, p->duty.meter,
 			p->duty.limited, &places[n].cookie);
@@ -191,6 +193,23 @@ static void attach_functions(struct attachment *a, const struct watched *p,
 				r == -EOPNOTSUPP ? "it needs Linux 5.15" : strerror(-r));
 	}
 	attach_places(a, which, places, n);
+}
+
+/* Where functions that may throw are waited for. False: they must not be. */
+static bool attach_rets(
+	struct attachment *a, const struct watched *p, const struct heap_sites *sites)
+{
+	_cleanup_free_ struct uprobe_place *places = calloc(sites->n_rets + 1, sizeof(*places));
+	struct heap_watch *w = a->watch;
+	int r = places ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !r && i < sites->n_rets; i++) {
+		places[i].offset = sites->rets[i];
+		r = heap_probes_find_ret(
+			w->probes, &sites->rets[i], p->duty.meter, &places[i].cookie);
+	}
+	attach_places(a, PROBE_RET, places, r ? 0 : sites->n_rets);
+	return !r && (!sites->n_rets || a->links[PROBE_RET]);
 }
 
 /* Those of the allocators' functions. */
@@ -236,6 +255,7 @@ static void attach_allocator(
 {
 	struct heap_watch *w = a->watch;
 	bool session = bpf_host_features(w->config.bpf)->uprobe_way == UPROBE_SESSION;
+	bool rets = false;
 	int r = bpf_host_open_live(w->config.bpf, session_slot(w->config.session),
 		heap_traced_max(session_sample_bytes(w->config.session)));
 
@@ -243,12 +263,15 @@ static void attach_allocator(
 		heap_watch_note(w, owner(a), "no memory for what is in use: %s", strerror(-r));
 		return;
 	}
-	if (!p->duty.limited)
-		attach_functions(a, p, sites, PROBE_FREE);
+	if (!p->duty.limited) {
+		attach_functions(a, p, sites, PROBE_FREE, false);
+		rets = attach_rets(a, p, sites);
+	}
 	if (!session)
-		attach_functions(a, p, sites, PROBE_RETURN);
-	attach_functions(a, p, sites, PROBE_ENTER);
-	attach_functions(a, p, sites, PROBE_BEGIN);
+		attach_functions(a, p, sites, PROBE_RETURN, rets);
+	attach_functions(a, p, sites, PROBE_ENTER, rets);
+	attach_functions(a, p, sites, PROBE_FOLLOW, rets);
+	attach_functions(a, p, sites, PROBE_BEGIN, rets);
 }
 
 /* Whoever announces what he allocates has none that is of interest. */

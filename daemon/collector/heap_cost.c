@@ -9,17 +9,21 @@ void heap_cost(const struct bpf_host *bpf, const struct session *session, struct
 	const struct bpf_features *features = bpf_host_features(bpf);
 	unsigned slot = session_slot(session);
 	uint64_t functions = bpf_host_heap_calls(bpf, slot), hits = functions;
+	uint64_t rets = bpf_host_heap_rets(bpf, slot), returns = functions / 2;
 	const struct profd_heap *heap = &bpf_host_heaps(bpf)[slot];
 	struct profd_counters counters;
 
 	bpf_host_counters(bpf, slot, &counters);
-	/* Without sessions every allocation is hit twice; with them only what is of interest. */
+	/* Without sessions every allocation is hit twice, if not by a ret; with them only what is
+	 * of interest. */
 	if (features->uprobe_way != UPROBE_SESSION)
-		hits += functions / 2;
+		hits += returns > rets ? returns - rets : 0;
 	else
 		hits += functions ? counters.taken : 0;
 	if (!functions)
 		hits = counters.taken + counters.filtered + heap->frees + heap->lost_frees;
+	hits += features->ret_hits * rets;
 	out->calls = functions ? functions : hits;
+	out->metered = functions + features->ret_hits * rets;
 	out->ns = hits * features->uprobe_ns + counters.spent;
 }

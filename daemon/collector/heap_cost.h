@@ -9,9 +9,10 @@ struct bpf_host;
 struct session;
 
 struct heap_cost {
-	uint64_t calls; /* of functions and USDT probes that were hit */
-	uint64_t ns;	/* of the CPU time of all that were hit: as measured for one hit when profd
-			   started, and by the programs themselves for what they took */
+	uint64_t calls;	  /* of functions and USDT probes that were hit */
+	uint64_t metered; /* what the meters of all that are watched have counted */
+	uint64_t ns; /* of the CPU time of all that were hit: as measured for one hit when profd
+			started, and by the programs themselves for what they took */
 };
 
 /* Since the session began. Of sessions of type heap, until they are released. */

@@ -17,6 +17,7 @@
 
 #include "collector/heap_ceiling.h"
 #include "collector/heap_cost.h"
+#include "collector/heap_places.h"
 #include "collector/heap_watch_impl.h"
 #include "collector/processes.h"
 #include "util/log.h"
@@ -28,14 +29,14 @@
 /* That those who have no ceiling leave to those who have. */
 #define METERS_LEFT 64
 
-/* What a call costs, ns. */
-static double cost_of_call(const struct heap_watch *w)
+/* What it costs, ns, that a meter counts one more. */
+double heap_duty_call_ns(const struct heap_watch *w)
 {
 	struct heap_cost cost;
 
 	heap_cost(w->config.bpf, w->config.session, &cost);
-	return cost.calls ? (double)cost.ns / (double)cost.calls
-			  : (double)bpf_host_features(w->config.bpf)->uprobe_ns;
+	return cost.metered ? (double)cost.ns / (double)cost.metered
+			    : (double)bpf_host_features(w->config.bpf)->uprobe_ns;
 }
 
 static bool is_metered(const struct watched *p)
@@ -250,13 +251,14 @@ void heap_duty_hold_to(struct heap_watch *w, double max_cost)
 void heap_duty_tick(struct heap_watch *w)
 {
 	uint64_t now = now_ns(), ns = now - w->ticked;
-	double ns_per_call = cost_of_call(w), level = INFINITY, whole_level = INFINITY;
+	double ns_per_call = heap_duty_call_ns(w), level = INFINITY, whole_level = INFINITY;
 	struct watched *p, *next;
 
 	w->ticked = now;
 	*w->held = '\0';
 	if (!ns)
 		return;
+	heap_places_tick(heap_probes_places(w->probes), ns);
 	HASH_ITER (hh, w->watched, p, next)
 		if (is_metered(p))
 			measure(w, p, ns_per_call, (double)ns);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "collector/bpf_host.h"
+#include "collector/heap_places.h"
 #include "collector/sessions.h"
 
 /* rdi, rsi, rdx: the first three arguments of a function (System V ABI, AMD64), where the preload
@@ -16,6 +17,7 @@ struct heap_probes {
 	unsigned references;
 	struct bpf_host *bpf;
 	uint32_t slot, session;
+	struct heap_places *places;
 	struct profd_probe *shared; /* of all sessions; session 0: a free entry */
 };
 
@@ -30,6 +32,11 @@ int heap_probes_new(struct heap_probes **out, struct bpf_host *bpf, const struct
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
+	p->places = heap_places_new(bpf);
+	if (!p->places) {
+		free(p);
+		return -ENOMEM;
+	}
 	p->references = 1;
 	p->bpf = bpf;
 	p->slot = session_slot(session);
@@ -52,6 +59,7 @@ void heap_probes_unref(struct heap_probes *p)
 	for (size_t i = 0; i < PROFD_PROBES; i++)
 		if (p->shared[i].session == p->session)
 			__atomic_store_n(&p->shared[i].session, 0, __ATOMIC_RELEASE);
+	heap_places_free(p->places);
 	free(p);
 }
 
@@ -125,14 +133,23 @@ static bool have_cookies(const struct heap_probes *p)
 	return features->cookies || features->uprobe_way != UPROBE_PERF;
 }
 
+struct heap_places *heap_probes_places(struct heap_probes *p)
+{
+	return p->places;
+}
+
 int heap_probes_find(struct heap_probes *p, const struct heap_probe *probe, uint64_t *cookie)
 {
 	struct profd_probe wanted = {.slot = p->slot, .session = p->session};
+	int r;
 
 	for (size_t i = 0; i < probe->n_arguments; i++)
 		wanted.arguments[i] = translate(&probe->arguments[i]);
-	if (have_cookies(p))
-		return share(p, &wanted, cookie);
+	if (have_cookies(p)) {
+		r = share(p, &wanted, cookie);
+		*cookie |= r ? 0 : heap_places_cookie(p->places, probe, probe->offset);
+		return r;
+	}
 	if (!is_usual(probe))
 		return -EOPNOTSUPP;
 	publish(&p->shared[probe->kind == HEAP_PROBE_FREE ? PROFD_PROBE_FREE : PROFD_PROBE_ALLOC],
@@ -157,6 +174,16 @@ static bool nests(enum heap_allocator allocator, const struct heap_site *site)
 	}
 }
 
+/* place: its part of the cookie. */
+static int share_metered(struct heap_probes *p, const struct profd_probe *wanted, unsigned meter,
+	uint64_t place, uint64_t *cookie)
+{
+	int r = have_cookies(p) ? share(p, wanted, cookie) : -EOPNOTSUPP;
+
+	*cookie |= r ? 0 : (uint64_t)meter << PROFD_METER_SHIFT | place;
+	return r;
+}
+
 int heap_probes_find_function(struct heap_probes *p, enum heap_allocator allocator,
 	const struct heap_site *site, unsigned meter, bool untracked, uint64_t *cookie)
 {
@@ -176,11 +203,21 @@ int heap_probes_find_function(struct heap_probes *p, enum heap_allocator allocat
 		.nests = nests(allocator, site),
 		.untracked = untracked,
 	};
-	int r;
 
 	for (size_t i = 0; i < PROFD_PROBE_ARGUMENTS; i++)
 		wanted.arguments[i].base = site->registers[i];
-	r = have_cookies(p) ? share(p, &wanted, cookie) : -EOPNOTSUPP;
-	*cookie |= r ? 0 : (uint64_t)meter << PROFD_METER_SHIFT;
-	return r;
+	return share_metered(
+		p, &wanted, meter, heap_places_cookie(p->places, site, site->probe), cookie);
+}
+
+int heap_probes_find_ret(
+	struct heap_probes *p, const uint64_t *ret, unsigned meter, uint64_t *cookie)
+{
+	const struct profd_probe wanted = {
+		.slot = p->slot,
+		.session = p->session,
+		.function = PROFD_FUNCTION_MALLOC,
+	};
+
+	return share_metered(p, &wanted, meter, heap_places_cookie(p->places, ret, *ret), cookie);
 }

@@ -13,6 +13,7 @@
 #include "collector/heap_sites.h"
 
 struct bpf_host;
+struct heap_places;
 struct heap_probes;
 struct session;
 
@@ -23,6 +24,9 @@ int heap_probes_new(struct heap_probes **out, struct bpf_host *bpf, const struct
 struct heap_probes *heap_probes_ref(struct heap_probes *p);
 void heap_probes_unref(struct heap_probes *p); /* NULL is fine */
 
+/* How often they are hit; as long as there is a reference. */
+struct heap_places *heap_probes_places(struct heap_probes *p);
+
 /* The cookie of a USDT probe. 0, or -ENOSPC: there are too many different ones; -EOPNOTSUPP:
  * arguments can lie anywhere only where the kernel has attach cookies. */
 int heap_probes_find(struct heap_probes *p, const struct heap_probe *probe, uint64_t *cookie);
@@ -31,5 +35,8 @@ int heap_probes_find(struct heap_probes *p, const struct heap_probe *probe, uint
  * probed. The same. */
 int heap_probes_find_function(struct heap_probes *p, enum heap_allocator allocator,
 	const struct heap_site *site, unsigned meter, bool untracked, uint64_t *cookie);
+/* Of a ret, whose offset in the file `ret` points to, in its module's. The same. */
+int heap_probes_find_ret(
+	struct heap_probes *p, const uint64_t *ret, unsigned meter, uint64_t *cookie);
 
 #endif

@@ -33,6 +33,7 @@ static void free_sites(void *p)
 
 	free((void *)s->sites.sites);
 	free((void *)s->sites.probes);
+	free((void *)s->sites.rets);
 	free(s);
 }
 
@@ -59,15 +60,18 @@ static int keep(struct module_sites *s, const struct heap_sites *sites)
 {
 	struct heap_site *functions = copy(sites->sites, sites->n_sites * sizeof(*functions));
 	struct heap_probe *probes = copy(sites->probes, sites->n_probes * sizeof(*probes));
+	uint64_t *rets = copy(sites->rets, sites->n_rets * sizeof(*rets));
 
-	if (!functions || !probes) {
+	if (!functions || !probes || !rets) {
 		free(functions);
 		free(probes);
+		free(rets);
 		return -ENOMEM;
 	}
 	s->sites = *sites;
 	s->sites.sites = functions;
 	s->sites.probes = probes;
+	s->sites.rets = rets;
 	s->known = true;
 	return 0;
 }

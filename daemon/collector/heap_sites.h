@@ -17,6 +17,7 @@
 
 #define HEAP_MAX_SITES	128
 #define HEAP_MAX_PROBES 512
+#define HEAP_MAX_RETS	256
 #define HEAP_MAX_NAME	40
 #define HEAP_ARGUMENTS	3
 
@@ -78,7 +79,10 @@ struct heap_site {
 	/* 1: it throws where others return NULL. No exception passes a return probe: the program
 	 * would end. */
 	uint8_t throws;
-	uint8_t pad[2];
+	/* 1: it throws, and all rets by which it can be left are among heap_sites.rets. An
+	 * exception does not pass those. */
+	uint8_t followed;
+	uint8_t pad;
 	char name[HEAP_MAX_NAME];
 };
 
@@ -129,15 +133,18 @@ struct heap_probe {
 	struct heap_argument arguments[HEAP_ARGUMENTS];
 };
 
-/* What a module has; nothing at all is no error. Sites and probes are in order of their offsets
- * (`entry` of sites), without doubles. */
+/* What a module has; nothing at all is no error. Sites, probes and rets are in order of their
+ * offsets (`entry` of sites), without doubles. */
 struct heap_sites {
 	enum heap_allocator allocator; /* if it has sites */
 	bool no_symbols; /* it names none of its functions: nobody can say whether it is one */
 	bool incomplete; /* it has more than HEAP_MAX_… */
-	size_t n_sites, n_probes;
+	size_t n_sites, n_probes, n_rets;
 	const struct heap_site *sites;
 	const struct heap_probe *probes;
+	/* Of all sites that are followed. At each the return address lies at the stack pointer, as
+	 * at the site's probe. Others may leave by them, too. The kernel single-steps a ret. */
+	const uint64_t *rets;
 };
 
 /* error: 0, or -errno as of unwinder_opened (unwinder.h). sites are the module's: valid as long as

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What status tells of a heap watch: which processes there are, what they cost, and where probes
  * sit. */
+#include <math.h>
 #include <string.h>
 #include <utlist.h>
 
+#include "collector/heap_places.h"
 #include "collector/heap_sites.h"
 #include "collector/heap_watch_impl.h"
 #include "collector/module.h"
@@ -19,8 +21,30 @@ struct room {
 	size_t files, places, paths;
 };
 
-static void add_place(cJSON *list, struct room *room, const char *name, uint64_t offset,
-	uint64_t from_entry, bool steps)
+/* What is known of a place. */
+struct place {
+	const void *site; /* heap_places.h */
+	const char *name;
+	uint64_t offset;
+	const uint64_t *from_entry; /* NULL: of several functions */
+	bool steps;
+	unsigned costs; /* as so many hits */
+};
+
+static void add_hits(cJSON *one, const struct heap_watch *w, const struct place *p)
+{
+	struct heap_hits hits;
+
+	if (!heap_places_hits(heap_probes_places(w->probes), p->site, p->offset, &hits))
+		return;
+	cJSON_AddNumberToObject(one, "hits", (double)hits.all);
+	/* CPUs, lately; rounded, for it to be short. */
+	cJSON_AddNumberToObject(
+		one, "cost", round(hits.per_sec * p->costs * heap_duty_call_ns(w)) / 1e9);
+}
+
+static void add_place(
+	cJSON *list, struct room *room, const struct heap_watch *w, const struct place *p)
 {
 	cJSON *one;
 
@@ -28,10 +52,12 @@ static void add_place(cJSON *list, struct room *room, const char *name, uint64_t
 		return;
 	room->places--;
 	one = cJSON_CreateObject();
-	cJSON_AddStringToObject(one, "name", name);
-	cJSON_AddNumberToObject(one, "offset", (double)offset);
-	cJSON_AddNumberToObject(one, "from_entry", (double)from_entry);
-	cJSON_AddBoolToObject(one, "single_stepped", steps);
+	cJSON_AddStringToObject(one, "name", p->name);
+	cJSON_AddNumberToObject(one, "offset", (double)p->offset);
+	if (p->from_entry)
+		cJSON_AddNumberToObject(one, "from_entry", (double)*p->from_entry);
+	cJSON_AddBoolToObject(one, "single_stepped", p->steps);
+	add_hits(one, w, p);
 	cJSON_AddItemToArray(list, one);
 }
 
@@ -40,6 +66,8 @@ static void add_file(cJSON *files, const struct attachment *a, struct room *room
 	const struct heap_sites *sites = heap_sites_of(a->module);
 	bool functions = a->links[PROBE_ENTER] || a->links[PROBE_FREE];
 	cJSON *one = cJSON_CreateObject(), *places;
+	const uint64_t at_itself = 0;
+	unsigned ret_hits = bpf_host_features(a->watch->config.bpf)->ret_hits;
 
 	cJSON_AddStringToObject(one, "path", a->module->path);
 	cJSON_AddStringToObject(one, "allocator",
@@ -47,16 +75,23 @@ static void add_file(cJSON *files, const struct attachment *a, struct room *room
 	places = cJSON_AddArrayToObject(one, "probes");
 	for (size_t i = 0; functions && sites && i < sites->n_sites; i++) {
 		const struct heap_site *s = &sites->sites[i];
+		uint64_t from_entry = s->probe - s->entry;
 
-		add_place(places, room, s->name, s->probe, s->probe - s->entry, !s->emulated);
+		add_place(places, room, a->watch,
+			&(struct place){s, s->name, s->probe, &from_entry, !s->emulated, 1});
 	}
+	for (size_t i = 0; a->links[PROBE_RET] && sites && i < sites->n_rets; i++)
+		add_place(places, room, a->watch,
+			&(struct place){
+				&sites->rets[i], "ret", sites->rets[i], NULL, true, ret_hits});
 	for (size_t i = 0; a->announces && sites && i < sites->n_probes; i++) {
 		const struct heap_probe *p = &sites->probes[i];
 
 		/* A USDT probe is a nop. */
 		if (!p->flaw)
-			add_place(places, room, p->kind == HEAP_PROBE_FREE ? "free" : "alloc",
-				p->offset, 0, false);
+			add_place(places, room, a->watch,
+				&(struct place){p, p->kind == HEAP_PROBE_FREE ? "free" : "alloc",
+					p->offset, &at_itself, false, 1});
 	}
 	cJSON_AddItemToArray(files, one);
 }

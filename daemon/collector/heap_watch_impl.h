@@ -115,6 +115,8 @@ void heap_attach_let_go(struct attachment *a);
 
 /* ---- heap_duty.c ---------------------------------------------------------------------------- */
 
+/* What a call, or a hit of a USDT probe, costs, ns. */
+double heap_duty_call_ns(const struct heap_watch *w);
 /* Once a second. */
 void heap_duty_tick(struct heap_watch *w);
 /* The allocator of a process is about to be probed. False: it must not be. */

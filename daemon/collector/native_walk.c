@@ -13,8 +13,8 @@
 
 #define PAGE_BYTES (1u << PROFD_MISS_PAGE_SHIFT)
 
-/* Where in the copied pages an address lies, and how many bytes follow in its page; NULL: it is not
- * among them. */
+/* Where in the copied pages an address lies, and how many bytes follow in its page, the last of
+ * which may be cut short; NULL: it is not among them. */
 static const char *find_in_stack(const struct profd_miss *miss, uint64_t address, size_t *left)
 {
 	uint64_t start = miss->sp - PROFD_RED_ZONE, offset, before;
@@ -28,8 +28,10 @@ static const char *find_in_stack(const struct profd_miss *miss, uint64_t address
 	offset = page ? (uint64_t)__builtin_popcountll(before >> 1) * PAGE_BYTES +
 				 (before & 1 ? first : 0) + (address & (PAGE_BYTES - 1))
 		      : address - start;
-	if (offset > miss->stack_size || miss->stack_size - offset < *left)
+	if (offset >= miss->stack_size)
 		return NULL;
+	if (*left > miss->stack_size - offset)
+		*left = miss->stack_size - offset;
 	return (const char *)(miss + 1) + offset;
 }
 

@@ -354,6 +354,12 @@ void recording_stop(struct recording *r, enum recording_reason reason)
 		heap_watch_detach(r->watch);
 }
 
+void recording_discard(struct recording *r)
+{
+	r->request.deliver = true;
+	recording_stop(r, RECORDING_STOPPED);
+}
+
 /* Field 20 of /proc/PID/stat, `state` being field 3. */
 static long count_threads(const char *state)
 {

@@ -54,8 +54,8 @@ static bool site_is_good(const struct heap_site *site, const struct unwinder_lay
 
 	return segment && site->probe >= site->entry && site->probe - site->entry < MAX_PROLOGUE &&
 	       segment_of(layout, site->probe) == segment && site->function < HEAP_FUNCTIONS &&
-	       site->emulated <= 1 && site->throws <= 1 && registers_are_good(site) &&
-	       name_is_good(site->name);
+	       site->emulated <= 1 && site->throws <= 1 && site->followed <= site->throws &&
+	       registers_are_good(site) && name_is_good(site->name);
 }
 
 static bool sites_are_good(const struct heap_sites *sites, const struct unwinder_layout *layout)
@@ -65,6 +65,20 @@ static bool sites_are_good(const struct heap_sites *sites, const struct unwinder
 			!site_is_good(&sites->sites[i], layout))
 			return false;
 	return true;
+}
+
+/* Whoever is followed has some. */
+static bool rets_are_good(const struct heap_sites *sites, const struct unwinder_layout *layout)
+{
+	bool followed = false;
+
+	for (size_t i = 0; i < sites->n_sites; i++)
+		followed |= sites->sites[i].followed;
+	for (size_t i = 0; i < sites->n_rets; i++)
+		if ((i && sites->rets[i] <= sites->rets[i - 1]) ||
+			!segment_of(layout, sites->rets[i]))
+			return false;
+	return followed == (sites->n_rets > 0);
 }
 
 /* ---- probes ---------------------------------------------------------------------------------- */
@@ -136,11 +150,12 @@ int sites_answer_check(struct heap_sites *out, const void *data, size_t size)
 	const struct heap_site *sites = (const struct heap_site *)(head + 1);
 
 	if (size < sizeof(*head) || head->n_sites > HEAP_MAX_SITES ||
-		head->n_probes > HEAP_MAX_PROBES || head->allocator >= HEAP_ALLOCATORS ||
-		head->no_symbols > 1 || head->incomplete > 1 ||
-		!unwinder_layout_is_good(&head->layout) ||
+		head->n_probes > HEAP_MAX_PROBES || head->n_rets > HEAP_MAX_RETS ||
+		head->allocator >= HEAP_ALLOCATORS || head->no_symbols > 1 ||
+		head->incomplete > 1 || !unwinder_layout_is_good(&head->layout) ||
 		size != sizeof(*head) + head->n_sites * sizeof(struct heap_site) +
-				head->n_probes * sizeof(struct heap_probe))
+				head->n_probes * sizeof(struct heap_probe) +
+				head->n_rets * sizeof(uint64_t))
 		return -EBADMSG;
 	*out = (struct heap_sites){
 		.allocator = head->allocator,
@@ -148,9 +163,13 @@ int sites_answer_check(struct heap_sites *out, const void *data, size_t size)
 		.incomplete = head->incomplete,
 		.n_sites = head->n_sites,
 		.n_probes = head->n_probes,
+		.n_rets = head->n_rets,
 		.sites = sites,
 		.probes = (const struct heap_probe *)(sites + head->n_sites),
 	};
-	return sites_are_good(out, &head->layout) && probes_are_good(out, &head->layout) ? 0
-											 : -EBADMSG;
+	out->rets = (const uint64_t *)(out->probes + out->n_probes);
+	return sites_are_good(out, &head->layout) && probes_are_good(out, &head->layout) &&
+			       rets_are_good(out, &head->layout)
+		       ? 0
+		       : -EBADMSG;
 }

@@ -2,6 +2,7 @@
 #include "collector/symbols.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,6 +149,15 @@ static void open_cached(struct symbolizer *s, const struct module *m, enum symbo
 		warn_of_cache(error);
 }
 
+/* The kernel's notes, by which its debug file is found; -1: it is another module, or is not to
+ * have lines. The caller's. */
+static int open_notes(const struct module *m, enum symbol_trust trust)
+{
+	return m->kind == MODULE_KERNEL && trust == SYMBOL_TRUST_FULL
+		       ? open(SYMBOLIZER_NOTES, O_RDONLY | O_CLOEXEC)
+		       : -1;
+}
+
 /* Asks for the next offsets that are missing. 0 or -errno. */
 static int ask(struct symbolizer *s, struct request *r, enum symbol_trust trust)
 {
@@ -167,8 +177,10 @@ static int ask(struct symbolizer *s, struct request *r, enum symbol_trust trust)
 	memcpy(message + sizeof(header), r->missing + r->n_done, bytes);
 	s->n_lacked = 0;
 	open_cached(s, r->file, trust);
-	error = helper_client_ask(
-		&s->helper, message, sizeof(header) + bytes, r->file, s->cached.fd);
+	_cleanup_close_ int notes = open_notes(r->file, trust);
+
+	error = helper_client_ask(&s->helper, message, sizeof(header) + bytes, r->file,
+		notes >= 0 ? notes : s->cached.fd);
 	if (!error)
 		s->state = STATE_ASKED;
 	return error;
@@ -288,8 +300,8 @@ static const enum trouble TROUBLE_OF[] = {
 };
 
 /* The symbolizer failed at the first request: what it failed at is not tried again. An ELF file
- * gets a second chance with its symbol tables only; the kernel, which is not to blame, keeps its
- * trust. */
+ * gets a second chance with its symbol tables only, and the kernel one without its debug file: it
+ * keeps its names. */
 static void on_failure(void *userdata, enum helper_failure failure, const char *how)
 {
 	static struct log_limit limit = {.seconds = 10};
@@ -299,11 +311,13 @@ static void on_failure(void *userdata, enum helper_failure failure, const char *
 	bool again = false;
 
 	s->state = STATE_IDLE;
-	if (t && m->kind != MODULE_KERNEL) {
-		s->stats.bad_modules += t->trust == SYMBOL_TRUST_FULL;
-		again = kind_of(m) == SYMBOLIZER_ELF && t->trust == SYMBOL_TRUST_FULL;
-		symbol_cache_distrust(
-			&s->cache, m, again ? SYMBOL_TRUST_SYMBOLS : SYMBOL_TRUST_NONE);
+	if (t) {
+		bool first = t->trust == SYMBOL_TRUST_FULL, is_kernel = m->kind == MODULE_KERNEL;
+
+		s->stats.bad_modules += first && !is_kernel;
+		again = first && (is_kernel || kind_of(m) == SYMBOLIZER_ELF);
+		symbol_cache_distrust(&s->cache, m,
+			again || is_kernel ? SYMBOL_TRUST_SYMBOLS : SYMBOL_TRUST_NONE);
 	}
 	troubles_add(&s->troubles, m, TROUBLE_OF[failure],
 		again ? TROUBLE_REST_SYMBOLS : TROUBLE_REST_NONE);

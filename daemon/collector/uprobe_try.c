@@ -27,6 +27,13 @@ static __attribute__((noinline, noclone)) void visited(void)
 	__asm__ volatile("nop" ::: "memory");
 }
 
+/* A return is one that no kernel emulates. */
+void uprobe_try_visit(void);
+extern const char uprobe_try_ret[];
+
+__asm__(".text\n.hidden uprobe_try_visit, uprobe_try_ret\n.globl uprobe_try_visit, uprobe_try_ret\n"
+	"uprobe_try_visit:\nnop\nuprobe_try_ret:\nret\n");
+
 struct place {
 	uintptr_t address;
 	uint64_t offset;
@@ -81,6 +88,7 @@ static int load_counter(int map, uint32_t attach_type)
 struct attempt {
 	const struct uprobe_pmu *pmu;
 	struct uprobe_place place;
+	void (*visit)(void);
 	int file, map;
 };
 
@@ -99,7 +107,7 @@ static uint64_t nanoseconds(void)
 }
 
 /* The best of some rounds, since others want the CPU, too. */
-static uint64_t time_visits(void)
+static uint64_t time_visits(const struct attempt *a)
 {
 	uint64_t best = UINT64_MAX;
 
@@ -107,17 +115,17 @@ static uint64_t time_visits(void)
 		uint64_t start = nanoseconds(), took;
 
 		for (int i = 0; i < 100; i++)
-			visited();
+			a->visit();
 		took = (nanoseconds() - start) / 100;
 		best = took < best ? took : best;
 	}
 	return best;
 }
 
-/* How often the program ran for one visit; 0 also where it cannot be attached. trap_ns, if not
- * NULL: what a visit costs. */
+/* How often the program ran for one visit; 0 also where it cannot be attached. ns, if not NULL:
+ * what a visit costs. */
 static uint64_t count_visits(
-	const struct attempt *a, enum uprobe_way way, bool cookies, uint64_t *trap_ns)
+	const struct attempt *a, enum uprobe_way way, bool cookies, uint64_t *ns)
 {
 	static const uint32_t attach_types[] = {
 		[UPROBE_MULTI] = UPROBE_ATTACH_MULTI,
@@ -141,17 +149,32 @@ static uint64_t count_visits(
 
 	if (link < 0 || bpf_map_lookup_elem(a->map, &key, &before))
 		return 0;
-	visited();
+	a->visit();
 	if (bpf_map_lookup_elem(a->map, &key, &after))
 		return 0;
-	if (trap_ns && after > before)
-		*trap_ns = time_visits();
+	if (ns && after > before)
+		*ns = time_visits(a);
 	return after - before;
+}
+
+static uint64_t offset_of(uintptr_t address, bool *found)
+{
+	struct place place = {.address = address};
+
+	dl_iterate_phdr(find_segment, &place);
+	*found &= place.found;
+	return place.offset;
 }
 
 int uprobe_try(const struct uprobe_pmu *pmu, struct uprobe_support *support)
 {
-	struct place place = {.address = (uintptr_t)visited};
+	bool found = true;
+	struct attempt a = {
+		.pmu = pmu,
+		.place.offset = offset_of((uintptr_t)visited, &found),
+		.visit = visited,
+	};
+	uint64_t ret = offset_of((uintptr_t)uprobe_try_ret, &found);
 	_cleanup_close_ int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	_cleanup_close_ int map = bpf_map_create(
 		BPF_MAP_TYPE_ARRAY, "profd_try", sizeof(uint32_t), sizeof(uint64_t), 1, NULL);
@@ -161,11 +184,10 @@ int uprobe_try(const struct uprobe_pmu *pmu, struct uprobe_support *support)
 		return -errno;
 	if (map < 0)
 		return map;
-	dl_iterate_phdr(find_segment, &place);
-	if (!place.found)
+	if (!found)
 		return -ENOENT;
-	const struct attempt a = {
-		.pmu = pmu, .place = {.offset = place.offset}, .file = file, .map = map};
+	a.file = file;
+	a.map = map;
 
 	support->events = count_visits(&a, UPROBE_PERF, false, &support->trap_ns) == 1;
 	support->cookies = support->events && count_visits(&a, UPROBE_PERF, true, NULL) == 1;
@@ -175,5 +197,8 @@ int uprobe_try(const struct uprobe_pmu *pmu, struct uprobe_support *support)
 		support->multi = count_visits(&a, UPROBE_MULTI, true, &support->trap_ns) == 1;
 	for (int i = 0; i < TRIALS && support->multi && !support->session; i++)
 		support->session = count_visits(&a, UPROBE_SESSION, true, NULL) == 2;
+	a.place.offset = ret;
+	a.visit = uprobe_try_visit;
+	count_visits(&a, support->multi ? UPROBE_MULTI : UPROBE_PERF, false, &support->step_ns);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <utlist.h>
 
 #include "collector/uprobe_kernel.h"
+#include "helper/process.h"
 #include "util/cleanup.h"
 #include "util/now.h"
 
@@ -66,7 +67,7 @@ struct uprobes {
 static void close_all(struct uprobe_link *link)
 {
 	while (link->n_open)
-		close_fd(link->open[--link->n_open]);
+		helper_close_apart(link->open[--link->n_open]);
 }
 
 static void release_request(struct uprobe_link *link)
@@ -151,6 +152,60 @@ static int new_link(
 	return r;
 }
 
+/* ---- threads -------------------------------------------------------------------------------- */
+
+/* The loop's signals are not for it. 0 or -errno. */
+static int start_thread(pthread_t *thread, void *(*function)(void *), void *userdata)
+{
+	sigset_t all, before;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	r = pthread_create(thread, NULL, function, userdata);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -r;
+}
+
+/* For each descriptor that is closed the kernel waits until nobody can be in the program any more.
+ * All that wait at the same time wait for the same. */
+#define CLOSERS 32
+
+struct closing {
+	int *open;
+	size_t n, next; /* next: atomic */
+};
+
+static void *close_some(void *userdata)
+{
+	struct closing *c = userdata;
+	size_t i;
+
+	while ((i = __atomic_fetch_add(&c->next, 1, __ATOMIC_RELAXED)) < c->n)
+		helper_close_apart(c->open[i]);
+	return NULL;
+}
+
+static void close_together(struct closing *c)
+{
+	pthread_t threads[CLOSERS - 1];
+	size_t n = 0;
+
+	while (n < CLOSERS - 1 && n + 1 < c->n && !start_thread(&threads[n], close_some, c))
+		n++;
+	close_some(c);
+	while (n)
+		pthread_join(threads[--n], NULL);
+}
+
+/* Those of a link are closed here where there is no room for them. */
+static void hand_over(struct uprobe_link *link, struct closing *c)
+{
+	while (c->open && link->n_open)
+		c->open[c->n++] = link->open[--link->n_open];
+	close_all(link);
+}
+
 /* ---- the thread ------------------------------------------------------------------------------ */
 
 /* What the thread keeps for itself. */
@@ -228,66 +283,67 @@ static void work_on(struct worker *w, struct job *job, bool given_up)
 {
 	uint64_t start = now_ns();
 
-	switch (job->kind) {
-	case JOB_ATTACH:
+	if (job->kind == JOB_ATTACH)
 		job->error = given_up ? -ECANCELED : attach(w, job->link);
-		break;
-	case JOB_DETACH:
-		close_all(job->link);
-		break;
-	case JOB_SUPPORT:
+	else
 		job->support = *find_support(w);
-		break;
-	}
 	job->took = now_ns() - start;
 }
 
-/* The next job; NULL: it is over. */
-static struct job *take_job(struct uprobes *u, bool *given_up)
+static void detach_all(struct job *jobs)
 {
+	struct closing c = {0};
+	uint64_t start = now_ns();
+	size_t n = 0;
 	struct job *job;
+
+	DL_FOREACH (jobs, job)
+		n += job->link->n_open;
+	c.open = calloc(n + 1, sizeof(*c.open));
+	DL_FOREACH (jobs, job)
+		hand_over(job->link, &c);
+	close_together(&c);
+	free(c.open);
+	jobs->took = now_ns() - start;
+}
+
+/* The next job, or links that are to be detached one after the other; NULL: it is over. */
+static struct job *take_jobs(struct uprobes *u, bool *given_up)
+{
+	struct job *jobs = NULL, *job;
 
 	pthread_mutex_lock(&u->lock);
 	while (!u->to_do && !u->quit)
 		pthread_cond_wait(&u->asked, &u->lock);
-	job = u->quit ? NULL : u->to_do;
-	if (job) {
+	while (!u->quit && (job = u->to_do)) {
+		if (jobs && (job->kind != JOB_DETACH || jobs->kind != JOB_DETACH))
+			break;
 		DL_DELETE(u->to_do, job);
 		*given_up = job->given_up;
+		DL_APPEND(jobs, job);
 	}
 	pthread_mutex_unlock(&u->lock);
-	return job;
+	return jobs;
 }
 
 static void *work(void *userdata)
 {
 	struct uprobes *u = userdata;
 	struct worker w = {0};
-	struct job *job;
+	struct job *jobs;
 	bool given_up;
 
-	while ((job = take_job(u, &given_up))) {
-		work_on(&w, job, given_up);
+	while ((jobs = take_jobs(u, &given_up))) {
+		if (jobs->kind == JOB_DETACH)
+			detach_all(jobs);
+		else
+			work_on(&w, jobs, given_up);
 		pthread_mutex_lock(&u->lock);
-		DL_APPEND(u->done, job);
+		DL_CONCAT(u->done, jobs);
 		pthread_mutex_unlock(&u->lock);
 		eventfd_write(u->wake, 1);
 	}
 	return NULL;
-}
-
-/* The loop's signals are not for it. */
-static int start_thread(struct uprobes *u)
-{
-	sigset_t all, before;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	r = pthread_create(&u->thread, NULL, work, u);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	u->runs = !r;
-	return -r;
 }
 
 /* ---- in the loop ----------------------------------------------------------------------------- */
@@ -377,11 +433,12 @@ int uprobes_new(struct uprobes **out, sd_event *event)
 	u->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = u->wake < 0 ? -errno : sd_event_add_io(event, &u->source, u->wake, EPOLLIN, on_wake, u);
 	if (r >= 0)
-		r = start_thread(u);
+		r = start_thread(&u->thread, work, u);
 	if (r < 0) {
 		uprobes_free(u);
 		return r;
 	}
+	u->runs = true;
 	*out = u;
 	return 0;
 }
@@ -406,6 +463,21 @@ static void forget_jobs(struct job *jobs)
 		free(job);
 }
 
+static void close_links(struct uprobes *u)
+{
+	struct closing c = {0};
+	struct uprobe_link *link;
+	size_t n = 0;
+
+	DL_FOREACH (u->links, link)
+		n += link->n_open;
+	c.open = calloc(n + 1, sizeof(*c.open));
+	DL_FOREACH (u->links, link)
+		hand_over(link, &c);
+	close_together(&c);
+	free(c.open);
+}
+
 void uprobes_free(struct uprobes *u)
 {
 	if (!u)
@@ -413,6 +485,7 @@ void uprobes_free(struct uprobes *u)
 	stop_thread(u);
 	forget_jobs(u->to_do);
 	forget_jobs(u->done);
+	close_links(u);
 	while (u->links) {
 		struct job *job = &u->links->detach;
 

@@ -4,8 +4,9 @@
  *
  * The kernel takes milliseconds to attach and some ten to detach, since it changes pages of the
  * process and waits until nobody is in a program any more. A thread of its own does that, job after
- * job in the order of asking; whoever asked is told from the event loop, and everything here is
- * called from there. The thread has the capabilities that this process has when it starts.
+ * job in the order of asking, with others that wait beside it where many are to be detached;
+ * whoever asked is told from the event loop, and everything here is called from there. The thread
+ * has the capabilities that this process has when it starts.
  *
  * A probe is confined to the process's address space: all of its threads hit it. What a fork makes
  * of it has the traps too, until each is hit once, without a program. Exec ends it all; the link
@@ -41,7 +42,8 @@ struct uprobe_support {
 	bool cookies; /* of UPROBE_PERF, 5.15: bpf_get_attach_cookie; the other ways have them */
 	bool multi;   /* and its pid filter covers all threads: not before 6.6.35, 6.9.5, 6.10 */
 	bool session;
-	uint64_t trap_ns; /* what one visit of an emulated instruction costs; 0: not measured */
+	/* What one visit of an emulated instruction costs, and of a ret; 0: not measured. */
+	uint64_t trap_ns, step_ns;
 };
 
 /* Places of one link, at most; and descriptors of all links together. */

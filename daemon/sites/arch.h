@@ -17,6 +17,21 @@ struct site_jump {
 	bool indirect;
 };
 
+enum site_flow {
+	SITE_NEXT,
+	SITE_BRANCH, /* to the next one, or to the target */
+	SITE_JUMP,   /* to the target */
+	SITE_CALL,   /* of the target; 0: nobody knows which one */
+	SITE_RETURN,
+	SITE_END, /* it is a trap */
+};
+
+struct site_step {
+	size_t size;
+	enum site_flow flow;
+	struct site_jump to;
+};
+
 struct sites_arch {
 	uint16_t machine; /* EM_* */
 	/* Where in a function's code a probe costs least: sets site->probe, from the code's first
@@ -30,6 +45,9 @@ struct sites_arch {
 	 * it. Any byte may begin one: who believes it asks whether a function is at its target. */
 	bool (*find_jump)(const uint8_t *code, size_t size, uint64_t address, size_t *offset,
 		struct site_jump *to);
+	/* The instruction at an address. False: nobody knows where it leads, or it is a return on
+	 * which no probe can be. */
+	bool (*step)(const uint8_t *code, size_t size, uint64_t address, struct site_step *out);
 	/* Parses an operand of an assembler as a USDT probe has it behind the size and '@', all of
 	 * the text. Of "name+8(%rip)" only the offset is set, and *symbol (length bytes) is the
 	 * name. False: it is something else. */

@@ -188,3 +188,54 @@ bool functions_loader(const char *name)
 {
 	return !strcmp(name, "_rtld_global");
 }
+
+/* _ZSt, a length, and "__throw_": std::__throw_bad_alloc() and its like. */
+static bool throws_always(const char *name)
+{
+	static const char std[] = "_ZSt", throw[] = "__throw_";
+
+	if (strncmp(name, std, sizeof(std) - 1) != 0)
+		return false;
+	name += sizeof(std) - 1;
+	name += strspn(name, "0123456789");
+	return !strncmp(name, throw, sizeof(throw) - 1);
+}
+
+bool functions_never_return(const char *name)
+{
+	static const char names[][36] = {
+		"abort",
+		"exit",
+		"_exit",
+		"_Exit",
+		"quick_exit",
+		"longjmp",
+		"_longjmp",
+		"siglongjmp",
+		"__longjmp_chk",
+		"__assert_fail",
+		"__chk_fail",
+		"__fortify_fail",
+		"__stack_chk_fail",
+		"__stack_chk_fail_local",
+		"_Unwind_Resume",
+		"__cxa_throw",
+		"__cxa_rethrow",
+		"__cxa_bad_cast",
+		"__cxa_bad_typeid",
+		"__cxa_throw_bad_array_length",
+		"__cxa_throw_bad_array_new_length",
+		"__cxa_pure_virtual",
+		"__cxa_call_unexpected",
+		"__cxa_call_terminate",
+		"__clang_call_terminate",
+		"_ZSt9terminatev",
+	};
+
+	if (*name != '_' && !strchr("aelqs", *name))
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(names[i], name))
+			return true;
+	return throws_always(name);
+}

@@ -27,4 +27,7 @@ enum heap_allocator functions_allocator(const char *name);
  * and only until the C library is there. */
 bool functions_loader(const char *name);
 
+/* Does a function of that name end the program, or leave by an exception or a jump, always? */
+bool functions_never_return(const char *name);
+
 #endif

@@ -192,7 +192,7 @@ static bool decode_group(struct decoder *d, uint8_t opcode)
 			return true;
 		}
 		if (operation == 4 || operation == 5) {
-			d->insn->flow = INSN_END;
+			d->insn->flow = INSN_AWAY;
 			return true;
 		}
 		if (operation == 6) {
@@ -292,9 +292,12 @@ static bool decode_one(struct decoder *d, uint8_t opcode)
 	case 0xff:
 		return decode_group(d, opcode);
 	case 0xc2:
-	case 0xc3:
-	case 0xcc: /* ret, int3 */
+	case 0xc3: /* ret */
 		read_bytes(&d->r, opcode == 0xc2 ? 2 : 0);
+		d->insn->flow = INSN_RETURN;
+		return true;
+	case 0xcc:
+	case 0xf4: /* int3, hlt */
 		d->insn->flow = INSN_END;
 		return true;
 	case 0xd8 ... 0xdf: /* x87; fnstsw writes ax */
@@ -382,8 +385,10 @@ static bool decode_two(struct decoder *d)
 	uint8_t opcode = read_byte(&d->r);
 
 	switch (opcode) {
-	case 0x05:
-	case 0x0b: /* syscall, ud2 */
+	case 0x05: /* syscall */
+		d->insn->flow = INSN_AWAY;
+		return true;
+	case 0x0b: /* ud2 */
 		d->insn->flow = INSN_END;
 		return true;
 	case 0x31:

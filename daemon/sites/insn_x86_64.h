@@ -18,7 +18,9 @@ enum insn_flow {
 	INSN_BRANCH, /* there, or to the target */
 	INSN_JUMP,   /* to the target */
 	INSN_CALL,
-	INSN_END, /* elsewhere: ret, indirect jump, trap */
+	INSN_RETURN,
+	INSN_AWAY, /* nobody knows where: indirect jump, system call */
+	INSN_END,  /* nowhere: trap */
 };
 
 struct insn {

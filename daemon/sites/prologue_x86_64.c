@@ -198,11 +198,52 @@ bool x86_64_forwards(const uint8_t *code, size_t size, uint64_t address, struct 
 	return to->indirect ? code[at + 1] == JMP_WORD : to->target - address >= size;
 }
 
+/* ---- instructions ---------------------------------------------------------------------------- */
+
+/* The word that an instruction jumps or calls through; 0: it does that otherwise. */
+static uint64_t word_of(const uint8_t *code, const struct insn *insn, uint64_t address)
+{
+	const uint8_t *last = code + insn->size - INDIRECT_SIZE;
+	int32_t distance;
+
+	if (insn->size < INDIRECT_SIZE || last[0] != INDIRECT ||
+		last[1] != (insn->flow == INSN_CALL ? CALL_WORD : JMP_WORD))
+		return 0;
+	memcpy(&distance, last + 2, sizeof(distance));
+	return address + insn->size + (uint64_t)(int64_t)distance;
+}
+
+bool x86_64_step(const uint8_t *code, size_t size, uint64_t address, struct site_step *out)
+{
+	static const enum site_flow flows[] = {
+		[INSN_NEXT] = SITE_NEXT,
+		[INSN_BRANCH] = SITE_BRANCH,
+		[INSN_JUMP] = SITE_JUMP,
+		[INSN_CALL] = SITE_CALL,
+		[INSN_RETURN] = SITE_RETURN,
+		[INSN_AWAY] = SITE_JUMP,
+		[INSN_END] = SITE_END,
+	};
+	struct insn insn;
+
+	if (!insn_decode(code, size, &insn) || (insn.flow == INSN_RETURN && insn.refused))
+		return false;
+	*out = (struct site_step){.size = insn.size, .flow = flows[insn.flow]};
+	if (insn.flow == INSN_AWAY || (insn.flow == INSN_CALL && !insn.distance)) {
+		out->to.target = word_of(code, &insn, address);
+		out->to.indirect = out->to.target;
+	} else {
+		out->to.target = address + insn.size + (uint64_t)(int64_t)insn.distance;
+	}
+	return insn.flow != INSN_AWAY || out->to.indirect;
+}
+
 const struct sites_arch sites_arch_x86_64 = {
 	.machine = EM_X86_64,
 	.find_probe = x86_64_find_probe,
 	.is_emulated = x86_64_is_emulated,
 	.forwards = x86_64_forwards,
 	.find_jump = x86_64_find_jump,
+	.step = x86_64_step,
 	.parse_operand = x86_64_parse_operand,
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sites/image.h"
+#include "sites/returns.h"
 #include "sites/usdt.h"
 #include "symbolizer/plt_x86_64.h"
 
@@ -15,6 +16,8 @@
 #define MAX_WRAPPER 256
 /* Of a function that does not say how long it is. */
 #define UNKNOWN_SIZE 512
+/* By which one function can be left. */
+#define MAX_RETS 64
 
 /* A function with a name that is known. */
 struct candidate {
@@ -26,6 +29,7 @@ struct candidate {
 
 struct search {
 	struct image image;
+	struct returns returns;
 	struct candidate found[MAX_CANDIDATES];
 	size_t n;
 	bool full;
@@ -47,6 +51,7 @@ static bool on_symbol(void *userdata, const char *name, uint64_t address, uint64
 		s->loader = true;
 	if (type != STT_FUNC)
 		return true;
+	returns_learn(&s->returns, name, address);
 	allocator = functions_allocator(name);
 	if (allocator > s->allocator)
 		s->allocator = allocator;
@@ -146,7 +151,34 @@ static bool only_calls(const struct search *s, const struct candidate *c)
 
 /* ---- sites ---------------------------------------------------------------------------------- */
 
-static void add_site(const struct search *s, const struct candidate *c, struct sites_found *out)
+static bool has_ret(const struct sites_found *out, uint64_t offset)
+{
+	for (uint32_t i = 0; i < out->n_rets; i++)
+		if (out->rets[i] == offset)
+			return true;
+	return false;
+}
+
+/* Functions share some. False: they are not known, or there are too many; none is added. */
+static bool add_rets(struct search *s, uint64_t function, struct sites_found *out)
+{
+	uint64_t addresses[MAX_RETS], offset;
+	size_t n = returns_find(&s->returns, function, addresses, MAX_RETS);
+	uint32_t before = out->n_rets;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!image_code_offset(&s->image, addresses[i], &offset) ||
+			out->n_rets == HEAP_MAX_RETS) {
+			out->n_rets = before;
+			return false;
+		}
+		if (!has_ret(out, offset))
+			out->rets[out->n_rets++] = offset;
+	}
+	return n;
+}
+
+static void add_site(struct search *s, const struct candidate *c, struct sites_found *out)
 {
 	struct heap_site site = {
 		.function = (uint8_t)c->known.function,
@@ -163,6 +195,7 @@ static void add_site(const struct search *s, const struct candidate *c, struct s
 		return;
 	}
 	site.probe += site.entry;
+	site.followed = site.throws && add_rets(s, c->address, out);
 	memcpy(site.name, c->name, strlen(c->name) + 1);
 	out->sites[out->n_sites++] = site;
 }
@@ -172,6 +205,13 @@ static int compare_sites(const void *a, const void *b)
 	const struct heap_site *x = a, *y = b;
 
 	return x->entry < y->entry ? -1 : x->entry > y->entry;
+}
+
+static int compare_rets(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
 }
 
 /* Who can only allocate, or only free, is a part of something else. */
@@ -200,9 +240,10 @@ static void find_functions(struct search *s, struct sites_found *out)
 		out->incomplete |= s->full;
 	} else {
 		memset(out->sites, 0, out->n_sites * sizeof(*out->sites));
-		out->n_sites = out->incomplete = 0;
+		out->n_sites = out->n_rets = out->incomplete = 0;
 	}
 	qsort(out->sites, out->n_sites, sizeof(*out->sites), compare_sites);
+	qsort(out->rets, out->n_rets, sizeof(*out->rets), compare_rets);
 }
 
 int sites_find(const struct elf_file *file, struct sites_found *out)
@@ -215,6 +256,7 @@ int sites_find(const struct elf_file *file, struct sites_found *out)
 	memset(out, 0, sizeof(*out));
 	r = image_open(&s->image, file);
 	if (!r) {
+		returns_open(&s->returns, &s->image);
 		find_functions(s, out);
 		usdt_find(&s->image, out);
 	}

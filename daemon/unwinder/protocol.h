@@ -5,7 +5,7 @@
  * A REQUEST is an unwinder_request, with the module's descriptor and, unless nothing is cached,
  * that of the module's cache file. Its ANSWER is an unwinder_answer and, without an error, what was
  * asked for: an unwinder_layout, the words of a block (profd/unwind_abi.h), or an unwinder_sites
- * and as many sites and probes as it says. unwinder_answer.h checks it. Sites are not cached.
+ * and as many sites, probes and rets as it says. unwinder_answer.h checks it. Sites are not cached.
  */
 #ifndef PROFD_UNWINDER_PROTOCOL_H
 #define PROFD_UNWINDER_PROTOCOL_H
@@ -42,8 +42,7 @@ struct unwinder_layout {
 struct unwinder_sites {
 	uint32_t allocator;		 /* enum heap_allocator */
 	uint32_t no_symbols, incomplete; /* 0 or 1 */
-	uint32_t n_sites, n_probes;
-	uint32_t pad;
+	uint32_t n_sites, n_probes, n_rets;
 	struct unwinder_layout layout; /* where the offsets lie */
 };
 
@@ -58,7 +57,8 @@ struct unwinder_answer {
 	(sizeof(struct unwinder_answer) + UNWIND_PAGE_WORDS * (uint32_t)UNWIND_WORD)
 
 _Static_assert(sizeof(struct unwinder_sites) + HEAP_MAX_SITES * sizeof(struct heap_site) +
-			       HEAP_MAX_PROBES * sizeof(struct heap_probe) <
+			       HEAP_MAX_PROBES * sizeof(struct heap_probe) +
+			       HEAP_MAX_RETS * sizeof(uint64_t) <
 		       UNWIND_PAGE_WORDS * UNWIND_WORD,
 	"all sites must fit into an answer");
 

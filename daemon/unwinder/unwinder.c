@@ -87,7 +87,7 @@ struct part {
 
 /* What an answer consists of behind its head. */
 static size_t parts_of(const struct helper_state *h, enum unwinder_question question,
-	struct unwinder_sites *sites, struct part parts[3])
+	struct unwinder_sites *sites, struct part parts[4])
 {
 	switch (question) {
 	case UNWINDER_LAYOUT:
@@ -103,6 +103,7 @@ static size_t parts_of(const struct helper_state *h, enum unwinder_question ques
 			.incomplete = h->sites.incomplete,
 			.n_sites = h->sites.n_sites,
 			.n_probes = h->sites.n_probes,
+			.n_rets = h->sites.n_rets,
 			.layout = h->layout,
 		};
 		parts[0] = (struct part){sites, sizeof(*sites)};
@@ -110,14 +111,15 @@ static size_t parts_of(const struct helper_state *h, enum unwinder_question ques
 			h->sites.sites, h->sites.n_sites * sizeof(*h->sites.sites)};
 		parts[2] = (struct part){
 			h->sites.probes, h->sites.n_probes * sizeof(*h->sites.probes)};
-		return 3;
+		parts[3] = (struct part){h->sites.rets, h->sites.n_rets * sizeof(*h->sites.rets)};
+		return 4;
 	}
 }
 
 static int send_answer(const struct helper_state *h, enum unwinder_question question)
 {
 	struct unwinder_sites sites;
-	struct part parts[3];
+	struct part parts[4];
 	size_t n = h->head.error ? 0 : parts_of(h, question, &sites, parts);
 	struct helper_head head = {HELPER_ANSWER, sizeof(h->head)};
 	int r;

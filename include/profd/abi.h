@@ -146,7 +146,7 @@ struct profd_miss {
 	__u64 registers[PROFD_REGISTERS]; /* of the innermost frame */
 	__u8 innermost, exact, fp_lost;
 	__u8 missing;	  /* enum profd_missing */
-	__u32 stack_size; /* bytes of stack that follow: pages, the first one in part */
+	__u32 stack_size; /* bytes of stack that follow: pages, the first and last one in part */
 	__u32 pad2;
 	__u64 present; /* bit i: the window's page i is among them */
 };
@@ -216,8 +216,9 @@ struct profd_free {
 	__u32 pad;
 };
 
-/* otel_memory:free has one argument. The preload library has this where a second one would be when
- * it tells of a realloc, so that who knows it can tell that from a free. */
+/* otel_memory:free has one argument, and :alloc three. The preload library has this where the next
+ * one would be when it tells of a realloc, so that who knows it can tell that from a free, and what
+ * is put back where it fails from an allocation. */
 #define PROFD_USDT_REALLOC 0x636f6c6c61657270ULL
 
 /* Where a USDT probe has an argument (.note.stapsdt). */
@@ -263,11 +264,14 @@ struct profd_probe {
 	struct profd_argument arguments[PROFD_PROBE_ARGUMENTS];
 };
 #define PROFD_PROBES 256
-/* A cookie is the index, and above it the meter that counts the calls: of one process; 0 of those
- * that have none. */
+/* A cookie is the index, and above it the meter that counts the calls: of one process; and above
+ * that the number that counts the hits: of one place. 0 of those that have none. */
 #define PROFD_METER_SHIFT 8
 #define PROFD_METERS	  256
+#define PROFD_PLACE_SHIFT 16
+#define PROFD_PLACES	  512
 _Static_assert(PROFD_PROBES == 1 << PROFD_METER_SHIFT, "an index fits below a meter");
+_Static_assert(PROFD_METERS << PROFD_METER_SHIFT == 1 << PROFD_PLACE_SHIFT, "so does a meter");
 #define PROFD_PROBE_ALLOC 0
 #define PROFD_PROBE_FREE  1
 
@@ -364,6 +368,7 @@ struct profd_counters {
 struct profd_heap_cpu {
 	__u64 left;  /* bytes to the next sample, itself included; 0: not drawn yet */
 	__u64 calls; /* of functions that are probed */
+	__u64 rets;  /* with a probe that were passed */
 };
 
 /* All that a CPU keeps between runs, together, since each page that a sample touches costs a miss.
@@ -381,7 +386,8 @@ struct profd_cpu {
 	__u64 random; /* state of heap_random() */
 	struct profd_counters counters[PROFD_MAX_SESSIONS];
 	struct profd_heap_cpu heap[PROFD_MAX_SESSIONS];
-	__u64 meters[PROFD_METERS]; /* calls of functions that are probed */
+	__u64 meters[PROFD_METERS]; /* calls of functions that are probed, and what rets cost */
+	__u64 places[PROFD_PLACES]; /* hits of probes, without those at returns */
 };
 _Static_assert(sizeof(struct profd_counters) == 64, "a cache line");
 _Static_assert(__builtin_offsetof(struct profd_cpu, counters) == 64, "a cache line");

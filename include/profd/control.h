@@ -53,9 +53,9 @@
  * {"op":"reached","pid":n,"reach":"dipr…"}  what a scan has found: one CONTROL_REACH_ character for
  *     each of these blocks, in their order. They get the label "leak_kind" in the profile.
  *     {"event":"reached","pid":n}               the process may go on
- * {"op":"stop"}
+ * {"op":"stop"[,"discard":true]}
  *     On the same connection: ends its recording; "done" follows. A connection that closes ends
- *     its recording as well (what was collected is stored).
+ *     its recording as well (what was collected is stored). discard: nothing is stored.
  *
  * {"op":"window","type":"cpu"}
  *     {"ok":true,"start":unix_seconds,"samples":n} + descriptor: the open window so far, as pprof.

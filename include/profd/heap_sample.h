@@ -105,12 +105,16 @@ static inline __u64 heap_minus_log(__u64 r)
 	return heap_mul_high((__u64)zeros << 58, ln2_q64) + (heap_mul_high(z, sum) >> 1);
 }
 
-/* The bytes to the next sample, itself included: at least 1. mean: 1 to HEAP_MEAN_MAX. */
+/* The bytes to the next sample, itself included, by a random number: at least 1. mean: 1 to
+ * HEAP_MEAN_MAX. */
+static inline __u64 heap_distance(__u64 number, __u64 mean)
+{
+	return heap_mul_high(mean << 6, heap_minus_log(number | 1)) + 1;
+}
+
 static inline __u64 heap_countdown(__u64 *random, __u64 mean)
 {
-	if (mean <= 1)
-		return 1;
-	return heap_mul_high(mean << 6, heap_minus_log(heap_random(random) | 1)) + 1;
+	return mean <= 1 ? 1 : heap_distance(heap_random(random), mean);
 }
 
 /* exp(-x) in Q62 for x below 64 in Q57: halved as often as ln 2 fits into x, and the series. */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -22,6 +23,17 @@
 /* Killed, but still in the kernel. */
 static pid_t stuck[2 * HELPER_MAX_STUCK]; /* helper_start stops at half */
 static size_t n_stuck;
+
+/* Those who close read, who forks writes: he waits for the ones that do, and the others for him. */
+static pthread_rwlock_t forking = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+
+int helper_close_apart(int fd)
+{
+	pthread_rwlock_rdlock(&forking);
+	close_fd(fd);
+	pthread_rwlock_unlock(&forking);
+	return -1;
+}
 
 static void reap_stuck(void)
 {
@@ -98,7 +110,7 @@ static int read_child_error(int fd)
 	return n == (ssize_t)sizeof(error) ? -error : 0;
 }
 
-int helper_start(struct helper *h, const char *name, const char *arg, int socket_type)
+static int start(struct helper *h, const char *name, const char *arg, int socket_type)
 {
 	*h = HELPER_NONE;
 	reap_stuck();
@@ -134,6 +146,16 @@ int helper_start(struct helper *h, const char *name, const char *arg, int socket
 	if (error)
 		helper_stop(h);
 	return error;
+}
+
+int helper_start(struct helper *h, const char *name, const char *arg, int socket_type)
+{
+	int r;
+
+	pthread_rwlock_wrlock(&forking);
+	r = start(h, name, arg, socket_type);
+	pthread_rwlock_unlock(&forking);
+	return r;
 }
 
 int helper_stop(struct helper *h)

@@ -30,6 +30,11 @@ struct helper {
  * killed yet. */
 int helper_start(struct helper *h, const char *name, const char *arg, int socket_type);
 
+/* Closes a descriptor that no helper is to have meanwhile: the child that becomes one has all of
+ * them for a moment. If it is the last that closes one, helper_start() waits for what the kernel
+ * waits for then. To be called by any thread. Returns -1. */
+int helper_close_apart(int fd);
+
 /* Kills it if it still runs, reaps it, closes everything; returns the wait status (0 if there was
  * none). Safe to call twice. A process that a dead FUSE server holds in the kernel cannot be
  * killed (fs/fuse/dev.c, request_wait_answer): it is left behind after 0.2 s, counts as killed,

@@ -84,8 +84,16 @@ static bool has_room(const struct dwarf_index *x, const struct names *answer)
 	return heap_used() < x->heap_base + names_bytes(answer) + x->options.heap_limit;
 }
 
+/* Of the disk. */
+static bool fills_scratch(const struct dwarf_index *x)
+{
+	return x->arena.file && x->arena.bytes > x->arena.file->size / 2;
+}
+
 static void give_back(struct dwarf_index *x, const struct names *answer)
 {
+	if (fills_scratch(x))
+		forget(x);
 	if (has_room(x, answer))
 		return;
 	dwarf_source_close(&x->main);
@@ -399,7 +407,7 @@ int dwarf_index_new(struct dwarf_index **out, const struct dwarf_index_options *
 		return -ENOMEM;
 	x->options = *options;
 	x->arena.file = options->scratch;
-	x->reader.arena = &x->arena;
+	x->reader.arena = x->splits.arena = &x->arena;
 	r = dwarf_source_init(&x->main, options->elf, false);
 	x->main.alternate = options->alternate;
 	if (!r)

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "symbolizer/inflate.h"
 #include "util/cleanup.h"
 
 #define INDEX	    ".debug_cu_index"
@@ -100,22 +101,53 @@ static bool find_index(struct dwarf_package *p)
 	return read_head(p);
 }
 
-int dwarf_package_open(struct dwarf_package *p, int fd)
+/* All parts of units are compressed together, so all of them are unpacked. They begin with a page
+ * of the scratch file: nothing else is in the arena. */
+static int unpack(struct dwarf_package *p, struct scratch_file *scratch)
+{
+	Elf *unpacked;
+	int r;
+
+	p->arena.file = scratch;
+	r = inflate_debug(&unpacked, &p->file, true, &p->arena);
+	if (r || !unpacked)
+		return r;
+	elf_file_close(&p->file);
+	p->file.elf = unpacked;
+	elf_rawfile(unpacked, &p->size);
+	p->bytes_fd = scratch->fd;
+	p->bytes_at = p->arena.chunks[0].offset;
+	return 0;
+}
+
+static int open_package(struct dwarf_package *p, struct scratch_file *scratch)
 {
 	GElf_Ehdr header;
 	struct stat st;
+	int r;
 
-	*p = (struct dwarf_package){.fd = fd};
-	if (!fstat(fd, &st) && !elf_file_open(&p->file, fd) && gelf_getehdr(p->file.elf, &header) &&
-		header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_ident[EI_DATA] == ELFDATA2LSB &&
-		find_index(p)) {
-		p->size = (size_t)st.st_size;
+	if (fstat(p->fd, &st) || elf_file_open(&p->file, p->fd) ||
+		!gelf_getehdr(p->file.elf, &header) || header.e_ident[EI_CLASS] != ELFCLASS64 ||
+		header.e_ident[EI_DATA] != ELFDATA2LSB)
+		return -EBADMSG;
+	p->size = (size_t)st.st_size;
+	r = scratch ? unpack(p, scratch) : 0;
+	return r ? r : find_index(p) ? 0 : -EBADMSG;
+}
+
+int dwarf_package_open(struct dwarf_package *p, int fd, struct scratch_file *scratch)
+{
+	int r;
+
+	*p = (struct dwarf_package){.fd = fd, .bytes_fd = fd};
+	r = open_package(p, scratch);
+	if (!r)
 		return 0;
-	}
 	elf_file_close(&p->file);
+	arena_free(&p->arena);
 	close_fd(fd);
 	*p = (struct dwarf_package){0};
-	return -EBADMSG;
+	return r;
 }
 
 void dwarf_package_close(struct dwarf_package *p)
@@ -123,6 +155,7 @@ void dwarf_package_close(struct dwarf_package *p)
 	if (!p->file.elf)
 		return;
 	elf_file_close(&p->file);
+	arena_free(&p->arena);
 	close_fd(p->fd);
 	*p = (struct dwarf_package){0};
 }
@@ -220,7 +253,7 @@ static int map_member(
 	size_t known = to < p->size ? to : p->size; /* the file can end in a page */
 	size_t file_size;
 	const char *file = elf_rawfile(p->file.elf, &file_size);
-	char *image = mmap(NULL, p->size, PROT_READ, MAP_PRIVATE, p->fd, 0);
+	char *image = mmap(NULL, p->size, PROT_READ, MAP_PRIVATE, p->bytes_fd, (off_t)p->bytes_at);
 
 	if (image == MAP_FAILED)
 		return -ENOMEM;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "helper/protocol.h"
+#include "symbolizer/inflate.h"
 #include "symbols/debug_name.h"
 #include "util/cleanup.h"
 
@@ -19,6 +20,7 @@
 struct split_file {
 	struct split_file *next;
 	struct elf_file file;
+	Elf *unpacked; /* of a file that is compressed */
 	struct dwarf_member member;
 	struct dwarf_source source;
 };
@@ -26,19 +28,21 @@ struct split_file {
 static void free_file(struct split_file *f)
 {
 	dwarf_source_close(&f->source);
+	elf_end(f->unpacked);
 	elf_file_close(&f->file);
 	dwarf_member_close(&f->member);
 	free(f);
 }
 
 /* NULL if it is no .dwo file. */
-static struct split_file *open_file(int fd)
+static struct split_file *open_file(struct split_files *s, int fd)
 {
 	struct split_file *f = calloc(1, sizeof(*f));
 
 	if (!f)
 		return NULL;
-	if (elf_file_open(&f->file, fd) || dwarf_source_init(&f->source, f->file.elf, true)) {
+	if (elf_file_open(&f->file, fd) || inflate_debug(&f->unpacked, &f->file, true, s->arena) ||
+		dwarf_source_init(&f->source, f->unpacked ? f->unpacked : f->file.elf, true)) {
 		free_file(f);
 		return NULL;
 	}
@@ -99,16 +103,17 @@ static struct split_file *find_in_package(
 
 		s->has_asked = true;
 		if (fd >= 0)
-			dwarf_package_open(&s->package, fd);
+			dwarf_package_open(&s->package, fd, s->arena->file);
 	}
 	return s->package.file.elf ? open_member(&s->package, id) : NULL;
 }
 
-static struct split_file *find_by_name(const char *name, debug_want want, void *userdata)
+static struct split_file *find_by_name(
+	struct split_files *s, const char *name, debug_want want, void *userdata)
 {
 	_cleanup_close_ int fd = debug_name_is_good(name) ? want(userdata, name) : -1;
 
-	return fd >= 0 ? open_file(fd) : NULL;
+	return fd >= 0 ? open_file(s, fd) : NULL;
 }
 
 /* Where the compiler wrote it, and beside the program. */
@@ -125,9 +130,9 @@ static struct split_file *find_alone(
 	if (!s->found && s->missed >= MAX_MISSES)
 		return NULL;
 	if (n < (int)sizeof(path))
-		f = find_by_name(path, want, userdata);
+		f = find_by_name(s, path, want, userdata);
 	if (!f)
-		f = find_by_name(slash ? slash + 1 : name, want, userdata);
+		f = find_by_name(s, slash ? slash + 1 : name, want, userdata);
 	s->found += f != NULL;
 	s->missed += f == NULL;
 	return f;

@@ -13,8 +13,9 @@
 
 struct split_file;
 
-/* Zero-initialised is empty. */
+/* Zero-initialised, but for the arena, is empty. */
 struct split_files {
+	struct arena *arena; /* borrowed: for what is compressed, until split_files_free */
 	struct split_file *first;
 	struct dwarf_package package;
 	bool has_asked; /* for the package */

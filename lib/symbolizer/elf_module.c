@@ -90,9 +90,9 @@ static int open_dwarf(
 	if (!elf_file_has_dwarf(from))
 		return 0;
 	m->arena.file = with.scratch = get_scratch(all, options);
-	r = inflate_debug(&m->inflated, from, &m->arena);
+	r = inflate_debug(&m->inflated, from, false, &m->arena);
 	if (!r && debug_file_alternate(&m->alternate, from, sources_want, &m->sources))
-		r = inflate_debug(&m->inflated_alternate, &m->alternate.file, &m->arena);
+		r = inflate_debug(&m->inflated_alternate, &m->alternate.file, false, &m->arena);
 	with.elf = m->inflated ? m->inflated : from->elf;
 	with.alternate = m->inflated_alternate ? m->inflated_alternate : m->alternate.file.elf;
 	return r ? r : dwarf_index_new(&m->dwarf, &with);

@@ -120,8 +120,9 @@ static int read_header(struct go_table *t, const struct reader *table, uint64_t 
 
 	if (magic != MAGIC_118 && magic != MAGIC_120)
 		return -ENOTSUP;
-	read_bytes(&r, 3); /* two zeros, the least size of an instruction: see step() */
-	if (read_byte(&r) != WORD)
+	read_bytes(&r, 2); /* zeros */
+	t->quantum = read_byte(&r);
+	if (read_byte(&r) != WORD || !t->quantum)
 		return -ENOTSUP;
 	t->n_functions = read_number(&r, WORD);
 	read_number(&r, WORD); /* files */
@@ -216,8 +217,7 @@ static bool find_function(const struct go_table *t, uint64_t pc, struct function
 	return !r.failed && f->entry == entry_of(t, low);
 }
 
-/* The value of a table at a pc: pairs of differences, of the value and of the pc. `none` without.
- */
+/* The value of a table at a pc: pairs of differences, of the value and of the pc. -1 without. */
 static int32_t value_at(
 	const struct go_table *t, const struct function *f, uint32_t table, uint64_t pc)
 {
@@ -233,7 +233,7 @@ static int32_t value_at(
 		if (r.failed || (!difference && i))
 			return -1;
 		value += (difference >> 1) ^ -(difference & 1);
-		at += read_uleb(&r);
+		at += read_uleb(&r) * t->quantum;
 		if (pc < at)
 			return (int32_t)value;
 	}

@@ -27,6 +27,7 @@ struct go_table {
 	struct reader inlined; /* trees of inlined calls; empty: not found */
 	uint32_t head_size;    /* of a function's fixed part */
 	uint32_t call_size;    /* of an inlined call */
+	uint32_t quantum;      /* that differences between addresses are counted in */
 };
 
 /* 0; -ENOENT: there is none; -ENOTSUP: of another version, or nobody can tell where the code

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <gelf.h>
 #include <libdeflate.h>
+#include <stdio.h>
 #include <string.h>
 #include <zstd.h>
 
@@ -18,7 +19,8 @@
 #define GNU_HEAD 12 /* "ZLIB" and the size, big-endian */
 
 static const char *const wanted[] = {"abbrev", "addr", "aranges", "info", "line", "line_str",
-	"ranges", "rnglists", "str", "str_offsets"};
+	"ranges", "rnglists", "str", "str_offsets", "cu_index"};
+#define PACKAGE	 "cu_index" /* only in a .dwp file, and without the suffix of what else is in it */
 #define N_WANTED (sizeof(wanted) / sizeof(*wanted))
 
 /* A section as it is and as it will be. */
@@ -32,8 +34,13 @@ struct part {
 struct job {
 	const struct elf_file *file;
 	struct part parts[N_WANTED];
-	bool any;
+	bool split, any;
 };
+
+static const char *suffix_of(const struct job *j, size_t i)
+{
+	return j->split && strcmp(wanted[i], PACKAGE) != 0 ? ".dwo" : "";
+}
 
 static struct part *part_of(struct job *j, const char *name, bool *is_old)
 {
@@ -41,7 +48,10 @@ static struct part *part_of(struct job *j, const char *name, bool *is_old)
 
 	*is_old = skip == 8;
 	for (size_t i = 0; skip && i < N_WANTED; i++) {
-		if (strcmp(name + skip, wanted[i]) != 0 || j->parts[i].name)
+		size_t n = strlen(wanted[i]);
+
+		if (strncmp(name + skip, wanted[i], n) != 0 ||
+			strcmp(name + skip + n, suffix_of(j, i)) != 0 || j->parts[i].name)
 			continue;
 		j->parts[i].name = wanted[i];
 		return &j->parts[i];
@@ -158,7 +168,7 @@ static int unpack(const struct job *j, uint8_t *image, const Elf64_Shdr *headers
 /* The new file: its header, names, headers of sections (none, one for each part, names), parts. */
 struct layout {
 	Elf64_Ehdr header;
-	char names[N_WANTED * 24];
+	char names[N_WANTED * 24]; /* .debug_str_offsets.dwo, the longest, has 22 */
 	Elf64_Shdr sections[N_WANTED + 2];
 };
 
@@ -171,18 +181,18 @@ static void lay_out(const struct job *j, struct layout *l, uint64_t *size)
 	*size = sizeof(*l);
 	for (size_t i = 0; i < N_WANTED; i++) {
 		const struct part *p = &j->parts[i];
-		size_t n = strlen(wanted[i]);
+		int n = snprintf(l->names + at, sizeof(l->names) - at, ".debug_%s%s", wanted[i],
+			suffix_of(j, i));
 
 		l->sections[i + 1] = (Elf64_Shdr){
-			.sh_name = (Elf64_Word)at,
-			.sh_type = p->name ? SHT_PROGBITS : SHT_NOBITS,
+			/* libdw reads no file that has the index of a package, were it empty. */
+			.sh_name = p->name ? (Elf64_Word)at : 0,
+			.sh_type = p->name ? SHT_PROGBITS : SHT_NULL,
 			.sh_offset = *size,
 			.sh_size = p->name ? p->size : 0,
 			.sh_addralign = 8,
 		};
-		memcpy(l->names + at, ".debug_", 7);
-		memcpy(l->names + at + 7, wanted[i], n + 1);
-		at += 7 + n + 1;
+		at += (size_t)n + 1;
 		*size += (l->sections[i + 1].sh_size + 7) & ~7ULL;
 	}
 	l->sections[N_WANTED + 1] = (Elf64_Shdr){
@@ -205,9 +215,9 @@ static void lay_out(const struct job *j, struct layout *l, uint64_t *size)
 	l->header.e_shstrndx = N_WANTED + 1;
 }
 
-int inflate_debug(Elf **out, const struct elf_file *f, struct arena *arena)
+int inflate_debug(Elf **out, const struct elf_file *f, bool split, struct arena *arena)
 {
-	struct job job = {.file = f};
+	struct job job = {.file = f, .split = split};
 	struct layout layout = {0};
 	uint64_t size;
 	uint8_t *image;

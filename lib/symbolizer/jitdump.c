@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "symbolizer/jitdump_lines.h"
 #include "symbolizer/nearest.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
@@ -15,18 +16,13 @@
 /* Real dumps have under a million records; each names a handful of the asked addresses. */
 #define MAX_RECORDS 20000000u
 #define MAX_HITS    50000000u
-#define BUFFER	    (256u << 10)
+#define MAX_STEPS   50000000u /* entries of line tables */
 
-enum record_id { CODE_LOAD, CODE_MOVE };
+enum record_id { CODE_LOAD, CODE_MOVE, CODE_DEBUG_INFO };
 
 struct header {
 	uint32_t magic, version, size, machine, pad, pid;
 	uint64_t time, flags;
-};
-
-struct record {
-	uint32_t id, size;
-	uint64_t time;
 };
 
 /* Its name, and the code, come behind it. */
@@ -40,72 +36,49 @@ struct move {
 	uint64_t vma, from, to, size, index;
 };
 
-/* Bytes of the file at any place; mostly of one after the other. */
-struct window {
-	int fd;
-	char *bytes; /* BUFFER */
-	uint64_t at;
-	size_t size;
-	int error;
-};
-
 /* What is known of one asked address. */
 struct found {
 	uint64_t time;
-	uint64_t index; /* of the code that was moved there: its name stands elsewhere */
+	uint64_t index;	      /* of the code that was moved there: its name stands elsewhere */
+	uint64_t start, size; /* of the code */
+	struct jitdump_table table;
 	uint32_t function;
 	bool moved;
 };
 
-/* Code that was moved, and where it is asked for. */
-struct moved {
-	uint64_t index;
-	size_t place;
+/* Asked addresses by something that was found of them: the index of the code that was moved there,
+ * or where its line table is. */
+struct place {
+	uint64_t key;
+	size_t address; /* its index */
+};
+
+struct places {
+	struct place *all;
+	size_t n, capacity;
 };
 
 struct search {
-	struct window file;
+	struct jitdump_file file;
 	struct names *answer;
-	struct nearest places; /* only to find addresses */
-	struct found *found;   /* by address */
+	struct nearest asked; /* only to find addresses */
+	struct found *found;  /* by address */
 	uint64_t until;
 	uint32_t hits;
-	struct moved *moved;
-	size_t n_moved, moved_capacity;
+	struct places moved;
+	struct jitdump_table table; /* the last one, whose code is still to come */
+	uint32_t n_tables;
+	uint64_t before; /* least distance of a table's first line from the begin of its code */
 };
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* `size` bytes (at most BUFFER) of the file, or NULL where it ends before, or after an error. */
-static const void *bytes_at(struct window *w, uint64_t at, size_t size)
+static int read_header(struct jitdump_file *f, struct header *h)
 {
-	ssize_t n;
-
-	if (at >= w->at && at - w->at <= w->size && size <= w->size - (size_t)(at - w->at))
-		return w->bytes + (at - w->at);
-	if (at > INT64_MAX - BUFFER || size > BUFFER)
-		return NULL;
-	w->at = at;
-	w->size = 0;
-	while (w->size < size) {
-		n = pread(w->fd, w->bytes + w->size, BUFFER - w->size, (off_t)(at + w->size));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			w->error = -errno;
-		if (n <= 0)
-			return NULL;
-		w->size += (size_t)n;
-	}
-	return w->bytes;
-}
-
-static int read_header(struct window *w, struct header *h)
-{
-	const void *bytes = bytes_at(w, 0, sizeof(*h));
+	const void *bytes = jitdump_bytes(f, 0, sizeof(*h));
 
 	if (!bytes)
-		return w->error ? w->error : -ENOEXEC;
+		return f->error ? f->error : -ENOEXEC;
 	memcpy(h, bytes, sizeof(*h));
 	return h->magic == MAGIC && h->size >= sizeof(*h) ? 0 : -ENOEXEC;
 }
@@ -123,101 +96,141 @@ bool jitdump_is(int fd)
  */
 static uint32_t name_of(struct search *s, uint64_t at, uint64_t end)
 {
-	uint64_t begin = at + sizeof(struct record) + sizeof(struct load);
+	uint64_t begin = at + sizeof(struct jitdump_record) + sizeof(struct load);
 	size_t room = end - begin < SYMBOLIZER_MAX_NAME ? (size_t)(end - begin)
 							: SYMBOLIZER_MAX_NAME;
-	const char *bytes = bytes_at(&s->file, begin, room);
+	const char *bytes = jitdump_bytes(&s->file, begin, room);
 	_cleanup_free_ char *name = bytes ? strndup(bytes, room) : NULL;
 
 	return name && *name ? names_symbol(s->answer, name, 0) : NAMES_NONE;
 }
 
 /* Code has come to a place. -E2BIG when that is said too often. */
-static int place(
-	struct search *s, uint64_t time, uint64_t address, uint64_t size, const struct found *what)
+static int put(struct search *s, const struct found *what)
 {
-	for (size_t i = nearest_index(&s->places, address);
-		i < s->places.n && s->places.addresses[i] - address < size; i++) {
-		struct found *f = &s->found[i];
-
+	for (size_t i = nearest_index(&s->asked, what->start);
+		i < s->asked.n && s->asked.addresses[i] - what->start < what->size; i++) {
 		if (++s->hits > MAX_HITS)
 			return -E2BIG;
-		if (time < f->time)
-			continue;
-		*f = *what;
-		f->time = time;
+		if (what->time >= s->found[i].time)
+			s->found[i] = *what;
 	}
 	return 0;
 }
 
 static bool concerns(const struct search *s, uint64_t address, uint64_t size)
 {
-	size_t i = nearest_index(&s->places, address);
+	size_t i = nearest_index(&s->asked, address);
 
-	return i < s->places.n && s->places.addresses[i] - address < size;
+	return i < s->asked.n && s->asked.addresses[i] - address < size;
 }
 
-static int take_load(struct search *s, const struct record *r, uint64_t at)
+/* A line table comes before its code. */
+static void take_table(struct search *s, const struct jitdump_record *r, uint64_t at)
+{
+	struct jitdump_table *t = &s->table;
+
+	if (!jitdump_table_read(&s->file, at, r, t) || t->first < t->code)
+		return;
+	if (!s->n_tables++ || t->first - t->code < s->before)
+		s->before = t->first - t->code;
+}
+
+/* Whatever comes to its place later has another, or none. */
+static struct jitdump_table table_of(struct search *s, const struct load *load)
+{
+	struct jitdump_table table = {0};
+
+	if (s->table.code == load->address) {
+		table = s->table;
+		s->table = (struct jitdump_table){0};
+	}
+	return table;
+}
+
+static int take_load(struct search *s, const struct jitdump_record *r, uint64_t at)
 {
 	struct load load;
-	const void *bytes = bytes_at(&s->file, at + sizeof(*r), sizeof(load));
+	const void *bytes = jitdump_bytes(&s->file, at + sizeof(*r), sizeof(load));
 
 	if (!bytes || r->size < sizeof(*r) + sizeof(load))
 		return 0;
 	memcpy(&load, bytes, sizeof(load));
+	struct jitdump_table table = table_of(s, &load);
+
 	if (!concerns(s, load.address, load.size))
 		return 0;
-	struct found what = {.function = name_of(s, at, at + r->size)};
-	return place(s, r->time, load.address, load.size, &what);
+	struct found what = {.time = r->time,
+		.start = load.address,
+		.size = load.size,
+		.table = table,
+		.function = name_of(s, at, at + r->size)};
+	return put(s, &what);
 }
 
-static int take_move(struct search *s, const struct record *r, uint64_t at)
+static int take_move(struct search *s, const struct jitdump_record *r, uint64_t at)
 {
 	struct move move;
-	const void *bytes = bytes_at(&s->file, at + sizeof(*r), sizeof(move));
+	const void *bytes = jitdump_bytes(&s->file, at + sizeof(*r), sizeof(move));
 
 	if (!bytes || r->size < sizeof(*r) + sizeof(move))
 		return 0;
 	memcpy(&move, bytes, sizeof(move));
 	if (!concerns(s, move.to, move.size))
 		return 0;
-	struct found what = {.function = NAMES_NONE, .moved = true, .index = move.index};
-	return place(s, r->time, move.to, move.size, &what);
+	struct found what = {.time = r->time,
+		.start = move.to,
+		.size = move.size,
+		.index = move.index,
+		.function = NAMES_NONE,
+		.moved = true};
+	return put(s, &what);
 }
 
-static int compare_moved(const void *a, const void *b)
+static int compare_places(const void *a, const void *b)
 {
-	const struct moved *x = a, *y = b;
+	const struct place *x = a, *y = b;
 
-	if (x->index != y->index)
-		return x->index < y->index ? -1 : 1;
-	return (x->place > y->place) - (x->place < y->place);
+	if (x->key != y->key)
+		return x->key < y->key ? -1 : 1;
+	return (x->address > y->address) - (x->address < y->address);
+}
+
+static int add_place(struct places *p, uint64_t key, size_t address)
+{
+	int r = grow(p->all, p->n, p->capacity, 1);
+
+	if (!r)
+		p->all[p->n++] = (struct place){key, address};
+	return r;
+}
+
+static void sort_places(struct places *p)
+{
+	if (p->n)
+		qsort(p->all, p->n, sizeof(*p->all), compare_places);
 }
 
 /* Where moved code is, by its index. 0 or -ENOMEM. */
 static int list_moved(struct search *s)
 {
-	for (size_t i = 0; i < s->places.n; i++) {
-		if (!s->found[i].moved)
-			continue;
-		int r = grow(s->moved, s->n_moved, s->moved_capacity, 1);
-		if (r)
-			return r;
-		s->moved[s->n_moved++] = (struct moved){s->found[i].index, i};
-	}
-	if (s->n_moved)
-		qsort(s->moved, s->n_moved, sizeof(*s->moved), compare_moved);
-	return 0;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < s->asked.n; i++)
+		if (s->found[i].moved)
+			r = add_place(&s->moved, s->found[i].index, i);
+	sort_places(&s->moved);
+	return r;
 }
 
-static size_t first_moved(const struct search *s, uint64_t index)
+static size_t first_place(const struct places *p, uint64_t key)
 {
-	size_t low = 0, high = s->n_moved;
+	size_t low = 0, high = p->n;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (s->moved[middle].index < index)
+		if (p->all[middle].key < key)
 			low = middle + 1;
 		else
 			high = middle;
@@ -226,28 +239,37 @@ static size_t first_moved(const struct search *s, uint64_t index)
 }
 
 /* The name of code that was moved is that of the LOAD with its index. */
-static int name_moved(struct search *s, const struct record *r, uint64_t at)
+static int name_moved(struct search *s, const struct jitdump_record *r, uint64_t at)
 {
 	struct load load;
-	const void *bytes = bytes_at(&s->file, at + sizeof(*r), sizeof(load));
+	const void *bytes = jitdump_bytes(&s->file, at + sizeof(*r), sizeof(load));
 	uint32_t function = NAMES_NONE;
 
+	if (r->id == CODE_DEBUG_INFO)
+		take_table(s, r, at);
 	if (r->id != CODE_LOAD || !bytes || r->size < sizeof(*r) + sizeof(load))
 		return 0;
 	memcpy(&load, bytes, sizeof(load));
-	for (size_t i = first_moved(s, load.index);
-		i < s->n_moved && s->moved[i].index == load.index; i++) {
+	struct jitdump_table table = table_of(s, &load);
+
+	for (size_t i = first_place(&s->moved, load.index);
+		i < s->moved.n && s->moved.all[i].key == load.index; i++) {
+		struct found *f = &s->found[s->moved.all[i].address];
+
 		if (++s->hits > MAX_HITS)
 			return -E2BIG;
 		if (function == NAMES_NONE)
 			function = name_of(s, at, at + r->size);
-		s->found[s->moved[i].place].function = function;
+		f->function = function;
+		f->table = table;
 	}
 	return 0;
 }
 
-static int take(struct search *s, const struct record *r, uint64_t at)
+static int take(struct search *s, const struct jitdump_record *r, uint64_t at)
 {
+	if (r->id == CODE_DEBUG_INFO)
+		take_table(s, r, at);
 	if (s->until && r->time > s->until)
 		return 0;
 	if (r->id == CODE_LOAD)
@@ -255,15 +277,16 @@ static int take(struct search *s, const struct record *r, uint64_t at)
 	return r->id == CODE_MOVE ? take_move(s, r, at) : 0;
 }
 
-typedef int (*record_visitor)(struct search *s, const struct record *r, uint64_t at);
+typedef int (*record_visitor)(struct search *s, const struct jitdump_record *r, uint64_t at);
 
 static int each_record(struct search *s, uint64_t at, record_visitor visit)
 {
 	const void *bytes;
 	int r = 0;
 
-	for (uint32_t n = 0; !r && (bytes = bytes_at(&s->file, at, sizeof(struct record))); n++) {
-		struct record record;
+	for (uint32_t n = 0;
+		!r && (bytes = jitdump_bytes(&s->file, at, sizeof(struct jitdump_record))); n++) {
+		struct jitdump_record record;
 
 		memcpy(&record, bytes, sizeof(record));
 		if (record.size < sizeof(record))
@@ -274,6 +297,53 @@ static int each_record(struct search *s, uint64_t at, record_visitor visit)
 		at += record.size;
 	}
 	return r ? r : s->file.error;
+}
+
+/* ---- lines -------------------------------------------------------------------------------- */
+
+/* The same function, in that file. */
+static uint32_t function_in(struct search *s, uint32_t function, const struct jitdump_line *line)
+{
+	struct symbolizer_function f = s->answer->functions[function];
+	const char *bytes = jitdump_bytes(&s->file, line->file, line->file_size);
+	_cleanup_free_ char *name = bytes ? strndup(bytes, line->file_size) : NULL;
+
+	f.file = name ? names_string(s->answer, name) : 0;
+	return f.file ? names_function(s->answer, &f) : function;
+}
+
+/* By table: each is read once. 0 or -ENOMEM. */
+static int list_tables(struct search *s, struct places *tables)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < s->asked.n; i++)
+		if (s->found[i].function != NAMES_NONE && s->found[i].table.at)
+			r = add_place(tables, s->found[i].table.at, i);
+	sort_places(tables);
+	return r;
+}
+
+static int find_lines(struct search *s, struct names_frame *frames)
+{
+	uint64_t shift = s->n_tables && s->before >= JITDUMP_SHIFT ? JITDUMP_SHIFT : 0;
+	uint32_t steps = MAX_STEPS;
+	struct places tables = {0};
+	int r = list_tables(s, &tables);
+
+	for (size_t i = 0; !r && steps && i < tables.n; i++) {
+		size_t k = tables.all[i].address;
+		const struct found *f = &s->found[k];
+		struct jitdump_line line;
+
+		if (!jitdump_table_line(&s->file, &f->table, s->asked.addresses[k] - f->start,
+			    f->size, shift, &steps, &line))
+			continue;
+		frames[k] = (struct names_frame){function_in(s, f->function, &line), line.line};
+		s->answer->head.flags |= SYMBOLIZER_HAS_FILES | SYMBOLIZER_HAS_LINES;
+	}
+	free(tables.all);
+	return r ? r : steps ? s->file.error : -E2BIG;
 }
 
 /* ---- the outside -------------------------------------------------------------------------- */
@@ -288,36 +358,49 @@ static int search(struct search *s)
 	if (h.flags & FOREIGN_CLOCK)
 		s->until = 0;
 	r = each_record(s, h.size, take);
+	s->table = (struct jitdump_table){0};
 	if (!r)
 		r = list_moved(s);
-	if (!r && s->n_moved)
+	if (!r && s->moved.n)
 		r = each_record(s, h.size, name_moved);
+	return r;
+}
+
+/* Names stay where lines could not be found. */
+static int give_frames(struct search *s, int r)
+{
+	_cleanup_free_ struct names_frame *frames = calloc(s->asked.n + 1, sizeof(*frames));
+
+	if (!frames)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->asked.n; i++)
+		frames[i].function = s->found[i].function;
+	if (!r)
+		r = find_lines(s, frames);
+	for (size_t i = 0; i < s->asked.n; i++)
+		if (frames[i].function != NAMES_NONE)
+			names_set(s->answer, i, &frames[i], 1);
 	return r;
 }
 
 int jitdump_resolve(
 	struct names *answer, int fd, const uint64_t *addresses, size_t n, uint64_t until)
 {
-	_cleanup_free_ char *buffer = malloc(BUFFER);
+	_cleanup_free_ char *buffer = malloc(JITDUMP_BUFFER);
 	_cleanup_free_ struct found *found = calloc(n + 1, sizeof(*found));
 	struct search s = {.file = {.fd = fd, .bytes = buffer},
 		.answer = answer,
-		.places = {.addresses = addresses, .n = n},
+		.asked = {.addresses = addresses, .n = n},
 		.found = found,
 		.until = until};
-	int r = buffer && found ? 0 : -ENOMEM;
+	int r = -ENOMEM;
 
-	for (size_t i = 0; !r && i < n; i++)
-		found[i].function = NAMES_NONE;
-	if (!r)
-		r = search(&s);
-	free(s.moved);
-	for (size_t i = 0; found && i < n; i++) {
-		struct names_frame frame = {found[i].function, 0};
-
-		if (frame.function != NAMES_NONE)
-			names_set(answer, i, &frame, 1);
+	if (buffer && found) {
+		for (size_t i = 0; i < n; i++)
+			found[i].function = NAMES_NONE;
+		r = give_frames(&s, search(&s));
 	}
+	free(s.moved.all);
 	answer->head.flags |= until ? SYMBOLIZER_DEPENDS_ON_TIME : 0;
 	return r ? r : answer->failed;
 }

@@ -164,3 +164,24 @@ int kallsyms_resolve(struct names *answer, int fd, const uint64_t *addresses, si
 	nearest_free(&s.nearest);
 	return r;
 }
+
+int kallsyms_find_text(int fd, struct kallsyms_text *text)
+{
+	_cleanup_free_ struct textfile *file = malloc(sizeof(*file));
+	struct kernel_symbol symbol;
+	char *line;
+
+	*text = (struct kallsyms_text){0};
+	if (!file)
+		return -ENOMEM;
+	textfile_init(file, fd);
+	while ((!text->begin || !text->end) && (line = textfile_next(file))) {
+		if (!parse(line, &symbol) || *symbol.module)
+			continue;
+		if (!strcmp(symbol.name, "_stext"))
+			text->begin = symbol.address;
+		else if (!strcmp(symbol.name, "_etext"))
+			text->end = symbol.address;
+	}
+	return text->begin && text->end > text->begin ? 0 : file->error ? file->error : -ENOENT;
+}

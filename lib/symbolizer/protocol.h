@@ -4,6 +4,7 @@
  *
  * A REQUEST is a symbolizer_request and the offsets (uint64_t: sorted, unique), with the module's
  * descriptor and, of an ELF file, unless nothing is cached, that of its cache file (names_cache.h);
+ * of the kernel, unless no lines are wanted, that of SYMBOLIZER_NOTES;
  * an ANSWER is a symbolizer_answer and what it counts, which symbols/answer.h checks.
  */
 #ifndef PROFD_SYMBOLIZER_PROTOCOL_H
@@ -17,6 +18,7 @@
 #define SYMBOLIZER_MAX_NAME    (64u << 10) /* bytes of a name */
 #define SYMBOLIZER_MAX_SEGMENT 64
 #define SYMBOLIZER_BUILD_ID    65 /* 32 bytes in hex, and NUL */
+#define SYMBOLIZER_NOTES       "/sys/kernel/notes"
 
 enum symbolizer_kind {
 	SYMBOLIZER_ELF,	     /* offsets are file offsets */

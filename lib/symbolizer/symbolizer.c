@@ -11,7 +11,7 @@
 #include "helper/stream.h"
 #include "symbolizer/elf_module.h"
 #include "symbolizer/jitdump.h"
-#include "symbolizer/kallsyms.h"
+#include "symbolizer/kernel.h"
 #include "symbolizer/names_cache.h"
 #include "symbolizer/perfmap.h"
 #include "symbolizer/protocol.h"
@@ -26,7 +26,7 @@ struct symbolizer_session {
 /* One question, and what comes with it. */
 struct question {
 	struct symbolizer_request request;
-	int fd, cache_fd;
+	int fd, cache_fd; /* cache_fd: of the kernel, its notes */
 	uint64_t *offsets;
 	size_t n;
 };
@@ -56,9 +56,9 @@ static int resolve_with_cache(struct symbolizer_session *s, struct names *answer
 	return r;
 }
 
-static int resolve_elf(struct symbolizer_session *s, struct names *answer, const struct question *q)
+static struct elf_module_options options_of(struct symbolizer_session *s, const struct question *q)
 {
-	struct elf_module_options options = {
+	return (struct elf_module_options){
 		.symbols_only = q->request.symbols_only,
 		.virtual = q->request.kind == SYMBOLIZER_ELF_CODE,
 		.heap_limit = s->session.memory_limit / 4,
@@ -66,6 +66,11 @@ static int resolve_elf(struct symbolizer_session *s, struct names *answer, const
 		.scratch = session_scratch,
 		.userdata = &s->session,
 	};
+}
+
+static int resolve_elf(struct symbolizer_session *s, struct names *answer, const struct question *q)
+{
+	struct elf_module_options options = options_of(s, q);
 	struct names_cache cache;
 	struct stat st;
 	int r;
@@ -82,6 +87,14 @@ static int resolve_elf(struct symbolizer_session *s, struct names *answer, const
 
 /* ---- requests ------------------------------------------------------------------------------- */
 
+static int resolve_kernel(
+	struct symbolizer_session *s, struct names *answer, const struct question *q)
+{
+	struct elf_module_options options = options_of(s, q);
+
+	return kernel_resolve(&s->modules, answer, q->fd, q->cache_fd, q->offsets, q->n, &options);
+}
+
 static int resolve(struct symbolizer_session *s, struct names *answer, const struct question *q)
 {
 	switch (q->request.kind) {
@@ -89,7 +102,7 @@ static int resolve(struct symbolizer_session *s, struct names *answer, const str
 	case SYMBOLIZER_ELF_CODE:
 		return resolve_elf(s, answer, q);
 	case SYMBOLIZER_KALLSYMS:
-		return kallsyms_resolve(answer, q->fd, q->offsets, q->n);
+		return resolve_kernel(s, answer, q);
 	case SYMBOLIZER_JIT:
 		return jitdump_is(q->fd)
 			       ? jitdump_resolve(answer, q->fd, q->offsets, q->n, q->request.until)

@@ -65,7 +65,7 @@ int probe_hit(struct arch_regs *regs)
 	sample->head.time = bpf_ktime_get_ns();
 	sample->tid = task_tid(task);
 	task_identity(&sample->process, probe_pid, leader);
-	probe_walk(scratch, key, regs, false);
+	probe_walk(scratch, key, regs, PROBE_ENTERED);
 	emit_stack(scratch);
 	probe_release(scratch);
 	return 0;

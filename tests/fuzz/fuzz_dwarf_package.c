@@ -9,6 +9,7 @@
 #include "symbolizer/dwarf_source.h"
 
 #define MAX_UNITS 8
+#define SCRATCH	  (16u << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -42,11 +43,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct dwarf_package p;
 	int fd = memfd_create("package", MFD_CLOEXEC);
+	struct scratch_file scratch = {memfd_create("scratch", MFD_CLOEXEC), SCRATCH, 0, 0};
 
-	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
+	if (fd < 0 || scratch.fd < 0 || write(fd, data, size) != (ssize_t)size)
 		abort();
-	if (dwarf_package_open(&p, fd))
+	if (dwarf_package_open(&p, fd, &scratch)) {
+		close(scratch.fd);
 		return 0;
+	}
 	for (uint32_t slot = 0, units = 0; slot < p.n_slots && units < MAX_UNITS; slot++) {
 		uint64_t id;
 
@@ -58,5 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	look_at_unit(&p, 1);
 	dwarf_package_close(&p);
+	if (scratch.used)
+		abort();
+	close(scratch.fd);
 	return 0;
 }

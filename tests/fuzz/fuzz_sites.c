@@ -34,6 +34,7 @@ static void check(const struct sites_found *found, const struct unwinder_layout 
 	static struct message m;
 	size_t sites = found->n_sites * sizeof(*found->sites);
 	size_t probes = found->n_probes * sizeof(*found->probes);
+	size_t rets = found->n_rets * sizeof(*found->rets);
 	struct heap_sites out;
 
 	m.head = (struct unwinder_sites){
@@ -42,11 +43,13 @@ static void check(const struct sites_found *found, const struct unwinder_layout 
 		.incomplete = found->incomplete,
 		.n_sites = found->n_sites,
 		.n_probes = found->n_probes,
+		.n_rets = found->n_rets,
 		.layout = *layout,
 	};
 	memcpy(m.arrays, found->sites, sites);
 	memcpy(m.arrays + sites, found->probes, probes);
-	require(!sites_answer_check(&out, &m, sizeof(m.head) + sites + probes));
+	memcpy(m.arrays + sites + probes, found->rets, rets);
+	require(!sites_answer_check(&out, &m, sizeof(m.head) + sites + probes + rets));
 }
 
 static int no_debug_file(void *userdata, const char *name)
@@ -77,6 +80,7 @@ static void find_in_code(const uint8_t *data, size_t size)
 	struct heap_site site = {.function = data[0] % HEAP_FUNCTIONS};
 	uint8_t *code = malloc(size);
 	struct site_jump jump;
+	struct site_step step;
 	size_t offset = 0;
 
 	require(code);
@@ -87,6 +91,9 @@ static void find_in_code(const uint8_t *data, size_t size)
 	x86_64_forwards(code, size, 0x1000, &jump);
 	while (x86_64_find_jump(code, size, 0x1000, &offset, &jump))
 		require(offset <= size);
+	for (offset = 0; offset < size; offset++)
+		if (x86_64_step(code + offset, size - offset, 0x1000, &step))
+			require(step.size && step.size <= size - offset);
 	free(code);
 }
 

@@ -49,6 +49,9 @@ static void use_sites(const struct heap_sites *sites)
 		if (p->n_arguments > HEAP_ARGUMENTS || !heap_probe_explain(p->flaw))
 			abort();
 	}
+	for (size_t i = 1; i < sites->n_rets; i++)
+		if (sites->rets[i] <= sites->rets[i - 1])
+			abort();
 	if (!heap_allocator_name(sites->allocator))
 		abort();
 }

@@ -25,16 +25,20 @@ def test_a_storm_beside_a_calm_program(quiet_daemon, tmp_path):
 
     with announcing(1000) as storm, announcing(1) as calm:
         recorder, out = quiet_daemon.start_record(
-            *["--type", "heap", "--pid", calm.pid, "--pid", storm.pid]
+            *["--type", "heap", "--seconds", 0, "--pid", calm.pid, "--pid", storm.pid]
         )
         wait_for(lambda: watches(quiet_daemon), 60, "the probes to be attached")
         for program in (calm, storm):
             program.process.stdin.write("\n")
             program.process.stdin.flush()
-        wait_for(lambda: heap_of(quiet_daemon)["thinned_processes"], 60, "the storm to be held")
-        wait_for(lambda: heap_of(quiet_daemon)["thinned"] > 10000, 60, "samples that are not taken")
-        heap = heap_of(quiet_daemon)
-        assert "announces too much" in quiet_daemon.ctl("status").stdout
+
+        def held():
+            # Where others want the CPU it is at times too slow to be held.
+            said = "announces too much" in quiet_daemon.ctl("status").stdout
+            heap = heap_of(quiet_daemon)
+            return heap if said and heap["thinned"] > 10000 and heap["thinned_processes"] else None
+
+        heap = wait_for(held, 60, "the storm to be held")
         pairs = {}
         for program in (calm, storm):
             output, _ = program.process.communicate("\n", timeout=60)

@@ -7,12 +7,15 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 import pprof
 from profd import PROGRAMS, Program, wait_for
-from test_heap import HEAP, STEPS, TRUTH, probed, start, sums
+from test_heap import HEAP, LIBRARIES, STEPS, TRUTH, probed, start, sums
+
+JEMALLOC = f"{LIBRARIES}/libjemalloc.so.2"
 
 
 # The open window is told from those before by the second in which it began.
@@ -86,6 +89,18 @@ def check_status(heap, pid, comm):
     assert places["malloc"]["offset"] == entry + places["malloc"]["from_entry"]
 
 
+def check_hits(daemon, steps):
+    """It says how often each place was hit. The last step may be under way."""
+    (libc,) = (file for file in session(daemon)["files"] if "/libc.so" in file["path"])
+    places = {probe["name"]: probe for probe in libc["probes"]}
+    # What realloc is not given, glibc's malloc gives.
+    for name, least, most in (("malloc", 2, 3), ("realloc", 10, 10), ("free", 2, 2)):
+        assert least * (steps - 1) <= places[name]["hits"] <= most * (steps + 1), libc
+    assert places["calloc"]["hits"] == 0 and places["malloc"]["cost"] >= 0
+    said = f"malloc+{places['malloc']['from_entry']} [{places['malloc']['hits']} hits, "
+    assert said in daemon.ctl("status").stdout
+
+
 def windows_of(daemon):
     """How to ask for all of its windows."""
     return ["--type", "heap", "--last", "1h"]
@@ -101,6 +116,7 @@ def test_in_use_is_that_of_the_end(new_daemon, steps):
         program.process.send_signal(signal.SIGSTOP)
         time.sleep(SECOND)
         last = pprof.read(daemon.close_window("heap"))
+        check_hits(daemon, sum(sums(pprof.read(w), "leak")[0] for w in daemon.windows("heap")))
         merged = daemon.store.parent / "merged.pb.gz"
         daemon.ctl("export", *windows_of(daemon), "-o", merged)
     allocated = sum(sums(pprof.read(w), "leak")[0] for w in daemon.windows("heap"))
@@ -209,6 +225,29 @@ def test_new_settings(new_daemon, steps, tmp_path):
         assert program.process.poll() is None
     (window,) = daemon.windows("heap")
     assert sums(pprof.read(window), "leak")[0] > 0
+
+
+def test_rets_below_a_ceiling(new_daemon, steps, tmp_path):
+    """Operators that may throw have probes on their rets, unless nobody knows what is freed."""
+    shutil.copy(HEAP / "steady", steps)
+    library = shutil.copy(JEMALLOC, tmp_path)
+    daemon = watch(new_daemon, steps.name, max_cost=5, sample_bytes=524288)
+
+    def rets():
+        """None: it is not watched just now."""
+        files = [file for file in session(daemon)["files"] if file["path"] == library]
+        return [[p for p in file["probes"] if p["name"] == "ret"] for file in files] or None
+
+    with start(steps, library, arguments=[200]) as program:
+        [places] = wait_for(lambda: probed(program.pid) and rets(), 60, "its probes")
+        code = Path(library).read_bytes()
+        assert places and all(place["single_stepped"] for place in places)
+        assert {code[place["offset"]] for place in places} == {0xC3}
+        shown = daemon.ctl("status").stdout
+        assert all(f"ret at {place['offset']:#x} (single-stepped)" in shown for place in places)
+        begin(daemon, program)
+        wait_for(lambda: session(daemon)["watched"][0]["limited"], 60, "the ceiling")
+        assert wait_for(rets, 60, "another second of it") == [[]]
 
 
 def test_a_ceiling(new_daemon, steps):

@@ -45,6 +45,20 @@ def test_code_is_named(daemon, dump, how, name):
     assert share(profile, "main") > 0.95
 
 
+@pytest.mark.parametrize("how", ["lines", "shifted"])
+def test_code_has_lines(daemon, dump, how):
+    program = dump(how)
+    profile = daemon.record("--pid", program.pid, "--seconds", 2, "--frequency", 499)
+    lines = {
+        (frame.file, frame.line)
+        for sample in profile.samples
+        for frame in sample.frames
+        if frame.name == "first_version(int)"
+    }
+    # What is around the loop is a millionth of it.
+    assert lines == {("/src/made.up", 12)}
+
+
 def test_a_dump_lies_where_the_program_put_it(daemon, dump, tmp_path):
     program = dump("", tmp_path)
     profile = daemon.record("--pid", program.pid, "--seconds", 1, "--frequency", 499)

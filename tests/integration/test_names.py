@@ -301,7 +301,8 @@ def test_go_programs_get_the_names_that_go_gives(tmp_path):
     program = tmp_path / "goprofile"
     subprocess.run([GO, "build", "-o", program, source], check=True, env=environment, timeout=300)
     subprocess.run([program, tmp_path], check=True, timeout=60)
-    bare, out = tmp_path / "bare", tmp_path / "out"
+    bare, out, stripped = tmp_path / "bare", tmp_path / "out", tmp_path / "stripped"
+    subprocess.run(["strip", "-o", stripped, program], check=True)
     for kind, function in {"cpu": "main.burn", "heap": "main.allocate"}.items():
         named = tmp_path / f"{kind}.pb.gz"
         bare.write_bytes(without_names(named.read_bytes()))
@@ -310,6 +311,10 @@ def test_go_programs_get_the_names_that_go_gives(tmp_path):
         assert before[function] == again[function] > 0
         mine = {name: n for name, n in before.items() if name.startswith("main.")}
         assert {name: again[name] for name in mine} == mine
+        profctl("symbolize", stripped, bare, "-o", out)
+        stacks = in_files(pprof.read(named))
+        assert any(frame[0] == function and frame[2] for stack, *_ in stacks for frame in stack)
+        assert in_files(pprof.read(out)) == stacks
 
 
 # ---- files of others ------------------------------------------------------------------------------
@@ -383,6 +388,72 @@ def test_symbolize_says_what_it_could_not_use(tmp_path):
     assert "one profile at a time" in profctl("symbolize", "a", "b", code=2).stderr
 
 
+MORE = """
+static inline int twice(int x) { return 2 * x * x; }
+__attribute__((noinline)) int more(int x) { return twice(x) + 3; }
+"""
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    """A program of two units and their .dwo files, a profile of all its code, and what names that
+    gets of them."""
+    folder = tmp_path_factory.mktemp("split")
+    (folder / "more.c").write_text(MORE)
+    sources = [ROOT / "tests/programs/burn3.c", "more.c"]
+    flags = ["-O2", "-gdwarf-4", "-gsplit-dwarf", "-D_GNU_SOURCE", "-fno-pie"]
+    subprocess.run(["gcc", *flags, "-c", *sources], cwd=folder, check=True)
+    link = ["gcc", "-no-pie", "-o", "program", "burn3.o", "more.o", "-lm", "-lpthread"]
+    subprocess.run(link, cwd=folder, check=True)
+    p = Profile()
+    mapping = p.mapping(str(folder / "program"), flags=0)
+    for name in ("more", "burn_sixty"):
+        start = symbol_of(folder / "program", name)
+        for at in range(start, start + 64):
+            p.sample([p.location(at, mapping=mapping)], [1, 1])
+    (folder / "bare").write_bytes(gzip.compress(p.encode()))
+    names = names_of(folder, folder / "cache")
+    for unit in ("more", "burn3"):
+        assert any(f.inlined and f.file.endswith(f"{unit}.c") for s in names.samples for f in s.frames)
+    return folder, in_files(names)
+
+
+def names_of(folder, cache):
+    out = cache.with_suffix(".out")
+    profctl("symbolize", folder / "bare", "-o", out, environment={"PROFD_CACHE": str(cache)})
+    return pprof.read(out)
+
+
+def compressed(file, how):
+    subprocess.run(["objcopy", f"--compress-debug-sections={how}", file], check=True)
+    said = subprocess.run(["readelf", "-t", file], capture_output=True, text=True).stdout
+    assert (".zdebug_info" if how == "zlib-gnu" else "COMPRESSED") in said
+
+
+@pytest.mark.parametrize("how", ["zlib", "zlib-gnu", "zstd"])
+def test_split_debug_information_may_be_compressed(split, tmp_path, how):
+    folder, names = split
+    parts = [folder / "burn3.dwo", folder / "more.dwo"]
+    package, away = folder / "program.dwp", tmp_path / "away"
+    away.mkdir()
+    subprocess.run(["dwp", *parts, "-o", tmp_path / "packed"], check=True)
+    try:
+        for part in parts:
+            shutil.copy(part, away)
+            compressed(part, how)
+        assert in_files(names_of(folder, tmp_path / "parts")) == names
+        for part in parts:
+            part.unlink()
+        assert in_files(names_of(folder, tmp_path / "nothing")) != names
+        shutil.copy(tmp_path / "packed", package)
+        compressed(package, how)
+        assert in_files(names_of(folder, tmp_path / "package")) == names
+    finally:
+        package.unlink(missing_ok=True)
+        for part in parts:
+            shutil.copy(away / part.name, part)
+
+
 # ---- where names come from ------------------------------------------------------------------------
 
 SOURCES = {
@@ -423,6 +494,8 @@ def test_symbols_of_a_process():
         output = profctl("symbols", "--pid", burn.pid).stdout
     assert f"{PROGRAMS}/burn3\n    names: its DWARF" in output
     assert "/libc.so.6\n    names: " in output
+    assert "[kernel.kallsyms]\n    names: /proc/kallsyms" in output
+    assert "kallsyms" not in profctl("symbols", PROGRAMS / "burn3").stdout
 
 
 def test_symbols_of_a_process_that_has_ended():

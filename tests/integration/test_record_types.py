@@ -11,6 +11,7 @@ import pprof
 from profd import PROFCTL, PROGRAMS, Program, for_anyone, unprivileged, wait_for
 from test_heap import HEAP, STEPS, check, start
 
+MAX_SESSIONS = 8  # PROFD_MAX_SESSIONS
 BOTH = ["--type", "cpu,heap", "--sample-bytes", 1]
 
 
@@ -111,3 +112,26 @@ def test_a_ceiling(quiet_daemon):
     assert [kind for kind, _ in profile.sample_types] == ["alloc_objects", "alloc_space"]
     assert "part of the time" in " ".join(profile.comments)
     quiet_daemon.check_ledger()
+
+
+def test_one_begins_and_the_other_cannot(quiet_daemon, tmp_path):
+    """Neither is recorded then, nothing is left of the first one, and the command does not run."""
+    ran, out = tmp_path / "ran", tmp_path / "both.pb.gz"
+    with start("steady", arguments=[300]) as program:
+        program.process.stdin.write("\n")
+        program.process.stdin.flush()
+        others = [
+            quiet_daemon.start_record("--pid", program.pid)[0] for _ in range(MAX_SESSIONS - 1)
+        ]
+        wait_for(lambda: len(quiet_daemon.recordings()) == MAX_SESSIONS - 1, what="the others")
+        for arguments in (["-o", out, "--pid", program.pid], ["--", "touch", ran]):
+            result = quiet_daemon.ctl("record", *BOTH, *arguments, check=False)
+            assert result.returncode == (1 if "--pid" in arguments else 125)
+            assert not result.stdout and len(result.stderr.splitlines()) == 1, result
+            assert "profiling sessions are running already" in result.stderr
+            wait_for(lambda: len(quiet_daemon.recordings()) == MAX_SESSIONS - 1, what="its end")
+        for other in others:
+            other.send_signal(signal.SIGINT)
+            other.communicate(timeout=60)
+    assert not ran.exists() and not list(tmp_path.glob("both*"))
+    assert not list(quiet_daemon.store.glob("records/*.pb.gz"))

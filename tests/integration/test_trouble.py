@@ -235,6 +235,36 @@ def test_more_inlined_calls_than_are_shown_are_told(daemon, tmp_path):
     assert [(one["module"], one["why"]) for one in limited] == [(str(program), "inlines")]
 
 
+def helper_ranks(daemon, ranks):
+    """Nice values by name, of those that run now, into `ranks`."""
+    for pid in run("pgrep", "-P", daemon.pid, check=False).stdout.split():
+        try:
+            name = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[2].decode()
+            rank = os.getpriority(os.PRIO_PROCESS, int(pid))
+            if rank >= 0:  # else it has only begun
+                ranks[name] = rank
+        except (FileNotFoundError, ProcessLookupError, IndexError):
+            pass
+    return {"opener", "symbolizer", "unwinder"} <= ranks.keys()
+
+
+def test_who_can_wait(new_daemon):
+    """What drains the kernel's buffers comes first, what parses does not."""
+    daemon = new_daemon().start()
+    assert os.getpriority(os.PRIO_PROCESS, daemon.pid) == -10
+    with Program("burn3", 60) as burn:
+        process, _ = daemon.start_record("--pid", burn.pid, "--seconds", 2)
+        ranks = {}
+        wait_for(lambda: helper_ranks(daemon, ranks), 20, "all helpers")
+        process.communicate()
+    assert ranks == {"opener": 0, "symbolizer": 5, "unwinder": 0}
+
+
+def test_a_chosen_rank_is_kept(new_daemon):
+    daemon = new_daemon(prefix=("nice", "-n", "7")).start()
+    assert os.getpriority(os.PRIO_PROCESS, daemon.pid) == 7
+
+
 def test_symbolizer_is_bare(daemon):
     """It parses what others wrote: without privileges, below a system call filter."""
 

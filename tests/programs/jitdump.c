@@ -7,6 +7,9 @@
  *     (nothing)  first_version(int); SIGUSR1: second_version(int) takes its place
  *     moved      the code of moved_function(int) is moved to another place
  *     unmapped   the file is closed, and not mapped any more
+ *     lines      as with nothing, and first_version(int) burns in /src/made.up:12, in a function
+ *                that begins in line 10
+ *     shifted    the same, with addresses that are 64 too large, as many write them
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -63,6 +66,32 @@ static void write_load(FILE *dump, const void *at, uint64_t index, const char *n
 	fflush(dump);
 }
 
+/* The loop begins behind 7 bytes and ends before the 12th. */
+static void write_lines(FILE *dump, const void *at, uint64_t shift)
+{
+	static const struct {
+		uint64_t offset;
+		uint32_t line;
+		const char *file;
+	} entries[] = {{0, 10, "/src/made.up"}, {7, 12, "\xff"}, {12, 13, "\xff"}};
+	struct {
+		struct record record;
+		uint64_t code, n;
+	} head = {{2, sizeof(head) + 3 * 16 + sizeof("/src/made.up") + 2 * 2, wall_ns()},
+		(uintptr_t)at, 3};
+
+	fwrite(&head, sizeof(head), 1, dump);
+	for (size_t i = 0; i < 3; i++) {
+		struct {
+			uint64_t address;
+			uint32_t line, column;
+		} entry = {(uintptr_t)at + entries[i].offset + shift, entries[i].line, 1};
+
+		fwrite(&entry, sizeof(entry), 1, dump);
+		fwrite(entries[i].file, strlen(entries[i].file) + 1, 1, dump);
+	}
+}
+
 static void write_move(FILE *dump, const void *from, const void *to, uint64_t index)
 {
 	struct {
@@ -112,6 +141,8 @@ int main(int argc, char **argv)
 		at = memory + 1024;
 	} else {
 		write_load(dump, memory + 2048, 0, "not_this(int)");
+		if (!strcmp(how, "lines") || !strcmp(how, "shifted"))
+			write_lines(dump, at, *how == 's' ? 64 : 0);
 		write_load(dump, at, 1, "first_version(int)");
 	}
 	ready();

@@ -123,6 +123,12 @@ void recording_stop(struct recording *r, enum recording_reason reason)
 		fake_finish(r, reason);
 }
 
+void recording_discard(struct recording *r)
+{
+	r->request.deliver = true;
+	recording_stop(r, RECORDING_STOPPED);
+}
+
 void recording_progress(struct recording *r, double *elapsed, uint64_t *samples, uint64_t *lost)
 {
 	*elapsed = 1;

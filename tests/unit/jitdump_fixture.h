@@ -60,6 +60,36 @@ static inline void dump_move(
 	dump_bytes(fd, body, sizeof(body));
 }
 
+struct dump_line {
+	uint64_t address;
+	uint32_t line;
+	const char *file; /* "\xff": that of the entry before */
+};
+
+/* Padded, as some do. */
+static inline void dump_lines(
+	int fd, uint64_t time, uint64_t code, const struct dump_line *lines, size_t n)
+{
+	uint64_t head[] = {code, n};
+	struct dump_record r = {2, sizeof(r) + sizeof(head), time};
+
+	for (size_t i = 0; i < n; i++)
+		r.size += 16 + (uint32_t)strlen(lines[i].file) + 1;
+	uint32_t padding = -r.size & 7;
+
+	r.size += padding;
+	dump_bytes(fd, &r, sizeof(r));
+	dump_bytes(fd, head, sizeof(head));
+	for (size_t i = 0; i < n; i++) {
+		uint32_t place[] = {lines[i].line, 0};
+
+		dump_bytes(fd, &lines[i].address, 8);
+		dump_bytes(fd, place, sizeof(place));
+		dump_bytes(fd, lines[i].file, strlen(lines[i].file) + 1);
+	}
+	dump_bytes(fd, "\0\0\0\0\0\0\0", padding);
+}
+
 /* Of a kind that says nothing about names. */
 static inline void dump_other(int fd, uint32_t id, uint64_t time)
 {

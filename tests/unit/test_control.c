@@ -296,6 +296,22 @@ static void test_record(void **state)
 	close_client(b, &c);
 }
 
+static void test_discard(void **state)
+{
+	struct bed *b = *state;
+	struct client c;
+	cJSON *answer;
+
+	open_client(b, &c);
+	expect_ok(b, &c, "{\"op\":\"record\"}");
+	answer = ask(b, &c, "{\"op\":\"stop\",\"discard\":true}");
+	assert_string_equal(text_in(answer, "event"), "done");
+	assert_true(fake.last->request.deliver);
+	expect_content(&c);
+	cJSON_Delete(answer);
+	close_client(b, &c);
+}
+
 static void test_deliver(void **state)
 {
 	struct bed *b = *state;
@@ -828,6 +844,7 @@ int main(void)
 		TEST(test_bad_messages),
 		TEST(test_descriptors_of_clients_are_closed),
 		TEST(test_record),
+		TEST(test_discard),
 		TEST(test_deliver),
 		TEST(test_failed_recording),
 		TEST(test_leaving),

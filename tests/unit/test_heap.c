@@ -305,6 +305,15 @@ static void test_reallocs(void **state)
 	assert_sums(f, 7, 1, 10, 0, 0);
 	assert_sums(f, 8, 1, 20, 1, 20);
 	assert_sums(f, 9, 1, 30, 1, 30);
+	/* One of what is not known fails: it does not put back what was held before. */
+	give_back(f, 1, 0x1000);
+	heap_freed(f->heap, &held, f->window);
+	held.flags = PROFD_FREE_RESTORED;
+	heap_freed(f->heap, &held, f->window);
+	assert_sums(f, 7, 1, 10, 0, 0);
+	assert_sums(f, 8, 1, 20, 0, 0);
+	assert_int_equal(heap_stats(f->heap).live, 1);
+	assert_int_equal(heap_stats(f->heap).frees, 2);
 }
 
 static void test_a_restored_address_that_is_taken(void **state)

@@ -19,13 +19,17 @@ static const struct heap_site functions[] = {
 		.function = HEAP_CALLOC,
 		.emulated = 1,
 		.registers = {0, 15, HEAP_NO_REGISTER},
-		.name = "mi_calloc"},
+		.throws = 1,
+		.followed = 1,
+		.name = "mi_new_n"},
 	{.entry = 0x1fff,
 		.probe = 0x1fff,
 		.function = HEAP_ALIGNED,
 		.registers = {HEAP_NO_REGISTER, 4, HEAP_NO_REGISTER},
 		.name = "_ZnamSt11align_val_tRKSt9nothrow_t"},
 };
+
+static const uint64_t rets[] = {0x1200, 0x1ffe};
 
 static const struct heap_probe probes[] = {
 	{.kind = HEAP_PROBE_FREE, .flaw = HEAP_PROBE_PLACE},
@@ -47,8 +51,10 @@ static const struct heap_sites some = {
 	.allocator = HEAP_MIMALLOC,
 	.n_sites = 3,
 	.n_probes = 3,
+	.n_rets = 2,
 	.sites = functions,
 	.probes = probes,
+	.rets = rets,
 };
 
 /* ---- asking --------------------------------------------------------------------------------- */
@@ -98,6 +104,8 @@ static void the_helper_is_asked_once(void **state)
 	assert_ptr_not_equal(a.sites->sites, functions);
 	assert_memory_equal(a.sites->sites, functions, sizeof(functions));
 	assert_memory_equal(a.sites->probes, probes, sizeof(probes));
+	assert_ptr_not_equal(a.sites->rets, rets);
+	assert_memory_equal(a.sites->rets, rets, sizeof(rets));
 	assert_int_equal(a.sites->allocator, HEAP_MIMALLOC);
 	c = ask(m);
 	assert_int_equal(c.n, 1);
@@ -206,6 +214,7 @@ struct message {
 	struct unwinder_sites head;
 	struct heap_site sites[3];
 	struct heap_probe probes[3];
+	uint64_t rets[2];
 };
 
 static struct message good_message(void)
@@ -214,6 +223,7 @@ static struct message good_message(void)
 		.head = {.allocator = HEAP_MIMALLOC,
 			.n_sites = 3,
 			.n_probes = 3,
+			.n_rets = 2,
 			.layout = {.low = 0x10000,
 				.n_pages = 1,
 				.n_segments = 2,
@@ -222,6 +232,7 @@ static struct message good_message(void)
 
 	memcpy(m.sites, functions, sizeof(functions));
 	memcpy(m.probes, probes, sizeof(probes));
+	memcpy(m.rets, rets, sizeof(rets));
 	return m;
 }
 
@@ -241,7 +252,9 @@ static void good_answers_pass(void **state)
 	assert_int_equal(sites.n_sites, 3);
 	assert_ptr_equal(sites.sites, m.sites);
 	assert_ptr_equal(sites.probes, m.probes);
-	m.head.n_sites = m.head.n_probes = 0;
+	assert_int_equal(sites.n_rets, 2);
+	assert_ptr_equal(sites.rets, m.rets);
+	m.head.n_sites = m.head.n_probes = m.head.n_rets = 0;
 	assert_int_equal(sites_answer_check(&sites, &m, sizeof(m.head)), 0);
 }
 
@@ -281,6 +294,25 @@ static void broken_answers_are_refused(void **state)
 	REFUSED(m.sites[0].name[0] = '\0');
 	REFUSED(m.sites[0].name[1] = '\n');
 	REFUSED(memset(m.sites[0].name, 'a', HEAP_MAX_NAME));
+}
+
+/* Nobody is followed without any, and without anybody there are none. */
+static void broken_rets_are_refused(void **state)
+{
+	struct message none = good_message();
+
+	none.head.n_rets = 0;
+	assert_false(is_good(&none, sizeof(none) - sizeof(none.rets)));
+	none.sites[1].throws = none.sites[1].followed = 0;
+	assert_true(is_good(&none, sizeof(none) - sizeof(none.rets)));
+	REFUSED(m.sites[1].throws = m.sites[1].followed = 0);
+	REFUSED(m.sites[1].throws = 0);
+	REFUSED(m.sites[1].followed = 2);
+	REFUSED(m.head.n_rets = UINT32_MAX);
+	REFUSED(m.head.n_rets = HEAP_MAX_RETS + 1);
+	REFUSED(m.rets[0] = 0xfff);
+	REFUSED(m.rets[1] = 0x2000);
+	REFUSED(m.rets[1] = m.rets[0]);
 }
 
 static void broken_probes_are_refused(void **state)
@@ -330,6 +362,7 @@ int main(void)
 		cmocka_unit_test(asking_from_an_answer),
 		cmocka_unit_test(good_answers_pass),
 		cmocka_unit_test(broken_answers_are_refused),
+		cmocka_unit_test(broken_rets_are_refused),
 		cmocka_unit_test(broken_probes_are_refused),
 		cmocka_unit_test(all_have_words),
 	};

@@ -62,7 +62,7 @@ static void check_writes(const struct counts *c, const struct insn *mine)
 	uint8_t n_read, n;
 
 	/* capstone 4 says that test writes, and the first one of cdq and cqo. */
-	if (mine->flow == INSN_END || insn->id == X86_INS_TEST || insn->id == X86_INS_CDQ ||
+	if (mine->flow >= INSN_RETURN || insn->id == X86_INS_TEST || insn->id == X86_INS_CDQ ||
 		insn->id == X86_INS_CQO)
 		return;
 	assert_int_equal(cs_regs_access(c->handle, insn, read, &n_read, written, &n), 0);
@@ -87,9 +87,11 @@ static void check_flow(const struct counts *c, const struct insn *mine)
 			insn->detail->x86.operands[0].imm);
 	} else if (calls) {
 		expect(c, "flow", mine->flow, INSN_CALL);
-	} else if (jumps || cs_insn_group(c->handle, insn, CS_GRP_RET) ||
-		   insn->id == X86_INS_INT3 || insn->id == X86_INS_UD2 ||
-		   insn->id == X86_INS_SYSCALL) {
+	} else if (jumps || insn->id == X86_INS_SYSCALL) {
+		expect(c, "flow", mine->flow, INSN_AWAY);
+	} else if (cs_insn_group(c->handle, insn, CS_GRP_RET)) {
+		expect(c, "flow", mine->flow, INSN_RETURN);
+	} else if (insn->id == X86_INS_INT3 || insn->id == X86_INS_UD2 || insn->id == X86_INS_HLT) {
 		expect(c, "flow", mine->flow, INSN_END);
 	} else {
 		expect(c, "flow", mine->flow, INSN_NEXT);

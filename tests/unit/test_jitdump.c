@@ -2,6 +2,7 @@
 #include "jitdump_fixture.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "symbolizer/jitdump.h"
@@ -112,6 +113,161 @@ static void nonsense_is_no_name(void **state)
 	close(fd);
 }
 
+/* "name file:line" of each address; without lines the name only. */
+static void expect_lines(
+	int fd, uint64_t until, const uint64_t *addresses, const char *const *wanted, size_t n)
+{
+	struct names a;
+	bool lines = false;
+
+	assert_int_equal(names_init(&a, addresses, n), 0);
+	assert_int_equal(jitdump_resolve(&a, fd, addresses, n, until), 0);
+	for (size_t i = 0; i < n; i++) {
+		char text[256] = "";
+		const struct symbolizer_line *line = &a.lines[a.addresses[i].first];
+		const struct symbolizer_function *f = a.addresses[i].count
+							      ? &a.functions[line->function]
+							      : NULL;
+
+		if (f && f->file)
+			snprintf(text, sizeof(text), "%s %s:%u", a.strings + f->name,
+				a.strings + f->file, line->line);
+		else if (f)
+			snprintf(text, sizeof(text), "%s", a.strings + f->name);
+		lines |= f && f->file;
+		assert_string_equal(text, wanted[i]);
+	}
+	assert_int_equal(!!(a.head.flags & SYMBOLIZER_HAS_LINES), lines);
+	assert_int_equal(!!(a.head.flags & SYMBOLIZER_HAS_FILES), lines);
+	names_free(&a);
+}
+
+#define EXPECT_LINES(fd, until, addresses, ...)                                \
+	expect_lines(fd, until, addresses, (const char *const[]){__VA_ARGS__}, \
+		sizeof(addresses) / sizeof(*(addresses)))
+#define LINES(fd, time, code, ...)                                          \
+	dump_lines(fd, time, code, (const struct dump_line[]){__VA_ARGS__}, \
+		sizeof((const struct dump_line[]){__VA_ARGS__}) / sizeof(struct dump_line))
+
+static void code_has_the_lines_before_it(void **state)
+{
+	static const uint64_t at[] = {0x1000, 0x1004, 0x1008, 0x100f, 0x2000, 0x201f};
+	int fd = dump_new(0);
+
+	LINES(fd, 90, 0x1000, {0x1004, 7, "/src/a.x"}, {0x1006, 3, "/src/a.x"},
+		{0x1008, 8, "/src/b.x"}, {0x1008, 9, "\xff"}, {0x1010, 10, "\xff"});
+	dump_load(fd, 100, 0x2000, 0x20, 1, "none");
+	dump_load(fd, 100, 0x1000, 0x10, 2, "some");
+	EXPECT_LINES(fd, 0, at, "some", "some /src/a.x:7", "some /src/b.x:9", "some /src/b.x:9",
+		"none", "none");
+	EXPECT_LINES(fd, 95, at, "", "", "", "", "", "");
+	/* What takes its place later has lines of its own. */
+	LINES(fd, 190, 0x1000, {0x1000, 70, "/src/c.x"});
+	dump_load(fd, 200, 0x1000, 0x10, 3, "new");
+	dump_load(fd, 300, 0x1008, 0x10, 4, "newest");
+	EXPECT_LINES(fd, 150, at, "some", "some /src/a.x:7", "some /src/b.x:9", "some /src/b.x:9",
+		"none", "none");
+	EXPECT_LINES(fd, 0, at, "new /src/c.x:70", "new /src/c.x:70", "newest", "newest", "none",
+		"none");
+	dump_load(fd, 400, 0x1000, 0x10, 5, "without");
+	EXPECT_LINES(fd, 0, at, "without", "without", "without", "without", "none", "none");
+	close(fd);
+}
+
+/* Some add the size of an ELF header to all addresses, others do not. */
+static void addresses_may_be_too_large(void **state)
+{
+	static const uint64_t at[] = {0x1000, 0x1010, 0x1050, 0x2043};
+	int fd = dump_new(0);
+
+	LINES(fd, 90, 0x1000, {0x1040, 1, "/src/a.x"}, {0x1050, 2, "\xff"}, {0x10a0, 3, "\xff"});
+	dump_load(fd, 100, 0x1000, 0x60, 1, "first");
+	LINES(fd, 90, 0x2000, {0x2043, 4, "/src/a.x"}, {0x2083, 5, "\xff"});
+	dump_load(fd, 100, 0x2000, 0x80, 2, "second");
+	EXPECT_LINES(fd, 0, at, "first /src/a.x:1", "first /src/a.x:2", "first /src/a.x:2",
+		"second /src/a.x:5");
+	/* One has a line before, so none has too large ones: then the others say more than their
+	 * code has. */
+	LINES(fd, 90, 0x3000, {0x3000, 6, "/src/a.x"});
+	dump_load(fd, 100, 0x3000, 0x10, 3, "third");
+	EXPECT_LINES(fd, 0, at, "first", "first", "first", "second");
+	close(fd);
+}
+
+static void code_that_moves_takes_its_lines_along(void **state)
+{
+	static const uint64_t at[] = {0x1000, 0x3000, 0x3008};
+	int fd = dump_new(0);
+
+	LINES(fd, 100, 0x1000, {0x1000, 1, "/src/a.x"}, {0x1008, 2, "\xff"});
+	dump_load(fd, 100, 0x1000, 0x10, 7, "moved");
+	dump_move(fd, 200, 0x1000, 0x2000, 0x10, 7);
+	dump_move(fd, 300, 0x2000, 0x3000, 0x10, 7);
+	dump_load(fd, 400, 0x1000, 0x10, 8, "new there");
+	EXPECT_LINES(fd, 0, at, "new there", "moved /src/a.x:1", "moved /src/a.x:2");
+	close(fd);
+}
+
+/* No line is better than a wrong one: not even what makes sense of such a table counts. */
+static void tables_that_make_no_sense_say_nothing(void **state)
+{
+	static const uint64_t at[] = {0x1000, 0x5000};
+	static const struct dump_line good = {0x5000, 1, "/src/a.x"};
+	static const struct dump_line bad[] = {
+		{0x4fff, 1, "/src/a.x"},
+		{0x5011, 1, "/src/a.x"},
+		{UINT64_MAX, 1, "/src/a.x"},
+		{0x5000, 1, ""},
+		{0x5000, 1, "\x83\2\1"},
+		{0x5000, 1u << 31, "/src/a.x"},
+		{0x5000, 1, "/src/\n.x"},
+	};
+	static const struct dump_line again = {0x5000, 1, "\xff"};
+	static const uint64_t few[] = {0x5000, 1}, many[] = {0x5000, 3},
+			      endless[] = {0x5000, ~0ULL};
+	static const uint64_t *const counts[] = {few, many, endless};
+	int fd = dump_new(0);
+
+	LINES(fd, 90, 0x1000, {0x1000, 3, "/src/a.x"});
+	dump_load(fd, 100, 0x1000, 0x10, 1, "sure");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		dump_lines(fd, 90, 0x5000, (const struct dump_line[]){good, bad[i]}, 2);
+		dump_load(fd, 100, 0x5000, 0x10, 2, "bad");
+		EXPECT_LINES(fd, 0, at, "sure /src/a.x:3", "bad");
+	}
+	dump_lines(fd, 90, 0x5000, &again, 1);
+	dump_load(fd, 100, 0x5000, 0x10, 2, "nothing to be again");
+	EXPECT_LINES(fd, 0, at, "sure /src/a.x:3", "nothing to be again");
+	for (size_t i = 0; i < 3; i++) {
+		off_t head = lseek(fd, 0, SEEK_CUR) + (off_t)sizeof(struct dump_record);
+
+		dump_lines(fd, 90, 0x5000, (const struct dump_line[]){good, good}, 2);
+		assert_int_equal(pwrite(fd, counts[i], 16, head), 16);
+		dump_load(fd, 100, 0x5000, 0x10, 2, "counts wrongly");
+		EXPECT_LINES(fd, 0, at, "sure /src/a.x:3", "counts wrongly");
+	}
+	dump_lines(fd, 90, 0x5000, &good, 1);
+	dump_load(fd, 100, 0x5000, 0x10, 2, "good");
+	EXPECT_LINES(fd, 0, at, "sure /src/a.x:3", "good /src/a.x:1");
+	close(fd);
+}
+
+static void a_table_may_be_larger_than_what_is_read_at_once(void **state)
+{
+	static const uint64_t at[] = {0x10000, 0x10000 + 29999};
+	struct dump_line *lines = calloc(30000, sizeof(*lines));
+	int fd = dump_new(0);
+
+	for (uint32_t i = 0; i < 30000; i++)
+		lines[i] = (struct dump_line){
+			0x10000 + i, i + 1, i % 2 ? "/src/odd.x" : "/src/even.x"};
+	dump_lines(fd, 90, 0x10000, lines, 30000);
+	dump_load(fd, 100, 0x10000, 30000, 1, "large");
+	EXPECT_LINES(fd, 0, at, "large /src/even.x:1", "large /src/odd.x:30000");
+	free(lines);
+	close(fd);
+}
+
 static void other_files_are_refused(void **state)
 {
 	static const uint64_t at[] = {0x1000};
@@ -158,6 +314,11 @@ int main(void)
 		cmocka_unit_test(code_that_moves_takes_its_name_along),
 		cmocka_unit_test(what_is_cut_off_ends_there),
 		cmocka_unit_test(nonsense_is_no_name),
+		cmocka_unit_test(code_has_the_lines_before_it),
+		cmocka_unit_test(addresses_may_be_too_large),
+		cmocka_unit_test(code_that_moves_takes_its_lines_along),
+		cmocka_unit_test(tables_that_make_no_sense_say_nothing),
+		cmocka_unit_test(a_table_may_be_larger_than_what_is_read_at_once),
 		cmocka_unit_test(other_files_are_refused),
 		cmocka_unit_test(long_names_and_much_code_fit),
 	};

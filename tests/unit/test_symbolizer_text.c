@@ -89,6 +89,32 @@ static void hidden_kallsyms_are_refused(void **state)
 	close(fd);
 }
 
+static void expect_text(const char *text, int error, uint64_t begin, uint64_t end)
+{
+	struct kallsyms_text bounds;
+	int fd = file_with(text);
+
+	assert_int_equal(kallsyms_find_text(fd, &bounds), error);
+	if (!error) {
+		assert_int_equal(bounds.begin, begin);
+		assert_int_equal(bounds.end, end);
+	}
+	close(fd);
+}
+
+static void kallsyms_says_where_the_kernel_lies(void **state)
+{
+	expect_text("81000000 T _stext\n81000000 T first\n82000000 T _etext\n", 0, 0x81000000,
+		0x82000000);
+	expect_text("c0001000 t _stext\t[mod]\n81000000 T _stext\nc0002000 t _etext\t[mod]\n"
+		    "82000000 T _etext",
+		0, 0x81000000, 0x82000000);
+	expect_text("81000000 T _stext\n", -ENOENT, 0, 0);
+	expect_text("0 T _stext\n0 T _etext\n", -ENOENT, 0, 0);
+	expect_text("82000000 T _stext\n81000000 T _etext\n", -ENOENT, 0, 0);
+	expect_text("", -ENOENT, 0, 0);
+}
+
 static void later_lines_of_a_perf_map_win(void **state)
 {
 	static const char text[] = "1000 100 old function\n"
@@ -317,6 +343,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kallsyms_is_sorted_and_bounded),
 		cmocka_unit_test(hidden_kallsyms_are_refused),
+		cmocka_unit_test(kallsyms_says_where_the_kernel_lies),
 		cmocka_unit_test(later_lines_of_a_perf_map_win),
 		cmocka_unit_test(long_lines_are_cut),
 		cmocka_unit_test(names_are_demangled),

@@ -465,6 +465,29 @@ static void kernel_names_can_be_forgotten(void **state)
 	assert_string_equal(w->name, "come");
 }
 
+/* Of the kernel only its debug file can be to blame. */
+static void a_crash_at_the_kernel_costs_no_names(void **state)
+{
+	struct world *w = *state;
+	static const char names[] = "ffffffff81001000 T one\n";
+	static const uint64_t addresses[] = {0xffffffff81001010, 0xffffffff81001020};
+
+	setenv("PROFD_TEST_SYMBOLIZER", "crash-dwarf", 1);
+	close(w->module.fd);
+	w->module.fd = memfd_create("kallsyms", MFD_CLOEXEC);
+	w->module.kind = MODULE_KERNEL;
+	assert_int_equal(pwrite(w->module.fd, names, sizeof(names) - 1, 0), sizeof(names) - 1);
+	for (size_t i = 0; i < 2; i++) {
+		ask(w, &addresses[i], 1);
+		assert_int_equal(w->error, 0);
+		assert_string_equal(w->name, "one");
+		assert_int_equal(symbolizer_stats(w->symbolizer).crashes, 1);
+		assert_int_equal(symbolizer_stats(w->symbolizer).bad_modules, 0);
+	}
+	assert_int_equal(symbolizer_troubles(w->symbolizer)->n, 1);
+	assert_string_equal(symbolizer_troubles(w->symbolizer)->all[0].module, "[kernel]");
+}
+
 static void a_perf_map_that_grows_is_read_again(void **state)
 {
 	struct world *w = *state;
@@ -677,6 +700,7 @@ int main(int argc, char **argv)
 		TEST(no_file_is_an_error_with_addresses),
 		TEST(a_file_that_opens_later_is_waited_for),
 		TEST(kernel_names_can_be_forgotten),
+		TEST(a_crash_at_the_kernel_costs_no_names),
 		TEST(a_perf_map_that_grows_is_read_again),
 		TEST(names_of_a_jitdump_are_of_their_time),
 		TEST(many_addresses_go_in_parts),

@@ -672,10 +672,17 @@ static void reads_over_the_border_of_pages(void **state)
 	p->miss.stack_size -= PAGE;
 	assert_int_equal(go(), PROFD_END_UNREADABLE);
 	assert_int_equal(n_frames, 1);
-	/* A size that is less than what `present` says: what is cut off is not there. */
+	/* The last page may be there in part. What is cut off is not there. */
 	take_miss(p);
-	p->miss.stack_size = PROFD_RED_ZONE + 64 + PAGE - 1;
+	p->miss.stack_size = PROFD_RED_ZONE + 64 + 5 * WORD;
+	assert_int_equal(go(), PROFD_END_COMPLETE);
+	assert_int_equal(n_frames, 3);
+	p->miss.stack_size -= 1;
 	assert_int_equal(go(), PROFD_END_UNREADABLE);
+	assert_int_equal(n_frames, 2);
+	p->miss.stack_size = PROFD_RED_ZONE + 64 + WORD - 1;
+	assert_int_equal(go(), PROFD_END_UNREADABLE);
+	assert_int_equal(n_frames, 1);
 	/* Only the window is looked at. */
 	take_miss(p);
 	p->miss.present = ~0ULL;

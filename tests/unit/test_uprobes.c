@@ -23,10 +23,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "collector/uprobe_kernel.h"
+#include "helper/process.h"
 #include "util/cleanup.h"
 
 #define AS_USER	   "PROFD_TEST_UPROBES_AS_USER"
@@ -373,6 +376,11 @@ static struct uprobe_link *attach(struct world *w, struct uprobe_request *reques
 	return w->error ? NULL : link;
 }
 
+static double seconds_between(const struct timespec *from, const struct timespec *to)
+{
+	return (double)(to->tv_sec - from->tv_sec) + 1e-9 * (double)(to->tv_nsec - from->tv_nsec);
+}
+
 static void detach(struct world *w, struct uprobe_link *link)
 {
 	unsigned n = w->detached;
@@ -462,6 +470,8 @@ static void what_the_kernel_has_is_found(void **state)
 {
 	struct world *w = world_of(state);
 	struct uprobe_support first = w->support;
+
+	assert_true(first.trap_ns && first.step_ns);
 
 	print_message("events %d, cookies %d, multi %d, session %d\n", first.events, first.cookies,
 		first.multi, first.session);
@@ -795,6 +805,69 @@ static void all_is_detached_at_the_end(void **state)
 	stop_target(&w->target);
 }
 
+#define MANY 100
+
+/* Perf events the kernel closes one after the other. */
+static unsigned many(enum uprobe_way way)
+{
+	return way == UPROBE_PERF ? 6 : MANY;
+}
+
+/* Half of them because nobody wants them any more, half of them because it is over. */
+static void detach_many(struct world *w, enum uprobe_way way)
+{
+	struct uprobe_place places[] = {place_of(hit_one, 0), place_of(hit_two, 0)};
+	struct uprobe_link *links[MANY];
+	struct uprobe_request request = request_of(w, way, places, 2);
+	struct timespec begin, started, middle, end;
+	struct helper helper;
+	unsigned n = many(way);
+
+	w->attached = w->detached = 0;
+	for (unsigned i = 0; i < n; i++)
+		assert_int_equal(
+			uprobes_attach(w->uprobes, &request, on_attached, w, &links[i]), 0);
+	wait_until(w, &w->attached, n);
+	assert_int_equal(w->error, 0);
+	close(request.program);
+	assert_int_equal(first_byte(&w->target, hit_two), BREAKPOINT);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (unsigned i = 0; i < n; i += 2)
+		uprobes_detach(links[i], on_detached, w);
+	assert_int_equal(helper_start(&helper, "none", NULL, SOCK_STREAM), 0);
+	clock_gettime(CLOCK_MONOTONIC, &started);
+	helper_stop(&helper);
+	wait_until(w, &w->detached, n / 2);
+	assert_int_equal(uprobes_stats(w->uprobes).links, n / 2);
+	assert_int_equal(first_byte(&w->target, hit_two), BREAKPOINT);
+	clock_gettime(CLOCK_MONOTONIC, &middle);
+	uprobes_free(w->uprobes);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	w->uprobes = NULL;
+	expect_no_trap(&w->target);
+	assert_int_equal(w->detached, n / 2);
+	print_message(
+		"way %d: %u detached in %.3f s, as many at the end in %.3f s; a helper started in "
+		"%.3f s\n",
+		way, n / 2, seconds_between(&begin, &middle), seconds_between(&middle, &end),
+		seconds_between(&begin, &started));
+}
+
+static void many_are_detached_together(void **state)
+{
+	struct world *w = world_of(state);
+
+	start_target(&w->target, "rounds");
+	for (enum uprobe_way way = UPROBE_PERF; way <= UPROBE_SESSION; way++) {
+		if (!has(w, way))
+			continue;
+		if (!w->uprobes)
+			assert_int_equal(uprobes_new(&w->uprobes, w->event), 0);
+		detach_many(w, way);
+	}
+	stop_target(&w->target);
+}
+
 static void a_process_may_end_meanwhile(void **state)
 {
 	struct world *w = world_of(state);
@@ -855,6 +928,7 @@ int main(int argc, char **argv)
 		TEST(who_gives_up_is_not_told),
 		TEST(attach_and_detach_on_a_busy_program),
 		TEST(all_is_detached_at_the_end),
+		TEST(many_are_detached_together),
 		TEST(a_process_may_end_meanwhile),
 	};
 	const struct CMUnitTest as_user[] = {
@@ -866,6 +940,8 @@ int main(int argc, char **argv)
 		end_first_thread();
 	if (argc > 2 && !strcmp(argv[1], "--target"))
 		return target(!strcmp(argv[2], "busy"));
+	if (argc > 1 && !strcmp(argv[1], "--helper"))
+		return pause();
 	signal(SIGPIPE, SIG_IGN);
 	failed = cmocka_run_group_tests_name("uprobes", tests, NULL, NULL);
 	if (geteuid() == 0)

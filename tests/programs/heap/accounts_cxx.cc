@@ -4,7 +4,7 @@
  * that each keep an account, which it prints at the end (accounts.h). N times it asks for what
  * cannot be had, and catches what is thrown, in functions that keep none: the exceptions are
  * allocated, too. With MIB it does nothing but allocate until it has about so much more memory than
- * before, and no more can be had.
+ * before, and no more can be had, not even once the handler of operator new has freed some.
  */
 #include <cstdint>
 #include <list>
@@ -194,6 +194,7 @@ ACCOUNT(after_a_throw)
 	USE(account, account->objects, 700, ::operator new(700, std::nothrow),
 		::operator delete(pointer));
 	USE(account, account->objects, 800, malloc(800), free(pointer));
+	USE(account, account->objects, 900, ::operator new(900), ::operator delete(pointer));
 }
 
 static void throw_and_go_on(int n)
@@ -220,6 +221,18 @@ static void limit_memory(size_t mib)
 	MUST(setrlimit(RLIMIT_AS, &limit) == 0);
 }
 
+static void *reserve;
+static int handled;
+
+static void give_it_back()
+{
+	handled++;
+	if (!reserve)
+		std::set_new_handler(nullptr);
+	::operator delete(reserve);
+	reserve = nullptr;
+}
+
 ACCOUNT(all_there_is)
 {
 	static void *pointers[1000];
@@ -232,7 +245,7 @@ ACCOUNT(all_there_is)
 		}
 	} catch (const std::bad_alloc &) {
 	}
-	MUST(n > 0 && n < 1000);
+	MUST(n > 0 && n < 1000 && handled == 2);
 	while (n--) {
 		::operator delete(pointers[n]);
 		gone(account, 1 << 20);
@@ -260,6 +273,8 @@ int main(int argc, char **argv)
 	std::thread([] { warm_up(nullptr); }).join();
 	usleep(300000);
 	if (argc > 2) {
+		reserve = ::operator new(32 << 20);
+		std::set_new_handler(give_it_back);
 		limit_memory((size_t)argument(argc, argv, 2, 300));
 		RUN(all_there_is);
 		print_accounts();

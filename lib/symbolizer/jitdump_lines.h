@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * jitdump_lines.h - line tables of a jitdump (records JIT_CODE_DEBUG_INFO): from which address on
+ * code comes from which line of which file.
+ *
+ * Two things that writers do make a table unsure. Many (V8, LLVM) add 64 to each address, since
+ * perf takes away so much; whether one does, all tables of the file tell together. And V8 writes
+ * names of files that are whatever lay in memory; from there on, nothing is where it should be. So
+ * a table counts only if all of it makes sense.
+ */
+#ifndef PROFD_SYMBOLIZER_JITDUMP_LINES_H
+#define PROFD_SYMBOLIZER_JITDUMP_LINES_H
+
+#include <stdbool.h>
+
+#include "symbolizer/jitdump_file.h"
+
+#define JITDUMP_SHIFT 64u /* the size of an ELF header */
+
+/* Where a table is, and what it is of. */
+struct jitdump_table {
+	uint64_t at;	/* of the record; 0: there is none */
+	uint64_t code;	/* the address at which the code was loaded */
+	uint64_t first; /* the address of its first entry; `code` if it has none */
+};
+
+struct jitdump_line {
+	uint64_t file; /* where its name is in the dump */
+	size_t file_size;
+	uint32_t line;
+};
+
+/* Reads the head of a table that the record at `at` should be. False: it is none. */
+bool jitdump_table_read(struct jitdump_file *f, uint64_t at, const struct jitdump_record *record,
+	struct jitdump_table *table);
+
+/* The line of code that was loaded `offset` bytes behind the begin; of code that has `size` bytes.
+ * `shift`: what is to be taken from all addresses. Counts down *steps, one for each entry looked
+ * at. False: the table does not say, makes no sense, or *steps are used up. */
+bool jitdump_table_line(struct jitdump_file *f, const struct jitdump_table *table, uint64_t offset,
+	uint64_t size, uint64_t shift, uint32_t *steps, struct jitdump_line *line);
+
+#endif

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""Lines of the kernel, by a debug file that is made up: it has this kernel's build-id, its functions
+where this one has them, and a line of its own for each."""
+
+import bisect
+import os
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from profd import PROFCTL, Program
+
+BASE = 0xFFFFFFFF90000000  # where it is linked; the kernel runs elsewhere
+
+HEAD = """
+    .globl _stext
+    .file 1 "/made/kernel.c"
+    .section .debug_line,"",@progbits
+lines:
+    .section .debug_abbrev,"",@progbits
+abbreviations:
+    .uleb128 1, 0x11
+    .byte 0
+    .uleb128 0x10, 0x17, 0x11, 0x01, 0x12, 0x07, 0x03, 0x08, 0, 0, 0
+    .section .debug_info,"",@progbits
+    .long end - begin
+begin:
+    .short 4
+    .long abbreviations
+    .byte 8
+    .uleb128 1
+    .long lines
+    .quad _stext
+    .quad text_end - _stext
+    .asciz "/made/kernel.c"
+end:
+    .text
+_stext:
+"""
+
+
+def build_id():
+    """As the notes have it: name, description and type of each, padded to four bytes."""
+    notes = Path("/sys/kernel/notes").read_bytes()
+    at = 0
+    while at < len(notes):
+        name, size, kind = struct.unpack_from("<III", notes, at)
+        at += 12
+        start = at + (name + 3 & ~3)
+        if kind == 3 and notes[at : at + name] == b"GNU\0":
+            return notes[start : start + size].hex()
+        at = start + (size + 3 & ~3)
+    pytest.skip("this kernel has no build-id")
+
+
+def functions():
+    """Addresses of the kernel's own functions; the first is _stext."""
+    found, bounds = set(), {}
+    for line in Path("/proc/kallsyms").read_text().splitlines():
+        address, kind, name, *module = line.split()
+        if name in ("_stext", "_etext"):
+            bounds[name] = int(address, 16)
+        elif kind in "tT" and not module:
+            found.add(int(address, 16))
+    inside = {at for at in found if bounds["_stext"] < at < bounds["_etext"]}
+    return [bounds["_stext"], *sorted(inside)], bounds["_etext"]
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    """A debug folder with the file, and the functions that it has."""
+    folder = tmp_path_factory.mktemp("kernel")
+    starts, end = functions()
+    parts = [HEAD]
+    for i, at in enumerate(starts):
+        parts.append(f".org {at - starts[0]}\n.type made_{i}, @function\nmade_{i}:\n.loc 1 {i + 1}\nnop\n")
+    parts.append(f".org {end - starts[0]}\ntext_end:\n")
+    subprocess.run(["as", "-o", folder / "made.o", "-"], input="".join(parts), text=True, check=True)
+    number = build_id()
+    place = folder / "debug" / ".build-id" / number[:2]
+    place.mkdir(parents=True)
+    file = place / f"{number[2:]}.debug"
+    link = ["ld", f"-Ttext={BASE:#x}", f"--build-id=0x{number}", "-e", "_stext"]
+    subprocess.run([*link, "-o", file, folder / "made.o"], check=True)
+    return folder / "debug", file, starts, end
+
+
+def test_frames_of_the_kernel_have_lines(new_daemon, kernel):
+    folder, _, starts, end = kernel
+    daemon = new_daemon(types="", debug_dirs=folder).start()
+    with Program("kernelwork", 60) as program:
+        profile = daemon.record("--pid", program.pid, "--seconds", 1, "--frequency", 199)
+    frames = [f for s in profile.samples for f in s.frames if starts[0] <= f.address < end]
+    assert frames
+    for frame in frames:
+        i = bisect.bisect(starts, frame.address) - 1
+        # A call is looked up before where it returns to.
+        wanted = [(f"made_{k}", "/made/kernel.c", k + 1) for k in (i, i - 1)]
+        assert (frame.name, frame.file, frame.line) in wanted, frame
+
+
+def symbols(folder):
+    command = [PROFCTL, "symbols", "--debug_dirs", folder, "[kernel.kallsyms]"]
+    environment = {**os.environ, "DEBUGINFOD_URLS": ""}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env=environment, check=True
+    ).stdout
+
+
+def test_symbols_says_where_lines_come_from(kernel, tmp_path):
+    folder, file, *_ = kernel
+    assert f"names: /proc/kallsyms, and DWARF in {file}, found by build-id\n" in symbols(folder)
+    said = symbols(tmp_path)
+    assert "no lines and no inlined calls\n" in said
+    assert f"better: its debug file, vmlinux, as .build-id/{file.parent.name}/{file.name} " in said
+    # Of another kernel.
+    other = tmp_path / file.relative_to(folder)
+    other.parent.mkdir(parents=True)
+    subprocess.run(["objcopy", "--remove-section=.note.gnu.build-id", file, other], check=True)
+    assert f"passed over: {other}, which is of another build" in symbols(tmp_path)
