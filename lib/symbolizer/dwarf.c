@@ -42,9 +42,7 @@ struct dwarf_index {
 struct resolver {
 	struct dwarf_index *index;
 	struct names *answer;
-	const uint64_t *addresses;
-	const uint32_t *asked;
-	const char *const *symbols;
+	const struct dwarf_request *request;
 };
 
 /* Where a unit's code is asked for. */
@@ -155,15 +153,23 @@ static int build(struct dwarf_index *x, struct unit_entry *e)
 	return r;
 }
 
-/* The function at an address, with its calls; *out is NULL if there is none. Functions inside of
- * functions are rare: they are looked for only if something is missing. */
-static int find_function(
-	struct dwarf_index *x, struct dwarf_unit *u, uint64_t address, struct unit_function **out)
+/* Where there is no function at all there is none inside of another, either. */
+static bool may_be_code(const struct dwarf_request *q, uint32_t address)
 {
+	return !q->has_all_symbols || q->symbols[address];
+}
+
+/* The function at an address, with its calls; *out is NULL if there is none. Functions inside of
+ * functions are rare, and to find them takes as long as all else: they are looked for only if
+ * something is missing, which padding between functions is not. */
+static int find_function(struct dwarf_index *x, struct dwarf_unit *u, const struct dwarf_request *q,
+	uint32_t index, struct unit_function **out)
+{
+	uint64_t address = q->addresses[index];
 	int r = 0;
 
 	*out = dwarf_unit_function(u, address);
-	if (!*out && !u->is_thorough) {
+	if (!*out && !u->is_thorough && may_be_code(q, index)) {
 		r = dwarf_unit_functions(u, &x->reader, true);
 		*out = r ? NULL : dwarf_unit_function(u, address);
 	}
@@ -226,7 +232,7 @@ static struct position position_of(struct resolver *r, const struct unit_entry *
  * assembly, or names that were moved to a file that is not there. */
 static uint32_t symbol_function(struct resolver *r, uint32_t address, const struct position *at)
 {
-	const char *symbol = r->symbols[address];
+	const char *symbol = r->request->symbols[address];
 
 	return symbol ? names_symbol(r->answer, symbol, at->line ? at->file : 0) : NAMES_NONE;
 }
@@ -242,8 +248,11 @@ static void put_names(struct resolver *r, struct dwarf_function *f)
 {
 	if (f->answer == r->index->answers)
 		return;
-	f->name_string = names_string(r->answer, f->name);
-	f->system_name_string = f->raw && f->raw != f->name ? names_string(r->answer, f->raw) : 0;
+	f->name_string = names_text(r->answer, f->name, f->name_length);
+	f->system_name_string = f->raw && f->raw != f->name
+					? names_text(r->answer, f->raw, f->raw_length)
+					: 0;
+	f->function = NAMES_NONE;
 	f->answer = r->index->answers;
 }
 
@@ -269,12 +278,14 @@ static uint32_t file_of(struct resolver *r, const struct unit_entry *e, const st
 	return at->line && at->file ? at->file : declared_in(r, e, u, die);
 }
 
-/* symbol: of the symbol table, if the function was not inlined. */
-static uint32_t function_of(struct resolver *r, const struct unit_entry *e,
-	const struct dwarf_unit *u, uint64_t die, const char *symbol, const struct position *at)
+/* *number: see dwarf_functions_get. symbol: of the symbol table, if it was not inlined. */
+static uint32_t function_of(struct resolver *r, const struct unit_entry *e, uint64_t die,
+	uint32_t *number, const char *symbol, const struct position *at)
 {
 	struct dwarf_index *x = r->index;
-	struct dwarf_function *f = dwarf_functions_get(&x->functions, &x->arena, u->source, die);
+	const struct dwarf_unit *u = e->index;
+	struct dwarf_function *f = dwarf_functions_get(
+		&x->functions, &x->arena, u->source, die, number);
 	struct symbolizer_function function;
 
 	if (!f || !f->name)
@@ -282,32 +293,37 @@ static uint32_t function_of(struct resolver *r, const struct unit_entry *e,
 	function = (struct symbolizer_function){.start_line = f->start_line};
 	if (is_better(f, symbol)) {
 		names_describe(r->answer, &function, symbol, NULL);
-	} else {
-		put_names(r, f);
-		function.name = f->name_string;
-		function.system_name = f->system_name_string;
+		function.file = file_of(r, e, u, die, at);
+		return names_function(r->answer, &function);
 	}
+	put_names(r, f);
+	function.name = f->name_string;
+	function.system_name = f->system_name_string;
 	function.file = file_of(r, e, u, die, at);
-	return names_function(r->answer, &function);
+	if (f->function == NAMES_NONE || f->file_string != function.file) {
+		f->function = names_function(r->answer, &function);
+		f->file_string = function.file;
+	}
+	return f->function;
 }
 
 static int name_address(struct resolver *r, const struct unit_entry *e, uint32_t address)
 {
 	struct dwarf_unit *u = e->index;
-	uint64_t vaddr = r->addresses[address];
+	uint64_t vaddr = r->request->addresses[address];
 	struct names_frame frames[SYMBOLIZER_MAX_INLINES];
 	struct position at = position_of(r, e, u, vaddr);
 	struct unit_function *f;
 	size_t n = 0;
 	uint32_t id;
-	int error = find_function(r->index, u, vaddr, &f);
+	int error = find_function(r->index, u, r->request, address, &f);
 
 	if (error)
 		return error;
 	id = f ? boundaries_find(f->boundaries, f->n_boundaries, f->base, vaddr) : 0;
 	for (; id && n + 1 < SYMBOLIZER_MAX_INLINES; id = f->calls[id].parent) {
-		const struct unit_call *call = &f->calls[id];
-		uint32_t function = function_of(r, e, u, call->die, NULL, &at);
+		struct unit_call *call = &f->calls[id];
+		uint32_t function = function_of(r, e, call->die, &call->function, NULL, &at);
 
 		/* Without a name a call cannot be shown; its caller's line is right anyway. */
 		if (function != NAMES_NONE)
@@ -316,12 +332,14 @@ static int name_address(struct resolver *r, const struct unit_entry *e, uint32_t
 	}
 	if (id)
 		r->answer->head.flags |= SYMBOLIZER_CUTS_INLINES;
-	uint32_t outer = f ? function_of(r, e, u, f->die, r->symbols[address], &at) : NAMES_NONE;
+	uint32_t outer = f ? function_of(
+				     r, e, f->die, &f->function, r->request->symbols[address], &at)
+			   : NAMES_NONE;
 
 	if (outer == NAMES_NONE && (f || at.line))
 		outer = symbol_function(r, address, &at);
 	frames[n++] = (struct names_frame){outer, at.line};
-	names_set(r->answer, r->asked[address], frames, n);
+	names_set(r->answer, r->request->asked[address], frames, n);
 	return r->answer->failed;
 }
 
@@ -351,10 +369,11 @@ static int resolve_list(struct resolver *r, const struct unit_address *list, siz
 	return error;
 }
 
-int dwarf_index_resolve(struct dwarf_index *x, struct names *answer, const uint64_t *addresses,
-	const uint32_t *asked, const char *const *symbols, size_t n)
+int dwarf_index_resolve(
+	struct dwarf_index *x, struct names *answer, const struct dwarf_request *request)
 {
-	struct resolver r = {x, answer, addresses, asked, symbols};
+	struct resolver r = {x, answer, request};
+	size_t n = request->n;
 	_cleanup_free_ struct unit_address *list = calloc(n + 1, sizeof(*list));
 	size_t n_list = 0;
 	int error;
@@ -365,7 +384,7 @@ int dwarf_index_resolve(struct dwarf_index *x, struct names *answer, const uint6
 	x->answers++;
 	x->heap_base = heap_used() - names_bytes(answer);
 	for (size_t i = 0; i < n; i++) {
-		struct unit_entry *e = dwarf_units_at(&x->units, addresses[i]);
+		struct unit_entry *e = dwarf_units_at(&x->units, request->addresses[i]);
 
 		if (e)
 			list[n_list++] = (struct unit_address){e, (uint32_t)i};

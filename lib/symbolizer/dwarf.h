@@ -13,6 +13,7 @@
 #define PROFD_SYMBOLIZER_DWARF_H
 
 #include <libelf.h>
+#include <stdbool.h>
 
 #include "symbolizer/arena.h"
 #include "symbolizer/debug_file.h"
@@ -34,10 +35,19 @@ struct dwarf_index_options {
 int dwarf_index_new(struct dwarf_index **out, const struct dwarf_index_options *options);
 void dwarf_index_free(struct dwarf_index *x);
 
-/* Names addresses[0..n-1] (ELF virtual addresses, sorted; asked[i] is the index in the answer).
- * symbols[i] is the raw name that the symbol table has for it, or NULL: it stands in where DWARF
- * has lines but no function's name. 0 or -ENOMEM; what was named before is in the answer. */
-int dwarf_index_resolve(struct dwarf_index *x, struct names *answer, const uint64_t *addresses,
-	const uint32_t *asked, const char *const *symbols, size_t n);
+/* What is asked, of n addresses each. */
+struct dwarf_request {
+	const uint64_t *addresses; /* ELF virtual ones, sorted */
+	const uint32_t *asked;	   /* index in the answer */
+	/* The raw name that the symbol table has, or NULL: it stands in where DWARF has lines but
+	 * no function's name. */
+	const char *const *symbols;
+	size_t n;
+	bool has_all_symbols; /* where no symbol is, no function is */
+};
+
+/* 0 or -ENOMEM; what was named before is in the answer. */
+int dwarf_index_resolve(
+	struct dwarf_index *x, struct names *answer, const struct dwarf_request *request);
 
 #endif

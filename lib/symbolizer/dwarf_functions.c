@@ -73,17 +73,27 @@ static void read_names(struct dwarf_function *f, Dwarf_Die die)
 	}
 }
 
+/* As much of it as is ever used. */
+static uint32_t length_of(const char *text)
+{
+	return text ? (uint32_t)strnlen(text, SYMBOLIZER_MAX_NAME) : 0;
+}
+
 /* False without memory. */
 static bool make_name(struct dwarf_function *f, struct arena *arena)
 {
 	struct demangled readable;
 
 	f->name = f->plain ? f->plain : f->raw;
-	if (!f->raw || !demangle(&readable, f->raw))
-		return true;
-	f->name = arena_copy(arena, readable.text, readable.length + 1, 1);
-	demangled_free(&readable);
-	return f->name != NULL;
+	if (f->raw && demangle(&readable, f->raw)) {
+		f->name = arena_copy(arena, readable.text, readable.length + 1, 1);
+		demangled_free(&readable);
+		if (!f->name)
+			return false;
+	}
+	f->name_length = length_of(f->name);
+	f->raw_length = length_of(f->raw);
+	return true;
 }
 
 struct key {
@@ -100,7 +110,7 @@ static bool same(const void *userdata, uint32_t id)
 	return f->die == key->die && f->source == key->source;
 }
 
-struct dwarf_function *dwarf_functions_get(
+static uint32_t find_or_add(
 	struct dwarf_functions *f, struct arena *arena, struct dwarf_source *source, uint64_t die)
 {
 	struct key key = {f, source, die};
@@ -110,14 +120,22 @@ struct dwarf_function *dwarf_functions_get(
 	Dwarf_Die at;
 
 	if (id)
-		return &f->all[id - 1];
+		return id;
 	if (grow(f->all, f->n, f->capacity, 1) || !find_die(source, die, &at))
-		return NULL;
+		return 0;
 	read_names(&found, at);
 	if (!make_name(&found, arena) || intern_add(&f->index, hash, (uint32_t)f->n + 1))
-		return NULL;
-	f->all[f->n] = found;
-	return &f->all[f->n++];
+		return 0;
+	f->all[f->n++] = found;
+	return (uint32_t)f->n;
+}
+
+struct dwarf_function *dwarf_functions_get(struct dwarf_functions *f, struct arena *arena,
+	struct dwarf_source *source, uint64_t die, uint32_t *number)
+{
+	if (!*number)
+		*number = find_or_add(f, arena, source, die);
+	return *number ? &f->all[*number - 1] : NULL;
 }
 
 void dwarf_functions_free(struct dwarf_functions *f)

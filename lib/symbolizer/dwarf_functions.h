@@ -18,9 +18,10 @@ struct dwarf_function {
 	const char *raw, *plain;
 	const char *name; /* readable, made of either; NULL: it has none */
 	uint32_t start_line;
-	/* In the answer of this number: see names.h. */
+	uint32_t name_length, raw_length;
+	/* In the answer of this number: see names.h. The function is that with this file. */
 	uint64_t answer;
-	uint32_t name_string, system_name_string;
+	uint32_t name_string, system_name_string, function, file_string;
 };
 
 /* Zero-initialised is empty. */
@@ -32,9 +33,9 @@ struct dwarf_functions {
 
 void dwarf_functions_free(struct dwarf_functions *f);
 /* The function at a DIE, or NULL: it cannot be read, or memory ran out. Valid up to the next call.
- * Readable names are kept in the arena. */
-struct dwarf_function *dwarf_functions_get(
-	struct dwarf_functions *f, struct arena *arena, struct dwarf_source *source, uint64_t die);
+ * Readable names are kept in the arena. *number: 0 at first, then it spares the search. */
+struct dwarf_function *dwarf_functions_get(struct dwarf_functions *f, struct arena *arena,
+	struct dwarf_source *source, uint64_t die, uint32_t *number);
 /* In which file a function is declared: of use where no line tells one. */
 struct dwarf_declaration {
 	uint64_t die;  /* that says so, or one that it leads to; UINT64_MAX: in another file */

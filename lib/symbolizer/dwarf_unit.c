@@ -140,6 +140,20 @@ static bool seek(const struct dwarf_unit *u, struct unit_reader *reader, uint64_
 	return dies_seek(&reader->dies, die);
 }
 
+/* What is known of functions that were found before stays so. Both lists are in the order of the
+ * unit. */
+static void keep_open(struct builder *b, const struct unit_function *before, size_t n)
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < b->n_functions && k < n; i++) {
+		while (k < n && before[k].die < b->functions[i].die)
+			k++;
+		if (k < n && before[k].die == b->functions[i].die)
+			b->functions[i] = before[k];
+	}
+}
+
 int dwarf_unit_functions(struct dwarf_unit *u, struct unit_reader *reader, bool thorough)
 {
 	struct builder b = {.reader = reader, .unit = u, .thorough = thorough};
@@ -152,6 +166,7 @@ int dwarf_unit_functions(struct dwarf_unit *u, struct unit_reader *reader, bool 
 	if (!b.error)
 		u->boundaries = flatten(&b, &u->n_boundaries, &u->base);
 	if (!b.error) {
+		keep_open(&b, u->functions, u->n_functions);
 		u->functions = arena_copy(
 			reader->arena, b.functions, b.n_functions, sizeof(*b.functions));
 		u->n_functions = b.n_functions;

@@ -20,16 +20,18 @@ struct unit_call {
 	uint64_t die;	 /* what was inlined: its abstract instance if that is in this file */
 	uint32_t parent; /* index of the call around it; 0: the function itself */
 	uint32_t line;
-	uint32_t file; /* index of unit.files */
+	uint32_t file;	   /* index of unit.files */
+	uint32_t function; /* its number, see dwarf_functions.h; 0: nobody has asked yet */
 };
 
 struct unit_function {
 	uint64_t die;
-	bool is_open; /* its calls are known */
+	bool is_open;	   /* its calls are known */
+	uint32_t function; /* as above */
 	uint64_t base;
 	const struct boundary *boundaries; /* their ids: index of a call */
 	uint32_t n_boundaries, n_calls;
-	const struct unit_call *calls; /* entry 0 is unused */
+	struct unit_call *calls; /* entry 0 is unused */
 };
 
 /* It lies in an arena, with all that it points to. */

@@ -272,7 +272,7 @@ static bool find_table(Elf *elf, GElf_Word type, struct symbol_table *table)
 }
 
 static int add_table(const struct symbol_table *table, const struct code_section *sections,
-	size_t n_sections, struct nearest *search)
+	size_t n_sections, struct nearest *search, bool *has_locals)
 {
 	for (size_t i = 1; i < table->count && i < INT32_MAX; i++) {
 		Elf32_Word extended = 0;
@@ -282,6 +282,8 @@ static int add_table(const struct symbol_table *table, const struct code_section
 		if (!gelf_getsymshndx(table->symbols, table->extended, (int)i, &sym, &extended))
 			continue;
 		unsigned type = GELF_ST_TYPE(sym.st_info);
+
+		*has_locals |= type == STT_FUNC && GELF_ST_BIND(sym.st_info) == STB_LOCAL;
 		size_t index = sym.st_shndx == SHN_XINDEX ? extended : sym.st_shndx;
 
 		if (index >= n_sections || !sections[index].end ||
@@ -298,7 +300,7 @@ static int add_table(const struct symbol_table *table, const struct code_section
 	return 0;
 }
 
-int elf_file_symbols(const struct elf_file *f, struct nearest *search)
+int elf_file_symbols(const struct elf_file *f, struct nearest *search, bool *has_locals)
 {
 	struct symbol_table table;
 	struct code_section *sections = NULL;
@@ -309,7 +311,7 @@ int elf_file_symbols(const struct elf_file *f, struct nearest *search)
 		return 0;
 	r = code_sections(f->elf, &sections, &n_sections);
 	if (!r)
-		r = add_table(&table, sections, n_sections, search);
+		r = add_table(&table, sections, n_sections, search, has_locals);
 	free(sections);
 	return r;
 }

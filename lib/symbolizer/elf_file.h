@@ -47,8 +47,9 @@ void elf_file_segments(const struct elf_file *f, struct names *answer);
 void elf_file_vaddrs(const struct elf_file *f, const uint64_t *offsets, uint64_t *vaddrs, size_t n);
 
 /* Offers the functions of .symtab, or of .dynsym where there is no .symtab. Tags are names (const
- * char *) that live as long as the file. 0 or -errno. */
-int elf_file_symbols(const struct elf_file *f, struct nearest *search);
+ * char *) that live as long as the file. *has_locals is set if functions are among them that only
+ * their own object file knew: then nobody has taken out what linking does not need. 0 or -errno. */
+int elf_file_symbols(const struct elf_file *f, struct nearest *search, bool *has_locals);
 
 /* The base name and CRC in .gnu_debuglink; NULL if there is none. The name lives as long as the
  * file and is a plain base name. */

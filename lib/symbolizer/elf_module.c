@@ -40,6 +40,7 @@ struct request {
 	uint64_t *vaddrs;
 	uint32_t *asked; /* index in the request */
 	const char **symbols;
+	bool has_all_symbols; /* where no symbol is, no function is */
 	size_t n;
 };
 
@@ -274,6 +275,7 @@ static int locate(struct request *q, const uint64_t *offsets, size_t n)
 
 static int find_symbols(struct request *q)
 {
+	bool *all = &q->has_all_symbols;
 	const struct elf_module *m = q->module;
 	_cleanup_free_ struct nearest_symbol *found = calloc(q->n + 1, sizeof(*found));
 	struct nearest search;
@@ -282,11 +284,11 @@ static int find_symbols(struct request *q)
 	if (!found)
 		r = -ENOMEM;
 	if (!r)
-		r = elf_file_symbols(&m->file, &search);
+		r = elf_file_symbols(&m->file, &search, all);
 	if (!r && m->debug.file.elf)
-		r = elf_file_symbols(&m->debug.file, &search);
+		r = elf_file_symbols(&m->debug.file, &search, all);
 	if (!r && m->mini.elf)
-		r = elf_file_symbols(&m->mini, &search);
+		r = elf_file_symbols(&m->mini, &search, all);
 	if (!r)
 		nearest_finish(&search, found);
 	for (size_t i = 0; !r && i < q->n; i++)
@@ -380,7 +382,9 @@ static int resolve(struct request *q, const uint64_t *offsets, size_t n)
 	if (r || !q->n)
 		return r;
 	if (m->dwarf)
-		r = dwarf_index_resolve(m->dwarf, q->answer, q->vaddrs, q->asked, q->symbols, q->n);
+		r = dwarf_index_resolve(m->dwarf, q->answer,
+			&(struct dwarf_request){
+				q->vaddrs, q->asked, q->symbols, q->n, q->has_all_symbols});
 	else if (m->error == -ENOMEM)
 		r = m->error;
 	else if (m->error)

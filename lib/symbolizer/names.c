@@ -85,17 +85,19 @@ static bool same_string(const void *userdata, uint32_t id)
 	return !strncmp(have, key->text, key->length) && !have[key->length];
 }
 
-uint32_t names_string(struct names *a, const char *text)
+uint32_t names_text(struct names *a, const char *text, size_t length)
 {
-	size_t length = strnlen(text, SYMBOLIZER_MAX_NAME - 1);
 	struct string_key key = {a, text, length};
-	uint64_t hash = hash_bytes(text, length);
+	uint64_t hash;
 	uint32_t id;
 
 	if (!length)
 		return 0;
-	if (length == SYMBOLIZER_MAX_NAME - 1)
+	if (length >= SYMBOLIZER_MAX_NAME - 1) {
+		key.length = length = SYMBOLIZER_MAX_NAME - 1;
 		a->head.flags |= SYMBOLIZER_CUTS_NAMES;
+	}
+	hash = hash_bytes(text, length);
 	id = intern_find(&a->string_index, hash, same_string, &key);
 	if (id || !has_room(a, length + 1) ||
 		!keep(a, grow(a->strings, a->n_strings, a->strings_capacity, length + 1)))
@@ -107,6 +109,11 @@ uint32_t names_string(struct names *a, const char *text)
 		return 0;
 	a->n_strings += length + 1;
 	return id;
+}
+
+uint32_t names_string(struct names *a, const char *text)
+{
+	return names_text(a, text, strnlen(text, SYMBOLIZER_MAX_NAME - 1));
 }
 
 struct function_key {
@@ -173,10 +180,10 @@ uint32_t names_stub(struct names *a, const char *raw)
 	bool other = demangle(&readable, raw);
 
 	snprintf(name, sizeof(name), "%s@plt", other ? readable.text : raw);
-	function.name = names_string(a, name);
+	function.name = names_text(a, name, strlen(name));
 	if (other) {
 		snprintf(system_name, sizeof(system_name), "%s@plt", raw);
-		function.system_name = names_string(a, system_name);
+		function.system_name = names_text(a, system_name, strlen(system_name));
 	}
 	demangled_free(&readable);
 	return names_function(a, &function);

@@ -51,6 +51,8 @@ size_t names_bytes(const struct names *a);
 /* The offset of a string, 0 for "" or after a failure. Texts longer than SYMBOLIZER_MAX_NAME are
  * cut. */
 uint32_t names_string(struct names *a, const char *text);
+/* The same where the length is known. */
+uint32_t names_text(struct names *a, const char *text, size_t length);
 /* Fills in name and system_name (0 where it equals name) from a raw symbol. `plain`, the name in
  * the source, stands in where nobody can demangle the symbol; either may be NULL. */
 void names_describe(

@@ -10,12 +10,33 @@
 
 #define MAX_UNDERSCORES 15
 
+/* As many steps as addresses, or twice that: most hold one or none. */
+static int make_steps(struct nearest *s)
+{
+	uint64_t first = s->addresses[0], span = s->addresses[s->n - 1] - first;
+	size_t next = 0;
+
+	while (span >> s->shift >= 2 * s->n)
+		s->shift++;
+	s->n_steps = (size_t)(span >> s->shift) + 1;
+	s->steps = malloc((s->n_steps + 1) * sizeof(*s->steps));
+	if (!s->steps)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->n; i++)
+		while (next <= (s->addresses[i] - first) >> s->shift)
+			s->steps[next++] = (uint32_t)i;
+	s->steps[next] = (uint32_t)s->n;
+	return 0;
+}
+
 int nearest_init(struct nearest *s, const uint64_t *addresses, size_t n)
 {
 	*s = (struct nearest){.addresses = addresses, .n = n};
 	s->last = calloc(n + 1, sizeof(*s->last));
 	s->fence = calloc(n + 1, sizeof(*s->fence));
-	return s->last && s->fence ? 0 : -ENOMEM;
+	if (!s->last || !s->fence)
+		return -ENOMEM;
+	return n && n <= UINT32_MAX ? make_steps(s) : 0;
 }
 
 void nearest_free(struct nearest *s)
@@ -23,6 +44,7 @@ void nearest_free(struct nearest *s)
 	free(s->sized);
 	free(s->last);
 	free(s->fence);
+	free(s->steps);
 }
 
 uint32_t nearest_rank(enum symbol_binding binding, const char *name)
@@ -38,6 +60,16 @@ size_t nearest_index(const struct nearest *s, uint64_t start)
 {
 	size_t low = 0, high = s->n;
 
+	if (!high || start <= s->addresses[0])
+		return 0;
+	if (start > s->addresses[high - 1])
+		return high;
+	if (s->steps) {
+		uint64_t step = (start - s->addresses[0]) >> s->shift;
+
+		low = s->steps[step];
+		high = s->steps[step + 1];
+	}
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 

@@ -32,6 +32,11 @@ struct nearest {
 	size_t n_sized, capacity;
 	struct nearest_symbol *last; /* n: the unsized one nearest below each address */
 	uint64_t *fence; /* n: the highest start or sized end at or below each address */
+	/* n_steps + 1: the first address at or above each step of 2^shift bytes, from the lowest
+	 * one on; NULL: it is searched for. */
+	uint32_t *steps;
+	size_t n_steps;
+	unsigned shift;
 };
 
 /* 0 or -ENOMEM; nearest_free in any case. */

@@ -173,6 +173,29 @@ def package(name, folder):
     return [Module(name, program, others=plain)]
 
 
+# A function inside of another one, and padding between functions.
+NESTED = """
+__attribute__((noinline)) static int add(int n) { return n + 3; }
+__attribute__((noinline)) int outer(int n)
+{
+	__attribute__((noinline)) int inner(int m) { return m * n + add(m); }
+	return inner(n) + inner(2 * n);
+}
+int main(int argc, char **argv) { return outer(argc) + add(argc); }
+"""
+
+
+def nested(folder):
+    """With all symbols, and with only those that linking needs."""
+    (folder / "nested.c").write_text(NESTED)
+    found = []
+    for name, flags in ("nested", []), ("nested-no-locals", ["-Wl,--discard-all"]):
+        command = ["gcc", "-O2", "-g", "-falign-functions=64", *flags, "-o", name, "nested.c"]
+        subprocess.run(command, cwd=folder, check=True)
+        found.append(Module(name, folder / name, least_inlined=0))
+    return found
+
+
 def rust(folder):
     (folder / "words.rs").write_text(RUST)
     command = ["rustc", "-O", "-C", "debuginfo=2", "-o", "rust", "words.rs"]
@@ -203,7 +226,7 @@ def made(folder):
         return lambda folder: package(name, folder)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        makers = [rust, go, dwz, zstd, *map(form, FORMS), *map(packed, PACKAGES)]
+        makers = [rust, go, dwz, zstd, nested, *map(form, FORMS), *map(packed, PACKAGES)]
         return sum(pool.map(lambda make: make(folder), makers), [])
 
 

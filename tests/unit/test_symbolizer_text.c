@@ -279,6 +279,35 @@ static void exploding_names_are_cut(void **state)
 	demangled_free(&name);
 }
 
+static void expect_first_at(const struct nearest *s, uint64_t start)
+{
+	size_t i = 0;
+
+	while (i < s->n && s->addresses[i] < start)
+		i++;
+	assert_int_equal(nearest_index(s, start), i);
+}
+
+/* However far apart they lie: some at one place, alone, and at both ends. */
+static void addresses_are_found(void **state)
+{
+	static const uint64_t addresses[] = {0, 1, 1, 2, 7, 4096, 4097, 1ULL << 32,
+		(1ULL << 32) + 1, UINT64_MAX - 1, UINT64_MAX - 1};
+	struct nearest search;
+
+	for (size_t from = 0; from < 11; from++) {
+		for (size_t n = 0; n <= 11 - from; n++) {
+			assert_int_equal(nearest_init(&search, addresses + from, n), 0);
+			for (size_t i = 0; i < 11; i++) {
+				expect_first_at(&search, addresses[i] ? addresses[i] - 1 : 0);
+				expect_first_at(&search, addresses[i]);
+				expect_first_at(&search, addresses[i] + 1);
+			}
+			nearest_free(&search);
+		}
+	}
+}
+
 static void innermost_symbol_wins(void **state)
 {
 	static const uint64_t addresses[] = {5, 15, 25, 45, 55, 65, 75, 95};
@@ -321,6 +350,7 @@ int main(void)
 		cmocka_unit_test(whole_names_have_parameters),
 		cmocka_unit_test(raw_symbols_get_names),
 		cmocka_unit_test(exploding_names_are_cut),
+		cmocka_unit_test(addresses_are_found),
 		cmocka_unit_test(innermost_symbol_wins),
 	};
 
