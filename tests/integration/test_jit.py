@@ -78,7 +78,7 @@ def test_each_window_has_the_names_of_its_time(new_daemon, dump):
     second = pprof.read(daemon.close_window())
     for profile, name, other in [(first, "first", "second"), (second, "second", "first")]:
         found = profile.cumulative()
-        assert found[f"{name}_version(int)"] > 50, found
+        assert found[f"{name}_version(int)"] > 20, found  # of 148, where others want the CPU
         assert not found[f"{other}_version(int)"] and not found["not_this(int)"]
 
 
