@@ -53,7 +53,8 @@ static __always_inline bool hit_begin(struct hit *hit, void *ctx, __u32 otherwis
 	       hit->session->id == hit->probe->session;
 }
 
-/* The others on this CPU count there, too: if one is preempted in between, a hit may be lost. */
+/* The others on this CPU count there, too: if one is preempted in between, it writes back what it
+ * has read, and the hits since are lost. Who reads has to know that it can fall. */
 static __always_inline void count_hit(struct hit *hit)
 {
 	hit->state->places[hit->place & (PROFD_PLACES - 1)]++;

@@ -52,12 +52,27 @@ static void raise_limit(__rlimit_resource_t resource)
 	setrlimit(resource, &limit);
 }
 
+/* Where sessions are scheduled as groups (sched(7), autogroup) a process ranks within its own only:
+ * the whole of a session that is ours alone gets our rank. */
+static void rank_session(void)
+{
+	_cleanup_fclose_ FILE *f = getsid(0) == getpid() ? fopen("/proc/self/autogroup", "we")
+							 : NULL;
+
+	errno = 0;
+	int rank = getpriority(PRIO_PROCESS, 0);
+
+	if (f && !errno)
+		fprintf(f, "%d", rank);
+}
+
 /* A rank that is not the usual one was chosen by somebody. */
 static void raise_priority(void)
 {
 	errno = 0;
 	if (getpriority(PRIO_PROCESS, 0) == 0 && !errno)
 		setpriority(PRIO_PROCESS, 0, NICE);
+	rank_session();
 }
 
 void privileges_raise_limits(void)
@@ -74,6 +89,7 @@ void privileges_lower_priority(int nice)
 
 	if (now < nice && !errno)
 		setpriority(PRIO_PROCESS, 0, nice);
+	rank_session();
 }
 
 /* A thread has capabilities of its own: it tries what there is without this one. */

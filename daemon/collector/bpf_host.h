@@ -55,11 +55,11 @@ unsigned bpf_host_take_meter(struct bpf_host *b, unsigned leave);
 void bpf_host_give_meter(struct bpf_host *b, unsigned meter); /* 0 is fine */
 /* Sum over all CPUs; it counts on from what whoever had it before has left. */
 uint64_t bpf_host_meter(const struct bpf_host *b, unsigned meter);
-/* Mmapped: PROFD_PROBES entries. */
 /* The same of the numbers of places. */
 unsigned bpf_host_take_place(struct bpf_host *b);
 void bpf_host_give_place(struct bpf_host *b, unsigned place);
 uint64_t bpf_host_place(const struct bpf_host *b, unsigned place);
+/* Mmapped: PROFD_PROBES entries. */
 struct profd_probe *bpf_host_probes(struct bpf_host *b);
 /* The programs for probes of heap sessions; owned by the host. In the order in which they are to be
  * attached: what is allocated is not missed when it is freed. */

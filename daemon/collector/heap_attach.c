@@ -67,17 +67,22 @@ void heap_attach_let_go(struct attachment *a)
 		attachment_free(a);
 }
 
+static void do_without_rets(struct attachment *a, const struct watched *p);
+
 static void on_attached(void *userdata, struct uprobe_link *link, int error)
 {
 	struct attachment *a = userdata;
 	struct heap_watch *w = a->watch;
 	struct watched *p = heap_watch_find(w, owner(a));
+	bool lacks_rets = error && a->links[PROBE_RET] == link;
 
 	for (unsigned i = 0; i < PROBE_PROGRAMS; i++)
 		if (a->links[i] == link) {
 			a->pending[i] = false;
 			a->links[i] = error ? NULL : link;
 		}
+	if (lacks_rets && p)
+		do_without_rets(a, p);
 	if (error) {
 		heap_probes_unref(w->probes);
 		w->stats.links--;
@@ -210,6 +215,17 @@ static bool attach_rets(
 	}
 	attach_places(a, PROBE_RET, places, r ? 0 : sites->n_rets);
 	return !r && (!sites->n_rets || a->links[PROBE_RET]);
+}
+
+/* They could not be attached: what these functions allocate counts, but nobody waits for it. */
+static void do_without_rets(struct attachment *a, const struct watched *p)
+{
+	const struct heap_sites *sites = heap_sites_of(a->module);
+
+	detach(a, PROBE_FOLLOW);
+	detach(a, PROBE_BEGIN);
+	if (sites)
+		attach_functions(a, p, sites, PROBE_BEGIN, false);
 }
 
 /* Those of the allocators' functions. */

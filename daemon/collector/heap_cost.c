@@ -24,6 +24,6 @@ void heap_cost(const struct bpf_host *bpf, const struct session *session, struct
 		hits = counters.taken + counters.filtered + heap->frees + heap->lost_frees;
 	hits += features->ret_hits * rets;
 	out->calls = functions ? functions : hits;
-	out->metered = functions + features->ret_hits * rets;
+	out->metered = functions ? functions + features->ret_hits * rets : hits;
 	out->ns = hits * features->uprobe_ns + counters.spent;
 }

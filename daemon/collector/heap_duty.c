@@ -48,7 +48,8 @@ static bool is_metered(const struct watched *p)
 static void measure(struct heap_watch *w, struct watched *p, double ns_per_call, double ns)
 {
 	uint64_t calls = bpf_host_meter(w->config.bpf, p->duty.meter);
-	double load = (double)(calls - p->duty.calls) * ns_per_call / ns;
+	uint64_t more = calls > p->duty.calls ? calls - p->duty.calls : 0;
+	double load = (double)more * ns_per_call / ns;
 
 	p->duty.calls = calls;
 	if (p->duty.pause)
@@ -59,7 +60,7 @@ static void measure(struct heap_watch *w, struct watched *p, double ns_per_call,
 /* What it costs if all of it is seen. */
 static double whole_load(const struct watched *p)
 {
-	return p->duty.limited ? WITH_FREES * p->duty.load : p->duty.load;
+	return p->duty.limited ? p->duty.whole * p->duty.load : p->duty.load;
 }
 
 /* whole: what each may cost, if all is seen of each. */
@@ -116,12 +117,23 @@ static void resume(struct heap_watch *w, struct watched *p)
 	heap_attach_resume(p);
 }
 
+/* Who is limited has no probes on rets, either. What they add is known of all processes together.
+ */
+static double times_limited(const struct heap_watch *w)
+{
+	struct heap_cost cost;
+
+	heap_cost(w->config.bpf, w->config.session, &cost);
+	return cost.calls ? WITH_FREES * (double)cost.metered / (double)cost.calls : WITH_FREES;
+}
+
 static void limit(struct heap_watch *w, struct watched *p, double level, unsigned pause)
 {
 	char text[sizeof(w->held)];
 
 	p->duty.limited = true;
-	p->duty.load /= WITH_FREES;
+	p->duty.whole = times_limited(w);
+	p->duty.load /= p->duty.whole;
 	heap_patience_limited(&p->duty.patience);
 	explain(w, p, level, text, sizeof(text));
 	heap_watch_tell(w, p->pid, text);

@@ -75,8 +75,9 @@ void heap_places_tick(struct heap_places *p, uint64_t ns)
 	for (size_t i = 0; ns && i < p->n; i++) {
 		struct place *place = &p->places[i];
 		uint64_t hits = bpf_host_place(p->bpf, place->number);
+		uint64_t more = hits > place->ticked ? hits - place->ticked : 0;
 
-		place->per_sec = 1e9 * (double)(hits - place->ticked) / (double)ns;
+		place->per_sec = 1e9 * (double)more / (double)ns;
 		place->ticked = hits;
 	}
 }
@@ -88,7 +89,8 @@ bool heap_places_hits(
 
 	if (!place)
 		return false;
-	out->all = bpf_host_place(p->bpf, place->number) - place->before;
+	out->all = bpf_host_place(p->bpf, place->number);
+	out->all = out->all > place->before ? out->all - place->before : 0;
 	out->per_sec = place->per_sec;
 	return true;
 }

@@ -78,7 +78,8 @@ static void add_file(cJSON *files, const struct attachment *a, struct room *room
 		uint64_t from_entry = s->probe - s->entry;
 
 		add_place(places, room, a->watch,
-			&(struct place){s, s->name, s->probe, &from_entry, !s->emulated, 1});
+			&(struct place){s, s->name, s->probe, &from_entry, !s->emulated,
+				s->emulated ? 1 : ret_hits});
 	}
 	for (size_t i = 0; a->links[PROBE_RET] && sites && i < sites->n_rets; i++)
 		add_place(places, room, a->watch,

@@ -38,6 +38,7 @@ struct heap_duty {
 	unsigned meter; /* that counts its calls; 0: none */
 	uint64_t calls; /* that it had counted at the last tick */
 	double load;	/* CPUs, while it is watched; without its frees, if it is limited */
+	double whole;	/* if so: so many times that is all of it */
 	bool limited;
 	bool shut_out;	/* it may cost no more than a ceiling, and there was no meter for it */
 	unsigned pause; /* ticks that are left of it; 0: it is watched */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "collector/uprobe_kernel.h"
+#include "helper/process.h"
 #include "util/cleanup.h"
 
 /* Of a way that does not seem to be there. */
@@ -145,15 +146,20 @@ static uint64_t count_visits(
 
 	if (program < 0)
 		return 0;
-	_cleanup_close_ int link = attach(a, &request, cookies);
+	int link = attach(a, &request, cookies);
 
-	if (link < 0 || bpf_map_lookup_elem(a->map, &key, &before))
+	if (link < 0)
 		return 0;
-	a->visit();
-	if (bpf_map_lookup_elem(a->map, &key, &after))
-		return 0;
+	if (!bpf_map_lookup_elem(a->map, &key, &before)) {
+		a->visit();
+		if (bpf_map_lookup_elem(a->map, &key, &after))
+			after = before;
+	}
 	if (ns && after > before)
 		*ns = time_visits(a);
+	/* A helper that is started now would hold it, and the next trial would count for it, too.
+	 */
+	helper_close_apart(link);
 	return after - before;
 }
 

@@ -298,6 +298,7 @@ static bool decode_one(struct decoder *d, uint8_t opcode)
 		return true;
 	case 0xcc:
 	case 0xf4: /* int3, hlt */
+		d->insn->refused = true;
 		d->insn->flow = INSN_END;
 		return true;
 	case 0xd8 ... 0xdf: /* x87; fnstsw writes ax */

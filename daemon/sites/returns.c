@@ -8,7 +8,7 @@
 #include "symbolizer/plt_x86_64.h"
 
 #define ALL_STEPS   (16 * RETURNS_MAX_STEPS)
-#define ALL_LOOKUPS 2048
+#define ALL_LOOKUPS 128 /* each goes through relocations and symbols */
 
 void returns_open(struct returns *r, const struct image *image)
 {
@@ -192,6 +192,9 @@ size_t returns_find(struct returns *r, uint64_t function, uint64_t *rets, size_t
 {
 	size_t n = 0;
 
+	/* It has to be known where a function ends: nowhere else can a ret be one. */
+	if (!r->frames.table)
+		return 0;
 	memset(r->seen, 0, sizeof(r->seen));
 	r->n_seen = 0;
 	r->n_todo = 0;

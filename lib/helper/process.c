@@ -24,6 +24,8 @@
 static pid_t stuck[2 * HELPER_MAX_STUCK]; /* helper_start stops at half */
 static size_t n_stuck;
 
+#define FORK_PATIENCE 1 /* s */
+
 /* Those who close read, who forks writes: he waits for the ones that do, and the others for him. */
 static pthread_rwlock_t forking = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 
@@ -150,11 +152,17 @@ static int start(struct helper *h, const char *name, const char *arg, int socket
 
 int helper_start(struct helper *h, const char *name, const char *arg, int socket_type)
 {
+	struct timespec until;
+	bool locked;
 	int r;
 
-	pthread_rwlock_wrlock(&forking);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += FORK_PATIENCE;
+	/* Without it, too: what is closed meanwhile is closed later, then. */
+	locked = !pthread_rwlock_clockwrlock(&forking, CLOCK_MONOTONIC, &until);
 	r = start(h, name, arg, socket_type);
-	pthread_rwlock_unlock(&forking);
+	if (locked)
+		pthread_rwlock_unlock(&forking);
 	return r;
 }
 

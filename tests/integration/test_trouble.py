@@ -235,23 +235,28 @@ def test_more_inlined_calls_than_are_shown_are_told(daemon, tmp_path):
     assert [(one["module"], one["why"]) for one in limited] == [(str(program), "inlines")]
 
 
+HELPERS = {"opener", "symbolizer", "unwinder"}
+
+
 def helper_ranks(daemon, ranks):
     """Nice values by name, of those that run now, into `ranks`."""
     for pid in run("pgrep", "-P", daemon.pid, check=False).stdout.split():
         try:
             name = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[2].decode()
             rank = os.getpriority(os.PRIO_PROCESS, int(pid))
-            if rank >= 0:  # else it has only begun
+            if rank >= 0 and name in HELPERS:  # else it has only begun
                 ranks[name] = rank
         except (FileNotFoundError, ProcessLookupError, IndexError):
             pass
-    return {"opener", "symbolizer", "unwinder"} <= ranks.keys()
+    return HELPERS == ranks.keys()
 
 
 def test_who_can_wait(new_daemon):
     """What drains the kernel's buffers comes first, what parses does not."""
-    daemon = new_daemon().start()
+    daemon = new_daemon(prefix=("setsid",)).start()
     assert os.getpriority(os.PRIO_PROCESS, daemon.pid) == -10
+    group = Path(f"/proc/{daemon.pid}/autogroup")  # of its session, which is its own
+    assert not group.exists() or group.read_text().endswith("nice -10\n")
     with Program("burn3", 60) as burn:
         process, _ = daemon.start_record("--pid", burn.pid, "--seconds", 2)
         ranks = {}
