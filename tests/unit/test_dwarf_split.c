@@ -292,6 +292,8 @@ static void expect(enum state package, enum state alone, bool is_named, bool lac
 
 	ask(&bed, 0, is_named, lacks_dwarf);
 	ask(&bed, 0, is_named, lacks_dwarf);
+	/* What failed holds no room. */
+	assert_true(is_named || bed.modules.scratch.used < BIG);
 	tear_down(&bed);
 }
 
