@@ -84,10 +84,12 @@ static bool has_room(const struct dwarf_index *x, const struct names *answer)
 	return heap_used() < x->heap_base + names_bytes(answer) + x->options.heap_limit;
 }
 
-/* Of the disk. */
+/* More of the disk than is left there: others have some of it, too. */
 static bool fills_scratch(const struct dwarf_index *x)
 {
-	return x->arena.file && x->arena.bytes > x->arena.file->size / 2;
+	const struct scratch_file *f = x->arena.file;
+
+	return f && x->arena.bytes > f->size - f->end;
 }
 
 static void give_back(struct dwarf_index *x, const struct names *answer)

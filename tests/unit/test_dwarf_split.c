@@ -15,9 +15,10 @@
 
 #define ID	      0x1122334455667788ULL
 #define BIG	      (4u << 20) /* what the split file needs, at least */
-#define LITTLE_ROOM   (2u << 20) /* enough for the index */
+#define LITTLE_ROOM   (3u << 20) /* enough for the index and the program's strings */
 #define ROOM	      (32u << 20)
 #define NO_SUCH_THING 99 /* as a way to compress */
+#define MAX_UNITS     4
 
 enum state { MISSING, WHOLE, DAMAGED, UNSUPPORTED };
 
@@ -40,9 +41,9 @@ static void put_text(struct bytes *b, const char *text)
 	put(b, 0, 1);
 }
 
-static void put_code(struct bytes *b)
+static void put_code(struct bytes *b, uint64_t at)
 {
-	put(b, ELF_CODE, 8);
+	put(b, at, 8);
 	put(b, sizeof(elf_code), 4);
 }
 
@@ -63,7 +64,7 @@ static void put_abbreviation(
 	put(b, 0, 2);
 }
 
-static struct bytes unit_of(unsigned type, const char *name)
+static struct bytes unit_of(unsigned type, const char *name, uint64_t at)
 {
 	struct bytes b = {.n = 0};
 
@@ -75,11 +76,11 @@ static struct bytes unit_of(unsigned type, const char *name)
 	put(&b, ID, 8);
 	put(&b, 1, 1);
 	put_text(&b, name);
-	put_code(&b);
+	put_code(&b, at);
 	if (type == DW_UT_split_compile) {
 		put(&b, 2, 1);
 		put_text(&b, "found");
-		put_code(&b);
+		put_code(&b, at);
 		put(&b, 0, 1);
 	}
 	b.at[0] = (uint8_t)(b.n - 4);
@@ -124,7 +125,7 @@ static struct bytes index_of(const struct bytes *info, const struct bytes *abbre
 /* ---- files -------------------------------------------------------------------------------- */
 
 static char names[] = "\0.text\0.names\0.debug_info\0.debug_abbrev\0.debug_info.dwo\0"
-		      ".debug_abbrev.dwo\0.debug_str.dwo\0.debug_cu_index";
+		      ".debug_abbrev.dwo\0.debug_str.dwo\0.debug_cu_index\0.debug_str";
 
 static GElf_Word name_at(const char *name)
 {
@@ -159,22 +160,6 @@ static Elf_Scn *add(Elf *elf, const char *name, void *bytes, size_t size)
 	return elf_add_section(elf, name_at(name), SHT_PROGBITS, bytes, size);
 }
 
-static int program(void)
-{
-	struct bytes info = unit_of(DW_UT_skeleton, "a.dwo");
-	struct bytes abbreviations = abbreviations_of(DW_UT_skeleton);
-	int fd = memfd_create("program", MFD_CLOEXEC);
-	Elf *elf = begin(fd);
-	Elf_Scn *text = add(elf, ".text", elf_code, sizeof(elf_code));
-
-	add(elf, ".debug_info", info.at, info.n);
-	add(elf, ".debug_abbrev", abbreviations.at, abbreviations.n);
-	elf_add_segment(elf, text);
-	assert_true(elf_update(elf, ELF_C_WRITE) > 0);
-	elf_end(elf);
-	return fd;
-}
-
 static void compress(Elf_Scn *section, enum state state)
 {
 	uint8_t *bytes;
@@ -190,9 +175,38 @@ static void compress(Elf_Scn *section, enum state state)
 		bytes[0] = NO_SUCH_THING;
 }
 
+/* Units one after the other, which all have the same .dwo file; and strings, that are compressed.
+ */
+static int program(size_t units, size_t size)
+{
+	struct bytes info = {.n = 0}, abbreviations = abbreviations_of(DW_UT_skeleton);
+	int fd = memfd_create("program", MFD_CLOEXEC);
+	_cleanup_free_ char *strings = calloc(1, size);
+	Elf *elf = begin(fd);
+	Elf_Scn *text = add(elf, ".text", elf_code, sizeof(elf_code));
+	Elf_Scn *section;
+
+	assert_non_null(strings);
+	for (size_t i = 0; i < units; i++) {
+		struct bytes unit = unit_of(
+			DW_UT_skeleton, "a.dwo", ELF_CODE + i * sizeof(elf_code));
+
+		for (size_t k = 0; k < unit.n; k++)
+			put(&info, unit.at[k], 1);
+	}
+	add(elf, ".debug_info", info.at, info.n);
+	add(elf, ".debug_abbrev", abbreviations.at, abbreviations.n);
+	section = add(elf, ".debug_str", strings, size);
+	elf_add_segment(elf, text);
+	compress(section, WHOLE);
+	assert_true(elf_update(elf, ELF_C_WRITE) > 0);
+	elf_end(elf);
+	return fd;
+}
+
 static int split_file(bool is_package, enum state state)
 {
-	struct bytes info = unit_of(DW_UT_split_compile, "a.c");
+	struct bytes info = unit_of(DW_UT_split_compile, "a.c", ELF_CODE);
 	struct bytes abbreviations = abbreviations_of(DW_UT_split_compile);
 	struct bytes index = index_of(&info, &abbreviations);
 	int fd = state == MISSING ? -1 : memfd_create("split", MFD_CLOEXEC);
@@ -247,7 +261,7 @@ static struct bed set_up(enum state package, enum state alone, uint64_t room)
 {
 	elf_version(EV_CURRENT);
 	return (struct bed){
-		.program = program(),
+		.program = program(1, 1),
 		.package = split_file(true, package),
 		.alone = split_file(false, alone),
 		.room = room,
@@ -262,9 +276,10 @@ static void tear_down(struct bed *bed)
 	close_fd(bed->alone);
 }
 
-/* The function's name must be there if all went well, and not otherwise. */
-static void ask(struct bed *bed, int error, bool is_named, bool lacks_dwarf)
+/* About each of n units. */
+static void resolve(struct bed *bed, struct names *answer, size_t n, int error)
 {
+	uint64_t addresses[MAX_UNITS];
 	struct elf_module_options options = {
 		.virtual = true,
 		.heap_limit = 64 << 20,
@@ -272,13 +287,21 @@ static void ask(struct bed *bed, int error, bool is_named, bool lacks_dwarf)
 		.scratch = scratch,
 		.userdata = bed,
 	};
-	uint64_t address = ELF_CODE + 4;
+
+	for (size_t i = 0; i < n; i++)
+		addresses[i] = ELF_CODE + i * sizeof(elf_code) + 4;
+	assert_int_equal(names_init(answer, addresses, n), 0);
+	assert_int_equal(
+		elf_modules_resolve(&bed->modules, answer, bed->program, addresses, n, &options),
+		error);
+}
+
+/* The function's name must be there if all went well, and not otherwise. */
+static void ask(struct bed *bed, int error, bool is_named, bool lacks_dwarf)
+{
 	struct names answer;
 
-	assert_int_equal(names_init(&answer, &address, 1), 0);
-	assert_int_equal(
-		elf_modules_resolve(&bed->modules, &answer, bed->program, &address, 1, &options),
-		error);
+	resolve(bed, &answer, 1, error);
 	assert_int_equal(!!(answer.head.flags & SYMBOLIZER_LACKS_DWARF), lacks_dwarf);
 	assert_int_equal(answer.n_functions, is_named);
 	if (is_named)
@@ -341,6 +364,21 @@ static void without_room_nothing_is_settled(void **state)
 	}
 }
 
+/* The program's own sections take half of it; what was unpacked for one unit goes for another. */
+static void room_is_shared_with_others(void **state)
+{
+	struct bed bed = set_up(MISSING, WHOLE, 6 * BIG);
+	struct names answer;
+
+	close_fd(bed.program);
+	bed.program = program(MAX_UNITS, 3 * BIG);
+	resolve(&bed, &answer, MAX_UNITS, 0);
+	assert_int_equal(answer.addresses[0].count, 1);
+	assert_true(bed.modules.scratch.used > 3 * BIG);
+	names_free(&answer);
+	tear_down(&bed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +387,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_unpacked_is_told),
 		cmocka_unit_test(another_file_may_stand_in),
 		cmocka_unit_test(without_room_nothing_is_settled),
+		cmocka_unit_test(room_is_shared_with_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
