@@ -85,16 +85,31 @@ void *arena_copy(struct arena *a, const void *from, size_t n, size_t size)
 	return to;
 }
 
+static void free_last(struct arena *a)
+{
+	const struct arena_chunk *last = &a->chunks[--a->n_chunks];
+
+	a->bytes -= last->size;
+	if (a->file)
+		unmap_chunk(a->file, last);
+	else
+		free(last->bytes);
+}
+
+void arena_undo(struct arena *a, size_t size)
+{
+	a->used -= (size + ALIGN_MASK) & ~ALIGN_MASK;
+	if (a->used)
+		return;
+	free_last(a);
+	/* What was free of the one before is not known any more. */
+	a->used = a->n_chunks ? a->chunks[a->n_chunks - 1].size : 0;
+}
+
 void arena_free(struct arena *a)
 {
-	while (a->n_chunks) {
-		const struct arena_chunk *last = &a->chunks[--a->n_chunks];
-
-		if (a->file)
-			unmap_chunk(a->file, last);
-		else
-			free(last->bytes);
-	}
+	while (a->n_chunks)
+		free_last(a);
 	free(a->chunks);
 	*a = (struct arena){.file = a->file};
 }

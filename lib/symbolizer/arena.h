@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arena.h - memory that is only ever given back as a whole, in a scratch file or on the heap. What
- * lies in a file (unlinked, so that it goes with the process) is no private memory: the kernel
- * writes it out when it needs the room.
+ * arena.h - memory that is given back as a whole, in a scratch file or on the heap. What lies in a
+ * file (unlinked, so that it goes with the process) is no private memory: the kernel writes it out
+ * when it needs the room.
  */
 #ifndef PROFD_SYMBOLIZER_ARENA_H
 #define PROFD_SYMBOLIZER_ARENA_H
@@ -41,6 +41,8 @@ struct arena {
 void *arena_alloc(struct arena *a, size_t size);
 /* A copy of n elements; n may be 0. NULL as above. */
 void *arena_copy(struct arena *a, const void *from, size_t n, size_t size);
+/* Gives back what was allocated last, which had that size. */
+void arena_undo(struct arena *a, size_t size);
 /* What lies at the end of the file is free there, too; all of it once nobody has anything in it. */
 void arena_free(struct arena *a);
 

@@ -84,10 +84,12 @@ static bool has_room(const struct dwarf_index *x, const struct names *answer)
 	return heap_used() < x->heap_base + names_bytes(answer) + x->options.heap_limit;
 }
 
-/* Of the disk. */
+/* More of the disk than is left there: others have some of it, too. */
 static bool fills_scratch(const struct dwarf_index *x)
 {
-	return x->arena.file && x->arena.bytes > x->arena.file->size / 2;
+	const struct scratch_file *f = x->arena.file;
+
+	return f && x->arena.bytes > f->size - f->end;
 }
 
 static void give_back(struct dwarf_index *x, const struct names *answer)
@@ -123,9 +125,11 @@ static bool types_hold_code(uint32_t language)
 	}
 }
 
-/* Where the unit's functions are: in the file itself, or in a .dwo file. */
-static void place_unit(struct dwarf_index *x, const struct unit_entry *e, struct dwarf_unit *u)
+/* Where the unit's functions are: in the file itself, or in a .dwo file. 0 or -ENOMEM. */
+static int place_unit(struct dwarf_index *x, const struct unit_entry *e, struct dwarf_unit *u)
 {
+	int r = 0;
+
 	*u = (struct dwarf_unit){
 		.source = &x->main,
 		.where = e->where,
@@ -134,7 +138,9 @@ static void place_unit(struct dwarf_index *x, const struct unit_entry *e, struct
 		.types_hold_code = types_hold_code(e->is.language),
 	};
 	if (e->is.split_name && e->is.split_id)
-		split_files_place(&x->splits, u, e, x->options.want, x->options.userdata);
+		r = split_files_place(&x->splits, u, e, x->options.want, x->options.userdata);
+	u->lacks_functions = r && r != -ENOMEM;
+	return r == -ENOMEM ? r : 0;
 }
 
 static int build(struct dwarf_index *x, struct unit_entry *e)
@@ -144,8 +150,9 @@ static int build(struct dwarf_index *x, struct unit_entry *e)
 
 	if (!u)
 		return -ENOMEM;
-	place_unit(x, e, u);
-	r = dwarf_unit_functions(u, &x->reader, false);
+	r = place_unit(x, e, u);
+	if (!r)
+		r = dwarf_unit_functions(u, &x->reader, false);
 	if (!r && e->is.has_lines)
 		r = dwarf_unit_lines(u, &x->reader, &x->main.sections, e->is.lines);
 	if (!r)
@@ -320,6 +327,8 @@ static int name_address(struct resolver *r, const struct unit_entry *e, uint32_t
 
 	if (error)
 		return error;
+	if (u->lacks_functions)
+		r->answer->head.flags |= SYMBOLIZER_LACKS_DWARF;
 	id = f ? boundaries_find(f->boundaries, f->n_boundaries, f->base, vaddr) : 0;
 	for (; id && n + 1 < SYMBOLIZER_MAX_INLINES; id = f->calls[id].parent) {
 		struct unit_call *call = &f->calls[id];

@@ -2,6 +2,7 @@
 #include "symbolizer/dwarf_split.h"
 
 #include <dwarf.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,33 +35,41 @@ static void free_file(struct split_file *f)
 	free(f);
 }
 
-/* NULL if it is no .dwo file. */
-static struct split_file *open_file(struct split_files *s, int fd)
+/* 0; -ENOMEM, -ENOTSUP as inflate_debug; another -errno: it is no .dwo file. */
+static int open_file(struct split_files *s, struct split_file **out, int fd)
 {
 	struct split_file *f = calloc(1, sizeof(*f));
+	int r;
 
 	if (!f)
-		return NULL;
-	if (elf_file_open(&f->file, fd) || inflate_debug(&f->unpacked, &f->file, true, s->arena) ||
-		dwarf_source_init(&f->source, f->unpacked ? f->unpacked : f->file.elf, true)) {
+		return -ENOMEM;
+	r = elf_file_open(&f->file, fd);
+	if (!r)
+		r = inflate_debug(&f->unpacked, &f->file, true, s->arena);
+	if (!r)
+		r = dwarf_source_init(&f->source, f->unpacked ? f->unpacked : f->file.elf, true);
+	if (r)
 		free_file(f);
-		return NULL;
-	}
-	return f;
+	else
+		*out = f;
+	return r;
 }
 
-static struct split_file *open_member(const struct dwarf_package *p, uint64_t id)
+static int open_member(const struct dwarf_package *p, struct split_file **out, uint64_t id)
 {
 	struct split_file *f = calloc(1, sizeof(*f));
+	int r;
 
 	if (!f)
-		return NULL;
-	if (dwarf_package_member(p, id, &f->member) ||
-		dwarf_source_init(&f->source, f->member.elf, true)) {
+		return -ENOMEM;
+	r = dwarf_package_member(p, id, &f->member);
+	if (!r)
+		r = dwarf_source_init(&f->source, f->member.elf, true);
+	if (r)
 		free_file(f);
-		return NULL;
-	}
-	return f;
+	else
+		*out = f;
+	return r;
 }
 
 /* Without a base of its own, offsets of ranges count from behind the section's header. */
@@ -94,48 +103,67 @@ static bool find_unit(
 
 /* ---- where it is ---------------------------------------------------------------------------- */
 
-/* NULL: there is none that has the unit. */
-static struct split_file *find_in_package(
-	struct split_files *s, uint64_t id, debug_want want, void *userdata)
+/* Only -ENOMEM is an error: of what cannot be read, another file may have the unit. */
+static int note(struct split_files *s, int r)
 {
-	if (!s->has_asked) {
-		int fd = want(userdata, HELPER_PACKAGE);
-
-		s->has_asked = true;
-		if (fd >= 0)
-			dwarf_package_open(&s->package, fd, s->arena->file);
-	}
-	return s->package.file.elf ? open_member(&s->package, id) : NULL;
+	if (r == -ENOMEM)
+		return r;
+	if (r && r != -ENOENT)
+		s->error = r == -ENOTSUP ? r : -EBADMSG;
+	return 0;
 }
 
-static struct split_file *find_by_name(
-	struct split_files *s, const char *name, debug_want want, void *userdata)
+/* Without room now, there may be some when it is asked for again. */
+static int open_package(struct split_files *s, debug_want want, void *userdata)
+{
+	int fd = want(userdata, HELPER_PACKAGE);
+	int r = fd >= 0 ? dwarf_package_open(&s->package, fd, s->arena->file) : 0;
+
+	s->has_asked = r != -ENOMEM;
+	return note(s, r);
+}
+
+/* *out stays NULL if there is none that has the unit. */
+static int find_in_package(struct split_files *s, struct split_file **out, uint64_t id,
+	debug_want want, void *userdata)
+{
+	int r = s->has_asked ? 0 : open_package(s, want, userdata);
+
+	if (!r && s->package.file.elf)
+		r = note(s, open_member(&s->package, out, id));
+	return r;
+}
+
+static int find_by_name(struct split_files *s, struct split_file **out, const char *name,
+	debug_want want, void *userdata)
 {
 	_cleanup_close_ int fd = debug_name_is_good(name) ? want(userdata, name) : -1;
 
-	return fd >= 0 ? open_file(s, fd) : NULL;
+	return fd >= 0 ? note(s, open_file(s, out, fd)) : 0;
 }
 
 /* Where the compiler wrote it, and beside the program. */
-static struct split_file *find_alone(
-	struct split_files *s, const struct unit_attributes *is, debug_want want, void *userdata)
+static int find_alone(struct split_files *s, struct split_file **out,
+	const struct unit_attributes *is, debug_want want, void *userdata)
 {
 	const char *name = is->split_name, *slash = strrchr(name, '/');
-	struct split_file *f = NULL;
 	char path[HELPER_MAX_WANT + 1];
+	int r = 0;
 	int n = *name == '/'
 			? snprintf(path, sizeof(path), "%s", name)
 			: snprintf(path, sizeof(path), "%s/%s", is->folder ? is->folder : "", name);
 
 	if (!s->found && s->missed >= MAX_MISSES)
-		return NULL;
+		return 0;
 	if (n < (int)sizeof(path))
-		f = find_by_name(s, path, want, userdata);
-	if (!f)
-		f = find_by_name(s, slash ? slash + 1 : name, want, userdata);
-	s->found += f != NULL;
-	s->missed += f == NULL;
-	return f;
+		r = find_by_name(s, out, path, want, userdata);
+	if (!r && !*out)
+		r = find_by_name(s, out, slash ? slash + 1 : name, want, userdata);
+	if (r)
+		return r;
+	s->found += *out != NULL;
+	s->missed += *out == NULL;
+	return 0;
 }
 
 /* ---- units ---------------------------------------------------------------------------------- */
@@ -155,22 +183,26 @@ static void place(struct dwarf_unit *u, const struct unit_entry *e, struct split
 	u->lists = unit_ranges(where, is, &f->source.sections);
 }
 
-void split_files_place(struct split_files *s, struct dwarf_unit *u, const struct unit_entry *e,
+int split_files_place(struct split_files *s, struct dwarf_unit *u, const struct unit_entry *e,
 	debug_want want, void *userdata)
 {
-	struct split_file *f = find_in_package(s, e->is.split_id, want, userdata);
+	struct split_file *f = NULL;
 	struct unit_attributes is;
 	struct die_unit where;
+	int r = find_in_package(s, &f, e->is.split_id, want, userdata);
 
-	if (!f)
-		f = find_alone(s, &e->is, want, userdata);
-	if (f && find_unit(f, e->is.split_id, &where, &is)) {
-		place(u, e, f, &where, &is);
-		f->next = s->first;
-		s->first = f;
-	} else if (f) {
+	if (!r && !f)
+		r = find_alone(s, &f, &e->is, want, userdata);
+	if (r || !f)
+		return r ? r : s->error;
+	if (!find_unit(f, e->is.split_id, &where, &is)) {
 		free_file(f);
+		return s->error;
 	}
+	place(u, e, f, &where, &is);
+	f->next = s->first;
+	s->first = f;
+	return 0;
 }
 
 void split_files_close(struct split_files *s)

@@ -19,13 +19,16 @@ struct split_files {
 	struct split_file *first;
 	struct dwarf_package package;
 	bool has_asked; /* for the package */
+	int error;	/* of files that are there, but cannot be read */
 	size_t found, missed;
 };
 
 /* Lets the unit's functions be found in the package that belongs to the program, or else in its
  * .dwo file, where there is one that has its id; else it has none. The .dwo file is asked for by
- * the path that the compiler wrote it to, and by base name. */
-void split_files_place(struct split_files *s, struct dwarf_unit *u, const struct unit_entry *e,
+ * the path that the compiler wrote it to, and by base name. 0; -ENOMEM: there was no room now,
+ * which says nothing about the file; -EBADMSG, -ENOTSUP: it has none, and a file that could have
+ * had it cannot be read. */
+int split_files_place(struct split_files *s, struct dwarf_unit *u, const struct unit_entry *e,
 	debug_want want, void *userdata);
 /* Gives back what libdw took. */
 void split_files_close(struct split_files *s);

@@ -232,8 +232,10 @@ int inflate_debug(Elf **out, const struct elf_file *f, bool split, struct arena 
 		return -ENOMEM;
 	memcpy(image, &layout, sizeof(layout));
 	r = unpack(&job, image, layout.sections);
-	if (r)
-		return r;
-	*out = elf_memory((char *)image, size);
-	return *out ? 0 : -EBADMSG;
+	if (!r)
+		*out = elf_memory((char *)image, size);
+	if (*out)
+		return 0;
+	arena_undo(arena, size);
+	return r ? r : -EBADMSG;
 }

@@ -29,7 +29,7 @@
 
 /* Of what the symbolizer makes of a file: raise it when that, or symbolizer/protocol.h, changes.
  * Files of other versions have other names, and go when room is needed. */
-#define NAMES_CACHE_VERSION 1
+#define NAMES_CACHE_VERSION 2
 #define NAMES_CACHE_MAX	    (8u << 20) /* bytes; a file stays below */
 #define NAMES_CACHE_BLOCKS  16
 /* For who keeps a folder of them. */

@@ -130,6 +130,15 @@ static int answer_question(struct symbolizer_session *s, const struct question *
 	return r;
 }
 
+/* All that answers counts on it, tables with steps (nearest.h) even for their bounds. */
+static bool are_sorted(const uint64_t *offsets, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (offsets[i] < offsets[i - 1])
+			return false;
+	return true;
+}
+
 static int read_question(struct symbolizer_session *s, uint32_t size, const int *fds)
 {
 	_cleanup_free_ uint64_t *offsets = NULL;
@@ -147,6 +156,8 @@ static int read_question(struct symbolizer_session *s, uint32_t size, const int 
 	r = stream_read(HELPER_SOCKET, &q.request, sizeof(q.request), NULL);
 	if (!r)
 		r = stream_read(HELPER_SOCKET, offsets, bytes, NULL);
+	if (!r && !are_sorted(offsets, q.n))
+		r = -EBADMSG;
 	return r ? r : answer_question(s, &q);
 }
 

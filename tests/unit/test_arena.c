@@ -71,6 +71,42 @@ static void the_room_of_the_last_one_is_used_again(void **state)
 	assert_int_equal(often.st_blocks, 0);
 }
 
+static void the_last_piece_can_be_given_back(void **state)
+{
+	_cleanup_close_ int fd = memfd_create("scratch", MFD_CLOEXEC);
+	struct scratch_file file = {.fd = fd, .size = ROOM};
+	struct arena arenas[] = {{.file = &file}, {.file = NULL}};
+	(void)state;
+
+	assert_true(fd >= 0 && !ftruncate(fd, ROOM));
+	for (size_t i = 0; i < 2; i++) {
+		struct arena *a = &arenas[i];
+		uint8_t *first, *piece;
+
+		assert_non_null(arena_alloc(a, ROOM / 2));
+		arena_undo(a, ROOM / 2);
+		assert_int_equal(a->bytes, 0);
+		first = arena_alloc(a, 100);
+		piece = arena_alloc(a, 99);
+		assert_true(first && piece);
+		memset(first, 1, 100);
+		arena_undo(a, 99);
+		assert_ptr_equal(arena_alloc(a, 50), piece);
+		for (size_t k = 0; k < 4; k++) {
+			piece = arena_alloc(a, ROOM / 2);
+			assert_non_null(piece);
+			memset(piece, 2, ROOM / 2);
+			arena_undo(a, ROOM / 2);
+		}
+		piece = arena_alloc(a, 100);
+		assert_non_null(piece);
+		memset(piece, 3, 100);
+		assert_int_equal(first[99], 1);
+		arena_free(a);
+	}
+	assert_int_equal(file.used, 0);
+}
+
 static void a_file_is_not_made_larger(void **state)
 {
 	_cleanup_close_ int fd = memfd_create("scratch", MFD_CLOEXEC);
@@ -135,6 +171,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_room_of_the_last_one_is_used_again),
+		cmocka_unit_test(the_last_piece_can_be_given_back),
 		cmocka_unit_test(a_file_is_not_made_larger),
 		cmocka_unit_test(it_may_be_larger_than_files_may_become),
 		cmocka_unit_test(too_much_is_refused),

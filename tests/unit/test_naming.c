@@ -403,6 +403,36 @@ static void a_bad_symbolizer_names_nothing(void **state)
 	}
 }
 
+/* Whoever asks: the symbolizer counts on their order for the bounds of what it looks them up in. */
+static void addresses_in_disorder_are_refused(void **state)
+{
+	static const uint64_t orders[][3] = {{1, 2, 3}, {1, 3, 2}, {UINT64_MAX, 0, 0}};
+	const struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof(orders) / sizeof(*orders); i++) {
+		int fd = open(w->path, O_RDONLY | O_CLOEXEC);
+		struct symbol_question q = {
+			.kind = SYMBOLIZER_ELF_CODE, .fd = fd, .at = orders[i], .n = 3};
+		struct symbol_client c;
+		struct symbol_reply reply;
+		char why[256] = "";
+		int r;
+
+		assert_int_equal(symbol_client_init(&c, ""), 0);
+		r = symbol_client_ask(&c, &q, &reply, why, sizeof(why));
+		symbol_client_close(&c);
+		close(fd);
+		if (i) {
+			assert_int_not_equal(r, 0);
+			assert_non_null(strstr(why, "exited with code 1"));
+			continue;
+		}
+		assert_int_equal(r, 0);
+		assert_string_equal(reply.failure, "");
+		symbol_reply_free(&reply);
+	}
+}
+
 /* ---- debug folders -------------------------------------------------------------------------- */
 
 static void debug_folders_are_those_that_profd_has(void **state)
@@ -584,6 +614,7 @@ int main(int argc, char **argv)
 		TEST(what_is_no_binary_is_not_used),
 		TEST(addresses_outside_of_code_are_counted),
 		TEST(a_crash_is_followed_by_a_careful_try),
+		TEST(addresses_in_disorder_are_refused),
 		TEST(a_bad_symbolizer_names_nothing),
 		cmocka_unit_test(debug_folders_are_those_that_profd_has),
 		TEST(programs_are_known_by_their_first_bytes),
