@@ -125,12 +125,12 @@ static bool concerns(const struct search *s, uint64_t address, uint64_t size)
 	return i < s->asked.n && s->asked.addresses[i] - address < size;
 }
 
-/* A line table comes before its code. */
+/* A line table comes before its code. One without entries does not tell how writers count. */
 static void take_table(struct search *s, const struct jitdump_record *r, uint64_t at)
 {
 	struct jitdump_table *t = &s->table;
 
-	if (!jitdump_table_read(&s->file, at, r, t) || t->first < t->code)
+	if (!jitdump_table_read(&s->file, at, r, t) || t->first < t->code || t->first == UINT64_MAX)
 		return;
 	if (!s->n_tables++ || t->first - t->code < s->before)
 		s->before = t->first - t->code;

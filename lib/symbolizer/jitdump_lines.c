@@ -38,7 +38,7 @@ bool jitdump_table_read(struct jitdump_file *f, uint64_t at, const struct jitdum
 	if (!bytes)
 		return false;
 	memcpy(&head, bytes, sizeof(head));
-	*table = (struct jitdump_table){.at = at, .code = head.code, .first = head.code};
+	*table = (struct jitdump_table){.at = at, .code = head.code, .first = UINT64_MAX};
 	bytes = record->size < sizeof(head) + sizeof(entry) || !head.n_entries
 			? NULL
 			: jitdump_bytes(f, at + sizeof(head), sizeof(entry));

@@ -21,7 +21,7 @@
 struct jitdump_table {
 	uint64_t at;	/* of the record; 0: there is none */
 	uint64_t code;	/* the address at which the code was loaded */
-	uint64_t first; /* the address of its first entry; `code` if it has none */
+	uint64_t first; /* the address of its first entry; UINT64_MAX: it has none */
 };
 
 struct jitdump_line {

@@ -186,6 +186,17 @@ static void addresses_may_be_too_large(void **state)
 	dump_load(fd, 100, 0x2000, 0x80, 2, "second");
 	EXPECT_LINES(fd, 0, at, "first /src/a.x:1", "first /src/a.x:2", "first /src/a.x:2",
 		"second /src/a.x:5");
+	/* Those without lines, or too short for what they promise, say nothing about it. */
+	off_t end = lseek(fd, 0, SEEK_CUR);
+	dump_lines(fd, 90, 0x3000, NULL, 0);
+	dump_load(fd, 100, 0x3000, 0x10, 3, "empty");
+	dump_lines(fd, 90, 0x4000, NULL, 0);
+	assert_int_equal(pwrite(fd, &(uint64_t){1}, 8, lseek(fd, 0, SEEK_CUR) - 8), 8);
+	dump_load(fd, 100, 0x4000, 0x10, 4, "short");
+	EXPECT_LINES(fd, 0, at, "first /src/a.x:1", "first /src/a.x:2", "first /src/a.x:2",
+		"second /src/a.x:5");
+	assert_int_equal(lseek(fd, end, SEEK_SET), end);
+	assert_int_equal(ftruncate(fd, end), 0);
 	/* One has a line before, so none has too large ones: then the others say more than their
 	 * code has. */
 	LINES(fd, 90, 0x3000, {0x3000, 6, "/src/a.x"});
