@@ -38,7 +38,11 @@ bool jitdump_table_read(struct jitdump_file *f, uint64_t at, const struct jitdum
 	if (!bytes)
 		return false;
 	memcpy(&head, bytes, sizeof(head));
-	*table = (struct jitdump_table){.at = at, .code = head.code, .first = UINT64_MAX};
+	*table = (struct jitdump_table){.at = at,
+		.end = at + record->size,
+		.n_entries = head.n_entries,
+		.code = head.code,
+		.first = UINT64_MAX};
 	bytes = record->size < sizeof(head) + sizeof(entry) || !head.n_entries
 			? NULL
 			: jitdump_bytes(f, at + sizeof(head), sizeof(entry));
@@ -102,18 +106,11 @@ static bool next_entry(struct walk *w)
 bool jitdump_table_line(struct jitdump_file *f, const struct jitdump_table *table, uint64_t offset,
 	uint64_t size, uint64_t shift, uint32_t *steps, struct jitdump_line *line)
 {
-	const void *bytes = jitdump_bytes(f, table->at, sizeof(struct head));
+	struct walk w = {.file = f, .at = table->at + sizeof(struct head), .end = table->end};
 	uint64_t nearest = 0;
 	bool found = false;
-	struct head head;
 
-	if (!bytes)
-		return false;
-	memcpy(&head, bytes, sizeof(head));
-	struct walk w = {
-		.file = f, .at = table->at + sizeof(head), .end = table->at + head.record.size};
-
-	for (uint64_t i = 0; i < head.n_entries; i++) {
+	for (uint64_t i = 0; i < table->n_entries; i++) {
 		if (!*steps || !next_entry(&w))
 			return false;
 		(*steps)--;

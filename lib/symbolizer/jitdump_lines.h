@@ -17,9 +17,11 @@
 
 #define JITDUMP_SHIFT 64u /* the size of an ELF header */
 
-/* Where a table is, and what it is of. */
+/* Where a table is, and what it is of. The writer may change the record meanwhile: what was checked
+ * is kept, not read again. */
 struct jitdump_table {
-	uint64_t at;	/* of the record; 0: there is none */
+	uint64_t at, end; /* of the record; at 0: there is none */
+	uint64_t n_entries;
 	uint64_t code;	/* the address at which the code was loaded */
 	uint64_t first; /* the address of its first entry; UINT64_MAX: it has none */
 };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "symbolizer/jitdump.h"
+#include "symbolizer/jitdump_lines.h"
 
 static void expect_until(int fd, uint64_t until, const uint64_t *addresses,
 	const char *const *names, size_t n, int error)
@@ -263,6 +264,34 @@ static void tables_that_make_no_sense_say_nothing(void **state)
 	close(fd);
 }
 
+/* Whoever writes the dump may do so while it is read. */
+static void a_table_ends_where_it_ended_first(void **state)
+{
+	static const struct dump_line entries[] = {{0x1000, 7, "/src/a.x"}, {0x1008, 8, "\xff"}};
+	static const uint32_t sizes[] = {0, 16, 31, UINT32_MAX};
+	char *buffer = malloc(JITDUMP_BUFFER);
+	int fd = dump_new(0);
+	off_t at = lseek(fd, 0, SEEK_CUR);
+	struct jitdump_record record;
+	struct jitdump_table table;
+
+	dump_lines(fd, 90, 0x1000, entries, 2);
+	assert_int_equal(pread(fd, &record, sizeof(record), at), sizeof(record));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		struct jitdump_file before = {.fd = fd, .bytes = buffer}, after = before;
+		struct jitdump_line line;
+		uint32_t steps = 100;
+
+		assert_true(jitdump_table_read(&before, (uint64_t)at, &record, &table));
+		assert_int_equal(pwrite(fd, &sizes[i], 4, at + 4), 4);
+		assert_true(jitdump_table_line(&after, &table, 4, 0x10, 0, &steps, &line));
+		assert_int_equal(line.line, 7);
+		assert_int_equal(steps, 98);
+	}
+	free(buffer);
+	close(fd);
+}
+
 static void a_table_may_be_larger_than_what_is_read_at_once(void **state)
 {
 	static const uint64_t at[] = {0x10000, 0x10000 + 29999};
@@ -329,6 +358,7 @@ int main(void)
 		cmocka_unit_test(addresses_may_be_too_large),
 		cmocka_unit_test(code_that_moves_takes_its_lines_along),
 		cmocka_unit_test(tables_that_make_no_sense_say_nothing),
+		cmocka_unit_test(a_table_ends_where_it_ended_first),
 		cmocka_unit_test(a_table_may_be_larger_than_what_is_read_at_once),
 		cmocka_unit_test(other_files_are_refused),
 		cmocka_unit_test(long_names_and_much_code_fit),
