@@ -17,7 +17,7 @@
 #define MAX_RECORDS 20000000u
 #define MAX_HITS    50000000u
 /* Bytes of line tables, and of names in them, that are looked at: a fraction of a second. */
-#define MAX_LINE_BYTES (128u << 20)
+#define MAX_LINE_BYTES (64u << 20)
 
 enum record_id { CODE_LOAD, CODE_MOVE, CODE_DEBUG_INFO };
 

@@ -6,7 +6,7 @@
 #include "symbolizer/protocol.h"
 
 #define PADDING	   8u	/* a record may be that much longer than its entries, less one */
-#define READ_SHARE 16u	/* to read bytes costs that much less than to look at them */
+#define READ_SHARE 32u	/* to read bytes costs that much less than to look at them */
 #define SAME_AGAIN 0xff /* the name that stands for that of the entry before */
 
 /* What a record begins with. */

@@ -348,7 +348,7 @@ static void tables_cost_what_is_looked_at_in_them(void **state)
 
 static void what_lines_cost_is_limited(void **state)
 {
-	enum { N = 4000 }; /* that many times the long name is too much */
+	enum { N = 2500 }; /* that many times the long name is too much */
 	uint64_t *at = calloc(N, sizeof(*at));
 	char *name = malloc(LONG_NAME + 1);
 	struct dump_line line = {0x1000, 7, name};
