@@ -16,7 +16,8 @@
 /* Real dumps have under a million records; each names a handful of the asked addresses. */
 #define MAX_RECORDS 20000000u
 #define MAX_HITS    50000000u
-#define MAX_STEPS   50000000u /* entries of line tables */
+/* Bytes of line tables, and of names in them, that are looked at: a fraction of a second. */
+#define MAX_LINE_BYTES (64u << 20)
 
 enum record_id { CODE_LOAD, CODE_MOVE, CODE_DEBUG_INFO };
 
@@ -50,7 +51,8 @@ struct found {
  * or where its line table is. */
 struct place {
 	uint64_t key;
-	size_t address; /* its index */
+	uint64_t offset; /* in the code, for tables */
+	size_t address;	 /* its index */
 };
 
 struct places {
@@ -125,12 +127,12 @@ static bool concerns(const struct search *s, uint64_t address, uint64_t size)
 	return i < s->asked.n && s->asked.addresses[i] - address < size;
 }
 
-/* A line table comes before its code. */
+/* A line table comes before its code. One without entries does not tell how writers count. */
 static void take_table(struct search *s, const struct jitdump_record *r, uint64_t at)
 {
 	struct jitdump_table *t = &s->table;
 
-	if (!jitdump_table_read(&s->file, at, r, t) || t->first < t->code)
+	if (!jitdump_table_read(&s->file, at, r, t) || t->first < t->code || t->first == UINT64_MAX)
 		return;
 	if (!s->n_tables++ || t->first - t->code < s->before)
 		s->before = t->first - t->code;
@@ -143,6 +145,7 @@ static struct jitdump_table table_of(struct search *s, const struct load *load)
 
 	if (s->table.code == load->address) {
 		table = s->table;
+		table.size = load->size;
 		s->table = (struct jitdump_table){0};
 	}
 	return table;
@@ -193,15 +196,17 @@ static int compare_places(const void *a, const void *b)
 
 	if (x->key != y->key)
 		return x->key < y->key ? -1 : 1;
+	if (x->offset != y->offset)
+		return x->offset < y->offset ? -1 : 1;
 	return (x->address > y->address) - (x->address < y->address);
 }
 
-static int add_place(struct places *p, uint64_t key, size_t address)
+static int add_place(struct places *p, uint64_t key, uint64_t offset, size_t address)
 {
 	int r = grow(p->all, p->n, p->capacity, 1);
 
 	if (!r)
-		p->all[p->n++] = (struct place){key, address};
+		p->all[p->n++] = (struct place){key, offset, address};
 	return r;
 }
 
@@ -218,7 +223,7 @@ static int list_moved(struct search *s)
 
 	for (size_t i = 0; !r && i < s->asked.n; i++)
 		if (s->found[i].moved)
-			r = add_place(&s->moved, s->found[i].index, i);
+			r = add_place(&s->moved, s->found[i].index, 0, i);
 	sort_places(&s->moved);
 	return r;
 }
@@ -312,38 +317,59 @@ static uint32_t function_in(struct search *s, uint32_t function, const struct ji
 	return f.file ? names_function(s->answer, &f) : function;
 }
 
-/* By table: each is read once. 0 or -ENOMEM. */
+/* By table, and by offset: each is gone through once. 0 or -ENOMEM. */
 static int list_tables(struct search *s, struct places *tables)
 {
 	int r = 0;
 
 	for (size_t i = 0; !r && i < s->asked.n; i++)
 		if (s->found[i].function != NAMES_NONE && s->found[i].table.at)
-			r = add_place(tables, s->found[i].table.at, i);
+			r = add_place(tables, s->found[i].table.at,
+				s->asked.addresses[i] - s->found[i].start, i);
 	sort_places(tables);
 	return r;
 }
 
-static int find_lines(struct search *s, struct names_frame *frames)
+/* Those of the n addresses that have the table of the first. */
+static void lines_of_table(struct search *s, const struct place *places, size_t n,
+	struct jitdump_asked *asked, uint64_t *budget, struct names_frame *frames)
 {
 	uint64_t shift = s->n_tables && s->before >= JITDUMP_SHIFT ? JITDUMP_SHIFT : 0;
-	uint32_t steps = MAX_STEPS;
-	struct places tables = {0};
-	int r = list_tables(s, &tables);
 
-	for (size_t i = 0; !r && steps && i < tables.n; i++) {
-		size_t k = tables.all[i].address;
-		const struct found *f = &s->found[k];
-		struct jitdump_line line;
+	for (size_t i = 0; i < n; i++)
+		asked[i].offset = places[i].offset;
+	if (!jitdump_table_lines(
+		    &s->file, &s->found[places->address].table, shift, budget, asked, n))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		const struct jitdump_line *line = &asked[i].line;
+		size_t k = places[i].address;
 
-		if (!jitdump_table_line(&s->file, &f->table, s->asked.addresses[k] - f->start,
-			    f->size, shift, &steps, &line))
+		if (!line->file || !jitdump_spend(&s->file, budget, line->file_size))
 			continue;
-		frames[k] = (struct names_frame){function_in(s, f->function, &line), line.line};
+		frames[k] = (struct names_frame){
+			function_in(s, s->found[k].function, line), line->line};
 		s->answer->head.flags |= SYMBOLIZER_HAS_FILES | SYMBOLIZER_HAS_LINES;
 	}
+}
+
+/* Where too much would have to be looked at, the rest has no lines. 0, -ENOMEM, or -errno. */
+static int find_lines(struct search *s, struct names_frame *frames)
+{
+	_cleanup_free_ struct jitdump_asked *asked = calloc(s->asked.n + 1, sizeof(*asked));
+	uint64_t budget = MAX_LINE_BYTES;
+	struct places tables = {0};
+	int r = asked ? list_tables(s, &tables) : -ENOMEM;
+	size_t end;
+
+	s->file.read = 0; /* records were counted for themselves */
+	for (size_t i = 0; !r && budget && i < tables.n; i = end) {
+		for (end = i + 1; end < tables.n && tables.all[end].key == tables.all[i].key;)
+			end++;
+		lines_of_table(s, &tables.all[i], end - i, asked, &budget, frames);
+	}
 	free(tables.all);
-	return r ? r : steps ? s->file.error : -E2BIG;
+	return r ? r : s->file.error;
 }
 
 /* ---- the outside -------------------------------------------------------------------------- */

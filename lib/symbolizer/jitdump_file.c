@@ -24,6 +24,7 @@ const void *jitdump_bytes(struct jitdump_file *f, uint64_t at, size_t size)
 		if (n <= 0)
 			return NULL;
 		f->size += (size_t)n;
+		f->read += (uint64_t)n;
 	}
 	return f->bytes;
 }

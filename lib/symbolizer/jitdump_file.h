@@ -14,7 +14,8 @@ struct jitdump_file {
 	char *bytes; /* JITDUMP_BUFFER of them: the caller's */
 	uint64_t at;
 	size_t size;
-	int error; /* -errno of the last that could not be read */
+	uint64_t read; /* bytes that were not yet accounted for */
+	int error;     /* -errno of the last that could not be read */
 };
 
 struct jitdump_record {

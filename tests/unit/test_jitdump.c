@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "symbolizer/jitdump.h"
+#include "symbolizer/jitdump_lines.h"
 
 static void expect_until(int fd, uint64_t until, const uint64_t *addresses,
 	const char *const *names, size_t n, int error)
@@ -186,6 +187,17 @@ static void addresses_may_be_too_large(void **state)
 	dump_load(fd, 100, 0x2000, 0x80, 2, "second");
 	EXPECT_LINES(fd, 0, at, "first /src/a.x:1", "first /src/a.x:2", "first /src/a.x:2",
 		"second /src/a.x:5");
+	/* Those without lines, or too short for what they promise, say nothing about it. */
+	off_t end = lseek(fd, 0, SEEK_CUR);
+	dump_lines(fd, 90, 0x3000, NULL, 0);
+	dump_load(fd, 100, 0x3000, 0x10, 3, "empty");
+	dump_lines(fd, 90, 0x4000, NULL, 0);
+	assert_int_equal(pwrite(fd, &(uint64_t){1}, 8, lseek(fd, 0, SEEK_CUR) - 8), 8);
+	dump_load(fd, 100, 0x4000, 0x10, 4, "short");
+	EXPECT_LINES(fd, 0, at, "first /src/a.x:1", "first /src/a.x:2", "first /src/a.x:2",
+		"second /src/a.x:5");
+	assert_int_equal(lseek(fd, end, SEEK_SET), end);
+	assert_int_equal(ftruncate(fd, end), 0);
 	/* One has a line before, so none has too large ones: then the others say more than their
 	 * code has. */
 	LINES(fd, 90, 0x3000, {0x3000, 6, "/src/a.x"});
@@ -196,15 +208,16 @@ static void addresses_may_be_too_large(void **state)
 
 static void code_that_moves_takes_its_lines_along(void **state)
 {
-	static const uint64_t at[] = {0x1000, 0x3000, 0x3008};
+	static const uint64_t at[] = {0x1000, 0x2008, 0x3000, 0x3008};
 	int fd = dump_new(0);
 
-	LINES(fd, 100, 0x1000, {0x1000, 1, "/src/a.x"}, {0x1008, 2, "\xff"});
+	LINES(fd, 100, 0x1000, {0x1008, 2, "/src/a.x"}, {0x1000, 1, "\xff"});
 	dump_load(fd, 100, 0x1000, 0x10, 7, "moved");
 	dump_move(fd, 200, 0x1000, 0x2000, 0x10, 7);
 	dump_move(fd, 300, 0x2000, 0x3000, 0x10, 7);
 	dump_load(fd, 400, 0x1000, 0x10, 8, "new there");
-	EXPECT_LINES(fd, 0, at, "new there", "moved /src/a.x:1", "moved /src/a.x:2");
+	EXPECT_LINES(
+		fd, 0, at, "new there", "moved /src/a.x:2", "moved /src/a.x:1", "moved /src/a.x:2");
 	close(fd);
 }
 
@@ -252,6 +265,34 @@ static void tables_that_make_no_sense_say_nothing(void **state)
 	close(fd);
 }
 
+/* Whoever writes the dump may do so while it is read. */
+static void a_table_ends_where_it_ended_first(void **state)
+{
+	static const struct dump_line entries[] = {{0x1000, 7, "/src/a.x"}, {0x1008, 8, "\xff"}};
+	static const uint32_t sizes[] = {0, 16, 31, UINT32_MAX};
+	char *buffer = malloc(JITDUMP_BUFFER);
+	int fd = dump_new(0);
+	off_t at = lseek(fd, 0, SEEK_CUR);
+	struct jitdump_record record;
+	struct jitdump_table table;
+
+	dump_lines(fd, 90, 0x1000, entries, 2);
+	assert_int_equal(pread(fd, &record, sizeof(record), at), sizeof(record));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		struct jitdump_file before = {.fd = fd, .bytes = buffer}, after = before;
+		struct jitdump_asked asked = {.offset = 4};
+		uint64_t budget = 1000;
+
+		assert_true(jitdump_table_read(&before, (uint64_t)at, &record, &table));
+		table.size = 0x10;
+		assert_int_equal(pwrite(fd, &sizes[i], 4, at + 4), 4);
+		assert_true(jitdump_table_lines(&after, &table, 0, &budget, &asked, 1));
+		assert_int_equal(asked.line.line, 7);
+	}
+	free(buffer);
+	close(fd);
+}
+
 static void a_table_may_be_larger_than_what_is_read_at_once(void **state)
 {
 	static const uint64_t at[] = {0x10000, 0x10000 + 29999};
@@ -264,6 +305,99 @@ static void a_table_may_be_larger_than_what_is_read_at_once(void **state)
 	dump_lines(fd, 90, 0x10000, lines, 30000);
 	dump_load(fd, 100, 0x10000, 30000, 1, "large");
 	EXPECT_LINES(fd, 0, at, "large /src/even.x:1", "large /src/odd.x:30000");
+	free(lines);
+	close(fd);
+}
+
+/* What a table with a name of LONG_NAME bytes costs, of which the last one is `last`. */
+#define LONG_NAME 60000
+static uint64_t cost_of_name(char last, uint64_t budget, bool good)
+{
+	char *name = malloc(LONG_NAME + 1), *buffer = malloc(JITDUMP_BUFFER);
+	struct jitdump_file f = {.fd = dump_new(0), .bytes = buffer};
+	struct dump_line line = {0x1000, 7, name};
+	struct jitdump_asked asked = {.offset = 4};
+	struct jitdump_record record;
+	struct jitdump_table table;
+	uint64_t left = budget;
+	off_t at = lseek(f.fd, 0, SEEK_CUR);
+
+	memset(name, 'x', LONG_NAME);
+	name[LONG_NAME - 1] = last;
+	name[LONG_NAME] = '\0';
+	dump_lines(f.fd, 90, 0x1000, &line, 1);
+	assert_int_equal(pread(f.fd, &record, sizeof(record), at), sizeof(record));
+	assert_true(jitdump_table_read(&f, (uint64_t)at, &record, &table));
+	table.size = 0x10;
+	assert_int_equal(jitdump_table_lines(&f, &table, 0, &left, &asked, 1), good);
+	close(f.fd);
+	free(buffer);
+	free(name);
+	return budget - left;
+}
+
+static void tables_cost_what_is_looked_at_in_them(void **state)
+{
+	uint64_t good = cost_of_name('x', 1000000, true);
+
+	assert_true(good > LONG_NAME && good < 2 * LONG_NAME);
+	assert_int_equal(cost_of_name('\n', 1000000, false), good);
+	assert_int_equal(cost_of_name('x', good, true), good);
+	assert_int_equal(cost_of_name('x', good - 1, false), good - 1);
+}
+
+static void what_lines_cost_is_limited(void **state)
+{
+	enum { N = 2500 }; /* that many times the long name is too much */
+	uint64_t *at = calloc(N, sizeof(*at));
+	char *name = malloc(LONG_NAME + 1);
+	struct dump_line line = {0x1000, 7, name};
+	int fd = dump_new(0);
+	struct names a;
+	size_t with = 0;
+
+	for (size_t i = 0; i < N; i++)
+		at[i] = 0x1000 + i;
+	memset(name, 'x', LONG_NAME);
+	name[LONG_NAME] = '\0';
+	dump_lines(fd, 90, 0x1000, &line, 1);
+	dump_load(fd, 100, 0x1000, N, 1, "all have a name");
+	assert_int_equal(names_init(&a, at, N), 0);
+	assert_int_equal(jitdump_resolve(&a, fd, at, N, 0), 0);
+	for (size_t i = 0; i < N; i++) {
+		assert_int_equal(a.addresses[i].count, 1);
+		with += a.functions[a.lines[a.addresses[i].first].function].file != 0;
+	}
+	assert_in_range(with, N / 4, N - 1);
+	names_free(&a);
+	free(name);
+	free(at);
+	close(fd);
+}
+
+/* As often as there are addresses, its table would be too much. */
+static void many_addresses_have_lines_of_a_large_function(void **state)
+{
+	enum { LINES_OF_IT = 50000, N = 2000 };
+	struct dump_line *lines = calloc(LINES_OF_IT, sizeof(*lines));
+	uint64_t *at = calloc(N, sizeof(*at));
+	char(*texts)[64] = calloc(N, sizeof(*texts));
+	const char **wanted = calloc(N, sizeof(*wanted));
+	int fd = dump_new(0);
+
+	for (uint32_t i = 0; i < LINES_OF_IT; i++)
+		lines[i] = (struct dump_line){0x100000 + 2 * i, i + 1, i ? "\xff" : "/src/a.x"};
+	for (uint32_t i = 0; i < N; i++) {
+		at[i] = 0x100000 + 25 * i;
+		snprintf(texts[i], sizeof(texts[i]), "large /src/a.x:%u", 25 * i / 2 + 1);
+		wanted[i] = texts[i];
+	}
+	dump_lines(fd, 90, 0x100000, lines, LINES_OF_IT);
+	dump_load(fd, 100, 0x100000, 2 * LINES_OF_IT, 1, "large");
+	expect_lines(fd, 0, at, wanted, N);
+	free(wanted);
+	free(texts);
+	free(at);
 	free(lines);
 	close(fd);
 }
@@ -318,7 +452,11 @@ int main(void)
 		cmocka_unit_test(addresses_may_be_too_large),
 		cmocka_unit_test(code_that_moves_takes_its_lines_along),
 		cmocka_unit_test(tables_that_make_no_sense_say_nothing),
+		cmocka_unit_test(a_table_ends_where_it_ended_first),
 		cmocka_unit_test(a_table_may_be_larger_than_what_is_read_at_once),
+		cmocka_unit_test(tables_cost_what_is_looked_at_in_them),
+		cmocka_unit_test(what_lines_cost_is_limited),
+		cmocka_unit_test(many_addresses_have_lines_of_a_large_function),
 		cmocka_unit_test(other_files_are_refused),
 		cmocka_unit_test(long_names_and_much_code_fit),
 	};
