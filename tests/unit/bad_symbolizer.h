@@ -74,6 +74,32 @@ static inline void fail_at_names(int error)
 	}
 }
 
+/* Names each address that is asked for alone, as of a kernel with or without its debug file. */
+static inline void name_kernel(bool has_lines)
+{
+	struct {
+		struct symbolizer_answer head;
+		struct symbolizer_address address;
+		struct symbolizer_function function;
+		struct symbolizer_line line;
+		char strings[8];
+	} answer = {
+		.head = {.flags = has_lines ? SYMBOLIZER_SEES_DEBUG_DWARF : SYMBOLIZER_LACKS_KERNEL,
+			.n_addresses = 1,
+			.n_functions = 1,
+			.n_lines = 1,
+			.n_strings = 8},
+		.address = {.count = 1},
+		.function = {.name = 1},
+		.line = {.line = has_lines ? 7 : 0},
+		.strings = "\0name\0\0"};
+
+	for (;;) {
+		next_request();
+		say(HELPER_ANSWER, &answer, sizeof(answer));
+	}
+}
+
 static inline int misbehave(const char *how, const char *memory)
 {
 	static const struct symbolizer_answer nonsense = {.n_lines = 7};
@@ -84,6 +110,8 @@ static inline int misbehave(const char *how, const char *memory)
 			_exit(SANDBOX_EXIT_MEMORY);
 		return symbolizer_main(memory);
 	}
+	if (!strcmp(how, "kernel-lines") || !strcmp(how, "kernel-no-lines"))
+		name_kernel(!strcmp(how, "kernel-lines"));
 	next_request();
 	if (!strcmp(how, "nonsense"))
 		say(HELPER_ANSWER, &nonsense, sizeof(nonsense));
