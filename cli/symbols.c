@@ -22,8 +22,8 @@
 #include "util/log.h"
 
 static const char DELETED[] = " (deleted)";
-/* As profiles call it, which is no file's name. */
-static const char KERNEL[] = "[kernel.kallsyms]";
+/* As profiles call it, and as no shell takes for a pattern. */
+static const char KERNEL[] = "[kernel.kallsyms]", PLAIN_KERNEL[] = "kernel";
 
 /* One file with code, and what was learned of it. */
 struct module {
@@ -154,7 +154,7 @@ static int add_all(struct symbols *s, const struct operands *files)
 		r = add_process(s, s->pids.items[i]);
 	s->with_kernel = s->pids.n > 0;
 	for (size_t i = 0; i < files->n && !r; i++) {
-		if (!strcmp(files->items[i], KERNEL))
+		if (!strcmp(files->items[i], KERNEL) || !strcmp(files->items[i], PLAIN_KERNEL))
 			s->with_kernel = true;
 		else
 			r = add_module(s, strdup(files->items[i]), strdup(files->items[i]));
@@ -449,7 +449,8 @@ const struct command COMMAND_SYMBOLS = {
 		"For each program and library: its debug information, a debug file, Go's own\n"
 		"table, symbol tables, or nothing; for code of a JIT the file that names it; and\n"
 		"which package or file would give better names. The servers of DEBUGINFOD_URLS\n"
-		"are asked for debug files. The kernel, as MODULE, is [kernel.kallsyms].",
+		"are asked for debug files. The kernel, as MODULE, is kernel, or\n"
+		"'[kernel.kallsyms]' as profiles have it; ./kernel is a file.",
 	.groups = GROUPS,
 	.run = run,
 };
