@@ -36,8 +36,9 @@ struct module {
 	/* What debuginfod's servers said of it, and of the file that dwz made of parts of several;
 	 * "" where they were not asked. */
 	char servers[DEBUG_SERVERS_SAID], alternate[DEBUG_SERVERS_SAID];
-	bool fetched;  /* it is theirs */
-	char why[512]; /* it cannot be read */
+	bool fetched;	   /* it is theirs */
+	char why[512];	   /* it cannot be read */
+	char failure[256]; /* its debug information, or its debug file, cannot be; or "" */
 };
 
 struct symbols {
@@ -203,6 +204,7 @@ static void look(struct symbols *s, struct module *m)
 		return;
 	snprintf(m->build_id, sizeof(m->build_id), "%s", reply.answer.head->build_id);
 	m->sources = reply.answer.head->flags;
+	memcpy(m->failure, reply.failure, sizeof(m->failure));
 	take_debug_file(m, &reply);
 	symbol_reply_free(&reply);
 }
@@ -222,6 +224,7 @@ static void look_at_kernel(struct symbols *s, struct module *m)
 	if (r)
 		return;
 	m->sources = reply.answer.head->flags;
+	memcpy(m->failure, reply.failure, sizeof(m->failure));
 	if (reply.n_wants) {
 		snprintf(m->build_id, sizeof(m->build_id), "%.64s", reply.wants[0].name);
 		m->debug_file = take_ptr(reply.wants[0].path);
@@ -250,6 +253,13 @@ static void advise(struct symbols *s, const struct module *m, const struct packa
 	}
 }
 
+/* Names come from symbol tables in spite of better ones. */
+static void print_failure(const struct module *m)
+{
+	printf("    passed over: %s: %s\n", m->debug_file ? m->debug_file : "its debug information",
+		m->failure);
+}
+
 static void print_module(struct symbols *s, const struct module *m, const struct packaged_file *f)
 {
 	char sources[PATH_MAX + 64];
@@ -266,14 +276,16 @@ static void print_module(struct symbols *s, const struct module *m, const struct
 		: fetched	 ? ", from debuginfod"
 		: m->by_build_id ? ", found by build-id"
 				 : ", found by .gnu_debuglink");
-	if (m->debug_file && !found)
+	if (*m->failure)
+		print_failure(m);
+	else if (m->debug_file && !found)
 		printf("    passed over: %s, which is of another build\n", m->debug_file);
 	if (*m->servers)
 		printf("    debuginfod: %s\n", m->servers);
 	if (*m->alternate)
 		printf("    debuginfod, of the file that it shares with others: %s\n",
 			m->alternate);
-	if (!symbol_sources_have_lines(m->sources))
+	if (!symbol_sources_have_lines(m->sources) && !*m->failure)
 		advise(s, m, f);
 }
 
@@ -330,7 +342,9 @@ static void print_kernel(const struct module *m)
 			m->debug_file);
 	else
 		printf("    names: /proc/kallsyms; no lines and no inlined calls\n");
-	if (m->debug_file && !has_lines)
+	if (*m->failure)
+		print_failure(m);
+	else if (m->debug_file && !has_lines)
 		printf("    passed over: %s, which is of another build, or has no DWARF\n",
 			m->debug_file);
 	else if (*m->build_id && !has_lines)
