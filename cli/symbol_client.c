@@ -415,6 +415,7 @@ static int send_question(struct exchange *x)
 		x, message, sizeof(start) + bytes, q->fd, notes >= 0 ? notes : x->cached.fd);
 }
 
+/* What was asked for stays in the reply also when there is no answer. */
 static int ask_once(struct symbol_client *c, const struct symbol_question *q,
 	struct symbol_reply *reply, char *why, size_t why_size)
 {
@@ -425,7 +426,6 @@ static int ask_once(struct symbol_client *c, const struct symbol_question *q,
 		.why_size = why_size,
 		.deadline = now_ns() + TIME_LIMIT * 1000000000ULL};
 
-	*reply = (struct symbol_reply){0};
 	int r = start(&x);
 	if (!r) {
 		open_cached(c, q, &x.cached);
@@ -438,8 +438,17 @@ static int ask_once(struct symbol_client *c, const struct symbol_question *q,
 		return 0;
 	if (!x.answered) /* there is no telling what comes next */
 		helper_stop(&c->helper);
-	symbol_reply_free(reply);
+	free(take_ptr(reply->body));
+	reply->answer = (struct symbol_answer){0};
 	return r;
+}
+
+/* What it failed at may be DWARF or another file, which a careful question leaves out. */
+static bool may_be_careful(const struct symbol_question *q, int error)
+{
+	if (error == -ENOEXEC || q->symbols_only)
+		return false;
+	return is_elf(q->kind) || (q->kind == SYMBOLIZER_KALLSYMS && error != -EPERM);
 }
 
 int symbol_client_ask(struct symbol_client *c, const struct symbol_question *q,
@@ -447,15 +456,17 @@ int symbol_client_ask(struct symbol_client *c, const struct symbol_question *q,
 {
 	struct symbol_question careful = *q;
 
+	*reply = (struct symbol_reply){0};
 	int r = ask_once(c, q, reply, why, why_size);
-	if (!r || r == -ENOEXEC || q->symbols_only ||
-		(!is_elf(q->kind) && q->kind != SYMBOLIZER_KALLSYMS))
-		return r;
-	careful.symbols_only = true;
-	r = ask_once(c, &careful, reply, why, why_size);
-	if (!r) {
-		snprintf(reply->failure, sizeof(reply->failure), "%s", why);
-		*why = '\0';
+	if (r && may_be_careful(q, r)) {
+		careful.symbols_only = true;
+		r = ask_once(c, &careful, reply, why, why_size);
+		if (!r) {
+			snprintf(reply->failure, sizeof(reply->failure), "%s", why);
+			*why = '\0';
+		}
 	}
+	if (r)
+		symbol_reply_free(reply);
 	return r;
 }

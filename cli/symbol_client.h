@@ -52,7 +52,7 @@ struct symbol_reply {
 	void *body; /* that it points into */
 	/* What the symbolizer failed at before, and this is of the symbol tables only; "". */
 	char failure[256];
-	struct symbol_want wants[SYMBOL_WANTS_KEPT]; /* the first ones */
+	struct symbol_want wants[SYMBOL_WANTS_KEPT]; /* the first ones, also of before it failed */
 	size_t n_wants;
 };
 

@@ -22,8 +22,8 @@
 #include "util/log.h"
 
 static const char DELETED[] = " (deleted)";
-/* As profiles call it, which is no file's name. */
-static const char KERNEL[] = "[kernel.kallsyms]";
+/* As profiles call it, and as no shell takes for a pattern. */
+static const char KERNEL[] = "[kernel.kallsyms]", PLAIN_KERNEL[] = "kernel";
 
 /* One file with code, and what was learned of it. */
 struct module {
@@ -36,8 +36,9 @@ struct module {
 	/* What debuginfod's servers said of it, and of the file that dwz made of parts of several;
 	 * "" where they were not asked. */
 	char servers[DEBUG_SERVERS_SAID], alternate[DEBUG_SERVERS_SAID];
-	bool fetched;  /* it is theirs */
-	char why[512]; /* it cannot be read */
+	bool fetched;	   /* it is theirs */
+	char why[512];	   /* it cannot be read */
+	char failure[256]; /* its debug information, or its debug file, cannot be; or "" */
 };
 
 struct symbols {
@@ -154,7 +155,7 @@ static int add_all(struct symbols *s, const struct operands *files)
 		r = add_process(s, s->pids.items[i]);
 	s->with_kernel = s->pids.n > 0;
 	for (size_t i = 0; i < files->n && !r; i++) {
-		if (!strcmp(files->items[i], KERNEL))
+		if (!strcmp(files->items[i], KERNEL) || !strcmp(files->items[i], PLAIN_KERNEL))
 			s->with_kernel = true;
 		else
 			r = add_module(s, strdup(files->items[i]), strdup(files->items[i]));
@@ -203,6 +204,7 @@ static void look(struct symbols *s, struct module *m)
 		return;
 	snprintf(m->build_id, sizeof(m->build_id), "%s", reply.answer.head->build_id);
 	m->sources = reply.answer.head->flags;
+	memcpy(m->failure, reply.failure, sizeof(m->failure));
 	take_debug_file(m, &reply);
 	symbol_reply_free(&reply);
 }
@@ -222,6 +224,7 @@ static void look_at_kernel(struct symbols *s, struct module *m)
 	if (r)
 		return;
 	m->sources = reply.answer.head->flags;
+	memcpy(m->failure, reply.failure, sizeof(m->failure));
 	if (reply.n_wants) {
 		snprintf(m->build_id, sizeof(m->build_id), "%.64s", reply.wants[0].name);
 		m->debug_file = take_ptr(reply.wants[0].path);
@@ -250,6 +253,13 @@ static void advise(struct symbols *s, const struct module *m, const struct packa
 	}
 }
 
+/* Names come from symbol tables in spite of better ones. */
+static void print_failure(const struct module *m)
+{
+	printf("    passed over: %s: %s\n", m->debug_file ? m->debug_file : "its debug information",
+		m->failure);
+}
+
 static void print_module(struct symbols *s, const struct module *m, const struct packaged_file *f)
 {
 	char sources[PATH_MAX + 64];
@@ -266,14 +276,16 @@ static void print_module(struct symbols *s, const struct module *m, const struct
 		: fetched	 ? ", from debuginfod"
 		: m->by_build_id ? ", found by build-id"
 				 : ", found by .gnu_debuglink");
-	if (m->debug_file && !found)
+	if (*m->failure)
+		print_failure(m);
+	else if (m->debug_file && !found)
 		printf("    passed over: %s, which is of another build\n", m->debug_file);
 	if (*m->servers)
 		printf("    debuginfod: %s\n", m->servers);
 	if (*m->alternate)
 		printf("    debuginfod, of the file that it shares with others: %s\n",
 			m->alternate);
-	if (!symbol_sources_have_lines(m->sources))
+	if (!symbol_sources_have_lines(m->sources) && !*m->failure)
 		advise(s, m, f);
 }
 
@@ -330,7 +342,9 @@ static void print_kernel(const struct module *m)
 			m->debug_file);
 	else
 		printf("    names: /proc/kallsyms; no lines and no inlined calls\n");
-	if (m->debug_file && !has_lines)
+	if (*m->failure)
+		print_failure(m);
+	else if (m->debug_file && !has_lines)
 		printf("    passed over: %s, which is of another build, or has no DWARF\n",
 			m->debug_file);
 	else if (*m->build_id && !has_lines)
@@ -449,7 +463,8 @@ const struct command COMMAND_SYMBOLS = {
 		"For each program and library: its debug information, a debug file, Go's own\n"
 		"table, symbol tables, or nothing; for code of a JIT the file that names it; and\n"
 		"which package or file would give better names. The servers of DEBUGINFOD_URLS\n"
-		"are asked for debug files. The kernel, as MODULE, is [kernel.kallsyms].",
+		"are asked for debug files. The kernel, as MODULE, is kernel, or\n"
+		"'[kernel.kallsyms]' as profiles have it; ./kernel is a file.",
 	.groups = GROUPS,
 	.run = run,
 };

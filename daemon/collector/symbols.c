@@ -300,8 +300,8 @@ static const enum trouble TROUBLE_OF[] = {
 };
 
 /* The symbolizer failed at the first request: what it failed at is not tried again. An ELF file
- * gets a second chance with its symbol tables only, and the kernel one without its debug file: it
- * keeps its names. */
+ * gets a second chance with its symbol tables only, and the kernel one without its debug file: all
+ * its names come anew, so that they are not half with lines and half without. */
 static void on_failure(void *userdata, enum helper_failure failure, const char *how)
 {
 	static struct log_limit limit = {.seconds = 10};
@@ -318,6 +318,8 @@ static void on_failure(void *userdata, enum helper_failure failure, const char *
 		again = first && (is_kernel || kind_of(m) == SYMBOLIZER_ELF);
 		symbol_cache_distrust(&s->cache, m,
 			again || is_kernel ? SYMBOL_TRUST_SYMBOLS : SYMBOL_TRUST_NONE);
+		if (again && is_kernel)
+			symbol_table_clear(symbol_cache_find(m));
 	}
 	troubles_add(&s->troubles, m, TROUBLE_OF[failure],
 		again ? TROUBLE_REST_SYMBOLS : TROUBLE_REST_NONE);
@@ -352,12 +354,23 @@ static void note(
 		troubles_add(&s->troubles, r->file, TROUBLE_DEBUG_INFO, TROUBLE_REST_SYMBOLS);
 }
 
+/* The kernel's debug file has come, or has gone: its names would be a mixture. */
+static bool is_other_kernel(const struct symbol_table *t, const struct symbolizer_answer *head)
+{
+	uint32_t before = t->flags, now = head->flags;
+
+	return (before & SYMBOLIZER_LACKS_KERNEL && now & SYMBOLIZER_SEES_DEBUG_DWARF) ||
+	       (before & SYMBOLIZER_SEES_DEBUG_DWARF && now & SYMBOLIZER_LACKS_KERNEL);
+}
+
 /* Other debug files are there than when the first names of a module were asked for: all are asked
  * for again, once. */
 static bool have_changed(struct symbolizer *s, struct request *r, struct symbol_table *t,
 	const struct symbolizer_answer *head)
 {
-	if (!(head->flags & SYMBOLIZER_HAS_CHANGED) || r->renewed || !t->n_addresses)
+	bool others = head->flags & SYMBOLIZER_HAS_CHANGED || is_other_kernel(t, head);
+
+	if (!others || r->renewed || !t->n_addresses)
 		return false;
 	r->renewed = true;
 	symbol_table_clear(t);

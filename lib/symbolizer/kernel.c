@@ -120,8 +120,8 @@ static void add_flags(struct names *answer, uint32_t flags)
 	answer->head.flags |= flags & (SYMBOLIZER_HAS_FILES | SYMBOLIZER_HAS_LINES |
 					      SYMBOLIZER_HAS_INLINES | SYMBOLIZER_CUTS_INLINES |
 					      SYMBOLIZER_CUTS_NAMES | SYMBOLIZER_LACKS_DWARF);
-	if (flags & SYMBOLIZER_SEES_DWARF)
-		answer->head.flags |= SYMBOLIZER_SEES_DEBUG_FILE | SYMBOLIZER_SEES_DEBUG_DWARF;
+	answer->head.flags |= SYMBOLIZER_SEES_DEBUG_FILE | SYMBOLIZER_SEES_DEBUG_DWARF;
+	answer->head.flags &= ~(uint32_t)SYMBOLIZER_LACKS_KERNEL;
 }
 
 /* Of n addresses from answer's `first` on, which lie `slide` behind where they were linked. */
@@ -164,10 +164,15 @@ static int add_lines(struct elf_modules *modules, struct names *answer, int kall
 	_cleanup_close_ int fd = options->want(options->userdata, build_id);
 	struct kernel_file k = {.fd = fd};
 
-	if (fd < 0 || !look_at(&k, build_id) || kallsyms_find_text(kallsyms, &text))
+	if (fd < 0 || kallsyms_find_text(kallsyms, &text))
 		return 0;
 	size_t first = nearest_index(&asked, text.begin), end = nearest_index(&asked, text.end);
-
+	if (n && first == end) { /* none is its own: whether there are lines need not be known */
+		answer->head.flags &= ~(uint32_t)SYMBOLIZER_LACKS_KERNEL;
+		return 0;
+	}
+	if (!look_at(&k, build_id))
+		return 0;
 	return ask(modules, answer, &k, addresses + first, first, end - first, text.begin - k.begin,
 		options);
 }
@@ -177,8 +182,10 @@ int kernel_resolve(struct elf_modules *modules, struct names *answer, int kallsy
 {
 	int r = kallsyms_resolve(answer, kallsyms, addresses, n);
 
-	if (!r && notes >= 0 && !options->symbols_only &&
-		add_lines(modules, answer, kallsyms, notes, addresses, n, options))
+	if (r || notes < 0 || options->symbols_only)
+		return r ? r : answer->failed;
+	answer->head.flags |= SYMBOLIZER_LACKS_KERNEL; /* unless they are found */
+	if (add_lines(modules, answer, kallsyms, notes, addresses, n, options))
 		answer->head.flags |= SYMBOLIZER_LACKS_DWARF;
-	return r ? r : answer->failed;
+	return answer->failed;
 }

@@ -59,6 +59,9 @@ enum symbolizer_answer_flags {
 	SYMBOLIZER_SEES_GO_TABLE = 1 << 17, /* and takes names from it: there is no better */
 	/* Another `until` may bring other names. */
 	SYMBOLIZER_DEPENDS_ON_TIME = 1 << 16,
+	/* Lines of the kernel were wanted, and no file has them. An answer about other code than
+	 * its own may say neither this nor SYMBOLIZER_SEES_DEBUG_DWARF. */
+	SYMBOLIZER_LACKS_KERNEL = 1 << 18,
 };
 
 /* Followed by the arrays in the order of their counts, without gaps (the wider types come first, so

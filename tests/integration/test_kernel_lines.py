@@ -101,8 +101,8 @@ def test_frames_of_the_kernel_have_lines(new_daemon, kernel):
         assert (frame.name, frame.file, frame.line) in wanted, frame
 
 
-def symbols(folder):
-    command = [PROFCTL, "symbols", "--debug_dirs", folder, "[kernel.kallsyms]"]
+def symbols(folder, module="kernel"):
+    command = [PROFCTL, "symbols", "--debug_dirs", folder, module]
     environment = {**os.environ, "DEBUGINFOD_URLS": ""}
     return subprocess.run(
         command, capture_output=True, text=True, timeout=60, env=environment, check=True
@@ -111,7 +111,9 @@ def symbols(folder):
 
 def test_symbols_says_where_lines_come_from(kernel, tmp_path):
     folder, file, *_ = kernel
-    assert f"names: /proc/kallsyms, and DWARF in {file}, found by build-id\n" in symbols(folder)
+    said = symbols(folder)
+    assert f"names: /proc/kallsyms, and DWARF in {file}, found by build-id\n" in said
+    assert symbols(folder, "[kernel.kallsyms]") == said
     said = symbols(tmp_path)
     assert "no lines and no inlined calls\n" in said
     assert f"better: its debug file, vmlinux, as .build-id/{file.parent.name}/{file.name} " in said

@@ -74,19 +74,73 @@ static inline void fail_at_names(int error)
 	}
 }
 
+/* Names each address that is asked for alone, as of a kernel with or without its debug file. */
+static inline void name_kernel(bool has_lines)
+{
+	struct {
+		struct symbolizer_answer head;
+		struct symbolizer_address address;
+		struct symbolizer_function function;
+		struct symbolizer_line line;
+		char strings[8];
+	} answer = {
+		.head = {.flags = has_lines ? SYMBOLIZER_SEES_DEBUG_DWARF : SYMBOLIZER_LACKS_KERNEL,
+			.n_addresses = 1,
+			.n_functions = 1,
+			.n_lines = 1,
+			.n_strings = 8},
+		.address = {.count = 1},
+		.function = {.name = 1},
+		.line = {.line = has_lines ? 7 : 0},
+		.strings = "\0name\0\0"};
+
+	for (;;) {
+		next_request();
+		say(HELPER_ANSWER, &answer, sizeof(answer));
+	}
+}
+
+static inline void want_once(void)
+{
+	struct helper_head head;
+
+	next_request();
+	say(HELPER_WANT, "0123abcd", 8);
+	stream_read(HELPER_SOCKET, &head, sizeof(head), NULL);
+}
+
+/* As if addresses were hidden; the next question kills it. */
+static inline void hide_once(void)
+{
+	struct {
+		struct symbolizer_answer head;
+		char strings[8];
+	} hidden = {.head = {.error = -EPERM, .n_strings = 8}};
+
+	say(HELPER_ANSWER, &hidden, sizeof(hidden));
+	next_request();
+	_exit(1);
+}
+
 static inline int misbehave(const char *how, const char *memory)
 {
 	static const struct symbolizer_answer nonsense = {.n_lines = 7};
 	static const struct helper_hello hello;
 
-	if (!strcmp(how, "crash-dwarf")) {
-		if (!symbols_only())
-			_exit(SANDBOX_EXIT_MEMORY);
-		return symbolizer_main(memory);
+	if (!strcmp(how, "crash-dwarf") || !strcmp(how, "crash-debug-file")) {
+		if (symbols_only())
+			return symbolizer_main(memory);
+		if (!strcmp(how, "crash-debug-file"))
+			want_once();
+		_exit(SANDBOX_EXIT_MEMORY);
 	}
+	if (!strcmp(how, "kernel-lines") || !strcmp(how, "kernel-no-lines"))
+		name_kernel(!strcmp(how, "kernel-lines"));
 	next_request();
 	if (!strcmp(how, "nonsense"))
 		say(HELPER_ANSWER, &nonsense, sizeof(nonsense));
+	else if (!strcmp(how, "hidden"))
+		hide_once();
 	else if (!strcmp(how, "too-large"))
 		fail_at_names(-E2BIG);
 	else if (!strcmp(how, "want-path"))

@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <link.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "../../cli/binaries.h"
@@ -386,6 +387,46 @@ static void a_crash_is_followed_by_a_careful_try(void **state)
 	symbol_reply_free(&reply);
 }
 
+static int ask_kernel(struct symbol_reply *reply, char why[256])
+{
+	static const char text[] = "ffffffff81001000 T one\n";
+	struct symbol_client c;
+	int fd = memfd_create("kallsyms", MFD_CLOEXEC);
+	struct symbol_question q = {.kind = SYMBOLIZER_KALLSYMS, .fd = fd};
+
+	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	assert_int_equal(symbol_client_init(&c, ""), 0);
+	int r = symbol_client_ask(&c, &q, reply, why, 256);
+	symbol_client_close(&c);
+	close(fd);
+	return r;
+}
+
+static void what_the_kernel_wanted_is_known_after_a_crash(void **state)
+{
+	struct symbol_reply reply;
+	char why[256] = "";
+	(void)state;
+
+	setenv("PROFD_TEST_SYMBOLIZER", "crash-debug-file", 1);
+	assert_int_equal(ask_kernel(&reply, why), 0);
+	assert_string_equal(why, "");
+	assert_string_equal(reply.failure, "the symbolizer ran out of memory");
+	assert_int_equal(reply.n_wants, 1);
+	assert_string_equal(reply.wants[0].name, "0123abcd");
+	symbol_reply_free(&reply);
+}
+
+static void a_hidden_kernel_is_asked_once(void **state)
+{
+	struct symbol_reply reply;
+	char why[256] = "";
+	(void)state;
+
+	setenv("PROFD_TEST_SYMBOLIZER", "hidden", 1);
+	assert_int_equal(ask_kernel(&reply, why), -EPERM);
+}
+
 static void a_bad_symbolizer_names_nothing(void **state)
 {
 	static const char *const ways[][2] = {
@@ -615,6 +656,8 @@ int main(int argc, char **argv)
 		TEST(addresses_outside_of_code_are_counted),
 		TEST(a_crash_is_followed_by_a_careful_try),
 		TEST(addresses_in_disorder_are_refused),
+		TEST(what_the_kernel_wanted_is_known_after_a_crash),
+		TEST(a_hidden_kernel_is_asked_once),
 		TEST(a_bad_symbolizer_names_nothing),
 		cmocka_unit_test(debug_folders_are_those_that_profd_has),
 		TEST(programs_are_known_by_their_first_bytes),

@@ -15,6 +15,7 @@
 
 #include "symbolizer/demangle.h"
 #include "symbolizer/kallsyms.h"
+#include "symbolizer/kernel.h"
 #include "symbolizer/nearest.h"
 #include "symbolizer/perfmap.h"
 #include "symbolizer/raw_names.h"
@@ -113,6 +114,58 @@ static void kallsyms_says_where_the_kernel_lies(void **state)
 	expect_text("0 T _stext\n0 T _etext\n", -ENOENT, 0, 0);
 	expect_text("82000000 T _stext\n81000000 T _etext\n", -ENOENT, 0, 0);
 	expect_text("", -ENOENT, 0, 0);
+}
+
+/* ---- the kernel's debug file ------------------------------------------------------------------
+ */
+
+struct debug_folder {
+	unsigned wants;
+	const char *file; /* NULL: there is none */
+};
+
+static int want_vmlinux(void *userdata, const char *name)
+{
+	struct debug_folder *folder = userdata;
+
+	folder->wants++;
+	assert_string_equal(name, "0123abcd");
+	return folder->file ? file_with(folder->file) : -ENOENT;
+}
+
+/* What is said of the debug file, when one address is asked for. */
+static uint32_t ask_kernel(struct debug_folder *folder, uint64_t address)
+{
+	static const char text[] = "81000000 T _stext\n81000000 T first\n82000000 T _etext\n"
+				   "c0001000 t do_it\t[mod]\n";
+	static const char note[] = "\4\0\0\0\4\0\0\0\3\0\0\0GNU\0\x01\x23\xab\xcd";
+	struct elf_module_options options = {.want = want_vmlinux, .userdata = folder};
+	struct elf_modules modules = {0};
+	int kallsyms = file_with(text), notes = memfd_create("notes", MFD_CLOEXEC);
+	struct names a;
+
+	assert_int_equal(write(notes, note, sizeof(note) - 1), sizeof(note) - 1);
+	assert_int_equal(names_init(&a, &address, 1), 0);
+	assert_int_equal(kernel_resolve(&modules, &a, kallsyms, notes, &address, 1, &options), 0);
+	assert_string_equal(name_of(&a, 0), address > 0xc0000000 ? "do_it [mod]" : "first");
+	uint32_t flags = a.head.flags;
+	names_free(&a);
+	elf_modules_free(&modules);
+	close(kallsyms);
+	close(notes);
+	return flags;
+}
+
+static void a_debug_file_of_the_kernel_is_read_for_its_own_code_only(void **state)
+{
+	struct debug_folder none = {0}, bad = {.file = "no ELF file"};
+
+	assert_int_equal(ask_kernel(&none, 0x81000010), SYMBOLIZER_LACKS_KERNEL);
+	assert_int_equal(ask_kernel(&none, 0xc0001010), SYMBOLIZER_LACKS_KERNEL);
+	assert_int_equal(none.wants, 2);
+	assert_int_equal(ask_kernel(&bad, 0x81000010), SYMBOLIZER_LACKS_KERNEL);
+	/* Not looked at, nobody knows that it is none. */
+	assert_int_equal(ask_kernel(&bad, 0xc0001010), 0);
 }
 
 static void later_lines_of_a_perf_map_win(void **state)
@@ -344,6 +397,7 @@ int main(void)
 		cmocka_unit_test(kallsyms_is_sorted_and_bounded),
 		cmocka_unit_test(hidden_kallsyms_are_refused),
 		cmocka_unit_test(kallsyms_says_where_the_kernel_lies),
+		cmocka_unit_test(a_debug_file_of_the_kernel_is_read_for_its_own_code_only),
 		cmocka_unit_test(later_lines_of_a_perf_map_win),
 		cmocka_unit_test(long_lines_are_cut),
 		cmocka_unit_test(names_are_demangled),

@@ -444,6 +444,63 @@ static void a_file_that_opens_later_is_waited_for(void **state)
 	assert_string_equal(w->name, "known_function");
 }
 
+static void be_kernel(struct world *w, const char *names)
+{
+	close(w->module.fd);
+	w->module.fd = memfd_create("kallsyms", MFD_CLOEXEC);
+	w->module.kind = MODULE_KERNEL;
+	assert_int_equal(write(w->module.fd, names, strlen(names)), strlen(names));
+}
+
+static void become(struct world *w, const char *how)
+{
+	symbolizer_idle(w->symbolizer);
+	setenv("PROFD_TEST_SYMBOLIZER", how, 1);
+}
+
+/* One function would be two in a profile, one with lines and one without. */
+static void lines_of_the_kernel_are_of_all_names_or_of_none(void **state)
+{
+	struct world *w = *state;
+	static const uint64_t addresses[] = {0xffffffff81001010, 0xffffffff81001020};
+
+	be_kernel(w, "ffffffff81001000 T one\n");
+	become(w, "kernel-no-lines");
+	ask(w, &addresses[0], 1);
+	assert_int_equal(w->line, 0);
+	become(w, "kernel-lines");
+	ask(w, &addresses[1], 1);
+	assert_int_equal(w->line, 7);
+	ask(w, &addresses[0], 1);
+	assert_int_equal(w->line, 7);
+	become(w, "kernel-no-lines");
+	ask(w, &addresses[0], 1); /* nobody is asked */
+	assert_int_equal(w->line, 7);
+	symbolizer_forget_kernel(w->symbolizer, addresses[1], 1);
+	ask(w, &addresses[1], 1);
+	assert_int_equal(w->line, 0);
+	ask(w, &addresses[0], 1);
+	assert_int_equal(w->line, 0);
+}
+
+static void a_crash_at_the_kernel_costs_all_lines(void **state)
+{
+	struct world *w = *state;
+	static const uint64_t addresses[] = {0xffffffff81001010, 0xffffffff81001020};
+
+	be_kernel(w, "ffffffff81001000 T one\n");
+	become(w, "kernel-lines");
+	ask(w, &addresses[0], 1);
+	assert_int_equal(w->line, 7);
+	become(w, "crash-dwarf");
+	for (size_t i = 2; i-- > 0;) {
+		ask(w, &addresses[i], 1);
+		assert_string_equal(w->name, "one");
+		assert_int_equal(w->line, 0);
+		assert_int_equal(symbolizer_stats(w->symbolizer).crashes, 1);
+	}
+}
+
 static void kernel_names_can_be_forgotten(void **state)
 {
 	struct world *w = *state;
@@ -451,10 +508,7 @@ static void kernel_names_can_be_forgotten(void **state)
 	static const char after[] = "ffffffff81001000 T one\nffffffffc0001000 t come\t[bpf]\n";
 	static const uint64_t address = 0xffffffffc0001010;
 
-	close(w->module.fd);
-	w->module.fd = memfd_create("kallsyms", MFD_CLOEXEC);
-	w->module.kind = MODULE_KERNEL;
-	assert_int_equal(pwrite(w->module.fd, before, sizeof(before) - 1, 0), sizeof(before) - 1);
+	be_kernel(w, before);
 	ask(w, &address, 1);
 	assert_string_equal(w->name, "gone");
 	assert_int_equal(pwrite(w->module.fd, after, sizeof(after) - 1, 0), sizeof(after) - 1);
@@ -473,10 +527,7 @@ static void a_crash_at_the_kernel_costs_no_names(void **state)
 	static const uint64_t addresses[] = {0xffffffff81001010, 0xffffffff81001020};
 
 	setenv("PROFD_TEST_SYMBOLIZER", "crash-dwarf", 1);
-	close(w->module.fd);
-	w->module.fd = memfd_create("kallsyms", MFD_CLOEXEC);
-	w->module.kind = MODULE_KERNEL;
-	assert_int_equal(pwrite(w->module.fd, names, sizeof(names) - 1, 0), sizeof(names) - 1);
+	be_kernel(w, names);
 	for (size_t i = 0; i < 2; i++) {
 		ask(w, &addresses[i], 1);
 		assert_int_equal(w->error, 0);
@@ -699,6 +750,8 @@ int main(int argc, char **argv)
 		TEST(endless_greetings_are_refused),
 		TEST(no_file_is_an_error_with_addresses),
 		TEST(a_file_that_opens_later_is_waited_for),
+		TEST(lines_of_the_kernel_are_of_all_names_or_of_none),
+		TEST(a_crash_at_the_kernel_costs_all_lines),
 		TEST(kernel_names_can_be_forgotten),
 		TEST(a_crash_at_the_kernel_costs_no_names),
 		TEST(a_perf_map_that_grows_is_read_again),
