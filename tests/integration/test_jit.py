@@ -4,6 +4,7 @@
 import os
 import signal
 import subprocess
+from collections import Counter
 
 import pytest
 
@@ -54,14 +55,13 @@ def test_code_is_named(daemon, dump, how, name):
 def test_code_has_lines(daemon, dump, how):
     program = dump(how)
     profile = daemon.record("--pid", program.pid, "--seconds", 2, "--frequency", 499)
-    lines = {
-        (frame.file, frame.line)
-        for sample in profile.samples
-        for frame in sample.frames
-        if frame.name == "first_version(int)"
-    }
-    # What is around the loop is a millionth of it.
-    assert lines == {("/src/made.up", 12)}
+    lines = Counter()
+    for sample in profile.samples:
+        for frame in sample.frames:
+            if frame.name == "first_version(int)":
+                lines[frame.file, frame.line] += sample.values[0]
+    # What is around the loop is a millionth of it, but ticks like what comes after a call.
+    assert lines["/src/made.up", 12] > 0.95 * lines.total() > 0, lines
 
 
 def test_a_dump_lies_where_the_program_put_it(daemon, dump, tmp_path):
@@ -82,7 +82,7 @@ def test_each_window_has_the_names_of_its_time(new_daemon, dump):
     let_run(program, 1)
     second = pprof.read(daemon.close_window())
     for profile, name, other in [(first, "first", "second"), (second, "second", "first")]:
-        found = profile.cumulative()
+        found = profile.cumulative(profile.select(pid=program.pid))  # of no other test's
         assert found[f"{name}_version(int)"] > 50, found
         assert not found[f"{other}_version(int)"] and not found["not_this(int)"]
 
