@@ -558,22 +558,25 @@ struct profd_heap *bpf_host_heaps(const struct bpf_host *b)
 	return b->bpf->bss->profd_heaps;
 }
 
+/* Of a counter that each CPU has; given as the first one's. */
+static uint64_t sum_over_cpus(const struct bpf_host *b, const __u64 *first)
+{
+	const char *at = (const char *)first;
+	uint64_t sum = 0;
+
+	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++, at += sizeof(*b->cpus))
+		sum += __atomic_load_n((const __u64 *)(const void *)at, __ATOMIC_RELAXED);
+	return sum;
+}
+
 uint64_t bpf_host_heap_calls(const struct bpf_host *b, unsigned slot)
 {
-	uint64_t calls = 0;
-
-	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
-		calls += __atomic_load_n(&b->cpus[cpu].heap[slot].calls, __ATOMIC_RELAXED);
-	return calls;
+	return sum_over_cpus(b, &b->cpus->heap[slot].calls);
 }
 
 uint64_t bpf_host_heap_rets(const struct bpf_host *b, unsigned slot)
 {
-	uint64_t rets = 0;
-
-	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
-		rets += __atomic_load_n(&b->cpus[cpu].heap[slot].rets, __ATOMIC_RELAXED);
-	return rets;
+	return sum_over_cpus(b, &b->cpus->heap[slot].rets);
 }
 
 unsigned bpf_host_take_meter(struct bpf_host *b, unsigned leave)
@@ -597,11 +600,7 @@ void bpf_host_give_meter(struct bpf_host *b, unsigned meter)
 
 uint64_t bpf_host_meter(const struct bpf_host *b, unsigned meter)
 {
-	uint64_t calls = 0;
-
-	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
-		calls += __atomic_load_n(&b->cpus[cpu].meters[meter], __ATOMIC_RELAXED);
-	return calls;
+	return sum_over_cpus(b, &b->cpus->meters[meter]);
 }
 
 unsigned bpf_host_take_place(struct bpf_host *b)
@@ -621,11 +620,7 @@ void bpf_host_give_place(struct bpf_host *b, unsigned place)
 
 uint64_t bpf_host_place(const struct bpf_host *b, unsigned place)
 {
-	uint64_t hits = 0;
-
-	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
-		hits += __atomic_load_n(&b->cpus[cpu].places[place], __ATOMIC_RELAXED);
-	return hits;
+	return sum_over_cpus(b, &b->cpus->places[place]);
 }
 
 struct profd_probe *bpf_host_probes(struct bpf_host *b)

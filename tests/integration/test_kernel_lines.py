@@ -52,7 +52,7 @@ def build_id():
         if kind == 3 and notes[at : at + name] == b"GNU\0":
             return notes[start : start + size].hex()
         at = start + (size + 3 & ~3)
-    pytest.skip("this kernel has no build-id")
+    raise AssertionError("this kernel has no build-id")
 
 
 def functions():
