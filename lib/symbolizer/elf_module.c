@@ -242,11 +242,11 @@ static int compare_places(const void *a, const void *b)
 	return (x->asked > y->asked) - (x->asked < y->asked);
 }
 
-/* Turns offsets into addresses and sorts them: segments can lie in another order than in the file.
- */
+/* Turns offsets into addresses and sorts them. */
 static int locate(struct request *q, const uint64_t *offsets, size_t n)
 {
 	_cleanup_free_ struct place *places = calloc(n + 1, sizeof(*places));
+	bool rise = true;
 
 	q->vaddrs = calloc(n + 1, sizeof(*q->vaddrs));
 	q->asked = calloc(n + 1, sizeof(*q->asked));
@@ -261,9 +261,11 @@ static int locate(struct request *q, const uint64_t *offsets, size_t n)
 		if (q->vaddrs[i] == UINT64_MAX || q->answer->known[i])
 			continue;
 		q->answer->addresses[i].vaddr = q->vaddrs[i];
+		rise = rise && (!q->n || places[q->n - 1].vaddr <= q->vaddrs[i]);
 		places[q->n++] = (struct place){q->vaddrs[i], (uint32_t)i};
 	}
-	qsort(places, q->n, sizeof(*places), compare_places);
+	if (!rise) /* segments can lie in another order than in the file */
+		qsort(places, q->n, sizeof(*places), compare_places);
 	for (size_t i = 0; i < q->n; i++) {
 		q->vaddrs[i] = places[i].vaddr;
 		q->asked[i] = places[i].asked;
