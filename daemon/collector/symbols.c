@@ -17,6 +17,7 @@
 
 #define US_PER_SECOND	 1000000ULL
 #define OPENING_PATIENCE (5 * US_PER_SECOND) /* for a file that the opener still opens */
+#define ANSWER_PATIENCE	 (60 * US_PER_SECOND)
 /* So long names are believed without a look whether a debug file has come since. */
 #define LOOK_AGAIN (600 * US_PER_SECOND)
 
@@ -451,6 +452,7 @@ int symbolizer_new(struct symbolizer **out, sd_event *event, struct opener *open
 		.name = "symbolizer",
 		.memory_limit = memory_limit,
 		.max_answer = SYMBOLIZER_MAX_ANSWER,
+		.patience = ANSWER_PATIENCE,
 		.scratch = cache,
 		.on_answer = on_answer,
 		.on_lacked = note_lacked,
