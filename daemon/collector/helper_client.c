@@ -200,6 +200,8 @@ static void on_answer(struct helper_client *c, const void *data, size_t size)
 	c->state = HELPER_CLIENT_ASKED;
 	if (r == -ENOMEM)
 		fail(c, HELPER_LACKED_MEMORY, "ran out of memory");
+	else if (r == -ENOSPC)
+		fail(c, HELPER_LACKED_ROOM, "found no room on the disk");
 	else
 		refuse(c);
 }

@@ -18,6 +18,7 @@ enum helper_failure {
 	HELPER_WAS_SLOW,
 	HELPER_SPOKE_NONSENSE,
 	HELPER_LACKED_MEMORY,
+	HELPER_LACKED_ROOM, /* on the disk */
 };
 
 struct helper_client_options {
@@ -29,7 +30,8 @@ struct helper_client_options {
 	 * outlive the client. */
 	const char *scratch;
 	/* The body of an ANSWER, aligned as malloc does. The next question may be asked from
-	 * within. 0; or, to have the helper ended and be told of the failure: -EBADMSG, -ENOMEM. */
+	 * within. 0; or, to have the helper ended and be told of the failure: -EBADMSG, -ENOMEM,
+	 * -ENOSPC. */
 	int (*on_answer)(void *userdata, const void *data, size_t size);
 	/* While a question is worked on: there is no debug file of a build-id (plain hex), and
 	 * there is one that would be of use. NULL: nobody wants to know. */

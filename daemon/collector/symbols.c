@@ -298,6 +298,7 @@ static const enum trouble TROUBLE_OF[] = {
 	[HELPER_WAS_SLOW] = TROUBLE_TIME,
 	[HELPER_SPOKE_NONSENSE] = TROUBLE_ANSWER,
 	[HELPER_LACKED_MEMORY] = TROUBLE_MEMORY,
+	[HELPER_LACKED_ROOM] = TROUBLE_ROOM,
 };
 
 /* The symbolizer failed at the first request: what it failed at is not tried again. An ELF file
@@ -352,7 +353,9 @@ static void note(
 	if (head->flags & SYMBOLIZER_CUTS_NAMES)
 		troubles_add(&s->troubles, r->file, TROUBLE_NAME_LENGTH, TROUBLE_REST_MOST);
 	if (head->flags & SYMBOLIZER_LACKS_DWARF)
-		troubles_add(&s->troubles, r->file, TROUBLE_DEBUG_INFO, TROUBLE_REST_SYMBOLS);
+		troubles_add(&s->troubles, r->file,
+			head->flags & SYMBOLIZER_LACKS_ROOM ? TROUBLE_ROOM : TROUBLE_DEBUG_INFO,
+			TROUBLE_REST_SYMBOLS);
 }
 
 /* The kernel's debug file has come, or has gone: its names would be a mixture. */
@@ -412,7 +415,7 @@ static int on_answer(void *userdata, const void *data, size_t size)
 	if (!t || symbol_answer_check(&answer, data, size, r->n_asked))
 		return -EBADMSG;
 	if (answer.head->error == -ENOMEM && t->trust == SYMBOL_TRUST_FULL)
-		return -ENOMEM;
+		return answer.head->flags & SYMBOLIZER_LACKS_ROOM ? -ENOSPC : -ENOMEM;
 	s->state = STATE_IDLE;
 	s->serving = true;
 	note(s, r, answer.head);

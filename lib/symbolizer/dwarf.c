@@ -424,6 +424,15 @@ int dwarf_index_resolve(
 	return error;
 }
 
+int dwarf_index_look(const struct dwarf_index *x, uint64_t taken)
+{
+	for (size_t i = 0; i < x->units.n; i++)
+		if (x->units.all[i].is.split_name)
+			return split_files_look(
+				&x->splits, taken, x->options.want, x->options.userdata);
+	return 0;
+}
+
 int dwarf_index_new(struct dwarf_index **out, const struct dwarf_index_options *options)
 {
 	struct dwarf_index *x = calloc(1, sizeof(*x));
