@@ -55,8 +55,8 @@ static const struct command *find(const char *name)
 	return NULL;
 }
 
-/* Where a command's name stands behind options, or as one of them, in what would else open the prompt:
- * its index; 0: nowhere. */
+/* Where a command's name stands behind options, or as one of them, in what would else open the
+ * prompt: its index; 0: nowhere. */
 static int misplaced(int argc, char **argv)
 {
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
