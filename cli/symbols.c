@@ -33,6 +33,7 @@ struct module {
 	char build_id[SYMBOLIZER_BUILD_ID];
 	uint32_t sources; /* enum symbolizer_answer_flags */
 	char *debug_file; /* owned; that was found, or passed over, as `sources` says */
+	char *package;	  /* owned; of split debug information, that was looked at; or NULL */
 	bool by_build_id; /* it was found by that */
 	/* What debuginfod's servers said of it, and of the file that dwz made of parts of several;
 	 * "" where they were not asked. */
@@ -172,6 +173,11 @@ static void take_want(struct module *m, struct symbol_want *want)
 
 	if (*want->said)
 		memcpy(is_its_own ? m->servers : m->alternate, want->said, sizeof(want->said));
+	if (!strcmp(want->name, HELPER_PACKAGE)) {
+		free(m->package);
+		m->package = take_ptr(want->path);
+		return;
+	}
 	/* What comes after its own debug file, that one refers to. */
 	if (!want->path || (m->debug_file && !is_its_own && m->by_build_id))
 		return;
@@ -254,8 +260,9 @@ static void advise(struct symbols *s, const struct module *m, const struct packa
 /* Names come from symbol tables in spite of better ones. */
 static void print_failure(const struct module *m)
 {
-	printf("    passed over: %s: %s\n", m->debug_file ? m->debug_file : "its debug information",
-		m->failure);
+	const char *file = m->package ? m->package : m->debug_file;
+
+	printf("    passed over: %s: %s\n", file ? file : "its debug information", m->failure);
 }
 
 static void print_module(struct symbols *s, const struct module *m, const struct packaged_file *f)
@@ -460,6 +467,7 @@ static int run(int argc, char **argv)
 		free(s.modules[i].path);
 		free(s.modules[i].open);
 		free(s.modules[i].debug_file);
+		free(s.modules[i].package);
 	}
 	free(s.modules);
 	free(s.kernel.debug_file);
