@@ -180,6 +180,18 @@ bool code_is_restorer(const struct code_file *file, uint64_t address)
 	       !memcmp(code, short_one, sizeof(short_one));
 }
 
+bool code_changes_stack(const struct code_file *file, uint64_t address)
+{
+	enum { BEFORE = 48 };
+	const uint8_t *code = code_bytes(file, address - 1, BEFORE);
+
+	/* mov x(%reg), %rsp */
+	for (int i = -BEFORE; code && i < -4; i++)
+		if ((code[i] & 0xfe) == 0x48 && code[i + 1] == 0x8b && (code[i + 2] & 0xf8) == 0x60)
+			return true;
+	return false;
+}
+
 #define PROLOGUE 24 /* bytes: endbr64, six pushes and the move of rbp */
 
 bool code_is_prologue_or_epilogue(const struct code_file *file, uint64_t address)

@@ -140,6 +140,14 @@ static enum verdict judge_difference(const struct space *space, const uint64_t *
 	return edge ? EPILOGUE : LIBDW_WRONG;
 }
 
+/* Frame i has its caller on another stack. */
+static bool changes_stack(const struct space *space, const uint64_t *frames, size_t i)
+{
+	const struct mapping *m = i ? space_find(space, frames[i] - 1) : NULL;
+
+	return m && m->file && code_changes_stack(m->file, frames[i] - m->bias);
+}
+
 /* Ours goes on where libdw ended. */
 static enum verdict judge_longer(const struct space *space, const uint64_t *frames, size_t count,
 	bool complete, const struct walk *libdw)
@@ -148,9 +156,12 @@ static enum verdict judge_longer(const struct space *space, const uint64_t *fram
 		return EQUAL_IN_DUMP;
 	if (!libdw->count)
 		return OURS_LONGER;
-	if (libdw->end == WALK_ROOT && has_cfi(space, frames, libdw->count - 1))
+	if (!plausible(space, frames, count, complete, libdw->count))
 		return OURS_WRONG;
-	return plausible(space, frames, count, complete, libdw->count) ? OURS_LONGER : OURS_WRONG;
+	if (libdw->end != WALK_ROOT || !has_cfi(space, frames, libdw->count - 1))
+		return OURS_LONGER;
+	/* A zero where no return address is. */
+	return changes_stack(space, frames, libdw->count - 1) ? LIBDW_WRONG : OURS_WRONG;
 }
 
 /* libdw goes on where ours ended. */
@@ -159,10 +170,9 @@ static enum verdict judge_shorter(const struct space *space, const uint64_t *fra
 {
 	if (!complete)
 		return OURS_SHORTER;
-	/* Not the root, then: unless what libdw adds is a guess that leads nowhere. */
-	if (count && !has_cfi(space, frames, count - 1) &&
-		!plausible(space, libdw->frames, libdw->count, libdw->end == WALK_ROOT, count))
-		return EQUAL;
+	/* Not the root, then: unless what libdw adds leads nowhere. */
+	if (count && !plausible(space, libdw->frames, libdw->count, libdw->end == WALK_ROOT, count))
+		return has_cfi(space, frames, count - 1) ? LIBDW_WRONG : EQUAL;
 	return OURS_WRONG;
 }
 

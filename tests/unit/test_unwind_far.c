@@ -90,7 +90,12 @@ static void by_frame_pointer(void **state)
 
 	even_words = STACK + 64;
 	expect_left(step(&rule, STACK + 32, CODE + 0x200), STACK + 48);
+	assert_int_equal(walk.slot, 1 | WALK_USES_FP);
 	expect_left(step(&rule, FAR, CODE + 0x200), FAR + 16);
+	assert_int_equal(walk.slot, 1 | WALK_USES_FP);
+	/* With other high halves it is nothing for a memo. */
+	expect_left(step(&rule, FAR + (1ULL << 32), CODE + 0x200), FAR + (1ULL << 32) + 16);
+	assert_int_equal(walk.slot, WALK_NOT_SIMPLE);
 	expect_implausible(step(&rule, FAR, elsewhere), FAR);
 	expect_implausible(step(&rule, FAR, CODE - 0x10), FAR);
 	expect_implausible(step(&rule, STACK - 64, CODE + 0x200), STACK - 64);
