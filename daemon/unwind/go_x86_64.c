@@ -129,7 +129,7 @@ static bool switches(const uint8_t *code, size_t size, size_t behind, struct unw
 #define GO_ALIGNMENT 16 /* of functions, with traps between them */
 #define INT3	     0xcc
 #define BEFORE	     160 /* bytes of such a function before it switches stacks */
-#define TO_CALL	     64	 /* and until it calls C */
+#define AFTER	     128 /* and behind that */
 
 /* Where the frame pointer was set, for what lies at an offset of the code. */
 static bool is_framed(const uint8_t *code, size_t size, uint64_t address, size_t at)
@@ -143,14 +143,14 @@ static bool is_framed(const uint8_t *code, size_t size, uint64_t address, size_t
 	return false;
 }
 
-/* Behind the call of C; 0: there is none. */
-static size_t end_of_call(const uint8_t *code, size_t size, size_t at)
+/* Where the frame pointer is popped again; 0: nowhere near. */
+static size_t end_of_frame(const uint8_t *code, size_t size, size_t at)
 {
-	static const uint8_t call[] = {0xff, 0xd0}; /* call *%rax */
+	static const uint8_t leave[] = {0x5d, 0xc3}; /* pop %rbp; ret */
 	const uint8_t *found;
 
-	found = memmem(code + at, size - at < TO_CALL ? size - at : TO_CALL, call, sizeof(call));
-	return found ? (size_t)(found - code) + sizeof(call) : 0;
+	found = memmem(code + at, size - at < AFTER ? size - at : AFTER, leave, sizeof(leave));
+	return found ? (size_t)(found - code) : 0;
 }
 
 bool x86_64_is_go_switch(
@@ -164,12 +164,8 @@ bool x86_64_is_go_switch(
 	length = one_of(leaves, COUNT(leaves), code + behind, size - behind);
 	end = behind + length;
 	if (!length) {
-		if (is(&returns[0], code + behind, size - behind))
-			end = behind + returns[0].length;
-		else if (is(&returns[1], code + behind, size - behind))
-			end = end_of_call(code, size, behind);
-		else
-			return false;
+		length = one_of(returns, COUNT(returns), code + behind, size - behind);
+		end = length ? end_of_frame(code, size, behind + length) : 0;
 		if (!end || !is_framed(code, size, address, at))
 			return false;
 		stub->rows[stub->n_rows++] = (struct unwind_stub_row){0, framed.rule};

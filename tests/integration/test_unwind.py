@@ -152,6 +152,14 @@ GO = Truth(
     called=lambda frame: not frame.name.startswith("main."),
     ours=lambda frames: any(f.name.startswith(("main.", "runtime.Stack.")) for f in frames),
 )
+# C works on the stack of the runtime's thread.
+CGO = Truth(
+    [
+        *["c_burn", "c_middle", Step(named(".*(_Cfunc_|cgocall).*"), many=True)],
+        *["main.callC", "main.worker", begins("runtime.goexit")],
+    ],
+    ours=lambda frames: any(frame.name == "c_burn" for frame in frames),
+)
 # Each piece is on a stack of its own, to which libgcc has changed.
 SPLIT = Truth(
     *rooted(["bottom", *["piece", "__morestack"] * 9]),
@@ -183,6 +191,7 @@ CASES = {
     "rust": RUST,
     "gostack": GO,
     "gostack-stripped": GO,
+    "gocgo": CGO,
     "splitstack": SPLIT,
     "vdso 60": Truth(*rooted(["ask_the_time"])),
     f"swap 60 {UNWIND}/swap_a.so {UNWIND}/swap_b.so": SWAP,
@@ -210,7 +219,7 @@ CASES = {
     "LD_BIND_NOT=1 plt-mold": PLT,
 }
 TWO_STACKS = {
-    case for case in CASES if case.startswith(("altstack", "coroutines", "gostack", "splitstack"))
+    case for case in CASES if case.startswith(("altstack", "coroutines", "go", "splitstack"))
 }
 TOGETHER = 7  # programs in one recording
 GROUPS = [list(CASES)[i : i + TOGETHER] for i in range(0, len(CASES), TOGETHER)]

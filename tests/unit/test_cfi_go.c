@@ -264,9 +264,12 @@ static void test_frame_pointer_in_cfi(void **state)
 #define TO_C 0x48, 0x83, 0xec, ROOM, 0x48, 0x83, 0xe4, 0xf0
 static const uint8_t systemstack_1_26[] = {PROLOGUE, 0x48, 0x8b, 0x7c, 0x24, 0x10, 0x49, 0x89, 0xd6,
 	0x48, 0x8b, 0x62, 0x38, 0x48, 0x89, 0xfa, 0x48, 0x8b, 0x3f, 0xff, 0xd7, 0x48, 0x8b, 0x60,
-	0x38};
+	0x38, 0x5d, 0xc3, 0x48};
 static const uint8_t nanotime_1_26[] = {PROLOGUE, 0x48, 0x83, 0xec, 0x10, 0x48, 0x8b, 0x62, 0x38,
-	TO_C, 0xbf, 1, 0, 0, 0, 0xff, 0xd0, 0x48, 0x8b, 0x04, 0x24};
+	TO_C, 0xbf, 1, 0, 0, 0, 0xff, 0xd0, 0x4c, 0x89, 0xe4, 0x5d, 0xc3, 0x48};
+static const uint8_t asmcgocall_1_26[] = {PROLOGUE, 0x48, 0x89, 0xe2, 0xe8, 1, 2, 3, 4, 0x48, 0x8b,
+	0x66, 0x38, TO_C, 0x48, 0x89, 0x7c, 0x24, 0x08, 0xe8, 1, 2, 3, 4, 0x48, 0x89, 0xf4, 0x5d,
+	0xc3, 0x48};
 static const uint8_t mcall_1_26[] = {PROLOGUE, 0x49, 0x8b, 0x66, 0x38, 0x48, 0xc7, 0xc5, 0, 0, 0, 0,
 	0x50, 0x4c, 0x8b, 0x22, 0x41, 0xff, 0xd4, 0x90, 0x58};
 
@@ -290,7 +293,7 @@ static void without_cfi(struct fixture *f, uint64_t at, const uint8_t *bytes, si
 #define WITHOUT_CFI(f, at, bytes) without_cfi((f), (at), (bytes), sizeof(bytes))
 
 static void expect_switch(struct fixture *f, const uint8_t *bytes, size_t size, size_t from,
-	size_t behind, size_t free, size_t free_end)
+	size_t form, size_t behind)
 {
 	uint8_t other[256];
 
@@ -298,12 +301,12 @@ static void expect_switch(struct fixture *f, const uint8_t *bytes, size_t size, 
 	expect(f, FUNCTION, FUNCTION + from, KIND(UNWIND_NONE));
 	expect_elsewhere(f, FUNCTION + from, FUNCTION + behind);
 	expect(f, FUNCTION + behind, FUNCTION + size, KIND(UNWIND_NONE));
-	/* At another place no function begins; and rbp may hold anything. */
+	/* At another place no function begins, and rbp may hold anything. */
 	without_cfi(f, FUNCTION + 4, bytes, size);
 	expect(f, FUNCTION, FUNCTION + 4 + size, KIND(UNWIND_NONE));
-	/* Prologue and switch are all there, but for what the call is prepared with. */
-	for (size_t i = 0; i < behind; i += i == 3 ? from - 3 : 1) {
-		if (bytes[i] == ROOM || (i >= free && i < free_end))
+	/* Prologue, switch, and where the frame pointer is popped. */
+	for (size_t i = 0; i < behind + 2; i++) {
+		if (bytes[i] == ROOM || (i > 3 && i < from) || (i >= form && i < behind))
 			continue;
 		memcpy(other, bytes, size);
 		other[i] ^= 0x24;
@@ -316,8 +319,9 @@ static void test_switches_without_cfi(void **state)
 {
 	struct fixture *f = *state;
 
-	expect_switch(f, systemstack_1_26, sizeof(systemstack_1_26), 12, 24, 0, 0);
-	expect_switch(f, nanotime_1_26, sizeof(nanotime_1_26), 8, 27, 20, 25);
+	expect_switch(f, systemstack_1_26, sizeof(systemstack_1_26), 12, 24, 28);
+	expect_switch(f, nanotime_1_26, sizeof(nanotime_1_26), 8, 20, 30);
+	expect_switch(f, asmcgocall_1_26, sizeof(asmcgocall_1_26), 12, 24, 37);
 	WITHOUT_CFI(f, FUNCTION, mcall_1_26);
 	expect(f, FUNCTION, FUNCTION + 4, KIND(UNWIND_NONE));
 	expect(f, FUNCTION + 4, FUNCTION + 23, KIND(UNWIND_END));
@@ -329,7 +333,7 @@ static void test_cut_switches(void **state)
 {
 	struct fixture *f = *state;
 
-	for (size_t size = 1; size <= 24; size++) {
+	for (size_t size = 1; size <= sizeof(systemstack_1_26); size++) {
 		uint64_t at = UNWIND_PAGE_SIZE - size;
 
 		at -= at % 16;
@@ -343,7 +347,7 @@ static void test_cut_switches(void **state)
 	f->frames.n = 0;
 	PUT(f, 0x1000, rt0);
 	compile(f);
-	expect(f, FUNCTION + 12, FUNCTION + 24, KIND(UNWIND_NONE));
+	expect(f, FUNCTION + 12, FUNCTION + 28, KIND(UNWIND_NONE));
 }
 
 static void test_has_rules(void **state)

@@ -57,7 +57,7 @@ unwind.altstack-musl      := altstack.c
 unwind.altstack-musl-static := altstack.c -static
 
 UNWIND_NAMES := $(patsubst unwind.%,%,$(filter unwind.%,$(.VARIABLES)))
-UNWIND_PROGRAMS := $(addprefix $(UNWIND_DIR)/,$(UNWIND_NAMES) rust gostack gostack-stripped)
+UNWIND_PROGRAMS := $(addprefix $(UNWIND_DIR)/,$(UNWIND_NAMES) rust gostack gostack-stripped gocgo)
 PROGRAMS += $(UNWIND_PROGRAMS)
 
 unwind_compiler = $(if $(filter %.cc,$(1)),$(CXX),$(if $(findstring musl,$(2)),musl-gcc,$(CC) -std=gnu11))
@@ -90,3 +90,8 @@ $(UNWIND_DIR)/gostack: $(UNWIND_SRC)/gostack.go
 $(UNWIND_DIR)/gostack-stripped: $(UNWIND_SRC)/gostack.go
 	@mkdir -p $(@D)
 	GO111MODULE=off GOPROXY=off CGO_ENABLED=0 go build -ldflags='-s -w' -o $@ $<
+
+# C has CFI, Go has none.
+$(UNWIND_DIR)/gocgo: $(UNWIND_SRC)/gocgo.go
+	@mkdir -p $(@D)
+	GO111MODULE=off GOPROXY=off CGO_ENABLED=1 CC='$(CC)' go build -ldflags=-w -o $@ $<
