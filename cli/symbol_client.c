@@ -412,7 +412,7 @@ static int send_question(struct exchange *x)
 	memcpy(message, &start, sizeof(start));
 	if (bytes)
 		memcpy(message + sizeof(start), q->at, bytes);
-	_cleanup_close_ int notes = q->kind == SYMBOLIZER_KALLSYMS && !q->symbols_only
+	_cleanup_close_ int notes = q->kind == SYMBOLIZER_KALLSYMS
 					    ? open(SYMBOLIZER_NOTES, O_RDONLY | O_CLOEXEC)
 					    : -1;
 

@@ -150,13 +150,10 @@ static void open_cached(struct symbolizer *s, const struct module *m, enum symbo
 		warn_of_cache(error);
 }
 
-/* The kernel's notes, by which its debug file is found; -1: it is another module, or is not to
- * have lines. The caller's. */
-static int open_notes(const struct module *m, enum symbol_trust trust)
+/* The kernel's notes, which have its build-id; -1: it is another module. The caller's. */
+static int open_notes(const struct module *m)
 {
-	return m->kind == MODULE_KERNEL && trust == SYMBOL_TRUST_FULL
-		       ? open(SYMBOLIZER_NOTES, O_RDONLY | O_CLOEXEC)
-		       : -1;
+	return m->kind == MODULE_KERNEL ? open(SYMBOLIZER_NOTES, O_RDONLY | O_CLOEXEC) : -1;
 }
 
 /* Asks for the next offsets that are missing. 0 or -errno. */
@@ -178,7 +175,7 @@ static int ask(struct symbolizer *s, struct request *r, enum symbol_trust trust)
 	memcpy(message + sizeof(header), r->missing + r->n_done, bytes);
 	s->n_lacked = 0;
 	open_cached(s, r->file, trust);
-	_cleanup_close_ int notes = open_notes(r->file, trust);
+	_cleanup_close_ int notes = open_notes(r->file);
 
 	error = helper_client_ask(&s->helper, message, sizeof(header) + bytes, r->file,
 		notes >= 0 ? notes : s->cached.fd);

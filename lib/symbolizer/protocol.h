@@ -4,7 +4,7 @@
  *
  * A REQUEST is a symbolizer_request and the offsets (uint64_t: sorted, unique), with the module's
  * descriptor and, of an ELF file, unless nothing is cached, that of its cache file (names_cache.h);
- * of the kernel, unless no lines are wanted, that of SYMBOLIZER_NOTES;
+ * of the kernel, if it has them, that of SYMBOLIZER_NOTES;
  * an ANSWER is a symbolizer_answer and what it counts, which symbols/answer.h checks.
  */
 #ifndef PROFD_SYMBOLIZER_PROTOCOL_H

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Split DWARF that is compressed: a program whose one function is in a .dwo or .dwp file that can,
  * cannot, or cannot now be unpacked. */
+#include "bytes_fixture.h"
 #include "elf_fixture.h"
 
 #include <dwarf.h>
@@ -21,25 +22,6 @@
 #define MAX_UNITS     4
 
 enum state { MISSING, WHOLE, DAMAGED, UNSUPPORTED };
-
-struct bytes {
-	uint8_t at[256];
-	size_t n;
-};
-
-static void put(struct bytes *b, uint64_t value, size_t size)
-{
-	assert_true(b->n + size <= sizeof(b->at));
-	for (size_t i = 0; i < size; i++)
-		b->at[b->n++] = (uint8_t)(value >> 8 * i);
-}
-
-static void put_text(struct bytes *b, const char *text)
-{
-	for (const char *p = text; *p; p++)
-		put(b, (uint8_t)*p, 1);
-	put(b, 0, 1);
-}
 
 static void put_code(struct bytes *b, uint64_t at)
 {
@@ -83,7 +65,7 @@ static struct bytes unit_of(unsigned type, const char *name, uint64_t at)
 		put_code(&b, at);
 		put(&b, 0, 1);
 	}
-	b.at[0] = (uint8_t)(b.n - 4);
+	set_word(&b, 0, b.n - 4);
 	return b;
 }
 
@@ -140,17 +122,8 @@ static GElf_Word name_at(const char *name)
 
 static Elf *begin(int fd)
 {
-	Elf *elf = elf_begin(fd, ELF_C_WRITE, NULL);
-	GElf_Ehdr header;
+	Elf *elf = elf_new(fd, ET_EXEC, 1);
 
-	assert_non_null(elf);
-	assert_non_null(gelf_newehdr(elf, ELFCLASS64));
-	assert_non_null(gelf_getehdr(elf, &header));
-	header.e_ident[EI_DATA] = ELFDATA2LSB;
-	header.e_machine = EM_X86_64;
-	header.e_type = ET_EXEC;
-	header.e_shstrndx = 1;
-	assert_true(gelf_update_ehdr(elf, &header));
 	elf_add_section(elf, name_at(".names"), SHT_STRTAB, names, sizeof(names));
 	return elf;
 }
