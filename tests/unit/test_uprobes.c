@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <link.h>
 #include <linux/bpf.h>
 #include <pthread.h>
 #include <signal.h>
@@ -30,6 +29,7 @@
 
 #include "collector/uprobe_kernel.h"
 #include "helper/process.h"
+#include "own_file.h"
 #include "util/cleanup.h"
 
 #define AS_USER	   "PROFD_TEST_UPROBES_AS_USER"
@@ -287,33 +287,10 @@ static void expect_counts(const struct world *w, uint64_t none, uint64_t one, ui
 /* ---- places -----------------------------------------------------------------------------------
  */
 
-static int find_offset(struct dl_phdr_info *info, size_t size, void *userdata)
-{
-	uint64_t *value = userdata;
-
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
-		uint64_t start = info->dlpi_addr + ph->p_vaddr;
-
-		if (ph->p_type == PT_LOAD && *value >= start && *value - start < ph->p_filesz) {
-			*value = *value - start + ph->p_offset;
-			return 1;
-		}
-	}
-	return -1;
-}
-
-static uint64_t offset_of(uintptr_t address)
-{
-	uint64_t value = address;
-
-	assert_int_equal(dl_iterate_phdr(find_offset, &value), 1);
-	return value;
-}
-
 static struct uprobe_place place_of(void (*function)(long), uint64_t cookie)
 {
-	return (struct uprobe_place){.offset = offset_of((uintptr_t)function), .cookie = cookie};
+	return (struct uprobe_place){
+		.offset = own_file_offset((uintptr_t)function), .cookie = cookie};
 }
 
 /* ---- asking -----------------------------------------------------------------------------------
@@ -564,7 +541,7 @@ static void semaphores_are_on_meanwhile(void **state)
 
 		if (!has(w, way))
 			continue;
-		place.counter = offset_of((uintptr_t)&uprobe_semaphore);
+		place.counter = own_file_offset((uintptr_t)&uprobe_semaphore);
 		request = request_of(w, way, &place, 1);
 		link = attach(w, &request);
 		assert_int_equal(w->error, 0);
@@ -621,7 +598,7 @@ static void what_cannot_be_probed(void **state)
 	start_target(&w->target, "rounds");
 	for (enum uprobe_way way = UPROBE_PERF; way <= UPROBE_SESSION; way++) {
 		struct uprobe_place places[] = {
-			place_of(hit_one, 0), {.offset = offset_of((uintptr_t)refused)}};
+			place_of(hit_one, 0), {.offset = own_file_offset((uintptr_t)refused)}};
 		struct uprobe_request request;
 
 		if (!has(w, way))
