@@ -208,6 +208,7 @@ static int split_file(bool is_package, enum state state)
 struct bed {
 	struct elf_modules modules;
 	int program, package, alone;
+	uint64_t inode; /* of the program, for whom it is known to */
 	uint64_t room;
 };
 
@@ -255,6 +256,7 @@ static void resolve(struct bed *bed, struct names *answer, size_t n, int error)
 	uint64_t addresses[MAX_UNITS];
 	struct elf_module_options options = {
 		.virtual = true,
+		.identity = {.inode = bed->inode},
 		.heap_limit = 64 << 20,
 		.want = want,
 		.scratch = scratch,
@@ -267,6 +269,7 @@ static void resolve(struct bed *bed, struct names *answer, size_t n, int error)
 	assert_int_equal(
 		elf_modules_resolve(&bed->modules, answer, bed->program, addresses, n, &options),
 		error);
+	assert_int_equal(!!(answer->head.flags & SYMBOLIZER_LACKS_ROOM), error == -ENOMEM);
 }
 
 /* The function's name must be there if all went well, and not otherwise. */
@@ -352,6 +355,42 @@ static void room_is_shared_with_others(void **state)
 	tear_down(&bed);
 }
 
+/* Nothing is unpacked for that. */
+static void who_asks_what_there_is_hears_of_room(void **state)
+{
+	struct bed bed = set_up(WHOLE, MISSING, LITTLE_ROOM);
+	struct names answer;
+
+	resolve(&bed, &answer, 0, -ENOMEM);
+	names_free(&answer);
+	assert_int_equal(ftruncate(bed.modules.scratch.fd, ROOM), 0);
+	bed.modules.scratch.size = ROOM;
+	resolve(&bed, &answer, 0, 0);
+	names_free(&answer);
+	assert_true(bed.modules.scratch.used < BIG);
+	ask(&bed, 0, true, false);
+	tear_down(&bed);
+}
+
+/* Its own sections take half, and the package the rest: there was room, but for the other file. */
+static void another_file_gives_its_room_back(void **state)
+{
+	struct bed bed = set_up(WHOLE, MISSING, 6 * BIG);
+
+	close_fd(bed.program);
+	close_fd(bed.package);
+	bed.program = program(1, 5 * BIG / 2);
+	bed.package = -1;
+	ask(&bed, 0, false, false);
+	close_fd(bed.program);
+	bed.program = program(1, 3 * BIG);
+	bed.package = split_file(true, WHOLE);
+	bed.inode = 1;
+	ask(&bed, 0, true, false);
+	assert_true(bed.modules.scratch.used < 5 * BIG); /* the other one is closed */
+	tear_down(&bed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -361,6 +400,8 @@ int main(void)
 		cmocka_unit_test(another_file_may_stand_in),
 		cmocka_unit_test(without_room_nothing_is_settled),
 		cmocka_unit_test(room_is_shared_with_others),
+		cmocka_unit_test(who_asks_what_there_is_hears_of_room),
+		cmocka_unit_test(another_file_gives_its_room_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
