@@ -140,7 +140,9 @@ def test_full_disk(new_daemon, tmp_path):
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], check=True)
     try:
-        daemon = new_daemon(window=3600, store=disk / "store").start()
+        # What is cached must not take the disk's little room.
+        options = {"store": disk / "store", "cache": tmp_path / "cache"}
+        daemon = new_daemon(window=3600, **options).start()
         with Program("burn3", 60):
             time.sleep(1)
             daemon.close_window()
