@@ -63,7 +63,7 @@ def test_shares_lines_and_inlines(shared_daemon):
 
 def test_continuous_profile_and_labels(daemon):
     with Program("burn3", 60) as burn:
-        burn.let_run(3)
+        burn.let_run(4)
         used = burn.cpu()
         file = daemon.close_window()
     profile = pprof.read(file)
