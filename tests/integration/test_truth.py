@@ -377,4 +377,6 @@ def test_without_any_names(shared_daemon):
     user = [f for s in profile.samples for f in s.frames if f.mapping.endswith("burn3-stripped")]
     assert user
     for frame in user:
+        if frame.name == "clock_gettime@plt":
+            continue  # a tick in a stub, whose name the loader needs
         assert frame.name == f"[burn3-stripped+{frame.address:#x}]"
