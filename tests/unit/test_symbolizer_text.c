@@ -234,6 +234,7 @@ static void names_are_demangled(void **state)
 		{"_ZNK12_GLOBAL__N_16Burner6memberEi", "(anonymous namespace)::Burner::member"},
 		{"_ZN3foo3barEv.isra.0.cold", "foo::bar"},
 		{"_ZN3foo3barEv.llvm.1234567", "foo::bar"},
+		{"_ZL3barv.__uniq.123456.llvm.78", "bar"},
 		{"_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE", "core::fmt::Write::write_fmt"},
 		{"_RNvC6_123foo3bar", "123foo::bar"},
 		{"_D3std5ascii7isAlphaFwZb", "std.ascii.isAlpha"},
