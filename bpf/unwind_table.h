@@ -108,13 +108,14 @@ static __always_inline int table_leave(
 	struct table_frame *f, __u64 cfa, __u64 ip, __u64 fp, __u32 flags)
 {
 	int signal = flags & UNWIND_RULE_SIGNAL;
+	int elsewhere = (flags & UNWIND_RULE_ELSEWHERE) == UNWIND_RULE_ELSEWHERE;
 	/* The innermost frame alone may have nothing on the stack. */
 	int empty = f->innermost && table_pair(flags) == UNWIND_RULE_RA_REGISTER;
 
 	if (!ip)
 		return TABLE_END;
 	/* An interrupted stack may be another one: sigaltstack(2). */
-	if ((cfa < f->sp || (cfa == f->sp && !empty)) && !signal)
+	if ((cfa < f->sp || (cfa == f->sp && !empty)) && !signal && !elsewhere)
 		return TABLE_IMPLAUSIBLE;
 	if (ip < TABLE_MIN_ADDRESS || ip >= TABLE_USER_END)
 		return TABLE_IMPLAUSIBLE;
@@ -123,10 +124,10 @@ static __always_inline int table_leave(
 	f->fp = fp;
 	f->innermost = 0;
 	f->exact = signal != 0;
-	if (flags & UNWIND_RULE_FP_SAVED)
-		f->fp_lost = 0;
 	if (flags & UNWIND_RULE_FP_LOST)
 		f->fp_lost = 1;
+	if (flags & UNWIND_RULE_FP_SAVED)
+		f->fp_lost = 0;
 	return TABLE_CALLER;
 }
 

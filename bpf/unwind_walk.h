@@ -125,17 +125,23 @@ static __always_inline int walk_result(struct walk *w, int result)
 
 /* A caller further away than a frame can be large is on another stack: Rust and OCaml have such,
  * and say so in their CFI. Or the CFA counted from a register or a slot that held something else
- * than CFI says; then it is no return address that was found there. */
+ * than CFI says; then it is no return address that was found there.
+ *
+ * A memo has one high half for all addresses of stacks, so it does not go from one to another. */
 static __always_inline int walk_rule(struct walk *w, const struct table_rule *rule)
 {
 	struct table_frame from = w->frame;
 	int r = table_step(&w->frame, rule);
 
-	if (r != TABLE_CALLER || w->frame.exact || w->frame.sp - from.sp <= WALK_MAX_FRAME ||
-		WALK_FIND_MAP(w, w->frame.ip - 1) != WALK_NO_MAP)
+	if (r != TABLE_CALLER || w->frame.exact || w->frame.sp - from.sp <= WALK_MAX_FRAME)
 		return r;
-	w->frame = from;
-	return TABLE_IMPLAUSIBLE;
+	if (WALK_FIND_MAP(w, w->frame.ip - 1) == WALK_NO_MAP) {
+		w->frame = from;
+		return TABLE_IMPLAUSIBLE;
+	}
+	if (w->frame.sp >> 32 != from.sp >> 32)
+		w->slot = WALK_NOT_SIMPLE;
+	return r;
 }
 
 /* By a rule of 16 bits. */

@@ -34,6 +34,7 @@ struct module {
 	char build_id[SYMBOLIZER_BUILD_ID];
 	uint32_t sources; /* enum symbolizer_answer_flags */
 	char *debug_file; /* owned; that was found, or passed over, as `sources` says */
+	char *package;	  /* owned; of split debug information, that was looked at; or NULL */
 	bool by_build_id; /* it was found by that */
 	/* What debuginfod's servers said of it, and of the file that dwz made of parts of several;
 	 * "" where they were not asked. */
@@ -193,6 +194,18 @@ static void take_own(struct module *m, struct symbol_want *want)
 	m->fetched = is_its_id && *want->said;
 }
 
+/* Split debug information, of which only the package is told. */
+static bool take_split(struct module *m, struct symbol_want *want)
+{
+	size_t n = strlen(want->name);
+
+	if (strcmp(want->name, HELPER_PACKAGE) != 0)
+		return n > 4 && !strcmp(want->name + n - 4, ".dwo");
+	free(m->package);
+	m->package = take_ptr(want->path);
+	return true;
+}
+
 /* Its own debug file is asked for first, the shared one by another build-id. */
 static void take_debug_files(struct module *m, struct symbol_reply *reply)
 {
@@ -201,6 +214,8 @@ static void take_debug_files(struct module *m, struct symbol_reply *reply)
 	for (size_t i = 0; i < reply->n_wants; i++) {
 		struct symbol_want *want = &reply->wants[i];
 
+		if (take_split(m, want))
+			continue;
 		shared |= build_id_is_plain(want->name) && strcmp(want->name, m->build_id) != 0;
 		if (shared)
 			take_shared(m, want);
@@ -276,8 +291,9 @@ static void advise(struct symbols *s, const struct module *m, const struct packa
 /* Names come from symbol tables in spite of better ones. */
 static void print_failure(const struct module *m)
 {
-	printf("    passed over: %s: %s\n", m->debug_file ? m->debug_file : "its debug information",
-		m->failure);
+	const char *file = m->package ? m->package : m->debug_file;
+
+	printf("    passed over: %s: %s\n", file ? file : "its debug information", m->failure);
 }
 
 static void print_module(struct symbols *s, const struct module *m, const struct packaged_file *f)
@@ -486,6 +502,7 @@ static int run(int argc, char **argv)
 		free(s.modules[i].path);
 		free(s.modules[i].open);
 		free(s.modules[i].debug_file);
+		free(s.modules[i].package);
 	}
 	free(s.modules);
 	free(s.kernel.debug_file);

@@ -329,7 +329,7 @@ static bool take_directory(
 	struct tables *t, struct module *module, const struct unwinder_code *code)
 {
 	struct module_tables *m = module->tables;
-	uint32_t block = code->has_cfi ? TABLES_NOT_LOADED : TABLES_NO_CFI;
+	uint32_t block = code->has_rules ? TABLES_NOT_LOADED : TABLES_NO_CFI;
 
 	m->directory = extents_take(&t->directory, code->n_pages);
 	if (m->directory == EXTENTS_NONE)

@@ -37,7 +37,7 @@ struct unwinder_segment {
 struct unwinder_code {
 	uint64_t low;	     /* virtual address of the first page, a multiple of UNWIND_PAGE_SIZE */
 	uint32_t n_pages;    /* from there to the end of the code; 1..UNWINDER_MAX_PAGES */
-	bool has_cfi;	     /* false: every page is UNWIND_NONE (Go, for one) */
+	bool has_rules;	     /* false: every page is UNWIND_NONE */
 	uint32_t n_segments; /* at least 1 */
 	struct unwinder_segment segments[UNWINDER_MAX_SEGMENTS]; /* by vaddr, without overlap */
 };

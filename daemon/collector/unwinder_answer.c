@@ -101,7 +101,7 @@ bool unwinder_layout_is_good(const struct unwinder_layout *layout)
 	uint64_t end = layout->low, pages = layout->n_pages;
 
 	if (!pages || pages > UNWINDER_MAX_PAGES || layout->low & PAGE_MASK ||
-		layout->low > UINT64_MAX - pages * UNWIND_PAGE_SIZE || layout->has_cfi > 1 ||
+		layout->low > UINT64_MAX - pages * UNWIND_PAGE_SIZE || layout->has_rules > 1 ||
 		!layout->n_segments || layout->n_segments > UNWINDER_MAX_SEGMENTS)
 		return false;
 	for (uint32_t i = 0; i < layout->n_segments; i++) {
@@ -130,7 +130,7 @@ static int take_layout(struct unwinder_reply *out, const void *data, size_t size
 	out->code = (struct unwinder_code){
 		.low = layout.low,
 		.n_pages = layout.n_pages,
-		.has_cfi = layout.has_cfi,
+		.has_rules = layout.has_rules,
 		.n_segments = layout.n_segments,
 	};
 	memcpy(out->code.segments, layout.segments, layout.n_segments * sizeof(*layout.segments));

@@ -278,6 +278,27 @@ static bool is_padding(const uint8_t *code, size_t size)
 	return at + zeros == size;
 }
 
+/* ---- frame pointers ------------------------------------------------------------------------ */
+
+/* push %rbp; and then mov %rsp, %rbp */
+static bool saves_fp(const uint8_t *code, size_t size, size_t offset)
+{
+	static const int16_t both[] = {0x55, 0x48, 0x89, 0xe5};
+
+	return offset && offset < size &&
+	       x86_64_matches(
+		       both, sizeof(both) / sizeof(*both), code + offset - 1, size - offset + 1);
+}
+
+static void add_saved_fp(struct unwind_rule *rule)
+{
+	if (rule->flags || rule->base != RSP || rule->ra_offset != -WORD ||
+		rule->cfa_offset < 2 * WORD)
+		return;
+	rule->flags = UNWIND_RULE_FP_SAVED;
+	rule->fp_offset = -2 * WORD;
+}
+
 const struct unwind_arch unwind_arch_x86_64 = {
 	.machine = EM_X86_64,
 	.describe = describe,
@@ -286,6 +307,8 @@ const struct unwind_arch unwind_arch_x86_64 = {
 	.find_stub = x86_64_find_stub,
 	.find_sure = x86_64_find_sure,
 	.find_own = x86_64_find_own,
+	.saves_fp = saves_fp,
+	.add_saved_fp = add_saved_fp,
 	.jump_target = x86_64_jump_target,
 	.find_call = find_call,
 	.may_call = may_call,

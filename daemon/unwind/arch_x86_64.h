@@ -35,6 +35,9 @@ static inline bool x86_64_matches(
 
 /* Is it code of the start files? Sets the stub's size and rows. size: at least 1. */
 bool x86_64_is_crt(const uint8_t *code, size_t size, uint64_t address, struct unwind_stub *stub);
+/* Is there, at an offset of code, where Go's runtime changes to the scheduler's stack? Likewise. */
+bool x86_64_is_go_switch(
+	const uint8_t *code, size_t size, uint64_t address, size_t at, struct unwind_stub *stub);
 /* See struct unwind_arch. */
 bool x86_64_find_stub(const uint8_t *code, size_t size, uint64_t address, struct unwind_stub *stub);
 bool x86_64_find_sure(const uint8_t *code, size_t size, struct unwind_stub *stub);

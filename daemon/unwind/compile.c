@@ -23,6 +23,7 @@ struct unwind_module {
 	struct fde_runner callee; /* of what the runner's function calls */
 	struct unwind_own own;	  /* of the runner's function */
 	uint64_t own_from;	  /* the address; UINT64_MAX: it says nothing of its own */
+	bool fp_saved;		  /* in that function, up to here */
 	struct page_builder page;
 };
 
@@ -177,17 +178,30 @@ static void add_state(
 	uint64_t address = greatest(start, range->start);
 	struct unwind_rule rule;
 	enum unwind_kind kind = m->arch->describe(&m->runner.machine.state, &m->runner.cie, &rule);
+	bool own;
 
 	if (kind != UNWIND_KINDS) {
 		page_add_kind(&m->page, address, kind);
 		return;
 	}
+	own = m->own_from < least(end, range->end) && !rule.flags &&
+	      rule.base == m->own.instead_of && rule.cfa_offset >= m->own.least;
+	if (m->fp_saved)
+		m->arch->add_saved_fp(&rule);
 	page_add_rule(&m->page, address, &rule);
 	if (range->code->bytes && m->arch->needs_saved(&rule))
 		add_calls(m, start, end, range, &rule);
-	if (m->own_from < least(end, range->end) && !rule.flags && rule.base == m->own.instead_of &&
-		rule.cfa_offset >= m->own.least)
+	if (own)
 		page_add_rule(&m->page, greatest(address, m->own_from), &m->own.rule);
+}
+
+/* Go's CFI says nothing of the frame pointer, though its functions save it. */
+static void look_for_saved_fp(
+	struct unwind_module *m, const struct cfi_code *code, uint64_t address)
+{
+	if (code->bytes && address > code->start && address < code->end)
+		m->fp_saved |= m->arch->saves_fp(
+			code->bytes, code->end - code->start, address - code->start);
 }
 
 /* Says the function in [start, end) something of itself? */
@@ -221,9 +235,13 @@ static void add_program(
 	uint64_t start = fde->start, end;
 	int r = fde_runner_start(&m->runner, fde);
 
-	while (r >= 0 && (r = cfa_next(&m->runner.machine, &start, &end)) > 0 && start < range->end)
+	m->fp_saved = false;
+	while (r >= 0 && (r = cfa_next(&m->runner.machine, &start, &end)) > 0 &&
+		start < range->end) {
+		look_for_saved_fp(m, range->code, start);
 		if (end > range->start)
 			add_state(m, start, end, range);
+	}
 	if (r < 0 && start < range->end)
 		page_add_kind(&m->page, greatest(start, range->start), UNWIND_UNKNOWN);
 }
@@ -415,6 +433,20 @@ void unwind_module_close(struct unwind_module *m)
 	for (size_t i = 0; i < m->source.n_frames; i++)
 		cfi_index_close(&m->index[i]);
 	free(m);
+}
+
+bool unwind_module_has_rules(const struct unwind_module *m)
+{
+	bool found = m->source.n_frames > 0;
+
+	for (size_t i = 0; i < m->source.n_code && !found; i++) {
+		const struct cfi_code *code = &m->source.code[i];
+		struct unwind_stub stub = {0};
+
+		found = code->bytes &&
+			m->arch->find_sure(code->bytes, code->end - code->start, &stub);
+	}
+	return found;
 }
 
 uint64_t unwind_module_page(const struct unwind_module *m, uint64_t address)

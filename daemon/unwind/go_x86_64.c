@@ -93,7 +93,7 @@ static const struct form prologue = {BYTES(0x55, 0x48, 0x89, 0xe5)};
 static const struct unwind_own framed = {
 	.from = 4,
 	.rule = {.base = RBP,
-		.flags = UNWIND_RULE_FP_SAVED,
+		.flags = UNWIND_RULE_ELSEWHERE,
 		.ra_offset = -WORD,
 		.fp_offset = -2 * WORD,
 		.cfa_offset = 2 * WORD},
@@ -103,25 +103,78 @@ static const struct unwind_own framed = {
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
-static bool is_one_of(const struct form *forms, size_t n, const uint8_t *code, size_t size)
+/* The length of the one that code begins with, or 0. */
+static size_t one_of(const struct form *forms, size_t n, const uint8_t *code, size_t size)
 {
 	for (size_t i = 0; i < n; i++)
 		if (is(&forms[i], code, size))
-			return true;
-	return false;
+			return forms[i].length;
+	return 0;
 }
 
 /* A switch of stacks, before `behind`. */
 static bool switches(const uint8_t *code, size_t size, size_t behind, struct unwind_own *own)
 {
-	if (is_one_of(leaves, COUNT(leaves), code + behind, size - behind)) {
+	if (one_of(leaves, COUNT(leaves), code + behind, size - behind)) {
 		*own = (struct unwind_own){.from = behind, .outermost = true};
 		return true;
 	}
 	*own = framed;
 	return is(&prologue, code, size) &&
-	       is_one_of(returns, COUNT(returns), code + behind, size - behind);
+	       one_of(returns, COUNT(returns), code + behind, size - behind);
 }
+
+/* ---- the same without CFI (go build -ldflags=-w) ------------------------------------------- */
+
+#define GO_ALIGNMENT 16 /* of functions, with traps between them */
+#define INT3	     0xcc
+#define BEFORE	     160 /* bytes of such a function before it switches stacks */
+#define AFTER	     128 /* and behind that */
+
+/* Where the frame pointer was set, for what lies at an offset of the code. */
+static bool is_framed(const uint8_t *code, size_t size, uint64_t address, size_t at)
+{
+	for (size_t i = at; i && at - i < BEFORE; i--) {
+		if (!((address + i) % GO_ALIGNMENT) && is(&prologue, code + i, size - i))
+			return true;
+		if (code[i] == INT3 && code[i - 1] == INT3)
+			return false;
+	}
+	return false;
+}
+
+/* Where the frame pointer is popped again; 0: nowhere near. */
+static size_t end_of_frame(const uint8_t *code, size_t size, size_t at)
+{
+	static const uint8_t leave[] = {0x5d, 0xc3}; /* pop %rbp; ret */
+	const uint8_t *found;
+
+	found = memmem(code + at, size - at < AFTER ? size - at : AFTER, leave, sizeof(leave));
+	return found ? (size_t)(found - code) : 0;
+}
+
+bool x86_64_is_go_switch(
+	const uint8_t *code, size_t size, uint64_t address, size_t at, struct unwind_stub *stub)
+{
+	size_t behind = at + SWITCH_SIZE, length, end;
+
+	if (size < behind || !is_switch(code + at))
+		return false;
+	stub->n_rows = 0;
+	length = one_of(leaves, COUNT(leaves), code + behind, size - behind);
+	end = behind + length;
+	if (!length) {
+		length = one_of(returns, COUNT(returns), code + behind, size - behind);
+		end = length ? end_of_frame(code, size, behind + length) : 0;
+		if (!end || !is_framed(code, size, address, at))
+			return false;
+		stub->rows[stub->n_rows++] = (struct unwind_stub_row){0, framed.rule};
+	}
+	stub->size = end - at;
+	return true;
+}
+
+/* ------------------------------------------------------------------------------------------- */
 
 bool x86_64_find_own(const uint8_t *code, size_t size, struct unwind_own *own)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * stubs_x86_64.c - code that has no CFI, but always the same bytes: PLTs of linkers that write no
- * CFI for them, and (crt_x86_64.c) the start files. Where there is CFI, it counts.
+ * CFI for them, and (crt_x86_64.c) the start files, (go_x86_64.c) Go's changes of stacks. Where
+ * there is CFI, it counts.
  *
  * Sources: binutils bfd/elf64-x86-64.c, lld ELF/Arch/X86_64.cpp, mold arch-x86-64.cc (PLTs); glibc
  * sysdeps/unix/sysv/linux/x86_64/clone.S, clone3.S.
@@ -65,6 +66,7 @@ static bool matches(const struct form *form, const uint8_t *code, size_t size, u
 static const bool begins[256] = {
 	[0x0f] = true,
 	[0x48] = true,
+	[0x49] = true,
 	[0x50] = true,
 	[0x55] = true,
 	[0x80] = true,
@@ -90,7 +92,8 @@ bool x86_64_find_stub(const uint8_t *code, size_t size, uint64_t address, struct
 		if (!begins[code[i]])
 			continue;
 		form = form_at(code + i, size - i, address + i);
-		if (!form && !x86_64_is_crt(code + i, size - i, address + i, stub))
+		if (!form && !x86_64_is_crt(code + i, size - i, address + i, stub) &&
+			!x86_64_is_go_switch(code, size, address, i, stub))
 			continue;
 		stub->offset = i;
 		if (form) {

@@ -30,7 +30,7 @@ static int describe(struct code_module *m, const struct cfi_source *source)
 
 	*layout = (struct unwinder_layout){
 		.low = source->code[0].start & ~mask,
-		.has_cfi = source->n_frames > 0,
+		.has_rules = unwind_module_has_rules(m->compiler),
 		.n_segments = (uint32_t)source->n_code,
 	};
 	for (size_t i = 0; i < source->n_code; i++) {

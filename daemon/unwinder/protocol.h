@@ -32,7 +32,7 @@ struct unwinder_request {
 struct unwinder_layout {
 	uint64_t low;
 	uint32_t n_pages;
-	uint32_t has_cfi; /* 0 or 1 */
+	uint32_t has_rules; /* 0 or 1 */
 	uint32_t n_segments;
 	uint32_t pad;
 	struct unwinder_segment segments[UNWINDER_MAX_SEGMENTS];

@@ -48,7 +48,7 @@ static void keep(struct helper_state *h, const struct unwinder_request *request)
 {
 	int r = 0;
 
-	if (h->cache.fd < 0 || !h->layout.has_cfi || request->question == UNWINDER_SITES)
+	if (h->cache.fd < 0 || !h->layout.has_rules || request->question == UNWINDER_SITES)
 		return;
 	if (!h->cache.good)
 		r = cache_file_begin(&h->cache, &request->file, &h->layout);

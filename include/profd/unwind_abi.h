@@ -105,6 +105,9 @@ enum unwind_rule_flags {
 	 * behind an array on the stack, as in OpenSSL's multiplication of large numbers. The return
 	 * address was saved at -8 from the CFA. */
 	UNWIND_RULE_INDEXED = UNWIND_RULE_PLT | UNWIND_RULE_DEREF,
+	/* The frame pointer was saved, and the caller's stack is another one: the CFA may lie
+	 * anywhere. Go's runtime calls on its own stack what a goroutine wants of it. */
+	UNWIND_RULE_ELSEWHERE = UNWIND_RULE_FP_SAVED | UNWIND_RULE_FP_LOST,
 };
 
 struct unwind_rule {

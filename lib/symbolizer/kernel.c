@@ -149,6 +149,8 @@ static int ask(struct elf_modules *modules, struct names *answer, const struct k
 		copy(answer, &lines, addresses, first);
 		add_flags(answer, lines.head.flags);
 	}
+	if (r)
+		answer->head.flags |= lines.head.flags & SYMBOLIZER_LACKS_ROOM;
 	names_free(&lines);
 	return r;
 }

@@ -62,6 +62,8 @@ enum symbolizer_answer_flags {
 	/* Lines of the kernel were wanted, and no file has them. An answer about other code than
 	 * its own may say neither this nor SYMBOLIZER_SEES_DEBUG_DWARF. */
 	SYMBOLIZER_LACKS_KERNEL = 1 << 18,
+	/* -ENOMEM is for want of room on the disk: what is compressed cannot be unpacked. */
+	SYMBOLIZER_LACKS_ROOM = 1 << 19,
 };
 
 /* Followed by the arrays in the order of their counts, without gaps (the wider types come first, so

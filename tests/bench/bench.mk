@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: MIT
-# What the measurements need: the files of a day, what compiles all tables of a file, and probes that
-# do nothing.
+# What the measurements need: the files of a day, what compiles all tables of a file, probes that do
+# nothing, and programs that do one thing.
 
-BENCH_PROGRAMS := $(addprefix $(B)/bench/,compile_tables day heap_floor)
+BENCH_PROGRAMS := $(addprefix $(B)/bench/,compile_tables day heap_floor yardstick)
 
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/libdaemon.a $(B)/libprofd.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 
-$(B)/bpf/tests/heap_floor.bpf.o: tests/bench/heap_floor.bpf.c
+BENCH_BPF := heap_floor yardstick
+
+$(BENCH_BPF:%=$(B)/bpf/tests/%.bpf.o): $(B)/bpf/tests/%.bpf.o: tests/bench/%.bpf.c
 	@mkdir -p $(@D)
 	$(call say,BPF,$@)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/gen/heap_floor.skel.h: $(B)/bpf/tests/heap_floor.bpf.o
+$(BENCH_BPF:%=$(B)/gen/%.skel.h): $(B)/gen/%.skel.h: $(B)/bpf/tests/%.bpf.o
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name heap_floor_bpf > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
-$(B)/obj/tests/bench/heap_floor.o: $(B)/gen/heap_floor.skel.h
+$(BENCH_BPF:%=$(B)/obj/tests/bench/%.o): $(B)/obj/tests/bench/%.o: $(B)/gen/%.skel.h

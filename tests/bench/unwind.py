@@ -22,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import loads
 import profd
 
 UNWIND = profd.PROGRAMS / "unwind"
@@ -31,24 +32,26 @@ def first_existing(*paths):
     return [path for path in paths if Path(path).exists()]
 
 
-def depths(show, folder, seconds):
+def cost(place, way, depth, seconds):
     """Nanoseconds of a recording's samples, for stacks without frame pointers."""
-    print("hot loops of known depth, 499 Hz, one process")
+    place.mkdir()
+    daemon = profd.Daemon(place, types="", unwind=way).start()
+    with profd.Program(UNWIND / "deep", 600, depth) as program:
+        target = ("--pid", program.pid, "--frequency", 499)
+        daemon.record(*target, "--seconds", 1)  # loads the tables
+        before = daemon.status()["samples"]
+        daemon.record(*target, "--seconds", seconds)
+        after = daemon.status()["samples"]
+    daemon.kill()
+    taken = max(1, after["taken"] - before["taken"])
+    return (after["bpf_nanoseconds"] - before["bpf_nanoseconds"]) / taken
+
+
+def depths(show, folder, seconds):
+    """By tables and by frame pointer. Beside others the caches are cold when the clock ticks."""
     for n in (5, 25, 100):
-        costs = {}
-        for way in ("table", "frame-pointer"):
-            place = folder / f"{n}-{way}"
-            place.mkdir()
-            daemon = profd.Daemon(place, types="", unwind=way).start()
-            with profd.Program(UNWIND / "deep", 600, n) as program:
-                target = ("--pid", program.pid, "--frequency", 499)
-                daemon.record(*target, "--seconds", 1)  # loads the tables
-                before = daemon.status()["samples"]
-                daemon.record(*target, "--seconds", seconds)
-                after = daemon.status()["samples"]
-            daemon.kill()
-            taken = max(1, after["taken"] - before["taken"])
-            costs[way] = (after["bpf_nanoseconds"] - before["bpf_nanoseconds"]) / taken
+        ways = ("table", "frame-pointer")
+        costs = {way: cost(folder / f"{n}-{way}", way, n, seconds) for way in ways}
         show(
             f"{n} frames, BPF ns a sample",
             f"{costs['table']:,.0f}",
@@ -123,6 +126,11 @@ def soonest(show, folder):
 
 def main(show, build, seconds):
     with tempfile.TemporaryDirectory() as name:
-        depths(show, Path(name), seconds)
+        for where, names in (("alone", ()), ("beside cc1 and xz, on the same CPUs", ("cc1", "xz"))):
+            print(f"a hot loop of known depth, 499 Hz, one process, {where}")
+            folder = Path(name) / str(len(names))
+            folder.mkdir()
+            with loads.Loads(*names):
+                depths(show, folder, seconds)
         compiling(show, Path(build))
         soonest(show, Path(name))

@@ -43,6 +43,11 @@ static void require(bool good)
 		abort();
 }
 
+static bool goes_elsewhere(const struct table_rule *rule)
+{
+	return (rule->head >> 8 & UNWIND_RULE_ELSEWHERE) == UNWIND_RULE_ELSEWHERE;
+}
+
 static void walk(struct table_frame *f)
 {
 	for (int i = 0; i < MAX_STEPS; i++) {
@@ -58,7 +63,8 @@ static void walk(struct table_frame *f)
 			require(!memcmp(&before, f, sizeof(before)));
 			return;
 		}
-		require(f->sp > before.sp || f->exact || (f->sp == before.sp && before.innermost));
+		require(f->sp > before.sp || f->exact || goes_elsewhere(&rule) ||
+			(f->sp == before.sp && before.innermost));
 		require(f->ip >= TABLE_MIN_ADDRESS && f->ip < TABLE_USER_END && !f->innermost);
 	}
 }

@@ -79,3 +79,42 @@ def test_many_processes_stay_within_the_promise(new_daemon, count, tmp_path):
     assert memory["private"] + memory["bpf_maps"] < 40 * MIB, memory
     whole, total = shares(profile, "nap_burn")
     assert whole >= 0.99 * total > 0, (whole, total)
+
+
+def test_by_frame_pointer_only(new_daemon):
+    """As it is configured: whole stacks of what has frame pointers, and no table is made."""
+    daemon = new_daemon(types="", unwind="frame-pointer").start()
+    with Program("depth", 20, 60) as framed, Program(UNWIND / "deep", 60, 20) as bare:
+        pids = ("--pid", framed.pid, "--pid", bare.pid)
+        profile = daemon.record(*pids, "--seconds", 1, "--frequency", 997)
+    status = daemon.status()
+    ways = {way: sum(ends.values()) for way, ends in status["samples"]["user_stacks"].items()}
+    assert ways["frame_pointer"] == sum(ways.values()) >= profile.total() > 20, ways
+    assert status["unwinder"]["way"] == "frame-pointer"
+    assert not status["unwinder"]["tables"]["loads"] and not sum(status["unwinder"]["misses"].values())
+    for sample in profile.samples:
+        names = [frame.name for frame in user_frames(sample)]
+        if sample.labels["pid"] == framed.pid and "bottom" in names:
+            assert names.count("descend") == 20 and "main" in names, names
+        elif sample.labels["pid"] == bare.pid:
+            assert "_start" not in names, names
+
+
+def test_status_says_how_stacks_were_walked(new_daemon):
+    daemon = new_daemon(types="", unwind="table").start()
+    with Program(UNWIND / "deep", 60, 20) as program:
+        profile = daemon.record("--pid", program.pid, "--seconds", 1, "--frequency", 997)
+    whole, total = shares(profile, "bottom")
+    assert whole >= 0.99 * total > 0, (whole, total)
+    status = daemon.status()
+    ways, tables = status["samples"]["user_stacks"], status["unwinder"]["tables"]
+    finished, walked = ways["finished"]["complete"], ways["tables"]["complete"]
+    assert finished and finished + walked >= whole, ways
+    assert tables["loads"] and tables["bytes"] and not tables["evictions"], tables
+    assert sum(status["unwinder"]["misses"].values()) >= finished, status["unwinder"]
+    # And so for people.
+    lines = {" ".join(line.split()) for line in daemon.ctl("status").stdout.splitlines()}
+    assert f"finished complete {finished}" in " ".join(sorted(lines))
+    (text,) = [line for line in lines if line.startswith("tables bytes ")]
+    assert f"loads {tables['loads']}" in text, text
+    assert any(line.startswith("misses process ") for line in lines), lines

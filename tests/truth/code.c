@@ -167,6 +167,31 @@ enum call_kind code_call_before(const struct code_file *file, uint64_t address, 
 	return CALL_NONE;
 }
 
+bool code_is_restorer(const struct code_file *file, uint64_t address)
+{
+	/* mov $15, %rax, or with %eax; syscall */
+	static const uint8_t long_one[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	static const uint8_t short_one[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	const uint8_t *code = code_bytes(file, address, 0);
+
+	if (!code || !code_bytes(file, address + sizeof(long_one) - 1, 0))
+		return false;
+	return !memcmp(code, long_one, sizeof(long_one)) ||
+	       !memcmp(code, short_one, sizeof(short_one));
+}
+
+bool code_changes_stack(const struct code_file *file, uint64_t address)
+{
+	enum { BEFORE = 48 };
+	const uint8_t *code = code_bytes(file, address - 1, BEFORE);
+
+	/* mov x(%reg), %rsp */
+	for (int i = -BEFORE; code && i < -4; i++)
+		if ((code[i] & 0xfe) == 0x48 && code[i + 1] == 0x8b && (code[i + 2] & 0xf8) == 0x60)
+			return true;
+	return false;
+}
+
 #define PROLOGUE 24 /* bytes: endbr64, six pushes and the move of rbp */
 
 bool code_is_prologue_or_epilogue(const struct code_file *file, uint64_t address)

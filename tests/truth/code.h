@@ -55,6 +55,11 @@ enum call_kind {
 
 /* What stands before a return address (ELF address); *target of a direct call. */
 enum call_kind code_call_before(const struct code_file *file, uint64_t address, uint64_t *target);
+/* Do signal handlers return to there (ELF address)? By its bytes: Go's programs may have no CFI. */
+bool code_is_restorer(const struct code_file *file, uint64_t address);
+/* Is the stack pointer loaded from memory shortly before a return address (ELF address)? Go's CFI
+ * does not know of it. */
+bool code_changes_stack(const struct code_file *file, uint64_t address);
 /* In the first or last few instructions of a function, as they are usually written. */
 bool code_is_prologue_or_epilogue(const struct code_file *file, uint64_t address);
 

@@ -10,43 +10,94 @@
 #include "profd/abi.h"
 #include "util/cleanup.h"
 
-/* The space that is in force for a pid. */
+/* Spaces that are kept: each holds a descriptor for each of its files. */
+#define MAX_SPACES 48
+
+/* What a pid stands for. */
 struct process {
 	uint32_t pid;
-	struct space *space;
+	const char *maps; /* in the capture */
+	size_t maps_size;
+	struct space *space; /* NULL: not read yet, or not kept */
 	UT_hash_handle hh;
 };
 
-static int take_maps(
-	struct process **processes, struct code_files *files, const struct capture_record *record)
+/* In the order of their last use; and how many have a space. */
+struct processes {
+	struct process *table;
+	size_t spaces;
+	struct code_files files;
+};
+
+static void drop_space(struct processes *all, struct process *p)
+{
+	all->spaces -= p->space != NULL;
+	space_free(p->space);
+	p->space = NULL;
+}
+
+static int take_maps(struct processes *all, const struct capture_record *record)
 {
 	struct process *p;
 
-	HASH_FIND(hh, *processes, &record->pid, sizeof(record->pid), p);
+	HASH_FIND(hh, all->table, &record->pid, sizeof(record->pid), p);
 	if (!p) {
 		p = calloc(1, sizeof(*p));
 		if (!p)
 			return -ENOMEM;
 		p->pid = record->pid;
-		HASH_ADD(hh, *processes, pid, sizeof(p->pid), p);
+		HASH_ADD(hh, all->table, pid, sizeof(p->pid), p);
 	}
-	space_free(p->space);
-	p->space = NULL;
-	return space_new(&p->space, files, record->maps, record->maps_size);
+	drop_space(all, p);
+	p->maps = record->maps;
+	p->maps_size = record->maps_size;
+	return 0;
+}
+
+static void drop_oldest(struct processes *all)
+{
+	struct process *p, *next;
+
+	HASH_ITER (hh, all->table, p, next) {
+		if (p->space) {
+			drop_space(all, p);
+			return;
+		}
+	}
+}
+
+/* The process is the last one that was used then, and has its space. */
+static int use(struct processes *all, struct process *p)
+{
+	int r;
+
+	HASH_DEL(all->table, p);
+	HASH_ADD(hh, all->table, pid, sizeof(p->pid), p);
+	if (p->space)
+		return 0;
+	if (all->spaces == MAX_SPACES)
+		drop_oldest(all);
+	r = space_new(&p->space, &all->files, p->maps, p->maps_size);
+	all->spaces += !r;
+	return r;
 }
 
 static int take_sample(
-	struct report *report, struct process *processes, const struct capture_record *record)
+	struct report *report, struct processes *all, const struct capture_record *record)
 {
 	const struct capture_sample *s = &record->sample;
 	bool complete = s->end == PROFD_END_COMPLETE;
 	_cleanup_free_ uint64_t *frames = NULL;
 	_cleanup_free_ struct walk *libdw = malloc(sizeof(*libdw));
 	struct process *p;
+	int r;
 
-	HASH_FIND(hh, processes, &record->pid, sizeof(record->pid), p);
+	HASH_FIND(hh, all->table, &record->pid, sizeof(record->pid), p);
 	if (!p || s->end == PROFD_END_NO_USER)
 		return 0;
+	r = use(all, p);
+	if (r)
+		return r;
 	frames = calloc(s->n_user + 1U, sizeof(*frames));
 	if (!frames || !libdw)
 		return -ENOMEM;
@@ -58,8 +109,8 @@ static int take_sample(
 
 int compare_capture(struct report *report, const char *path)
 {
-	struct process *processes = NULL, *p, *next;
-	struct code_files files = {0};
+	struct processes all = {0};
+	struct process *p, *next;
 	struct capture_record record;
 	struct capture_file file;
 	int r = capture_file_open(&file, path), more;
@@ -68,14 +119,14 @@ int compare_capture(struct report *report, const char *path)
 		return r;
 	while (!r && (more = capture_file_next(&file, &record)) != 0)
 		r = more < 0			  ? more
-		    : record.kind == CAPTURE_MAPS ? take_maps(&processes, &files, &record)
-						  : take_sample(report, processes, &record);
-	HASH_ITER (hh, processes, p, next) {
-		HASH_DEL(processes, p);
+		    : record.kind == CAPTURE_MAPS ? take_maps(&all, &record)
+						  : take_sample(report, &all, &record);
+	HASH_ITER (hh, all.table, p, next) {
+		HASH_DEL(all.table, p);
 		space_free(p->space);
 		free(p);
 	}
-	code_files_free(&files);
+	code_files_free(&all.files);
 	capture_file_close(&file);
 	return r;
 }

@@ -219,10 +219,8 @@ LOADS = {
 
 # Where less than 99.5 % of the stacks can come to their root, and why.
 LEAST = {
-    # Go's runtime works on a stack of its own: what called it is not found from there. And some of
-    # the compiler's stacks are deeper than 256 frames.
-    "compile": 75,
-    "goload": 85,
+    # Some of its stacks are deeper than 256 frames.
+    "compile": 97,
     # Each rustc is new, and half of its stacks are larger than what a first sample brings along.
     "rustc": 85,
 }

@@ -207,18 +207,30 @@ void space_free(struct space *space)
 	free(space);
 }
 
+/* As libdwfl looks for it: in .eh_frame, and then in .debug_frame. */
+static Dwarf_Frame *frame_of(Dwfl_Module *module, uint64_t address)
+{
+	Dwarf_Frame *frame = NULL;
+	Dwarf_Addr bias;
+	Dwarf_CFI *cfi = dwfl_module_eh_cfi(module, &bias);
+
+	if (cfi && !dwarf_cfi_addrframe(cfi, address - bias, &frame))
+		return frame;
+	cfi = dwfl_module_dwarf_cfi(module, &bias);
+	return cfi && !dwarf_cfi_addrframe(cfi, address - bias, &frame) ? frame : NULL;
+}
+
 enum cfi_kind space_cfi(const struct space *space, uint64_t address)
 {
 	Dwfl_Module *module = dwfl_addrmodule(space->dwfl, address);
-	Dwarf_Addr bias, start, end;
-	Dwarf_CFI *cfi = module ? dwfl_module_eh_cfi(module, &bias) : NULL;
-	_cleanup_free_ Dwarf_Frame *frame = NULL;
+	_cleanup_free_ Dwarf_Frame *frame = module ? frame_of(module, address) : NULL;
+	Dwarf_Addr start, end;
 	Dwarf_Op memory[3], *ops;
 	bool signal = false;
 	size_t n;
 	int ra;
 
-	if (!cfi || dwarf_cfi_addrframe(cfi, address - bias, &frame))
+	if (!frame)
 		return CFI_NONE;
 	ra = dwarf_frame_info(frame, &start, &end, &signal);
 	/* No operations, but a place for them: not the same, but undefined. */

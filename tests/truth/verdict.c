@@ -17,10 +17,19 @@ const char *verdict_name(enum verdict verdict)
 	return names[verdict];
 }
 
+/* Frame i is what a signal handler returns to. */
+static bool is_restorer(const struct space *space, const uint64_t *frames, size_t i)
+{
+	const struct mapping *m = space_find(space, frames[i]);
+
+	return space_cfi(space, frames[i] - (i > 0)) == CFI_SIGNAL ||
+	       (m && m->file && code_is_restorer(m->file, frames[i] - m->bias));
+}
+
 /* Frame i was interrupted there, not left by a call. */
 static bool is_exact(const struct space *space, const uint64_t *frames, size_t i)
 {
-	return i == 0 || space_cfi(space, frames[i - 1] - (i > 1)) == CFI_SIGNAL;
+	return i == 0 || is_restorer(space, frames, i - 1);
 }
 
 /* The address that says how frame i's caller is found. */
@@ -48,7 +57,7 @@ static enum trust trust(const struct space *space, const uint64_t *frames, size_
 	if (!m)
 		return NO_RETURN;
 	/* The kernel puts the address of the function that returns from a signal. */
-	if (!m->file || is_exact(space, frames, i) || space_cfi(space, frames[i] - 1) == CFI_SIGNAL)
+	if (!m->file || is_exact(space, frames, i) || is_restorer(space, frames, i))
 		return RETURN;
 	switch (code_call_before(m->file, frames[i] - m->bias, &target)) {
 	case CALL_NONE:
@@ -119,7 +128,8 @@ static enum verdict judge_difference(const struct space *space, const uint64_t *
 	if (!at || !can_be_frame(space, frames, at) ||
 		!plausible(space, frames, count, complete, at))
 		return OURS_WRONG;
-	theirs_fails = !plausible(space, libdw->frames, libdw->count, true, at);
+	theirs_fails = !plausible(
+		space, libdw->frames, libdw->count, libdw->end != WALK_FAILED, at);
 	if (guessed) /* in the innermost frame libdw skips a caller, if it has no frame pointer */
 		return at == 1 || theirs_fails ? NO_CFI : OURS_WRONG;
 	ours = trust(space, frames, at);
@@ -130,6 +140,14 @@ static enum verdict judge_difference(const struct space *space, const uint64_t *
 	return edge ? EPILOGUE : LIBDW_WRONG;
 }
 
+/* Frame i has its caller on another stack. */
+static bool changes_stack(const struct space *space, const uint64_t *frames, size_t i)
+{
+	const struct mapping *m = i ? space_find(space, frames[i] - 1) : NULL;
+
+	return m && m->file && code_changes_stack(m->file, frames[i] - m->bias);
+}
+
 /* Ours goes on where libdw ended. */
 static enum verdict judge_longer(const struct space *space, const uint64_t *frames, size_t count,
 	bool complete, const struct walk *libdw)
@@ -138,9 +156,12 @@ static enum verdict judge_longer(const struct space *space, const uint64_t *fram
 		return EQUAL_IN_DUMP;
 	if (!libdw->count)
 		return OURS_LONGER;
-	if (libdw->end == WALK_ROOT && has_cfi(space, frames, libdw->count - 1))
+	if (!plausible(space, frames, count, complete, libdw->count))
 		return OURS_WRONG;
-	return plausible(space, frames, count, complete, libdw->count) ? OURS_LONGER : OURS_WRONG;
+	if (libdw->end != WALK_ROOT || !has_cfi(space, frames, libdw->count - 1))
+		return OURS_LONGER;
+	/* A zero where no return address is. */
+	return changes_stack(space, frames, libdw->count - 1) ? LIBDW_WRONG : OURS_WRONG;
 }
 
 /* libdw goes on where ours ended. */
@@ -149,10 +170,9 @@ static enum verdict judge_shorter(const struct space *space, const uint64_t *fra
 {
 	if (!complete)
 		return OURS_SHORTER;
-	/* Not the root, then: unless what libdw adds is a guess that leads nowhere. */
-	if (count && !has_cfi(space, frames, count - 1) &&
-		!plausible(space, libdw->frames, libdw->count, libdw->end == WALK_ROOT, count))
-		return EQUAL;
+	/* Not the root, then: unless what libdw adds leads nowhere. */
+	if (count && !plausible(space, libdw->frames, libdw->count, libdw->end == WALK_ROOT, count))
+		return has_cfi(space, frames, count - 1) ? LIBDW_WRONG : EQUAL;
 	return OURS_WRONG;
 }
 

@@ -73,7 +73,7 @@ static inline struct unwinder_code fake_code(uint32_t n_pages)
 {
 	return (struct unwinder_code){
 		.n_pages = n_pages,
-		.has_cfi = true,
+		.has_rules = true,
 		.n_segments = 1,
 		.segments = {{.size = (uint64_t)n_pages << UNWIND_PAGE_SHIFT}},
 	};

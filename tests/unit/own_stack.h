@@ -126,7 +126,7 @@ static inline void own_answer(void)
 		struct unwinder_code code = {
 			.low = m->layout.low,
 			.n_pages = m->layout.n_pages,
-			.has_cfi = m->layout.has_cfi,
+			.has_rules = m->layout.has_rules,
 			.n_segments = m->layout.n_segments,
 		};
 

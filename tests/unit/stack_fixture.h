@@ -16,7 +16,7 @@
 /* Stack pointers of one stack can differ in their upper halves. */
 #define STACK_TOP   0x7ffe00001000ULL
 #define STACK_BYTES (48u << 10)
-/* The lowest part is for signal handlers. */
+/* The lowest part is another stack, for signal handlers. */
 #define ALT_BYTES (8u << 10)
 #define MAX_CALLS (PROFD_MAX_USER_FRAMES + 64)
 #define DIRECTORY 100 /* the code's entry */
@@ -27,6 +27,7 @@ enum how {
 	BY_FP,
 	BY_REGISTER_SAVED, /* a long rule: the CFA lies on top of the stack */
 	LOSES_FP,	   /* a long rule: uses the register for something else */
+	SWITCHES,	   /* by fp, and works on the other stack, as Go's runtime does */
 	NO_ROWS,	   /* but a frame pointer */
 	SIGNAL,		   /* what a handler returns to */
 	ROOT_END,
@@ -37,7 +38,8 @@ enum how {
 
 struct function {
 	enum how how;
-	uint8_t words; /* of the frame, with the return address (BY_FP, NO_ROWS: below the pair) */
+	uint8_t words; /* of the frame, with the return address (with a frame pointer: below both)
+			*/
 	uint8_t slot;
 };
 
@@ -45,7 +47,7 @@ struct function {
 struct call {
 	unsigned function;
 	uint64_t ip, sp, fp;
-	bool alternate; /* on the stack for signals */
+	bool alternate; /* on the lower stack */
 };
 
 struct program {
@@ -93,6 +95,10 @@ static inline void add_rows(struct page_builder *b, uint64_t address, const stru
 	case LOSES_FP:
 		rule.flags |= UNWIND_RULE_FP_LOST;
 		break;
+	case SWITCHES:
+		rule = rule_by_fp();
+		rule.flags = UNWIND_RULE_ELSEWHERE;
+		break;
 	case SIGNAL:
 		rule = rule_of_signal();
 		break;
@@ -139,8 +145,11 @@ static inline void add_any_functions(struct program *p)
 	}
 	add_function(p, BY_REGISTER_SAVED, 5, 2);
 	add_function(p, LOSES_FP, 4, 0);
+	add_function(p, SWITCHES, 1, 0);
 	add_function(p, SIGNAL, 0, 0);
 }
+/* The last ones, which are no short rules. */
+#define UNCOMMON 4
 
 /* The functions are complete: maps them, as the only mapping. */
 static inline void map_code(struct program *p)
@@ -213,6 +222,34 @@ static inline bool is_root(enum how how)
 	return how == ROOT_END || how == ROOT_NO_ROWS || how == ROOT_ZERO;
 }
 
+static inline bool has_words(enum how how)
+{
+	return how == BY_FP || how == NO_ROWS || how == SWITCHES;
+}
+
+/* Below all that is in use of a stack. */
+static inline uint64_t free_stack(const struct program *p, bool alternate)
+{
+	uint64_t lowest = alternate ? STACK_TOP - STACK_BYTES + ALT_BYTES : STACK_TOP;
+
+	for (unsigned i = 0; i < p->n; i++)
+		if (p->calls[i].alternate == alternate && p->calls[i].sp < lowest)
+			lowest = p->calls[i].sp;
+	return lowest;
+}
+
+/* Goes on with the other stack, if there is room. */
+static inline void switch_stack(struct program *p, struct call *c)
+{
+	uint64_t from = free_stack(p, !c->alternate) - 2 * WORD;
+	uint64_t end = STACK_TOP - STACK_BYTES + (c->alternate ? ALT_BYTES : 0) + 1024;
+
+	if (from < end)
+		return;
+	c->alternate = !c->alternate;
+	c->sp = from;
+}
+
 /* The kernel keeps the red zone, or changes to the other stack. */
 static inline void enter_signal(struct program *p, struct call *c, bool alternate)
 {
@@ -220,7 +257,7 @@ static inline void enter_signal(struct program *p, struct call *c, bool alternat
 	uint64_t from = interrupted->sp - 128;
 
 	if (alternate && !c->alternate) {
-		from = STACK_TOP - STACK_BYTES + ALT_BYTES;
+		from = free_stack(p, true);
 		c->alternate = true;
 	}
 	c->sp = (from - SIGNAL_WORDS * WORD) & ~15ULL;
@@ -252,7 +289,7 @@ static inline void call(struct program *p, unsigned function, unsigned offset)
 	if (!is_root(f->how) || f->how == ROOT_ZERO)
 		poke(p, cfa - WORD, is_root(f->how) ? 0 : top(p)->ip);
 	c.sp = cfa - f->words * WORD;
-	if (f->how == BY_FP || f->how == NO_ROWS) {
+	if (has_words(f->how)) {
 		poke(p, cfa - 2 * WORD, c.fp);
 		c.fp = cfa - 2 * WORD;
 		c.sp = c.fp - f->words * WORD;
@@ -264,6 +301,8 @@ static inline void call(struct program *p, unsigned function, unsigned offset)
 	}
 	if (f->how == BY_REGISTER_SAVED)
 		poke(p, c.sp, cfa);
+	if (f->how == SWITCHES)
+		switch_stack(p, &c);
 	p->calls[p->n++] = c;
 }
 
@@ -300,11 +339,14 @@ static inline int expected_stack(const struct program *p, __u64 *frames, size_t 
 			return PROFD_END_FRAME_POINTER;
 		if (is_root(f->how))
 			return PROFD_END_COMPLETE;
-		if (f->how == UNKNOWN || (f->how == BY_FP && lost))
+		if (f->how == UNKNOWN || ((f->how == BY_FP || f->how == SWITCHES) && lost))
 			return PROFD_END_RULE;
+		/* Only what lies above comes along. */
+		if (f->how == SWITCHES && p->calls[i].fp < p->calls[p->n - 1].sp - PROFD_RED_ZONE)
+			return PROFD_END_UNREADABLE;
 		if (f->how == NO_ROWS && lost)
 			return PROFD_END_FRAME_POINTER;
-		if (f->how == BY_FP || f->how == SIGNAL || f->slot)
+		if (f->how == BY_FP || f->how == SWITCHES || f->how == SIGNAL || f->slot)
 			lost = false;
 		else if (f->how == LOSES_FP)
 			lost = true;

@@ -4,11 +4,12 @@
 
 static uint8_t code[UNWIND_PAGE_SIZE];
 
+#define INT3	 0xcc
 #define FUNCTION 0x100 /* where the function of a test lies */
 
 static int clear(void **state)
 {
-	memset(code, 0xcc, sizeof(code));
+	memset(code, INT3, sizeof(code));
 	if (setup(state))
 		return -1;
 	((struct fixture *)*state)->code = code;
@@ -34,6 +35,18 @@ static void expect(const struct fixture *f, uint64_t start, uint64_t end, uint16
 		assert_int_equal(AT(f, at), rule);
 }
 
+/* push %rbp; mov %rsp, %rbp */
+#define PROLOGUE 0x55, 0x48, 0x89, 0xe5
+static const uint8_t prologue[] = {PROLOGUE};
+
+/* The rule behind the first byte of any function: CFI does not say that rbp was saved. */
+static uint16_t body(const uint8_t *bytes, size_t size)
+{
+	bool saved = size >= sizeof(prologue) && !memcmp(bytes, prologue, sizeof(prologue));
+
+	return SP(16, saved);
+}
+
 static void expect_only(
 	struct fixture *f, const void *bytes, size_t size, uint64_t from, uint16_t rule)
 {
@@ -42,7 +55,7 @@ static void expect_only(
 	compile(f);
 	if (from)
 		assert_int_equal(AT(f, FUNCTION), SP(8, 0));
-	expect(f, FUNCTION + 1, FUNCTION + from, SP(16, 0));
+	expect(f, FUNCTION + 1, FUNCTION + from, body(bytes, size));
 	expect(f, FUNCTION + from, FUNCTION + size, rule);
 	assert_int_not_equal(AT(f, FUNCTION - 1), rule);
 }
@@ -57,7 +70,7 @@ static void expect_own(struct fixture *f, const void *bytes, size_t size, uint64
 	expect_only(f, bytes, size, from, rule);
 	memcpy(other, bytes, size);
 	other[changed] ^= 0x24;
-	expect_only(f, other, size, 1, SP(16, 0));
+	expect_only(f, other, size, 1, body(other, size));
 }
 
 #define OWN(f, bytes, from, rule, changed) \
@@ -115,9 +128,6 @@ static void test_entry(void **state)
 
 /* ---- on the scheduler's stack -------------------------------------------------------------- */
 
-/* push %rbp; mov %rsp, %rbp */
-#define PROLOGUE 0x55, 0x48, 0x89, 0xe5
-
 static void test_left_for_good(void **state)
 {
 	static const uint8_t mcall[] = {PROLOGUE, 0x49, 0x8b, 0x66, 0x38, 0x48, 0xc7, 0xc5, 0, 0, 0,
@@ -137,6 +147,39 @@ static void test_left_for_good(void **state)
 	OWN(f, morestack_1_22, 7, KIND(UNWIND_END), 16);
 }
 
+/* By the frame pointer, which leads to another stack. */
+static void expect_elsewhere(const struct fixture *f, uint64_t start, uint64_t end)
+{
+	const struct unwind_rule rule = {
+		.base = RBP,
+		.flags = UNWIND_RULE_ELSEWHERE,
+		.ra_offset = -8,
+		.fp_offset = -16,
+		.cfa_offset = 16,
+	};
+
+	for (uint64_t at = start; at < end; at++)
+		expect_rule(f, at, &rule);
+}
+
+static void expect_back(struct fixture *f, const uint8_t *bytes, size_t size, size_t changed)
+{
+	uint8_t other[256];
+
+	f->frames.n = 0;
+	put_function(f, FUNCTION, bytes, size);
+	compile(f);
+	assert_int_equal(AT(f, FUNCTION), SP(8, 0));
+	expect(f, FUNCTION + 1, FUNCTION + 4, SP(16, 1));
+	expect_elsewhere(f, FUNCTION + 4, FUNCTION + size);
+	assert_int_equal(AT(f, FUNCTION - 1), KIND(UNWIND_NONE));
+	memcpy(other, bytes, size);
+	other[changed] ^= 0x24;
+	expect_only(f, other, size, 1, body(other, size));
+}
+
+#define COMES_BACK(f, bytes, changed) expect_back((f), (bytes), sizeof(bytes), (changed))
+
 static void test_come_back_to(void **state)
 {
 	static const uint8_t systemstack[] = {PROLOGUE, 0x48, 0x8b, 0x62, 0x38, 0x48, 0x89, 0xfa,
@@ -147,17 +190,185 @@ static void test_come_back_to(void **state)
 		DW_CFA_advance_loc | 18, DW_CFA_def_cfa_offset, 8};
 	struct fixture *f = *state;
 
-	OWN(f, systemstack, 4, FP(16, 1), 3);
-	OWN(f, systemstack, 4, FP(16, 1), 14);
-	OWN(f, nanotime, 4, FP(16, 1), 18);
+	COMES_BACK(f, systemstack, 3);
+	COMES_BACK(f, systemstack, 14);
+	COMES_BACK(f, nanotime, 18);
 	/* Where the frame pointer was popped, CFI is right again. */
 	f->frames.n = 0;
 	put_fde(&f->frames, &plain, put_cie(&f->frames, &plain), CODE + FUNCTION,
 		sizeof(systemstack) + 2, program, sizeof(program));
 	memcpy(code + FUNCTION, systemstack, sizeof(systemstack));
 	compile(f);
-	expect(f, FUNCTION + 4, FUNCTION + 19, FP(16, 1));
+	expect_elsewhere(f, FUNCTION + 4, FUNCTION + 19);
 	expect(f, FUNCTION + 19, FUNCTION + 21, SP(8, 0));
+}
+
+/* ---- frame pointers ------------------------------------------------------------------------ */
+
+/* Go's functions look whether the stack is large enough, and then save it; where they return, it
+ * was popped, and behind that other blocks follow. */
+static void test_saved_frame_pointer(void **state)
+{
+	static const uint8_t function[] = {0x49, 0x3b, 0x66, 0x10, 0x76, 0x20, PROLOGUE, 0x48, 0x83,
+		0xec, 0x18, 0xe8, 1, 2, 3, 4, 0x48, 0x83, 0xc4, 0x18, 0x5d, 0xc3, 0xe8, 1, 2, 3, 4};
+	static const uint8_t program[] = {DW_CFA_advance_loc | 7, DW_CFA_def_cfa_offset, 16,
+		DW_CFA_advance_loc | 7, DW_CFA_def_cfa_offset, 40, DW_CFA_advance_loc | 9,
+		DW_CFA_def_cfa_offset, 16, DW_CFA_advance_loc | 1, DW_CFA_def_cfa_offset, 8,
+		DW_CFA_advance_loc | 1, DW_CFA_def_cfa_offset, 40};
+	struct fixture *f = *state;
+
+	for (int changed = 0; changed < 2; changed++) {
+		uint16_t slot = !changed;
+
+		f->frames.n = 0;
+		memcpy(code + FUNCTION, function, sizeof(function));
+		code[FUNCTION + 8] ^= (uint8_t)changed;
+		put_fde(&f->frames, &plain, put_cie(&f->frames, &plain), CODE + FUNCTION,
+			sizeof(function), program, sizeof(program));
+		compile(f);
+		expect(f, FUNCTION, FUNCTION + 7, SP(8, 0));
+		expect(f, FUNCTION + 7, FUNCTION + 14, SP(16, slot));
+		expect(f, FUNCTION + 14, FUNCTION + 23, SP(40, slot));
+		expect(f, FUNCTION + 23, FUNCTION + 24, SP(16, slot));
+		expect(f, FUNCTION + 24, FUNCTION + 25, SP(8, 0));
+		expect(f, FUNCTION + 25, FUNCTION + sizeof(function), SP(40, slot));
+	}
+}
+
+/* What CFI says of it counts. */
+static void test_frame_pointer_in_cfi(void **state)
+{
+	static const uint8_t function[] = {PROLOGUE, 0xc3};
+	static const uint8_t elsewhere[] = {
+		DW_CFA_advance_loc | 1, DW_CFA_def_cfa_offset, 32, DW_CFA_offset | RBP, 4};
+	static const uint8_t lost[] = {
+		DW_CFA_advance_loc | 1, DW_CFA_def_cfa_offset, 16, DW_CFA_undefined, RBP};
+	struct fixture *f = *state;
+	size_t cie = put_cie(&f->frames, &plain);
+
+	memcpy(code + FUNCTION, function, sizeof(function));
+	put_fde(&f->frames, &plain, cie, CODE + FUNCTION, sizeof(function), elsewhere,
+		sizeof(elsewhere));
+	compile(f);
+	assert_int_equal(AT(f, FUNCTION + 1), SP(32, 3));
+	f->frames.n = 0;
+	put_fde(&f->frames, &plain, put_cie(&f->frames, &plain), CODE + FUNCTION, sizeof(function),
+		lost, sizeof(lost));
+	compile(f);
+	assert_int_equal(long_rule(f, FUNCTION + 1).flags, UNWIND_RULE_FP_LOST);
+}
+
+/* ---- without CFI --------------------------------------------------------------------------- */
+
+#define ROOM 0x20 /* of any size */
+#define TO_C 0x48, 0x83, 0xec, ROOM, 0x48, 0x83, 0xe4, 0xf0
+static const uint8_t systemstack_1_26[] = {PROLOGUE, 0x48, 0x8b, 0x7c, 0x24, 0x10, 0x49, 0x89, 0xd6,
+	0x48, 0x8b, 0x62, 0x38, 0x48, 0x89, 0xfa, 0x48, 0x8b, 0x3f, 0xff, 0xd7, 0x48, 0x8b, 0x60,
+	0x38, 0x5d, 0xc3, 0x48};
+static const uint8_t nanotime_1_26[] = {PROLOGUE, 0x48, 0x83, 0xec, 0x10, 0x48, 0x8b, 0x62, 0x38,
+	TO_C, 0xbf, 1, 0, 0, 0, 0xff, 0xd0, 0x4c, 0x89, 0xe4, 0x5d, 0xc3, 0x48};
+static const uint8_t asmcgocall_1_26[] = {PROLOGUE, 0x48, 0x89, 0xe2, 0xe8, 1, 2, 3, 4, 0x48, 0x8b,
+	0x66, 0x38, TO_C, 0x48, 0x89, 0x7c, 0x24, 0x08, 0xe8, 1, 2, 3, 4, 0x48, 0x89, 0xf4, 0x5d,
+	0xc3, 0x48};
+static const uint8_t mcall_1_26[] = {PROLOGUE, 0x49, 0x8b, 0x66, 0x38, 0x48, 0xc7, 0xc5, 0, 0, 0, 0,
+	0x50, 0x4c, 0x8b, 0x22, 0x41, 0xff, 0xd4, 0x90, 0x58};
+
+/* Compiles code without any CFI, in which that function lies. */
+static void without_cfi(struct fixture *f, uint64_t at, const uint8_t *bytes, size_t size)
+{
+	struct cfi_source source = {
+		.machine = EM_X86_64,
+		.code = {{CODE, CODE + UNWIND_PAGE_SIZE, code}},
+		.n_code = 1,
+	};
+	struct unwind_module *m;
+
+	memset(code, INT3, sizeof(code));
+	memcpy(code + at, bytes, size);
+	assert_int_equal(unwind_module_open(&m, &source), 0);
+	f->n_words = (size_t)unwind_module_compile(m, CODE, f->words);
+	unwind_module_close(m);
+}
+
+#define WITHOUT_CFI(f, at, bytes) without_cfi((f), (at), (bytes), sizeof(bytes))
+
+static void expect_switch(struct fixture *f, const uint8_t *bytes, size_t size, size_t from,
+	size_t form, size_t behind)
+{
+	uint8_t other[256];
+
+	without_cfi(f, FUNCTION, bytes, size);
+	expect(f, FUNCTION, FUNCTION + from, KIND(UNWIND_NONE));
+	expect_elsewhere(f, FUNCTION + from, FUNCTION + behind);
+	expect(f, FUNCTION + behind, FUNCTION + size, KIND(UNWIND_NONE));
+	/* At another place no function begins, and rbp may hold anything. */
+	without_cfi(f, FUNCTION + 4, bytes, size);
+	expect(f, FUNCTION, FUNCTION + 4 + size, KIND(UNWIND_NONE));
+	/* Prologue, switch, and where the frame pointer is popped. */
+	for (size_t i = 0; i < behind + 2; i++) {
+		if (bytes[i] == ROOM || (i > 3 && i < from) || (i >= form && i < behind))
+			continue;
+		memcpy(other, bytes, size);
+		other[i] ^= 0x24;
+		without_cfi(f, FUNCTION, other, size);
+		expect(f, FUNCTION, FUNCTION + size, KIND(UNWIND_NONE));
+	}
+}
+
+static void test_switches_without_cfi(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_switch(f, systemstack_1_26, sizeof(systemstack_1_26), 12, 24, 28);
+	expect_switch(f, nanotime_1_26, sizeof(nanotime_1_26), 8, 20, 30);
+	expect_switch(f, asmcgocall_1_26, sizeof(asmcgocall_1_26), 12, 24, 37);
+	WITHOUT_CFI(f, FUNCTION, mcall_1_26);
+	expect(f, FUNCTION, FUNCTION + 4, KIND(UNWIND_NONE));
+	expect(f, FUNCTION + 4, FUNCTION + 23, KIND(UNWIND_END));
+	expect(f, FUNCTION + 23, FUNCTION + sizeof(mcall_1_26), KIND(UNWIND_NONE));
+}
+
+/* Cut off anywhere, at the end of the code, it is none or begins where it does. */
+static void test_cut_switches(void **state)
+{
+	struct fixture *f = *state;
+
+	for (size_t size = 1; size <= sizeof(systemstack_1_26); size++) {
+		uint64_t at = UNWIND_PAGE_SIZE - size;
+
+		at -= at % 16;
+		WITHOUT_CFI(f, FUNCTION, prologue);
+		memcpy(code + at, systemstack_1_26, UNWIND_PAGE_SIZE - at);
+		compile(f);
+	}
+	/* A function ends in between. */
+	WITHOUT_CFI(f, FUNCTION, systemstack_1_26);
+	memset(code + FUNCTION + 4, INT3, 5);
+	f->frames.n = 0;
+	PUT(f, 0x1000, rt0);
+	compile(f);
+	expect(f, FUNCTION + 12, FUNCTION + 28, KIND(UNWIND_NONE));
+}
+
+static void test_has_rules(void **state)
+{
+	static const uint8_t sigreturn[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	struct cfi_source source = {
+		.machine = EM_X86_64,
+		.code = {{CODE, CODE + UNWIND_PAGE_SIZE, code}},
+		.n_code = 1,
+	};
+
+	for (int known = 0; known < 3; known++) {
+		struct unwind_module *m;
+
+		memcpy(code + FUNCTION, sigreturn, sizeof(sigreturn));
+		code[FUNCTION] = known ? sigreturn[0] : INT3;
+		source.code[0].bytes = known == 2 ? NULL : code;
+		assert_int_equal(unwind_module_open(&m, &source), 0);
+		assert_int_equal(unwind_module_has_rules(m), known == 1);
+		unwind_module_close(m);
+	}
 }
 
 /* On two pages each holds its part. */
@@ -187,6 +398,11 @@ int main(void)
 		GO(test_entry),
 		GO(test_left_for_good),
 		GO(test_come_back_to),
+		GO(test_saved_frame_pointer),
+		GO(test_frame_pointer_in_cfi),
+		GO(test_switches_without_cfi),
+		GO(test_cut_switches),
+		GO(test_has_rules),
 		GO(test_two_pages),
 	};
 

@@ -231,7 +231,7 @@ static void only_code_has_places_in_the_directory(void **state)
 	struct unwinder_code code = {
 		.low = 0x20000,
 		.n_pages = 2,
-		.has_cfi = true,
+		.has_rules = true,
 		.n_segments = 2,
 		.segments = {{.vaddr = 0x21800, .offset = 0x800, .size = 0x3000},
 			{.vaddr = 0x35000, .offset = 0x3800, .size = 0x1000}},
@@ -319,7 +319,7 @@ static void pages_without_cfi(void **state)
 	fake_now += 20 * SECOND;
 	assert_true(tables_want_page(tables, entry + 3));
 	/* A module that has none at all. */
-	code.has_cfi = false;
+	code.has_rules = false;
 	module_unref(module);
 	module = open_module("/bin/go");
 	assert_true(tables_want_module(tables, module));

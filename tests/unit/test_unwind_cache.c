@@ -30,7 +30,7 @@ static const struct file_identity identity = {8, 15, 4711, 1700000000, 5, 170000
 static const struct unwinder_layout layout = {
 	.low = 0x10000,
 	.n_pages = PAGES,
-	.has_cfi = 1,
+	.has_rules = 1,
 	.n_segments = 2,
 	.segments = {{0x12000, 0x2000, 0x1000}, {0x400000, 0x3000, 0x60001}},
 };
@@ -116,7 +116,7 @@ static void layouts_are_checked(void **state)
 	REFUSED(bad.n_pages = PAGES - 1);
 	REFUSED(bad.n_pages = PAGES + 1);
 	REFUSED(bad.n_pages = UINT32_MAX);
-	REFUSED(bad.has_cfi = 2);
+	REFUSED(bad.has_rules = 2);
 	REFUSED(bad.n_segments = 0);
 	REFUSED(bad.n_segments = 1);
 	REFUSED(bad.n_segments = UNWINDER_MAX_SEGMENTS + 1);

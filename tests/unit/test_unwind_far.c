@@ -90,7 +90,12 @@ static void by_frame_pointer(void **state)
 
 	even_words = STACK + 64;
 	expect_left(step(&rule, STACK + 32, CODE + 0x200), STACK + 48);
+	assert_int_equal(walk.slot, 1 | WALK_USES_FP);
 	expect_left(step(&rule, FAR, CODE + 0x200), FAR + 16);
+	assert_int_equal(walk.slot, 1 | WALK_USES_FP);
+	/* With other high halves it is nothing for a memo. */
+	expect_left(step(&rule, FAR + (1ULL << 32), CODE + 0x200), FAR + (1ULL << 32) + 16);
+	assert_int_equal(walk.slot, WALK_NOT_SIMPLE);
 	expect_implausible(step(&rule, FAR, elsewhere), FAR);
 	expect_implausible(step(&rule, FAR, CODE - 0x10), FAR);
 	expect_implausible(step(&rule, STACK - 64, CODE + 0x200), STACK - 64);
@@ -113,6 +118,28 @@ static void by_slot(void **state)
 	expect_implausible(step(&rule, 0, 0x5000), 0);
 }
 
+/* Below the stack pointer, too, but only in code. */
+static void by_switch(void **state)
+{
+	const struct unwind_rule rule = {
+		.base = RBP,
+		.flags = UNWIND_RULE_ELSEWHERE,
+		.ra_offset = -WORD,
+		.fp_offset = -2 * WORD,
+		.cfa_offset = 2 * WORD,
+	};
+	const uint64_t places[] = {STACK - 64, STACK - (1ULL << 40), STACK, STACK + 64, FAR};
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		even_words = STACK - 4096;
+		expect_left(step(&rule, places[i], CODE + 0x200), places[i] + 16);
+		assert_int_equal(walk.frame.fp, STACK - 4096);
+		assert_false(walk.frame.fp_lost);
+		if (places[i] < STACK || places[i] == FAR)
+			expect_implausible(step(&rule, places[i], 0x1234567800ULL), places[i]);
+	}
+}
+
 /* The stack that a signal interrupted may be anywhere. */
 static void by_signal(void **state)
 {
@@ -129,6 +156,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(by_frame_pointer),
 		cmocka_unit_test(by_slot),
+		cmocka_unit_test(by_switch),
 		cmocka_unit_test(by_signal),
 	};
 

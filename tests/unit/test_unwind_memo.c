@@ -335,7 +335,7 @@ static void run_on(void)
 	else if (draw_below(p, 4) == 0) /* the call came from elsewhere */
 		top(p)->ip = CODE + top(p)->function * FUNCTION_BYTES + 1 + draw_below(p, 63);
 	for (unsigned calls = draw_below(p, p->n < 40 ? 8 : 4); calls && has_room(p); calls--) {
-		unsigned kinds = p->n_functions - ROOTS - (draw_below(p, 8) ? 3 : 0);
+		unsigned kinds = p->n_functions - ROOTS - (draw_below(p, 8) ? UNCOMMON : 0);
 
 		if (p->n < MAX_CALLS)
 			call(p, ROOTS + draw_below(p, kinds), 1 + draw_below(p, 3));

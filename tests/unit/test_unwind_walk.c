@@ -97,6 +97,7 @@ static void each_rule(void **state)
 		{BY_REGISTER_SAVED, 4, 0},
 		{BY_REGISTER_SAVED, 4, 2},
 		{LOSES_FP, 3, 0},
+		{SWITCHES, 2, 0},
 		{SIGNAL, 0, 0},
 	};
 

@@ -146,7 +146,7 @@ static void the_vdso_has_tables(void **state)
 
 	assert_true(size > 0);
 	check_file(w, m, MAX_PAGES);
-	assert_true(w->code.has_cfi);
+	assert_true(w->code.has_rules);
 	restart(w);
 	check_file(w, m, MAX_PAGES);
 	assert_int_equal(unwinder_stats(w->unwinder).cached, 0);
@@ -178,7 +178,7 @@ static void files_without_sections(void **state)
 		}
 		m = module_of(fd);
 		check_file(w, m, 5);
-		assert_int_equal(w->code.has_cfi, !hidden);
+		assert_int_equal(w->code.has_rules, !hidden);
 		restart(w);
 		check_file(w, m, 5);
 		assert_int_equal(unwinder_stats(w->unwinder).cached > 0, !hidden);
@@ -199,7 +199,7 @@ static void sections_are_inflated(void **state)
 		struct module *m = module_of(elf_fixture(how, true, true));
 
 		assert_int_equal(ask_code(w, m), 0);
-		assert_true(w->code.has_cfi);
+		assert_true(w->code.has_rules);
 		assert_int_equal(ask_page(w, m, 0), 0);
 		assert_int_equal(find_rule(w), 3);
 		module_unref(m);
@@ -217,7 +217,7 @@ static void debug_files_are_found(void **state)
 	FILE *f;
 
 	assert_int_equal(ask_code(w, m), 0);
-	assert_false(w->code.has_cfi);
+	assert_false(w->code.has_rules);
 	assert_int_equal(ask_page(w, m, 0), 0);
 	assert_int_equal(find_rule(w), UNWIND_ESCAPE | UNWIND_NONE);
 
@@ -233,7 +233,7 @@ static void debug_files_are_found(void **state)
 	for (uint64_t cached = 0; cached < 2; cached++) {
 		restart(w);
 		assert_int_equal(ask_code(w, m), 0);
-		assert_true(w->code.has_cfi);
+		assert_true(w->code.has_rules);
 		assert_int_equal(ask_page(w, m, 0), 0);
 		assert_int_equal(find_rule(w), 3);
 		assert_int_equal(unwinder_stats(w->unwinder).cached, cached);

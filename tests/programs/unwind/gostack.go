@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-// gostack SECONDS burns in a goroutine, some frames below its root.
+// gostack SECONDS burns in a goroutine, some frames below its root, and in another one lets the
+// runtime work on its own stack.
 package main
 
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"time"
 )
@@ -38,12 +40,28 @@ func worker() {
 	}
 }
 
+//go:noinline
+func trace(n int, text []byte) int {
+	if n > 1 {
+		return trace(n-1, text) + 1
+	}
+	return runtime.Stack(text, false)
+}
+
+func tracer() {
+	text := make([]byte, 4096)
+	for {
+		sink += uint64(trace(5, text))
+	}
+}
+
 func main() {
 	seconds := 60
 	if len(os.Args) > 1 {
 		seconds, _ = strconv.Atoi(os.Args[1])
 	}
 	go worker()
+	go tracer()
 	fmt.Println("ready")
 	time.Sleep(time.Duration(seconds) * time.Second)
 }

@@ -26,6 +26,8 @@ unwind.libshared.so := shared.c -shared -fPIC
 unwind.sharer_a    := sharer.c libshared.so -DNAME=one -DN=5
 unwind.sharer_b    := sharer.c libshared.so -DNAME=other -DN=9
 unwind.jit         := ../jit.c
+unwind.vdso        := ../vdso.c
+unwind.splitstack  := splitstack.c -fsplit-stack
 unwind.naps        := naps.c
 unwind.bigtables   := bigtables.c many.S
 unwind.probed      := probed.c libshared.so
@@ -55,7 +57,7 @@ unwind.altstack-musl      := altstack.c
 unwind.altstack-musl-static := altstack.c -static
 
 UNWIND_NAMES := $(patsubst unwind.%,%,$(filter unwind.%,$(.VARIABLES)))
-UNWIND_PROGRAMS := $(addprefix $(UNWIND_DIR)/,$(UNWIND_NAMES) rust gostack)
+UNWIND_PROGRAMS := $(addprefix $(UNWIND_DIR)/,$(UNWIND_NAMES) rust gostack gostack-stripped gocgo)
 PROGRAMS += $(UNWIND_PROGRAMS)
 
 unwind_compiler = $(if $(filter %.cc,$(1)),$(CXX),$(if $(findstring musl,$(2)),musl-gcc,$(CC) -std=gnu11))
@@ -83,3 +85,13 @@ $(UNWIND_DIR)/rust: $(UNWIND_SRC)/rust.rs
 $(UNWIND_DIR)/gostack: $(UNWIND_SRC)/gostack.go
 	@mkdir -p $(@D)
 	GO111MODULE=off GOPROXY=off CGO_ENABLED=0 go build -o $@ $<
+
+# Without any CFI.
+$(UNWIND_DIR)/gostack-stripped: $(UNWIND_SRC)/gostack.go
+	@mkdir -p $(@D)
+	GO111MODULE=off GOPROXY=off CGO_ENABLED=0 go build -ldflags='-s -w' -o $@ $<
+
+# C has CFI, Go has none.
+$(UNWIND_DIR)/gocgo: $(UNWIND_SRC)/gocgo.go
+	@mkdir -p $(@D)
+	GO111MODULE=off GOPROXY=off CGO_ENABLED=1 CC='$(CC)' go build -ldflags=-w -o $@ $<
