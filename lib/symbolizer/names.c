@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "helper/protocol.h"
 #include "helper/stream.h"
@@ -13,6 +14,61 @@
 #include "util/hash.h"
 
 #define NAMES_MAX_STUB 4096 /* bytes; longer names are cut */
+
+/* ---- strings -------------------------------------------------------------------------------- */
+
+/* Long names of C++ are most of an answer. Where there are many, they have pages of their own,
+ * which are moved instead of copied as they grow, and taken from the kernel many at a time. */
+#define PAGED_FROM (2u << 20) /* bytes, as a capacity */
+#define PAGED_STEP (1u << 20)
+
+static bool are_paged(const struct names *a)
+{
+	return a->strings_capacity >= PAGED_FROM;
+}
+
+static void free_strings(struct names *a)
+{
+	if (are_paged(a))
+		munmap(a->strings, a->strings_capacity);
+	else
+		free(a->strings);
+}
+
+static int grow_pages(struct names *a, size_t wanted)
+{
+	size_t before = a->strings_capacity, size = (wanted / PAGED_STEP + 1) * PAGED_STEP;
+	bool is_first = !are_paged(a);
+	char *pages = is_first ? mmap(NULL, size, PROT_READ | PROT_WRITE,
+					 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+			       : mremap(a->strings, before, size, MREMAP_MAYMOVE);
+
+	if (pages == MAP_FAILED)
+		return -ENOMEM;
+	if (is_first)
+		before = 0;
+	madvise(pages + before, size - before, MADV_POPULATE_WRITE);
+	if (is_first) {
+		memcpy(pages, a->strings, a->n_strings);
+		free(a->strings);
+	}
+	a->strings = pages;
+	a->strings_capacity = size;
+	return 0;
+}
+
+static int grow_strings(struct names *a, size_t more)
+{
+	size_t wanted = a->n_strings + more;
+
+	if (wanted <= a->strings_capacity)
+		return 0;
+	if (wanted < PAGED_FROM / 2)
+		return grow(a->strings, a->n_strings, a->strings_capacity, more);
+	return grow_pages(a, wanted);
+}
+
+/* ---- the answer ----------------------------------------------------------------------------- */
 
 int names_init(struct names *a, const uint64_t *offsets, size_t n)
 {
@@ -36,7 +92,7 @@ void names_free(struct names *a)
 	free(a->known);
 	free(a->functions);
 	free(a->lines);
-	free(a->strings);
+	free_strings(a);
 	intern_free(&a->string_index);
 	intern_free(&a->function_index);
 }
@@ -45,7 +101,7 @@ size_t names_bytes(const struct names *a)
 {
 	return a->n_addresses * (sizeof(*a->addresses) + sizeof(*a->known)) +
 	       a->functions_capacity * sizeof(*a->functions) +
-	       a->lines_capacity * sizeof(*a->lines) + a->strings_capacity +
+	       a->lines_capacity * sizeof(*a->lines) + (are_paged(a) ? 0 : a->strings_capacity) +
 	       intern_bytes(&a->string_index) + intern_bytes(&a->function_index);
 }
 
@@ -93,8 +149,7 @@ static uint32_t add_text(struct names *a, const char *text, size_t length, uint6
 	if (!length)
 		return 0;
 	id = intern_find(&a->string_index, hash, same_string, &key);
-	if (id || !has_room(a, length + 1) ||
-		!keep(a, grow(a->strings, a->n_strings, a->strings_capacity, length + 1)))
+	if (id || !has_room(a, length + 1) || !keep(a, grow_strings(a, length + 1)))
 		return id;
 	id = (uint32_t)a->n_strings;
 	memcpy(a->strings + id, text, length);
