@@ -485,7 +485,7 @@ const struct command COMMAND_DIFF = {
 	.synopsis = "[OPTION...] --against [OPTION...], or BEFORE AFTER",
 	.summary = "Show what changed, and what of it is more than chance",
 	.details =
-		"profctl diff --last 10m --against --around 'yesterday 14:00'\n"
+		"profctl diff --last 10m --against --around '1d ago'\n"
 		"profctl diff --last 1h --comm new-server --against --comm old-server\n"
 		"profctl diff monday.pb.gz tuesday.pb.gz\n"
 		"\n"

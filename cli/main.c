@@ -55,6 +55,33 @@ static const struct command *find(const char *name)
 	return NULL;
 }
 
+/* Where a command's name stands behind options, or as one of them, in what would else open the
+ * prompt: its index; 0: nowhere. */
+static int misplaced(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		int size = argv[i][0] == '-' ? command_option_size(&COMMAND_PROMPT, argv[i]) : 0;
+
+		if (size)
+			i += size - 1;
+		else if (find(argv[i] + strspn(argv[i], "-")))
+			return access(argv[i], F_OK) ? i : 0;
+	}
+	return 0;
+}
+
+static int say_misplaced(int argc, char **argv, int at)
+{
+	char rest[256] = "";
+	size_t n = 0;
+
+	for (int i = 1; i < argc && n < sizeof(rest); i++)
+		if (i != at)
+			n += (size_t)snprintf(rest + n, sizeof(rest) - n, " %s", argv[i]);
+	log_error("the command comes first: profctl %s%s", argv[at] + strspn(argv[at], "-"), rest);
+	return 2;
+}
+
 /* profctl help [COMMAND] */
 static int print_help(const char *name)
 {
@@ -94,6 +121,9 @@ static int run_command(int argc, char **argv)
 		return 0;
 	}
 	const struct command *c = find(name);
+	int at = name[0] == '-' ? misplaced(argc, argv) : 0;
+	if (at)
+		return say_misplaced(argc, argv, at);
 	/* A file or URL, or options with one behind them: what is known of it will be asked. */
 	if (!c && (name[0] == '-' || fetch_is_url(name) || access(name, F_OK) == 0)) {
 		argv[0] = (char *)COMMAND_PROMPT.name;

@@ -261,6 +261,16 @@ static int take_option(const struct command *c, int argc, char **argv, int *at, 
 	return option_set(c, o, field, value);
 }
 
+int command_option_size(const struct command *c, const char *argument)
+{
+	const char *typed = argument + strspn(argument, "-");
+	size_t n = strcspn(typed, "="), offset;
+	const struct option *o = find(c, typed, n, &offset);
+	bool alone = typed[n] || (o && (o->kind == OPTION_FLAG || o->kind == OPTION_PERHAPS));
+
+	return !o ? 0 : alone ? 1 : 2;
+}
+
 static bool asks_for_help(const char *argument)
 {
 	return !strcmp(argument, "--help") || !strcmp(argument, "-help") || !strcmp(argument, "-h");

@@ -82,6 +82,9 @@ enum options_result { OPTIONS_OK, OPTIONS_HELP, OPTIONS_BAD };
  * was printed to standard error. */
 enum options_result command_parse(
 	const struct command *c, int argc, char **argv, void *values, struct operands *operands);
+/* How many words of argv an option takes: 1, or 2 where its value comes behind it; 0: the command
+ * has no such option. */
+int command_option_size(const struct command *c, const char *argument);
 /* Prints "profctl CMD: …" and where help is, and returns the exit code of wrong usage, 2. */
 int command_usage(const struct command *c, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

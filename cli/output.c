@@ -11,6 +11,7 @@
 
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/whole.h"
 
 static int failed(const char *path, int err)
 {
@@ -145,20 +146,6 @@ FILE *output_stream(int fd)
 	if (!out)
 		close_fd(copy);
 	return out;
-}
-
-static int write_all(int fd, const char *data, size_t n)
-{
-	while (n) {
-		ssize_t done = write(fd, data, n);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -errno;
-		data += done;
-		n -= (size_t)done;
-	}
-	return 0;
 }
 
 int output_copy(struct output *o, int from)

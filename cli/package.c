@@ -34,14 +34,24 @@ static int compare_key(const void *key, const void *element)
 	return strcmp(key, without_usr((*file)->path));
 }
 
-/* glibc's maintainers build libc6-dbg, and debhelper nothing beside it. */
+/* Some maintainers build a package themselves, perhaps one for all that are of one source, and
+ * debhelper nothing beside it. */
 static char *debug_package(const char *package)
 {
+	unsigned version;
 	char *name = NULL;
+	int n;
 
-	return asprintf(&name, "%s-%s", package, strcmp(package, "libc6") ? "dbgsym" : "dbg") < 0
-		       ? NULL
-		       : name;
+	if (sscanf(package, "openjdk-%u-", &version) == 1)
+		n = asprintf(&name, "openjdk-%u-dbg", version);
+	else if (sscanf(package, "python3.%u", &version) == 1 ||
+		 sscanf(package, "libpython3.%u", &version) == 1)
+		n = asprintf(&name, "python3.%u-dbg", version);
+	else if (!strcmp(package, "libc6") || !strncmp(package, "linux-image-", 12))
+		n = asprintf(&name, "%s-dbg", package);
+	else
+		n = asprintf(&name, "%s-dbgsym", package);
+	return n < 0 ? NULL : name;
 }
 
 /* The package of a list: libc6 of …/libc6:amd64.list. To free. */

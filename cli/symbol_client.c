@@ -255,11 +255,11 @@ static int open_debug_file(const struct exchange *x, const char *name)
 	return debug_dirs_open(resolved, folder, -1, root, x->client->debug_dirs);
 }
 
-static int open_scratch(void)
+static const char *scratch_folder(void)
 {
 	const char *folder = getenv("TMPDIR");
 
-	return scratch_open(folder && *folder ? folder : "/tmp");
+	return folder && *folder ? folder : "/tmp";
 }
 
 /* Servers are asked for what nobody has here. That takes as long as it takes: it is not the
@@ -303,7 +303,7 @@ static int on_want(struct exchange *x, size_t size)
 	if (scratch && x->client->has_scratch)
 		return nonsense(x);
 	x->client->has_scratch |= scratch;
-	_cleanup_close_ int fd = scratch  ? open_scratch()
+	_cleanup_close_ int fd = scratch  ? scratch_open(scratch_folder())
 				 : lacked ? open_lacked(x, name + 1, said)
 					  : open_debug_file(x, name);
 	if (!scratch && (!lacked || x->client->servers))
@@ -334,6 +334,11 @@ static int on_answer(struct exchange *x, size_t size)
 		snprintf(x->why, x->why_size, "it is no ELF file");
 	else if (r == -E2BIG)
 		snprintf(x->why, x->why_size, "the symbolizer has more to say than it may");
+	else if (r == -ENOMEM && reply->answer.head->flags & SYMBOLIZER_LACKS_ROOM)
+		snprintf(x->why, x->why_size,
+			"it is compressed, and needs more room than half of what is free in %s, or "
+			"than 4 GiB",
+			scratch_folder());
 	else if (r)
 		snprintf(x->why, x->why_size, "the symbolizer cannot read it: %s", strerror(-r));
 	return r;
@@ -407,7 +412,7 @@ static int send_question(struct exchange *x)
 	memcpy(message, &start, sizeof(start));
 	if (bytes)
 		memcpy(message + sizeof(start), q->at, bytes);
-	_cleanup_close_ int notes = q->kind == SYMBOLIZER_KALLSYMS && !q->symbols_only
+	_cleanup_close_ int notes = q->kind == SYMBOLIZER_KALLSYMS
 					    ? open(SYMBOLIZER_NOTES, O_RDONLY | O_CLOEXEC)
 					    : -1;
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "commands.h"
@@ -32,6 +33,7 @@ struct module {
 	char build_id[SYMBOLIZER_BUILD_ID];
 	uint32_t sources; /* enum symbolizer_answer_flags */
 	char *debug_file; /* owned; that was found, or passed over, as `sources` says */
+	char *package;	  /* owned; of split debug information, that was looked at; or NULL */
 	bool by_build_id; /* it was found by that */
 	/* What debuginfod's servers said of it, and of the file that dwz made of parts of several;
 	 * "" where they were not asked. */
@@ -171,6 +173,11 @@ static void take_want(struct module *m, struct symbol_want *want)
 
 	if (*want->said)
 		memcpy(is_its_own ? m->servers : m->alternate, want->said, sizeof(want->said));
+	if (!strcmp(want->name, HELPER_PACKAGE)) {
+		free(m->package);
+		m->package = take_ptr(want->path);
+		return;
+	}
 	/* What comes after its own debug file, that one refers to. */
 	if (!want->path || (m->debug_file && !is_its_own && m->by_build_id))
 		return;
@@ -209,7 +216,6 @@ static void look(struct symbols *s, struct module *m)
 	symbol_reply_free(&reply);
 }
 
-/* Of the kernel, the first file that is asked for has its build-id as name. */
 static void look_at_kernel(struct symbols *s, struct module *m)
 {
 	struct symbol_reply reply;
@@ -225,10 +231,8 @@ static void look_at_kernel(struct symbols *s, struct module *m)
 		return;
 	m->sources = reply.answer.head->flags;
 	memcpy(m->failure, reply.failure, sizeof(m->failure));
-	if (reply.n_wants) {
-		snprintf(m->build_id, sizeof(m->build_id), "%.64s", reply.wants[0].name);
-		m->debug_file = take_ptr(reply.wants[0].path);
-	}
+	snprintf(m->build_id, sizeof(m->build_id), "%s", reply.answer.head->build_id);
+	take_debug_file(m, &reply);
 	symbol_reply_free(&reply);
 }
 
@@ -256,8 +260,9 @@ static void advise(struct symbols *s, const struct module *m, const struct packa
 /* Names come from symbol tables in spite of better ones. */
 static void print_failure(const struct module *m)
 {
-	printf("    passed over: %s: %s\n", m->debug_file ? m->debug_file : "its debug information",
-		m->failure);
+	const char *file = m->package ? m->package : m->debug_file;
+
+	printf("    passed over: %s: %s\n", file ? file : "its debug information", m->failure);
 }
 
 static void print_module(struct symbols *s, const struct module *m, const struct packaged_file *f)
@@ -328,7 +333,7 @@ static void print_jit(uint32_t pid)
 }
 
 /* It has all names by itself, and lines by its debug file. */
-static void print_kernel(const struct module *m)
+static void print_kernel(const struct module *m, const struct packaged_file *f)
 {
 	bool has_lines = m->sources & SYMBOLIZER_SEES_DEBUG_DWARF;
 
@@ -338,8 +343,10 @@ static void print_kernel(const struct module *m)
 		return;
 	}
 	if (has_lines)
-		printf("    names: /proc/kallsyms, and DWARF in %s, found by build-id\n",
-			m->debug_file);
+		printf("    names: /proc/kallsyms, and DWARF in %s, %s\n", m->debug_file,
+			m->fetched	 ? "from debuginfod"
+			: m->by_build_id ? "found by build-id"
+					 : "found by its release");
 	else
 		printf("    names: /proc/kallsyms; no lines and no inlined calls\n");
 	if (*m->failure)
@@ -347,18 +354,24 @@ static void print_kernel(const struct module *m)
 	else if (m->debug_file && !has_lines)
 		printf("    passed over: %s, which is of another build, or has no DWARF\n",
 			m->debug_file);
-	else if (*m->build_id && !has_lines)
+	if (*m->servers)
+		printf("    debuginfod: %s\n", m->servers);
+	if (has_lines || *m->failure)
+		return;
+	if (f->debug && !f->installed)
+		printf("    better: apt-get install %s\n", f->debug);
+	else if (*m->build_id)
 		printf("    better: its debug file, vmlinux, as .build-id/%.2s/%s.debug below "
 		       "/usr/lib/debug or a folder of debug_dirs\n",
 			m->build_id, m->build_id + 2);
 }
 
-static void print_end(const struct symbols *s)
+static void print_end(const struct symbols *s, const struct packaged_file *kernel)
 {
 	char name[32];
 
 	if (s->with_kernel)
-		print_kernel(&s->kernel);
+		print_kernel(&s->kernel, kernel);
 	for (size_t i = 0; i < s->n_jits; i++)
 		print_jit(s->jits[i]);
 	codename(name);
@@ -376,6 +389,7 @@ static int print_all(struct symbols *s)
 {
 	_cleanup_free_ struct packaged_file *files = calloc(s->n + 1, sizeof(*files));
 	_cleanup_free_ char *paths = calloc(s->n + 1, PATH_MAX);
+	struct utsname running;
 	int r = files && paths ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < s->n && !r; i++) {
@@ -387,14 +401,20 @@ static int print_all(struct symbols *s)
 			snprintf(real, PATH_MAX, "%s", s->modules[i].path);
 		files[i].path = real;
 	}
-	if (!r)
-		r = packaged_files_find(PACKAGE_LISTS, files, s->n);
+	if (!r) {
+		char *image = paths + s->n * PATH_MAX;
+
+		snprintf(image, PATH_MAX, "/boot/vmlinuz-%s",
+			uname(&running) ? "" : running.release);
+		files[s->n].path = image;
+		r = packaged_files_find(PACKAGE_LISTS, files, s->n + 1);
+	}
 	for (size_t i = 0; i < s->n && !r; i++)
 		print_module(s, &s->modules[i], &files[i]);
 	if (!r)
-		print_end(s);
+		print_end(s, &files[s->n]);
 	if (files)
-		packaged_files_free(files, s->n);
+		packaged_files_free(files, s->n + 1);
 	return r;
 }
 
@@ -447,6 +467,7 @@ static int run(int argc, char **argv)
 		free(s.modules[i].path);
 		free(s.modules[i].open);
 		free(s.modules[i].debug_file);
+		free(s.modules[i].package);
 	}
 	free(s.modules);
 	free(s.kernel.debug_file);

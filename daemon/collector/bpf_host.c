@@ -10,12 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "collector/array_map.h"
 #include "collector/bpf_explain.h"
+#include "collector/counts.h"
 #include "collector/cpus.h"
 #include "collector/heap_live.h"
 #include "collector/heap_ring.h"
 #include "collector/sample_rings.h"
-#include "collector/table_memory.h"
+#include "collector/table_maps.h"
 #include "util/cleanup.h"
 
 /* bpftool's output does not care about conversions. */
@@ -44,17 +46,14 @@ struct bpf_host {
 	int *rings; /* by CPU; -1: none */
 	struct ring_buffer *reader;
 	struct profd_cpu *cpus; /* mmapped, n_cpus of them */
+	struct counts *counts;
 	struct sample_rings *samples;
 	struct heap_ring *heap_ring; /* NULL: nobody holds it */
 	unsigned heap_holders;
 	struct heap_live *live;
-	bool meter_taken[PROFD_METERS]; /* 0: what has none counts there */
-	unsigned n_meters;		/* that are taken */
-	bool place_taken[PROFD_PLACES]; /* likewise */
-	struct table_memory tables;
+	struct table_maps *tables;
 	bool capture;
-	uint64_t heap_seed; /* 0: none */
-	uint64_t map_bytes;
+	uint64_t map_bytes;   /* but for those of the tables, which grow by themselves */
 	ring_handler handler; /* during bpf_host_read */
 	void *userdata;
 };
@@ -121,7 +120,6 @@ static void sum_map_bytes(struct bpf_host *b)
 
 	b->map_bytes = 0;
 	bpf_object__for_each_map(map, b->bpf->obj) b->map_bytes += map_bytes(bpf_map__fd(map));
-	b->map_bytes += (uint64_t)b->tables.n_chunks * TABLES_CHUNK_BYTES;
 	b->map_bytes += sample_rings_bytes(b->samples);
 	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
 		if (b->rings[cpu] >= 0)
@@ -298,102 +296,29 @@ static int configure(struct bpf_host *b, unsigned first_ring)
 	return r;
 }
 
-static size_t whole_pages(size_t size)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-
-	return (size + page - 1) / page * page;
-}
-
-/* NULL, with errno. */
-static void *map_array(int fd, size_t size)
-{
-	void *p = mmap(NULL, whole_pages(size), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
 static int map_cpus(struct bpf_host *b)
 {
-	b->cpus = map_array(bpf_map__fd(b->bpf->maps.profd_cpus), b->n_cpus * sizeof(*b->cpus));
+	b->cpus = array_map_values(
+		bpf_map__fd(b->bpf->maps.profd_cpus), b->n_cpus * sizeof(*b->cpus));
 	if (!b->cpus)
 		return -errno;
-	return sample_rings_new(
-		&b->samples, bpf_map__fd(b->bpf->maps.profd_sample_rings), b->cpus, b->n_cpus);
-}
-
-/* ---- unwind tables ------------------------------------------------------------------------ */
-
-static int grow_tables(struct table_memory *m)
-{
-	struct bpf_host *b = (struct bpf_host *)((char *)m - offsetof(struct bpf_host, tables));
-	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
-	uint32_t index = m->n_chunks;
-	_cleanup_close_ int fd = -1;
-	int r;
-
-	if (index == TABLES_MAX_CHUNKS)
-		return -ENOSPC;
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "profd_chunk", sizeof(uint32_t), TABLES_CHUNK_BYTES,
-		1, &options);
-	if (fd < 0)
-		return fd;
-	m->chunks[index] = map_array(fd, TABLES_CHUNK_BYTES);
-	if (!m->chunks[index])
-		return -errno;
-	r = bpf_map_update_elem(bpf_map__fd(b->bpf->maps.profd_tables), &index, &fd, BPF_ANY);
-	if (r < 0) {
-		munmap(m->chunks[index], TABLES_CHUNK_BYTES);
-		m->chunks[index] = NULL;
-		return r;
-	}
-	m->n_chunks++;
-	b->map_bytes += TABLES_CHUNK_BYTES;
-	return 0;
+	int r = counts_new(&b->counts, b->cpus, b->n_cpus);
+	return r ? r
+		 : sample_rings_new(&b->samples, bpf_map__fd(b->bpf->maps.profd_sample_rings),
+			   b->cpus, b->n_cpus);
 }
 
 static int map_tables(struct bpf_host *b)
 {
-	struct table_memory *m = &b->tables;
+	const struct table_maps_fds fds = {
+		.directory = bpf_map__fd(b->bpf->maps.profd_directory),
+		.maps = bpf_map__fd(b->bpf->maps.profd_maps),
+		.spaces = bpf_map__fd(b->bpf->maps.profd_spaces),
+		.chunks = bpf_map__fd(b->bpf->maps.profd_tables),
+	};
 
-	m->grow = grow_tables;
-	m->directory = map_array(bpf_map__fd(b->bpf->maps.profd_directory),
-		TABLES_DIRECTORY * sizeof(*m->directory));
-	if (m->directory)
-		m->maps = map_array(
-			bpf_map__fd(b->bpf->maps.profd_maps), TABLES_MAPS * sizeof(*m->maps));
-	if (m->maps)
-		m->spaces = map_array(
-			bpf_map__fd(b->bpf->maps.profd_spaces), TABLES_SPACES * sizeof(*m->spaces));
-	return m->spaces ? 0 : -errno;
+	return table_maps_new(&b->tables, &fds);
 }
-
-static void unmap_array(void *p, size_t size)
-{
-	if (p)
-		munmap(p, whole_pages(size));
-}
-
-static void unmap_tables(struct table_memory *m)
-{
-	unmap_array(m->directory, TABLES_DIRECTORY * sizeof(*m->directory));
-	unmap_array(m->maps, TABLES_MAPS * sizeof(*m->maps));
-	unmap_array(m->spaces, TABLES_SPACES * sizeof(*m->spaces));
-	for (unsigned i = 0; i < m->n_chunks; i++)
-		unmap_array(m->chunks[i], TABLES_CHUNK_BYTES);
-}
-
-struct table_memory *bpf_host_tables(struct bpf_host *b)
-{
-	return &b->tables;
-}
-
-void bpf_host_set_unwind(struct bpf_host *b, enum profd_unwind_mode mode)
-{
-	__atomic_store_n(&b->bpf->bss->profd_unwind_mode, (uint32_t)mode, __ATOMIC_RELAXED);
-}
-
-/* ---- loading, step by step ---------------------------------------------------------------- */
 
 static void ignore_process(void *userdata, const struct profd_process_record *record)
 {
@@ -521,8 +446,10 @@ void bpf_host_close(struct bpf_host *b)
 	heap_ring_close(b->heap_ring);
 	ring_buffer__free(b->reader);
 	sample_rings_free(b->samples);
-	unmap_array(b->cpus, b->n_cpus * sizeof(*b->cpus));
-	unmap_tables(&b->tables);
+	counts_free(b->counts);
+	if (b->cpus)
+		munmap(b->cpus, b->n_cpus * sizeof(*b->cpus));
+	table_maps_free(b->tables);
 	profd_bpf__destroy(b->bpf);
 	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++)
 		close_fd(b->rings[cpu]);
@@ -543,10 +470,25 @@ int bpf_host_clock_program(const struct bpf_host *b)
 
 uint64_t bpf_host_map_bytes(const struct bpf_host *b)
 {
-	return b->map_bytes;
+	return b->map_bytes + table_maps_bytes(b->tables);
 }
 
-/* ---- sessions, counters, targets ----------------------------------------------------------- */
+struct table_memory *bpf_host_tables(struct bpf_host *b)
+{
+	return table_maps_memory(b->tables);
+}
+
+void bpf_host_set_unwind(struct bpf_host *b, enum profd_unwind_mode mode)
+{
+	__atomic_store_n(&b->bpf->bss->profd_unwind_mode, (uint32_t)mode, __ATOMIC_RELAXED);
+}
+
+struct counts *bpf_host_counts(const struct bpf_host *b)
+{
+	return b->counts;
+}
+
+/* ---- sessions, targets --------------------------------------------------------------------- */
 
 struct profd_session *bpf_host_sessions(struct bpf_host *b)
 {
@@ -556,71 +498,6 @@ struct profd_session *bpf_host_sessions(struct bpf_host *b)
 struct profd_heap *bpf_host_heaps(const struct bpf_host *b)
 {
 	return b->bpf->bss->profd_heaps;
-}
-
-/* Of a counter that each CPU has; given as the first one's. */
-static uint64_t sum_over_cpus(const struct bpf_host *b, const __u64 *first)
-{
-	const char *at = (const char *)first;
-	uint64_t sum = 0;
-
-	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++, at += sizeof(*b->cpus))
-		sum += __atomic_load_n((const __u64 *)(const void *)at, __ATOMIC_RELAXED);
-	return sum;
-}
-
-uint64_t bpf_host_heap_calls(const struct bpf_host *b, unsigned slot)
-{
-	return sum_over_cpus(b, &b->cpus->heap[slot].calls);
-}
-
-uint64_t bpf_host_heap_rets(const struct bpf_host *b, unsigned slot)
-{
-	return sum_over_cpus(b, &b->cpus->heap[slot].rets);
-}
-
-unsigned bpf_host_take_meter(struct bpf_host *b, unsigned leave)
-{
-	unsigned i = 1;
-
-	if (b->n_meters + leave >= PROFD_METERS - 1)
-		return 0;
-	while (b->meter_taken[i])
-		i++;
-	b->meter_taken[i] = true;
-	b->n_meters++;
-	return i;
-}
-
-void bpf_host_give_meter(struct bpf_host *b, unsigned meter)
-{
-	b->n_meters -= b->meter_taken[meter];
-	b->meter_taken[meter] = false;
-}
-
-uint64_t bpf_host_meter(const struct bpf_host *b, unsigned meter)
-{
-	return sum_over_cpus(b, &b->cpus->meters[meter]);
-}
-
-unsigned bpf_host_take_place(struct bpf_host *b)
-{
-	for (unsigned i = 1; i < PROFD_PLACES; i++)
-		if (!b->place_taken[i]) {
-			b->place_taken[i] = true;
-			return i;
-		}
-	return 0;
-}
-
-void bpf_host_give_place(struct bpf_host *b, unsigned place)
-{
-	b->place_taken[place] = false;
-}
-
-uint64_t bpf_host_place(const struct bpf_host *b, unsigned place)
-{
-	return sum_over_cpus(b, &b->cpus->places[place]);
 }
 
 struct profd_probe *bpf_host_probes(struct bpf_host *b)
@@ -644,34 +521,6 @@ int bpf_host_probe_program(const struct bpf_host *b, enum probe_program which)
 	};
 
 	return bpf_program__fd(programs[which]);
-}
-
-/* The programs count while this reads; each number for itself is whole. */
-void bpf_host_counters(const struct bpf_host *b, unsigned slot, struct profd_counters *sum)
-{
-	uint64_t *to = (uint64_t *)sum;
-
-	memset(sum, 0, sizeof(*sum));
-	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++) {
-		const uint64_t *from = (const uint64_t *)&b->cpus[cpu].counters[slot];
-		for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
-			to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
-	}
-}
-
-void bpf_host_seed(struct bpf_host *b, uint64_t seed)
-{
-	b->heap_seed = seed;
-}
-
-void bpf_host_zero_counters(struct bpf_host *b, unsigned slot)
-{
-	for (unsigned cpu = 0; cpu < b->n_cpus; cpu++) {
-		memset(&b->cpus[cpu].counters[slot], 0, sizeof(struct profd_counters));
-		memset(&b->cpus[cpu].heap[slot], 0, sizeof(struct profd_heap_cpu));
-		if (b->heap_seed)
-			b->cpus[cpu].random = b->heap_seed + ((uint64_t)cpu << 32);
-	}
 }
 
 uint64_t bpf_host_process_lost(const struct bpf_host *b)

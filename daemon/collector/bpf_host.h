@@ -13,6 +13,7 @@
 #include "profd/abi.h"
 
 struct bpf_host;
+struct counts;
 struct heap_live;
 struct table_memory;
 
@@ -46,19 +47,8 @@ int bpf_host_clock_program(const struct bpf_host *b);
 struct profd_session *bpf_host_sessions(struct bpf_host *b);
 /* The same, for sessions of type heap. */
 struct profd_heap *bpf_host_heaps(const struct bpf_host *b);
-/* Sum over all CPUs of struct profd_heap_cpu.calls. */
-uint64_t bpf_host_heap_calls(const struct bpf_host *b, unsigned slot);
-/* The same of .rets. */
-uint64_t bpf_host_heap_rets(const struct bpf_host *b, unsigned slot);
-/* A meter that nobody has, to be given back; 0: no more than `leave` are there for others. */
-unsigned bpf_host_take_meter(struct bpf_host *b, unsigned leave);
-void bpf_host_give_meter(struct bpf_host *b, unsigned meter); /* 0 is fine */
-/* Sum over all CPUs; it counts on from what whoever had it before has left. */
-uint64_t bpf_host_meter(const struct bpf_host *b, unsigned meter);
-/* The same of the numbers of places. */
-unsigned bpf_host_take_place(struct bpf_host *b);
-void bpf_host_give_place(struct bpf_host *b, unsigned place);
-uint64_t bpf_host_place(const struct bpf_host *b, unsigned place);
+/* What the programs count; the host's. */
+struct counts *bpf_host_counts(const struct bpf_host *b);
 /* Mmapped: PROFD_PROBES entries. */
 struct profd_probe *bpf_host_probes(struct bpf_host *b);
 /* The programs for probes of heap sessions; owned by the host. In the order in which they are to be
@@ -85,8 +75,6 @@ struct heap_live *bpf_host_live(struct bpf_host *b);
 /* The ring of heap sessions, HEAP_RING_BYTES, is there while anybody holds it. 0 or -errno. */
 int bpf_host_hold_heap_ring(struct bpf_host *b);
 void bpf_host_release_heap_ring(struct bpf_host *b);
-/* Sum of a slot's counters over all CPUs. No system call. */
-void bpf_host_counters(const struct bpf_host *b, unsigned slot, struct profd_counters *sum);
 /* The memory of unwind tables and mappings; the host's. */
 struct table_memory *bpf_host_tables(struct bpf_host *b);
 void bpf_host_set_unwind(struct bpf_host *b, enum profd_unwind_mode mode);
@@ -94,11 +82,6 @@ void bpf_host_set_unwind(struct bpf_host *b, enum profd_unwind_mode mode);
 uint64_t bpf_host_process_lost(const struct bpf_host *b);
 /* Forks of targets that were not followed because the map `targets` was full, since start. */
 uint64_t bpf_host_targets_full(const struct bpf_host *b);
-/* Which allocations are sampled in sessions that begin from now on is the same on each CPU that
- * sees the same ones. 0: by chance, as without it. */
-void bpf_host_seed(struct bpf_host *b, uint64_t seed);
-/* To be called when a session takes a slot, before its events exist. */
-void bpf_host_zero_counters(struct bpf_host *b, unsigned slot);
 /* Adds or removes an entry of the map `targets`. 0 or -errno (-E2BIG: the map is full). */
 int bpf_host_add_target(
 	struct bpf_host *b, unsigned slot, enum profd_target_kind kind, uint32_t id);

@@ -13,6 +13,7 @@
 #include <utlist.h>
 
 #include "collector/collector_impl.h"
+#include "collector/counts.h"
 #include "collector/samples.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -293,7 +294,7 @@ static int open_sources(struct collector *c, char *why, size_t why_size)
 
 	if (r)
 		return r;
-	bpf_host_seed(c->bpf, c->config->heap_seed);
+	counts_seed(bpf_host_counts(c->bpf), c->config->heap_seed);
 	r = sideband_open(&c->sideband, SIDEBAND_PAGES);
 	if (r)
 		return fail(r, "perf's records of processes cannot be opened", why, why_size);

@@ -15,6 +15,7 @@
 #include <sys/random.h>
 #include <utlist.h>
 
+#include "collector/counts.h"
 #include "collector/heap_ceiling.h"
 #include "collector/heap_cost.h"
 #include "collector/heap_places.h"
@@ -47,7 +48,7 @@ static bool is_metered(const struct watched *p)
 /* Up at once, down slowly. */
 static void measure(struct heap_watch *w, struct watched *p, double ns_per_call, double ns)
 {
-	uint64_t calls = bpf_host_meter(w->config.bpf, p->duty.meter);
+	uint64_t calls = counts_meter(bpf_host_counts(w->config.bpf), p->duty.meter);
 	uint64_t more = calls > p->duty.calls ? calls - p->duty.calls : 0;
 	double load = (double)more * ns_per_call / ns;
 
@@ -206,12 +207,13 @@ static void explain_shut_out(
 bool heap_duty_begin(struct heap_watch *w, struct watched *p)
 {
 	bool ceiling = w->config.max_cost > 0, was_out = p->duty.shut_out;
+	struct counts *counts = bpf_host_counts(w->config.bpf);
 	char text[sizeof(w->held)];
 
 	/* One that has probes already must not be counted in part. */
 	if (!is_metered(p) && !heap_attach_is_probed(p)) {
-		p->duty.meter = bpf_host_take_meter(w->config.bpf, ceiling ? 0 : METERS_LEFT);
-		p->duty.calls = bpf_host_meter(w->config.bpf, p->duty.meter);
+		p->duty.meter = counts_take_meter(counts, ceiling ? 0 : METERS_LEFT);
+		p->duty.calls = counts_meter(counts, p->duty.meter);
 	}
 	p->duty.shut_out = ceiling && !is_metered(p);
 	if (!p->duty.shut_out)
@@ -295,6 +297,6 @@ void heap_duty_end(struct heap_watch *w, struct watched *p)
 	/* At the end of it all there are still records on their way. */
 	if (p->duty.limited && !w->is_over)
 		stand_for(w, p, 0, 0);
-	bpf_host_give_meter(w->config.bpf, p->duty.meter);
+	counts_give_meter(bpf_host_counts(w->config.bpf), p->duty.meter);
 	p->duty = (struct heap_duty){0};
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "collector/array_map.h"
 #include "profd/abi.h"
 #include "util/cleanup.h"
 
@@ -51,22 +52,15 @@ void heap_live_free(struct heap_live *l)
 	free(l);
 }
 
-/* The map of maps keeps it. 0 or -errno. */
 static int open_filter(const struct heap_live *l, uint32_t slot, struct profd_live_filter **out)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
-	_cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "profd_live_filt",
-		sizeof(uint32_t), sizeof(struct profd_live_filter), 1, &options);
 	void *filter;
+	int r = array_map_add(l->filters, slot, "profd_live_filt", sizeof(struct profd_live_filter),
+		PROT_READ | PROT_WRITE, &filter);
 
-	if (fd < 0)
-		return fd;
-	filter = mmap(
-		NULL, sizeof(struct profd_live_filter), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (filter == MAP_FAILED)
-		return -errno;
-	*out = filter;
-	return bpf_map_update_elem(l->filters, &slot, &fd, BPF_ANY);
+	if (r == 0)
+		*out = filter;
+	return r;
 }
 
 static int open_table(const struct heap_live *l, uint32_t slot, uint32_t n, int *fd)

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "collector/bpf_host.h"
+#include "collector/counts.h"
 #include "profd/abi.h"
 #include "util/grow.h"
 
@@ -17,17 +17,17 @@ struct place {
 };
 
 struct heap_places {
-	struct bpf_host *bpf;
+	struct counts *counts;
 	struct place *places;
 	size_t n, capacity;
 };
 
-struct heap_places *heap_places_new(struct bpf_host *bpf)
+struct heap_places *heap_places_new(struct counts *counts)
 {
 	struct heap_places *p = calloc(1, sizeof(*p));
 
 	if (p)
-		p->bpf = bpf;
+		p->counts = counts;
 	return p;
 }
 
@@ -36,7 +36,7 @@ void heap_places_free(struct heap_places *p)
 	if (!p)
 		return;
 	for (size_t i = 0; i < p->n; i++)
-		bpf_host_give_place(p->bpf, p->places[i].number);
+		counts_give_place(p->counts, p->places[i].number);
 	free(p->places);
 	free(p);
 }
@@ -55,10 +55,10 @@ static unsigned add(struct heap_places *p, const void *site, uint64_t offset)
 	uint64_t now;
 
 	if (!grow(p->places, p->n, p->capacity, 1))
-		number = bpf_host_take_place(p->bpf);
+		number = counts_take_place(p->counts);
 	if (!number)
 		return 0;
-	now = bpf_host_place(p->bpf, number);
+	now = counts_place(p->counts, number);
 	p->places[p->n++] = (struct place){site, offset, number, now, now, 0};
 	return number;
 }
@@ -74,7 +74,7 @@ void heap_places_tick(struct heap_places *p, uint64_t ns)
 {
 	for (size_t i = 0; ns && i < p->n; i++) {
 		struct place *place = &p->places[i];
-		uint64_t hits = bpf_host_place(p->bpf, place->number);
+		uint64_t hits = counts_place(p->counts, place->number);
 		uint64_t more = hits > place->ticked ? hits - place->ticked : 0;
 
 		place->per_sec = 1e9 * (double)more / (double)ns;
@@ -89,7 +89,7 @@ bool heap_places_hits(
 
 	if (!place)
 		return false;
-	out->all = bpf_host_place(p->bpf, place->number);
+	out->all = counts_place(p->counts, place->number);
 	out->all = out->all > place->before ? out->all - place->before : 0;
 	out->per_sec = place->per_sec;
 	return true;

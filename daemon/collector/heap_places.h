@@ -12,11 +12,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct bpf_host;
+struct counts;
 struct heap_places;
 
-/* NULL: no memory. Borrows bpf. */
-struct heap_places *heap_places_new(struct bpf_host *bpf);
+/* NULL: no memory. Borrows counts. */
+struct heap_places *heap_places_new(struct counts *counts);
 /* The numbers may have other places then: when no program runs any more. NULL is fine. */
 void heap_places_free(struct heap_places *p);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "collector/bpf_host.h"
+#include "collector/counts.h"
 #include "collector/heap_places.h"
 #include "collector/sessions.h"
 
@@ -32,7 +33,7 @@ int heap_probes_new(struct heap_probes **out, struct bpf_host *bpf, const struct
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
-	p->places = heap_places_new(bpf);
+	p->places = heap_places_new(bpf_host_counts(bpf));
 	if (!p->places) {
 		free(p);
 		return -ENOMEM;

@@ -31,7 +31,7 @@ struct heap_places *heap_probes_places(struct heap_probes *p);
  * arguments can lie anywhere only where the kernel has attach cookies. */
 int heap_probes_find(struct heap_probes *p, const struct heap_probe *probe, uint64_t *cookie);
 
-/* The cookie of a function of an allocator; meter: bpf_host_take_meter(); untracked: frees are not
+/* The cookie of a function of an allocator; meter: counts_take_meter(); untracked: frees are not
  * probed. The same. */
 int heap_probes_find_function(struct heap_probes *p, enum heap_allocator allocator,
 	const struct heap_site *site, unsigned meter, bool untracked, uint64_t *cookie);

@@ -12,7 +12,8 @@
 #include "util/cleanup.h"
 
 #define US_PER_SECOND 1000000ULL
-#define TIME_LIMIT    (10 * US_PER_SECOND) /* for one answer */
+#define CPU_LIMIT     (10 * US_PER_SECOND) /* for one answer */
+#define LOOK_AGAIN    (US_PER_SECOND / 10) /* at least until then, if it is not over yet */
 #define IDLE_PATIENCE (3 * US_PER_SECOND)  /* then the process ends, if nobody asks */
 
 /* 0: never. */
@@ -30,12 +31,30 @@ static void set_timer(struct helper_client *c, uint64_t us)
 	sd_event_source_set_enabled(c->timer, SD_EVENT_ONESHOT);
 }
 
+/* What is left of the helper's time for the question: 0 if it is over. On a busy machine a helper,
+ * which is nice, waits for most of its time: that says nothing about the file. */
+static uint64_t time_left(const struct helper_client *c)
+{
+	uint64_t now = c->works_since, cpu = helper_cpu_us(&c->link.helper);
+	uint64_t cpu_left = cpu < c->cpu_limit ? c->cpu_limit - cpu : 0, left;
+
+	sd_event_now(c->event, CLOCK_MONOTONIC, &now);
+	now -= c->works_since;
+	left = now < c->patience_left ? c->patience_left - now : 0;
+	return cpu_left < left ? cpu_left : left;
+}
+
+static void look_later(struct helper_client *c, uint64_t left)
+{
+	set_timer(c, left > LOOK_AGAIN ? left : LOOK_AGAIN);
+}
+
 /* The helper works from here on, with what is left of its time. */
 static void work(struct helper_client *c)
 {
 	c->state = HELPER_CLIENT_ASKED;
 	sd_event_now(c->event, CLOCK_MONOTONIC, &c->works_since);
-	set_timer(c, c->time_left);
+	look_later(c, time_left(c));
 }
 
 static void pause_work(struct helper_client *c)
@@ -45,7 +64,7 @@ static void pause_work(struct helper_client *c)
 	c->state = HELPER_CLIENT_WANTED;
 	sd_event_now(c->event, CLOCK_MONOTONIC, &now);
 	now -= c->works_since;
-	c->time_left -= now < c->time_left ? now : c->time_left - 1;
+	c->patience_left -= now < c->patience_left ? now : c->patience_left - 1;
 	set_timer(c, 0);
 }
 
@@ -80,8 +99,11 @@ static void on_gone(void *userdata, bool memory, const char *how)
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct helper_client *c = userdata;
+	uint64_t left = c->state == HELPER_CLIENT_ASKED ? time_left(c) : 0;
 
-	if (c->state == HELPER_CLIENT_ASKED) {
+	if (left) {
+		look_later(c, left);
+	} else if (c->state == HELPER_CLIENT_ASKED) {
 		c->stats.timeouts++;
 		fail(c, HELPER_WAS_SLOW, "took too long");
 	} else {
@@ -178,6 +200,8 @@ static void on_answer(struct helper_client *c, const void *data, size_t size)
 	c->state = HELPER_CLIENT_ASKED;
 	if (r == -ENOMEM)
 		fail(c, HELPER_LACKED_MEMORY, "ran out of memory");
+	else if (r == -ENOSPC)
+		fail(c, HELPER_LACKED_ROOM, "found no room on the disk");
 	else
 		refuse(c);
 }
@@ -253,7 +277,8 @@ int helper_client_ask(struct helper_client *c, const void *question, size_t size
 		return r;
 	c->file = file;
 	c->wants = 0;
-	c->time_left = TIME_LIMIT;
+	c->patience_left = c->options.patience;
+	c->cpu_limit = helper_cpu_us(&c->link.helper) + CPU_LIMIT;
 	work(c);
 	return 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * helper_client.h - questions to a helper that parses files, one at a time, each with a limit of
- * time. The process starts with the first one and ends when nothing was asked for some seconds;
- * debug files that it wants are opened for it. Whoever fails at a question is ended, and what it
- * failed at is the caller's to remember.
+ * its CPU time, and one of patience. The process starts with the first one and ends when nothing
+ * was asked for some seconds; debug files that it wants are opened for it. Whoever fails at a
+ * question is ended, and what it failed at is the caller's to remember.
  */
 #ifndef PROFD_COLLECTOR_HELPER_CLIENT_H
 #define PROFD_COLLECTOR_HELPER_CLIENT_H
@@ -18,17 +18,20 @@ enum helper_failure {
 	HELPER_WAS_SLOW,
 	HELPER_SPOKE_NONSENSE,
 	HELPER_LACKED_MEMORY,
+	HELPER_LACKED_ROOM, /* on the disk */
 };
 
 struct helper_client_options {
 	const char *name; /* as helper_start takes it; must outlive the client */
 	uint64_t memory_limit;
 	size_t max_answer; /* bytes */
+	uint64_t patience; /* us, for one answer, however little of the CPU the helper gets */
 	/* Folder for the one file that a helper may write to (helper/scratch.h); NULL: none. Must
 	 * outlive the client. */
 	const char *scratch;
 	/* The body of an ANSWER, aligned as malloc does. The next question may be asked from
-	 * within. 0; or, to have the helper ended and be told of the failure: -EBADMSG, -ENOMEM. */
+	 * within. 0; or, to have the helper ended and be told of the failure: -EBADMSG, -ENOMEM,
+	 * -ENOSPC. */
 	int (*on_answer)(void *userdata, const void *data, size_t size);
 	/* While a question is worked on: there is no debug file of a build-id (plain hex), and
 	 * there is one that would be of use. NULL: nobody wants to know. */
@@ -57,7 +60,8 @@ struct helper_client {
 	sd_event_source *timer;
 	enum helper_client_state state;
 	uint64_t works_since;	   /* of the monotonic clock, us */
-	uint64_t time_left;	   /* for its work on the question, us */
+	uint64_t patience_left;	   /* with its work on the question, us */
+	uint64_t cpu_limit;	   /* that the helper may have used up by the answer, us */
 	bool greeted;		   /* the process has said HELLO */
 	const struct module *file; /* that is asked about */
 	unsigned wants;		   /* debug files, for one question */

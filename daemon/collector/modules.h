@@ -81,7 +81,7 @@ void module_wait(struct module *m, struct module_waiter *waiter);
 /* One that does not wait (any more) is fine. */
 void module_wait_no_more(struct module *m, struct module_waiter *waiter);
 
-/* ---- the table, used by processes.c -------------------------------------------------------- */
+/* ---- the table, used by the process table -------------------------------------------------- */
 
 struct opener;
 struct modules;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * process.h - one process image, as processes.c keeps it: identity, labels, mappings. Others see it
- * through processes.h.
+ * process.h - one process image, as the process table keeps it: identity, labels, mappings. Others
+ * see it through processes.h.
  */
 #ifndef PROFD_COLLECTOR_PROCESS_H
 #define PROFD_COLLECTOR_PROCESS_H

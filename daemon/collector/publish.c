@@ -7,49 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/heap_ages.h"
+#include "collector/publish_impl.h"
 #include "collector/symbols.h"
-#include "util/age_scale.h"
-#include "util/brief_scale.h"
 #include "util/cleanup.h"
 
 #define NS_PER_SECOND 1000000000LL
-#define MAX_VALUES    4 /* of a sample */
-#define MAX_LABELS    8
-#define MAX_LOCATIONS (PROFD_MAX_KERNEL_FRAMES + PROFD_MAX_USER_FRAMES + 1)
 /* Kernel text, modules and BPF programs all lie in the upper half. One mapping whose start does
  * not depend on the boot, so that profiles of several boots merge. */
 #define KERNEL_START 0xffff800000000000ULL
-
-/* Frames of one module: order[first .. first+n-1]. */
-struct group {
-	struct module *module;
-	size_t first, n;
-};
-
-struct publication {
-	struct symbolizer *symbolizer;
-	struct window *window;
-	struct profile *profile;
-	publish_done done;
-	void *userdata;
-
-	size_t n_frames, n_stacks; /* of the window when it began: it may go on filling */
-	uint32_t *order;	   /* frame ids by (module, offset) */
-	uint32_t *location_of;	   /* by frame id */
-	struct group *groups;
-	size_t n_groups, next;
-	uint32_t end_location[PROFD_END_COUNT];
-	enum session_type type;
-	uint64_t period;
-	struct heap_moment *moment; /* or NULL */
-	int64_t start;		    /* ns since 1970 */
-	uint64_t until; /* CLOCK_MONOTONIC, ns: code that came later has taken no sample */
-
-	bool busy;	/* a request is on its way */
-	bool advancing; /* guards against recursion when answers come from the cache */
-	int error;
-};
 
 static void finish(struct publication *p, uint64_t samples)
 {
@@ -66,7 +31,7 @@ static void finish(struct publication *p, uint64_t samples)
 	free(p);
 }
 
-static int keep_error(struct publication *p, int64_t r)
+int publication_keep_error(struct publication *p, int64_t r)
 {
 	if (r < 0 && !p->error)
 		p->error = (int)r;
@@ -75,11 +40,11 @@ static int keep_error(struct publication *p, int64_t r)
 
 /* ---- names -------------------------------------------------------------------------------- */
 
-static uint32_t text(struct publication *p, const char *s)
+uint32_t publication_text(struct publication *p, const char *s)
 {
 	int64_t id = profile_string(p->profile, s);
 
-	keep_error(p, id);
+	publication_keep_error(p, id);
 	return id < 0 ? 0 : (uint32_t)id;
 }
 
@@ -119,20 +84,19 @@ static const char *base_name(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
-/* A location that nobody could name: it still has one line, since viewers skip those without. */
-static uint32_t pseudo_location(
+uint32_t publication_pseudo_location(
 	struct publication *p, uint32_t mapping, uint64_t address, const char *name)
 {
-	struct function function = {.name = text(p, name)};
+	struct function function = {.name = publication_text(p, name)};
 	struct line line = {0};
 	int64_t id = profile_add_function(p->profile, &function);
 
-	if (keep_error(p, id))
+	if (publication_keep_error(p, id))
 		return 0;
 	line.function = (uint32_t)id;
 	id = profile_add_location(
 		p->profile, &(struct location){.address = address, .mapping = mapping}, &line, 1);
-	return keep_error(p, id) ? 0 : (uint32_t)id;
+	return publication_keep_error(p, id) ? 0 : (uint32_t)id;
 }
 
 static uint32_t unnamed_location(
@@ -141,43 +105,16 @@ static uint32_t unnamed_location(
 	char path[4096], name[4200];
 
 	if (!m)
-		return pseudo_location(p, mapping, address, "[unknown]");
+		return publication_pseudo_location(p, mapping, address, "[unknown]");
 	if (m->kind == MODULE_PERF_MAP || m->kind == MODULE_ANON)
-		return pseudo_location(p, mapping, address, "[anon]");
+		return publication_pseudo_location(p, mapping, address, "[anon]");
 	module_name(m, path, sizeof(path));
 	snprintf(name, sizeof(name), "[%s+0x%" PRIx64 "]",
 		m->kind == MODULE_KERNEL ? "kernel"
 		: m->kind == MODULE_VDSO ? "vdso"
 					 : base_name(path),
 		address);
-	return pseudo_location(p, mapping, address, name);
-}
-
-static const char *end_name(enum profd_unwind_end end)
-{
-	switch (end) {
-	case PROFD_END_UNREADABLE:
-		return "[unfinished: stack not readable]";
-	case PROFD_END_FRAME_POINTER:
-		return "[unfinished: no frame pointer]";
-	case PROFD_END_LIMIT:
-		return "[unfinished: too many frames]";
-	case PROFD_END_UNMAPPED:
-		return "[unfinished: no code where the stack leads]";
-	case PROFD_END_RULE:
-		return "[unfinished: unwind rule not supported]";
-	case PROFD_END_IMPLAUSIBLE:
-		return "[unfinished: stack does not fall]";
-	case PROFD_END_NOT_LOADED:
-		return "[unfinished: unwind tables not loaded]";
-	case PROFD_END_CHANGED:
-		return "[unfinished: code was replaced]";
-	case PROFD_END_COMPLETE:
-	case PROFD_END_NO_USER:
-	case PROFD_END_COUNT:
-		break;
-	}
-	return NULL;
+	return publication_pseudo_location(p, mapping, address, name);
 }
 
 /* ---- one module --------------------------------------------------------------------------- */
@@ -211,10 +148,10 @@ static uint32_t mapping_for(struct publication *p, const struct module *m,
 		}
 	}
 	module_name(m, path, sizeof(path));
-	mapping.file = text(p, path);
-	mapping.build_id = text(p, symbols->build_id);
+	mapping.file = publication_text(p, path);
+	mapping.build_id = publication_text(p, symbols->build_id);
 	id = profile_add_mapping(p->profile, &mapping);
-	return keep_error(p, id) ? 0 : (uint32_t)id;
+	return publication_keep_error(p, id) ? 0 : (uint32_t)id;
 }
 
 static uint32_t named_location(struct publication *p, const struct symbols *symbols,
@@ -224,7 +161,7 @@ static uint32_t named_location(struct publication *p, const struct symbols *symb
 	int64_t id;
 
 	if (!lines) {
-		keep_error(p, -ENOMEM);
+		publication_keep_error(p, -ENOMEM);
 		return 0;
 	}
 	for (uint32_t i = 0; i < address->count; i++) {
@@ -232,14 +169,14 @@ static uint32_t named_location(struct publication *p, const struct symbols *symb
 		const struct symbol_function *f = &symbols->functions[from->function];
 
 		if (!functions[from->function]) {
-			id = profile_add_function(
-				p->profile, &(struct function){
-						    .name = text(p, f->name),
-						    .system_name = text(p, f->system_name),
-						    .filename = text(p, f->file),
-						    .start_line = f->start_line,
-					    });
-			if (keep_error(p, id))
+			id = profile_add_function(p->profile,
+				&(struct function){
+					.name = publication_text(p, f->name),
+					.system_name = publication_text(p, f->system_name),
+					.filename = publication_text(p, f->file),
+					.start_line = f->start_line,
+				});
+			if (publication_keep_error(p, id))
 				return 0;
 			functions[from->function] = (uint32_t)id;
 		}
@@ -251,7 +188,7 @@ static uint32_t named_location(struct publication *p, const struct symbols *symb
 	id = profile_add_location(p->profile,
 		&(struct location){.address = address->vaddr, .mapping = mapping}, lines,
 		address->count);
-	return keep_error(p, id) ? 0 : (uint32_t)id;
+	return publication_keep_error(p, id) ? 0 : (uint32_t)id;
 }
 
 static void advance(struct publication *p);
@@ -265,7 +202,7 @@ static void module_done(
 	_cleanup_free_ uint32_t *functions = calloc(symbols->n_functions + 1, sizeof(*functions));
 
 	if (!functions || !symbols->addresses)
-		keep_error(p, -ENOMEM);
+		publication_keep_error(p, -ENOMEM);
 	for (size_t i = 0; i < g->n && !p->error; i++) {
 		const struct symbol_address *a = &symbols->addresses[i];
 		uint32_t mapping = mapping_for(p, module, symbols, a->vaddr);
@@ -276,7 +213,7 @@ static void module_done(
 									    mapping, a->vaddr);
 	}
 	if (error == -ECANCELED)
-		keep_error(p, error);
+		publication_keep_error(p, error);
 	p->busy = false;
 	if (!p->advancing)
 		advance(p);
@@ -292,204 +229,6 @@ static int ask(struct publication *p, const struct group *g)
 		offsets[i] = window_frame(p->window, p->order[g->first + i])->offset;
 	return symbolizer_resolve_until(
 		p->symbolizer, g->module, offsets, g->n, p->until, module_done, p);
-}
-
-/* ---- samples ------------------------------------------------------------------------------ */
-
-static size_t labels_of(struct publication *p, const struct window_stack *s, struct label *out)
-{
-	static const char *const keys[] = {"comm", "exe", "cgroup", "container"};
-	const char *const values[] = {
-		window_comm(p->window, s->comm),
-		s->process ? process_exe(s->process) : "",
-		s->process ? process_cgroup(s->process) : "",
-		s->process ? process_container(s->process) : "",
-	};
-	size_t n = 0;
-
-	out[n++] = (struct label){.key = text(p, "pid"), .num = s->pid};
-	out[n++] = (struct label){.key = text(p, "tid"), .num = s->tid};
-	/* Consumers drop an empty string label when they decode: leave it out. */
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
-		if (*values[i])
-			out[n++] = (struct label){
-				.key = text(p, keys[i]), .str = text(p, values[i])};
-	if (s->time)
-		out[n++] = (struct label){.key = text(p, "timestamp"),
-			.num = p->start + (int64_t)(s->time - window_start(p->window)),
-			.num_unit = text(p, "nanoseconds")};
-	return n;
-}
-
-/* Out of fixed point: the only place where heap values are rounded. */
-static int64_t whole(uint64_t value)
-{
-	return (int64_t)((value + (1ULL << (PROFD_WEIGHT_SHIFT - 1))) >> PROFD_WEIGHT_SHIFT);
-}
-
-static void whole_sums(const struct window_heap *heap, int64_t values[MAX_VALUES])
-{
-	values[0] = whole(heap->alloc_objects);
-	values[1] = whole(heap->alloc_bytes);
-	values[2] = whole(heap->inuse_objects);
-	values[3] = whole(heap->inuse_bytes);
-}
-
-static void values_of(const struct publication *p, const struct window_stack *s, size_t i,
-	int64_t values[MAX_VALUES])
-{
-	if (p->type == SESSION_HEAP) {
-		whole_sums(window_heap(p->window, (uint32_t)i), values);
-	} else {
-		values[0] = (int64_t)s->count;
-		values[1] = (int64_t)(s->count * p->period);
-	}
-}
-
-static bool is_nothing(const struct publication *p, const int64_t values[MAX_VALUES])
-{
-	for (size_t i = 0; i < p->profile->n_sample_types; i++)
-		if (values[i])
-			return false;
-	return true;
-}
-
-static size_t locations_of(
-	struct publication *p, const struct window_stack *s, uint32_t locations[MAX_LOCATIONS])
-{
-	const uint32_t *ids = window_stack_frames(p->window, s);
-	const char *unfinished = end_name(s->end);
-	size_t n = 0;
-
-	while (n < s->n_frames && n < MAX_LOCATIONS - 1) {
-		locations[n] = p->location_of[ids[n]];
-		n++;
-	}
-	if (unfinished) {
-		if (!p->end_location[s->end])
-			p->end_location[s->end] = pseudo_location(p, 0, 0, unfinished);
-		locations[n++] = p->end_location[s->end];
-	}
-	if (!n)
-		locations[n++] = pseudo_location(p, 0, 0, "[no stack]");
-	return n;
-}
-
-/* All of a stack's samples have these locations and labels; those of its ages come behind. */
-struct parts {
-	uint32_t locations[MAX_LOCATIONS];
-	size_t n_locations;
-	struct label labels[MAX_LABELS];
-	size_t n_labels;
-	struct window_heap so_far; /* of the parts that were added */
-};
-
-static void add_sample(
-	struct publication *p, const struct parts *s, size_t n_labels, const int64_t *values)
-{
-	if (!p->error)
-		keep_error(p, profile_add_sample(p->profile, s->locations, s->n_locations,
-				      s->labels, n_labels, values));
-}
-
-/* So much more of the stack's sums: what is rounded are the sums so far, so that the parts add up
- * to what the whole is. */
-static void add_part(struct publication *p, struct parts *s, size_t n_labels,
-	const struct window_heap *sums, bool even_nothing)
-{
-	int64_t before[MAX_VALUES], values[MAX_VALUES], any = even_nothing;
-
-	whole_sums(&s->so_far, before);
-	whole_sums(sums, values);
-	for (size_t i = 0; i < MAX_VALUES; i++) {
-		values[i] -= before[i];
-		any |= values[i];
-	}
-	s->so_far = *sums;
-	if (any)
-		add_sample(p, s, n_labels, values);
-}
-
-/* Returns how many labels there are then. */
-static size_t label_age(struct publication *p, struct parts *s, const struct age_cell *cell)
-{
-	static const char *const kinds[AGE_KINDS] = {
-		[AGE_DEFINITE] = "definite",
-		[AGE_INDIRECT] = "indirect",
-		[AGE_POSSIBLE] = "possible",
-		[AGE_REACHABLE] = "reachable",
-	};
-	size_t n = s->n_labels;
-
-	if (p->moment->has_steps)
-		s->labels[n++] = (struct label){
-			.key = text(p, cell->kind == AGE_FREED ? "lifetime" : "age"),
-			.num = (int64_t)age_scale_from(cell->step),
-			.num_unit = text(p, "milliseconds"),
-		};
-	if (kinds[cell->kind])
-		s->labels[n++] = (struct label){
-			.key = text(p, "leak_kind"), .str = text(p, kinds[cell->kind])};
-	if (cell->brief)
-		s->labels[n++] = (struct label){
-			.key = text(p, "temporary"),
-			.num = (int64_t)brief_scale_within(cell->brief - 1),
-			.num_unit = text(p, "microseconds"),
-		};
-	return n;
-}
-
-static void add_ages(struct publication *p, struct parts *s, size_t i, bool has_samples)
-{
-	const struct age_cell *cell = NULL;
-	bool none = true;
-
-	while ((cell = heap_ages_next(&p->moment->ages, (uint32_t)i, cell))) {
-		struct window_heap sums = s->so_far;
-
-		sums.alloc_objects += cell->objects;
-		sums.alloc_bytes += cell->bytes;
-		if (cell->kind != AGE_FREED) {
-			sums.inuse_objects += cell->objects;
-			sums.inuse_bytes += cell->bytes;
-		}
-		add_part(p, s, label_age(p, s, cell), &sums, false);
-		none = false;
-	}
-	/* And what has no age. */
-	add_part(
-		p, s, s->n_labels, &p->moment->sums[i], none && has_samples && !p->moment->is_past);
-}
-
-static void add_stack(struct publication *p, const struct window_stack *s, size_t i)
-{
-	struct parts parts;
-	int64_t values[MAX_VALUES];
-
-	parts.n_locations = locations_of(p, s, parts.locations);
-	parts.n_labels = labels_of(p, s, parts.labels);
-	if (p->moment) {
-		parts.so_far = (struct window_heap){0};
-		add_ages(p, &parts, i, s->count);
-	} else {
-		values_of(p, s, i, values);
-		/* What was carried into the window, and freed in it, has nothing to show. */
-		if (s->count || !is_nothing(p, values))
-			add_sample(p, &parts, parts.n_labels, values);
-	}
-}
-
-static void add_samples(struct publication *p)
-{
-	uint64_t samples = 0;
-
-	for (size_t i = 0; i < p->n_stacks && !p->error; i++) {
-		const struct window_stack *s = window_stack(p->window, i);
-
-		add_stack(p, s, i);
-		samples += s->count;
-	}
-	finish(p, samples);
 }
 
 static void advance(struct publication *p)
@@ -511,12 +250,12 @@ static void advance(struct publication *p)
 		int r = ask(p, g);
 		if (r) {
 			p->busy = false;
-			keep_error(p, r);
+			publication_keep_error(p, r);
 		}
 	}
 	p->advancing = false;
 	if (!p->busy)
-		add_samples(p);
+		finish(p, publication_add_samples(p));
 }
 
 /* ---- beginning ---------------------------------------------------------------------------- */
@@ -611,8 +350,8 @@ static int describe(struct publication *p, const struct publish_info *info)
 			f, kinds[p->type].values[i][0], kinds[p->type].values[i][1]);
 	for (size_t i = 0; !r && i < info->n_comments; i++)
 		r = profile_add_comment(f, info->comments[i]);
-	f->period_type = (struct value_type){
-		text(p, kinds[p->type].period_type), text(p, kinds[p->type].period_unit)};
+	f->period_type = (struct value_type){publication_text(p, kinds[p->type].period_type),
+		publication_text(p, kinds[p->type].period_unit)};
 	f->period = (int64_t)info->period;
 	f->time_nanos = p->start;
 	f->duration_nanos = (int64_t)info->duration;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * recording_impl.h - a recording's own context, for the two files that together are it: recording.c
- * (its beginning and end) and recording_blocks.c (what a process has in use, block by block).
+ * recording_impl.h - a recording's own context, for the files that together are it: recording.c
+ * (its beginning and end), recording_result.c (what is left of it) and recording_blocks.c (what a
+ * process has in use, block by block).
  */
 #ifndef PROFD_COLLECTOR_RECORDING_IMPL_H
 #define PROFD_COLLECTOR_RECORDING_IMPL_H
@@ -33,6 +34,18 @@ struct recording {
 	void *userdata;
 	struct recording *prev, *next;
 };
+
+/* ---- recording_result.c ---------------------------------------------------------------------- */
+
+/* Writes the profile as it was asked for: sets out's fd, and its path or message. What was
+ * collected is not lost with the store: it goes to whoever waits for it instead. */
+void recording_write(struct recording *r, const struct stream_result *result,
+	struct recording_result *out, char *path, size_t path_size, char *message,
+	size_t message_size);
+/* What the numbers of the profile do not show; nothing is written where there is nothing. */
+void recording_explain(const struct recording *r, char *text, size_t size);
+/* Of a heap: sets out's calls and cost, for which it has its time. */
+void recording_cost(const struct recording *r, struct recording_result *out);
 
 /* ---- recording_blocks.c ---------------------------------------------------------------------- */
 

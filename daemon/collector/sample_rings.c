@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "collector/sample_rings.h"
 
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "util/cleanup.h"
+#include "collector/array_map.h"
 
 struct sample_rings {
 	int rings;
@@ -46,28 +45,16 @@ void sample_rings_free(struct sample_rings *s)
 
 int sample_rings_add(struct sample_rings *s, unsigned cpu)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
-	_cleanup_close_ int fd = -1;
 	void *samples;
 	int r;
 
 	if (s->samples[cpu])
 		return 0;
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "profd_samples", sizeof(uint32_t),
-		sizeof(struct profd_samples), 1, &options);
-	if (fd < 0)
-		return fd;
-	samples = mmap(NULL, sizeof(struct profd_samples), PROT_READ, MAP_SHARED, fd, 0);
-	if (samples == MAP_FAILED)
-		return -errno;
-	/* The map of maps keeps it from now on. */
-	r = bpf_map_update_elem(s->rings, &cpu, &fd, BPF_ANY);
-	if (r < 0) {
-		munmap(samples, sizeof(struct profd_samples));
-		return r;
-	}
-	s->samples[cpu] = samples;
-	return 0;
+	r = array_map_add(
+		s->rings, cpu, "profd_samples", sizeof(struct profd_samples), PROT_READ, &samples);
+	if (r == 0)
+		s->samples[cpu] = samples;
+	return r;
 }
 
 /* Bytes from `at` up to where the programs were. */

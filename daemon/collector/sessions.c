@@ -8,6 +8,7 @@
 
 #include "collector/bpf_host.h"
 #include "collector/clock.h"
+#include "collector/counts.h"
 #include "collector/heap_memory.h"
 #include "collector/ledger.h"
 #include "collector/targets.h"
@@ -255,7 +256,7 @@ static int begin(struct session *session, const struct session_config *config, b
 {
 	struct bpf_host *bpf = session->owner->bpf;
 
-	bpf_host_zero_counters(bpf, session->slot);
+	counts_zero(bpf_host_counts(bpf), session->slot);
 	publish(session, config);
 	int r = targets_install(bpf, session->slot, &config->filter);
 	if (r == 0)
@@ -325,7 +326,7 @@ static void measure(const struct session *session, struct ledger_source *books)
 {
 	struct cpu_times now;
 
-	bpf_host_counters(session->owner->bpf, session->slot, &books->programs);
+	counts_session(bpf_host_counts(session->owner->bpf), session->slot, &books->programs);
 	books->ticks = books->idle = 0;
 	if (!session->clock)
 		return;

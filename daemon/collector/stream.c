@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "collector/collector_impl.h"
+#include "collector/counts.h"
 #include "collector/heap.h"
 #include "collector/heap_ages.h"
 #include "collector/heap_live.h"
@@ -504,7 +505,7 @@ void stream_hold_rate(struct stream *s, uint64_t now)
 	if (!s->heap || session_sample_bytes(s->session) <= 1)
 		return;
 	heap = &bpf_host_heaps(s->c->bpf)[session_slot(s->session)];
-	bpf_host_counters(s->c->bpf, session_slot(s->session), &counters);
+	counts_session(bpf_host_counts(s->c->bpf), session_slot(s->session), &counters);
 	came = counters.taken + __atomic_load_n(&heap->thinned, __ATOMIC_RELAXED);
 	heap_rate_hold(s->rate, came - s->came, now - since, heap);
 	s->came = came;

@@ -17,6 +17,7 @@
 
 #define US_PER_SECOND	 1000000ULL
 #define OPENING_PATIENCE (5 * US_PER_SECOND) /* for a file that the opener still opens */
+#define ANSWER_PATIENCE	 (60 * US_PER_SECOND)
 /* So long names are believed without a look whether a debug file has come since. */
 #define LOOK_AGAIN (600 * US_PER_SECOND)
 
@@ -149,13 +150,10 @@ static void open_cached(struct symbolizer *s, const struct module *m, enum symbo
 		warn_of_cache(error);
 }
 
-/* The kernel's notes, by which its debug file is found; -1: it is another module, or is not to
- * have lines. The caller's. */
-static int open_notes(const struct module *m, enum symbol_trust trust)
+/* The kernel's notes, which have its build-id; -1: it is another module. The caller's. */
+static int open_notes(const struct module *m)
 {
-	return m->kind == MODULE_KERNEL && trust == SYMBOL_TRUST_FULL
-		       ? open(SYMBOLIZER_NOTES, O_RDONLY | O_CLOEXEC)
-		       : -1;
+	return m->kind == MODULE_KERNEL ? open(SYMBOLIZER_NOTES, O_RDONLY | O_CLOEXEC) : -1;
 }
 
 /* Asks for the next offsets that are missing. 0 or -errno. */
@@ -177,7 +175,7 @@ static int ask(struct symbolizer *s, struct request *r, enum symbol_trust trust)
 	memcpy(message + sizeof(header), r->missing + r->n_done, bytes);
 	s->n_lacked = 0;
 	open_cached(s, r->file, trust);
-	_cleanup_close_ int notes = open_notes(r->file, trust);
+	_cleanup_close_ int notes = open_notes(r->file);
 
 	error = helper_client_ask(&s->helper, message, sizeof(header) + bytes, r->file,
 		notes >= 0 ? notes : s->cached.fd);
@@ -297,6 +295,7 @@ static const enum trouble TROUBLE_OF[] = {
 	[HELPER_WAS_SLOW] = TROUBLE_TIME,
 	[HELPER_SPOKE_NONSENSE] = TROUBLE_ANSWER,
 	[HELPER_LACKED_MEMORY] = TROUBLE_MEMORY,
+	[HELPER_LACKED_ROOM] = TROUBLE_ROOM,
 };
 
 /* The symbolizer failed at the first request: what it failed at is not tried again. An ELF file
@@ -351,7 +350,9 @@ static void note(
 	if (head->flags & SYMBOLIZER_CUTS_NAMES)
 		troubles_add(&s->troubles, r->file, TROUBLE_NAME_LENGTH, TROUBLE_REST_MOST);
 	if (head->flags & SYMBOLIZER_LACKS_DWARF)
-		troubles_add(&s->troubles, r->file, TROUBLE_DEBUG_INFO, TROUBLE_REST_SYMBOLS);
+		troubles_add(&s->troubles, r->file,
+			head->flags & SYMBOLIZER_LACKS_ROOM ? TROUBLE_ROOM : TROUBLE_DEBUG_INFO,
+			TROUBLE_REST_SYMBOLS);
 }
 
 /* The kernel's debug file has come, or has gone: its names would be a mixture. */
@@ -411,7 +412,7 @@ static int on_answer(void *userdata, const void *data, size_t size)
 	if (!t || symbol_answer_check(&answer, data, size, r->n_asked))
 		return -EBADMSG;
 	if (answer.head->error == -ENOMEM && t->trust == SYMBOL_TRUST_FULL)
-		return -ENOMEM;
+		return answer.head->flags & SYMBOLIZER_LACKS_ROOM ? -ENOSPC : -ENOMEM;
 	s->state = STATE_IDLE;
 	s->serving = true;
 	note(s, r, answer.head);
@@ -451,6 +452,7 @@ int symbolizer_new(struct symbolizer **out, sd_event *event, struct opener *open
 		.name = "symbolizer",
 		.memory_limit = memory_limit,
 		.max_answer = SYMBOLIZER_MAX_ANSWER,
+		.patience = ANSWER_PATIENCE,
 		.scratch = cache,
 		.on_answer = on_answer,
 		.on_lacked = note_lacked,

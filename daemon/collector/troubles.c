@@ -13,6 +13,9 @@ static const struct {
 	[TROUBLE_TIME] = {"time", "the symbolizer took too long"},
 	[TROUBLE_MEMORY] = {"memory",
 		"the symbolizer needed more memory than [limits] symbolizer="},
+	[TROUBLE_ROOM] = {"room",
+		"its compressed debug information needs more room than half of what is free in "
+		"[paths] cache=, or than 4 GiB"},
 	[TROUBLE_ANSWER] = {"answer", "the symbolizer gave a broken answer"},
 	[TROUBLE_SIZE] = {"size", "there is more to say of it than one answer holds"},
 	[TROUBLE_INLINES] = {"inlines", "more calls are inlined at an address than are shown"},

@@ -15,6 +15,7 @@ enum trouble {
 	TROUBLE_CRASH,	/* died */
 	TROUBLE_TIME,	/* did not end in time, and was ended */
 	TROUBLE_MEMORY, /* needed more than it may have */
+	TROUBLE_ROOM,	/* found too little on the disk to unpack it */
 	TROUBLE_ANSWER, /* gave a broken answer */
 	/* Limits, beyond which the rest is left out: */
 	TROUBLE_SIZE,	     /* of an answer */

@@ -15,8 +15,9 @@
 #include "util/log.h"
 
 /* Private memory of the helper: the indexes of a few of the largest programs. */
-#define MEMORY_LIMIT (128u << 20)
-#define CACHE_BYTES  (64u << 20) /* of all cache files, on disk */
+#define MEMORY_LIMIT	(128u << 20)
+#define ANSWER_PATIENCE 20000000    /* us: stacks wait for it */
+#define CACHE_BYTES	(64u << 20) /* of all cache files, on disk */
 
 /* Grades of bad_files.h. The first death of a helper is forgiven: without libc's tables hardly a
  * stack is whole. */
@@ -249,6 +250,7 @@ int unwinder_new(struct unwinder **out, sd_event *event, struct opener *opener, 
 		.name = "unwinder",
 		.memory_limit = MEMORY_LIMIT,
 		.max_answer = UNWINDER_MAX_ANSWER,
+		.patience = ANSWER_PATIENCE,
 		.on_answer = on_answer,
 		.on_failure = on_failure,
 		.userdata = u,

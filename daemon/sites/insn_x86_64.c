@@ -27,6 +27,18 @@ struct decoder {
 #define REX_R 4
 #define REX_B 1
 
+/* Without prefixes, but for REX. */
+static bool is_bare(const struct decoder *d)
+{
+	return !d->other && !d->operand_size && !d->rep && !d->repne;
+}
+
+/* The register that the low bits of an opcode name. */
+static unsigned opcode_register(const struct decoder *d, uint8_t opcode)
+{
+	return (opcode & 7u) | (d->rex & REX_B ? 8u : 0u);
+}
+
 static void write_register(struct decoder *d, unsigned number)
 {
 	d->insn->writes |= (uint16_t)(1u << number);
@@ -70,7 +82,7 @@ static void set_jump(struct decoder *d, enum insn_flow flow, size_t size)
 {
 	d->insn->flow = flow;
 	d->insn->distance = (int32_t)read_signed(&d->r, size);
-	d->insn->emulated = !d->other && !d->operand_size && !d->rep && !d->repne && !d->rex_there;
+	d->insn->emulated = is_bare(d) && !d->rex_there;
 }
 
 /* ---- opcodes of one byte ------------------------------------------------------------------- */
@@ -104,11 +116,10 @@ static bool decode_stack(struct decoder *d, uint8_t opcode)
 	write_register(d, INSN_RSP);
 	switch (opcode) {
 	case 0x50 ... 0x57:
-		d->insn->emulated = !d->other && !d->operand_size && !d->rep && !d->repne &&
-				    (!d->rex_there || d->rex == REX_B);
+		d->insn->emulated = is_bare(d) && (!d->rex_there || d->rex == REX_B);
 		return true;
 	case 0x58 ... 0x5f:
-		write_register(d, (opcode & 7) | (d->rex & REX_B ? 8 : 0));
+		write_register(d, opcode_register(d, opcode));
 		return true;
 	case 0x68:
 		read_immediate(d);
@@ -134,7 +145,7 @@ static bool decode_move(struct decoder *d, uint8_t opcode)
 	case 0xb0 ... 0xbf:
 		d->byte = opcode < 0xb8;
 		read_bytes(&d->r, d->byte ? 1 : d->rex & REX_W ? 8 : d->operand_size ? 2 : 4);
-		write_register(d, (opcode & 7) | (d->rex & REX_B ? 8 : 0));
+		write_register(d, opcode_register(d, opcode));
 		return true;
 	case 0xc6:
 	case 0xc7:
@@ -208,119 +219,151 @@ static bool decode_group(struct decoder *d, uint8_t opcode)
 	}
 }
 
-static bool decode_one(struct decoder *d, uint8_t opcode)
+static bool decode_imul(struct decoder *d, uint8_t opcode)
 {
-	static const unsigned string = 1 << INSN_RAX | 1 << INSN_RCX | 1 << INSN_RSI |
-				       1 << INSN_RDI;
+	read_modrm(d);
+	if (opcode == 0x69)
+		read_immediate(d);
+	else
+		read_bytes(&d->r, 1);
+	write_register(d, d->reg);
+	return true;
+}
 
-	switch (opcode) {
-	case 0x00 ... 0x3f:
-		return decode_arithmetic(d, opcode);
-	case 0x50 ... 0x5f:
-	case 0x68:
-	case 0x6a:
-	case 0x8f:
-	case 0x9c:
-	case 0x9d:
-	case 0xc9:
-		return decode_stack(d, opcode);
-	case 0x69:
-	case 0x6b: /* imul */
+static bool decode_test(struct decoder *d, uint8_t opcode)
+{
+	d->byte = !(opcode & 1);
+	if (opcode == 0xa8 || opcode == 0xa9) /* with rax */
+		read_immediate(d);
+	else
 		read_modrm(d);
-		if (opcode == 0x69)
-			read_immediate(d);
-		else
-			read_bytes(&d->r, 1);
-		write_register(d, d->reg);
-		return true;
-	case 0x70 ... 0x7f:
-		set_jump(d, INSN_BRANCH, 1);
-		return true;
-	case 0x84:
-	case 0x85: /* test */
-		read_modrm(d);
-		return true;
-	case 0x86:
-	case 0x87: /* xchg */
+	return true;
+}
+
+/* Of 90 to 97 those with rax. */
+static bool decode_exchange(struct decoder *d, uint8_t opcode)
+{
+	if (opcode == 0x86 || opcode == 0x87) {
 		d->byte = opcode == 0x86;
 		read_modrm(d);
 		write_rm(d);
 		write_register(d, d->reg);
 		return true;
-	case 0x63:
-	case 0x88 ... 0x8b:
-	case 0x8d:
-	case 0x8e:
-	case 0xb0 ... 0xbf:
-	case 0xc6:
-	case 0xc7:
-		return decode_move(d, opcode);
-	case 0x90:
-		d->insn->emulated = !d->other && !d->operand_size && !d->rep && !d->repne &&
-				    !d->rex_there;
-		if (!(d->rex & REX_B))
-			return true;
-		/* fall through */
-	case 0x91 ... 0x97: /* xchg with rax */
-		write_register(d, INSN_RAX);
-		write_register(d, (opcode & 7) | (d->rex & REX_B ? 8 : 0));
-		return true;
-	case 0x98:
-		write_register(d, INSN_RAX);
-		return true;
-	case 0x99:
-		write_register(d, INSN_RDX);
-		return true;
-	case 0xa4 ... 0xa7:
-	case 0xaa ... 0xaf:
-		d->insn->writes |= string;
-		return true;
-	case 0xa8:
-	case 0xa9: /* test with rax */
-		d->byte = opcode == 0xa8;
-		read_immediate(d);
-		return true;
-	case 0x80:
-	case 0x81:
-	case 0x83:
-	case 0xc0:
-	case 0xc1:
-	case 0xd0 ... 0xd3:
-	case 0xf6:
-	case 0xf7:
-	case 0xfe:
-	case 0xff:
-		return decode_group(d, opcode);
-	case 0xc2:
-	case 0xc3: /* ret */
-		read_bytes(&d->r, opcode == 0xc2 ? 2 : 0);
-		d->insn->flow = INSN_RETURN;
-		return true;
-	case 0xcc:
-	case 0xf4: /* int3, hlt */
-		d->insn->refused = true;
-		d->insn->flow = INSN_END;
-		return true;
-	case 0xd8 ... 0xdf: /* x87; fnstsw writes ax */
-		read_modrm(d);
-		write_register(d, INSN_RAX);
-		return true;
-	case 0xe0 ... 0xe3: /* loop, jrcxz */
-		set_jump(d, INSN_BRANCH, 1);
-		d->insn->emulated = false;
-		write_register(d, INSN_RCX);
-		return true;
-	case 0xe8:
-		set_jump(d, INSN_CALL, 4);
-		write_register(d, INSN_RSP);
-		return true;
-	case 0xe9:
-	case 0xeb:
-		set_jump(d, INSN_JUMP, opcode == 0xe9 ? 4 : 1);
-		return true;
-	default:
-		return false;
 	}
+	if (opcode == 0x90) {
+		d->insn->emulated = is_bare(d) && !d->rex_there;
+		if (!(d->rex & REX_B)) /* nop */
+			return true;
+	}
+	write_register(d, INSN_RAX);
+	write_register(d, opcode_register(d, opcode));
+	return true;
+}
+
+static bool decode_sign_extension(struct decoder *d, uint8_t opcode)
+{
+	write_register(d, opcode == 0x98 ? INSN_RAX : INSN_RDX);
+	return true;
+}
+
+static bool decode_string(struct decoder *d, uint8_t opcode)
+{
+	d->insn->writes |= 1 << INSN_RAX | 1 << INSN_RCX | 1 << INSN_RSI | 1 << INSN_RDI;
+	return true;
+}
+
+static bool decode_return(struct decoder *d, uint8_t opcode)
+{
+	read_bytes(&d->r, opcode == 0xc2 ? 2 : 0);
+	d->insn->flow = INSN_RETURN;
+	return true;
+}
+
+static bool decode_trap(struct decoder *d, uint8_t opcode)
+{
+	d->insn->refused = true;
+	d->insn->flow = INSN_END;
+	return true;
+}
+
+/* fnstsw writes ax. */
+static bool decode_x87(struct decoder *d, uint8_t opcode)
+{
+	read_modrm(d);
+	write_register(d, INSN_RAX);
+	return true;
+}
+
+static bool decode_branch(struct decoder *d, uint8_t opcode)
+{
+	set_jump(d, INSN_BRANCH, 1);
+	return true;
+}
+
+static bool decode_loop(struct decoder *d, uint8_t opcode)
+{
+	set_jump(d, INSN_BRANCH, 1);
+	d->insn->emulated = false;
+	write_register(d, INSN_RCX);
+	return true;
+}
+
+static bool decode_call(struct decoder *d, uint8_t opcode)
+{
+	set_jump(d, INSN_CALL, 4);
+	write_register(d, INSN_RSP);
+	return true;
+}
+
+static bool decode_jump(struct decoder *d, uint8_t opcode)
+{
+	set_jump(d, INSN_JUMP, opcode == 0xe9 ? 4 : 1);
+	return true;
+}
+
+/* By opcode; NULL: not in programs of 64 bits, or a prefix, or seldom. */
+static bool (*const one_byte[256])(struct decoder *d, uint8_t opcode) = {
+	[0x00 ... 0x3f] = decode_arithmetic,
+	[0x50 ... 0x5f] = decode_stack, /* push, pop */
+	[0x63] = decode_move,		/* movslq */
+	[0x68] = decode_stack,		/* push */
+	[0x69] = decode_imul,
+	[0x6a] = decode_stack, /* push */
+	[0x6b] = decode_imul,
+	[0x70 ... 0x7f] = decode_branch,
+	[0x80 ... 0x81] = decode_group, /* arithmetic */
+	[0x83] = decode_group,
+	[0x84 ... 0x85] = decode_test,
+	[0x86 ... 0x87] = decode_exchange,
+	[0x88 ... 0x8b] = decode_move,
+	[0x8d ... 0x8e] = decode_move,	   /* lea, to a segment register */
+	[0x8f] = decode_stack,		   /* pop */
+	[0x90 ... 0x97] = decode_exchange, /* 90: nop */
+	[0x98 ... 0x99] = decode_sign_extension,
+	[0x9c ... 0x9d] = decode_stack,	 /* pushf, popf */
+	[0xa4 ... 0xa7] = decode_string, /* movs, cmps */
+	[0xa8 ... 0xa9] = decode_test,
+	[0xaa ... 0xaf] = decode_string, /* stos, lods, scas */
+	[0xb0 ... 0xbf] = decode_move,
+	[0xc0 ... 0xc1] = decode_group, /* shifts */
+	[0xc2 ... 0xc3] = decode_return,
+	[0xc6 ... 0xc7] = decode_move,
+	[0xc9] = decode_stack,		/* leave */
+	[0xcc] = decode_trap,		/* int3 */
+	[0xd0 ... 0xd3] = decode_group, /* shifts */
+	[0xd8 ... 0xdf] = decode_x87,
+	[0xe0 ... 0xe3] = decode_loop, /* loop, jrcxz */
+	[0xe8] = decode_call,
+	[0xe9] = decode_jump,
+	[0xeb] = decode_jump,
+	[0xf4] = decode_trap,		/* hlt */
+	[0xf6 ... 0xf7] = decode_group, /* test, not, neg, mul, div */
+	[0xfe ... 0xff] = decode_group, /* inc, dec, call, jmp, push */
+};
+
+static bool decode_one(struct decoder *d, uint8_t opcode)
+{
+	return one_byte[opcode] && one_byte[opcode](d, opcode);
 }
 
 /* ---- opcodes of two and three bytes ---------------------------------------------------------- */
@@ -413,7 +456,7 @@ static bool decode_two(struct decoder *d)
 		decode_vector(d, 3, read_byte(&d->r));
 		return true;
 	case 0xc8 ... 0xcf: /* bswap */
-		write_register(d, (opcode & 7) | (d->rex & REX_B ? 8 : 0));
+		write_register(d, opcode_register(d, opcode));
 		return true;
 	case 0xb0:
 	case 0xb1:

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "helper/sandbox.h"
 #include "util/cleanup.h"
@@ -185,6 +186,16 @@ int helper_stop(struct helper *h)
 	h->pidfd = close_fd(h->pidfd);
 	h->pid = -1;
 	return status;
+}
+
+uint64_t helper_cpu_us(const struct helper *h)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	if (h->pid < 0 || clock_getcpuclockid(h->pid, &clock) || clock_gettime(clock, &used))
+		return 0;
+	return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
 }
 
 /* It closes its socket by exiting, so it is dead or about to be. */

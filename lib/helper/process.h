@@ -41,6 +41,9 @@ int helper_close_apart(int fd);
  * and is reaped by a later call. */
 int helper_stop(struct helper *h);
 
+/* What it has used of the CPUs so far, us; 0 if there is none, or if it has exited. */
+uint64_t helper_cpu_us(const struct helper *h);
+
 /* How a helper that has hung up ended: half a sentence. It is left for helper_stop() to reap. True
  * if it was for lack of memory. */
 #define HELPER_HOW_SIZE 64

@@ -23,7 +23,9 @@
 /* Wanted: the file with all split debug information of the one that is asked about, which is called
  * as that is, and .dwp; the helper does not know its name. */
 #define HELPER_PACKAGE "?.dwp"
-#define HELPER_LACKED  '!' /* before a build-id: no file here has it, but servers may */
+/* Wanted: the debug file of the kernel that runs, as distributions call it by its release. */
+#define HELPER_KERNEL "?vmlinux"
+#define HELPER_LACKED '!' /* before a build-id: no file here has it, but servers may */
 
 enum helper_message {
 	HELPER_HELLO = 1, /* helper_hello */

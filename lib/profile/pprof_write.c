@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include "profile.pb-c.h"
@@ -15,6 +14,7 @@
 #include "profile/strings.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
+#include "util/whole.h"
 
 #define OUT_BYTES 65536
 /* zlib: "add 16 to windowBits to write a simple gzip header": no name, no time stamp. */
@@ -38,20 +38,6 @@ struct writer {
 	size_t packed_capacity;
 	uint8_t out[OUT_BYTES];
 };
-
-static int write_all(int fd, const uint8_t *data, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, data, size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
 
 static int compress_bytes(struct writer *w, const void *data, size_t size, int flush)
 {

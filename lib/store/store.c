@@ -12,6 +12,7 @@
 
 #include "store/private.h"
 #include "util/cleanup.h"
+#include "util/whole.h"
 
 #define FOLDER_MODE 0750
 #define FILE_MODE   0640
@@ -428,20 +429,6 @@ void store_abort(struct store_file *f)
 	if (f->dir >= 0 && f->tmp)
 		unlinkat(f->dir, f->tmp, 0);
 	forget_file(f);
-}
-
-static int write_all(int fd, const char *data, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, data, size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
 }
 
 int store_write_activity(struct store *s, const char *path, const char *text, size_t size)

@@ -19,8 +19,10 @@ static uint8_t *map_chunk(struct arena *a, size_t size)
 	struct scratch_file *f = a->file;
 	void *bytes;
 
-	if (size > f->size - f->end || fallocate(f->fd, 0, (off_t)f->end, (off_t)size))
+	if (size > f->size - f->end || fallocate(f->fd, 0, (off_t)f->end, (off_t)size)) {
+		f->lacked = true;
 		return NULL;
+	}
 	bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, (off_t)f->end);
 	if (bytes == MAP_FAILED)
 		return NULL;

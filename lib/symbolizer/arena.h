@@ -7,6 +7,7 @@
 #ifndef PROFD_SYMBOLIZER_ARENA_H
 #define PROFD_SYMBOLIZER_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ struct scratch_file {
 	uint64_t size; /* up to where it may be used */
 	uint64_t end;  /* of what is taken */
 	uint64_t used; /* of that: what was given back between has no place on the disk */
+	bool lacked;   /* somebody found no room in it; whoever wants to know clears it */
 };
 
 struct arena_chunk {

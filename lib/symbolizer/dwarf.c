@@ -47,8 +47,7 @@ struct resolver {
 
 /* Where a unit's code is asked for. */
 struct unit_address {
-	struct unit_entry *unit;
-	uint32_t address; /* index */
+	uint32_t unit, address; /* indices */
 };
 
 /* A line of source. */
@@ -251,16 +250,20 @@ static bool is_better(const struct dwarf_function *f, const char *symbol)
 	return symbol && !f->raw && (!strncmp(symbol, "_Z", 2) || !strncmp(symbol, "_R", 2));
 }
 
-static void put_names(struct resolver *r, struct dwarf_function *f)
+/* The string that a text (by number; 0: none) is in this answer. */
+static uint32_t put_text(struct resolver *r, uint32_t number)
 {
-	if (f->answer == r->index->answers)
-		return;
-	f->name_string = names_text(r->answer, f->name, f->name_length);
-	f->system_name_string = f->raw && f->raw != f->name
-					? names_text(r->answer, f->raw, f->raw_length)
-					: 0;
-	f->function = NAMES_NONE;
-	f->answer = r->index->answers;
+	struct dwarf_index *x = r->index;
+	struct dwarf_text *t;
+
+	if (!number)
+		return 0;
+	t = &x->functions.texts[number - 1];
+	if (t->answer != x->answers) {
+		t->string = names_hashed(r->answer, t->text, t->length, t->hash);
+		t->answer = x->answers;
+	}
+	return t->string;
 }
 
 /* Where the function is declared: in a file of the unit at hand, mostly. */
@@ -303,13 +306,13 @@ static uint32_t function_of(struct resolver *r, const struct unit_entry *e, uint
 		function.file = file_of(r, e, u, die, at);
 		return names_function(r->answer, &function);
 	}
-	put_names(r, f);
-	function.name = f->name_string;
-	function.system_name = f->system_name_string;
 	function.file = file_of(r, e, u, die, at);
-	if (f->function == NAMES_NONE || f->file_string != function.file) {
+	if (f->answer != x->answers || f->file_string != function.file) {
+		function.name = put_text(r, f->name);
+		function.system_name = f->raw != f->name ? put_text(r, f->raw) : 0;
 		f->function = names_function(r->answer, &function);
 		f->file_string = function.file;
+		f->answer = x->answers;
 	}
 	return f->function;
 }
@@ -354,13 +357,32 @@ static int name_address(struct resolver *r, const struct unit_entry *e, uint32_t
 
 /* ---- requests ------------------------------------------------------------------------------- */
 
-static int compare(const void *a, const void *b)
+/* The addresses that are in units, unit by unit: counted first, and then put where those of the
+ * units before end. 0 or -ENOMEM. */
+static int list_by_unit(const struct dwarf_units *units, const struct dwarf_request *q,
+	struct unit_address *list, size_t *n)
 {
-	const struct unit_address *x = a, *y = b;
+	_cleanup_free_ uint32_t *found = calloc(q->n + 1, sizeof(*found)); /* unit + 1 */
+	_cleanup_free_ uint32_t *ends = calloc(units->n + 1, sizeof(*ends));
 
-	if (x->unit != y->unit)
-		return x->unit < y->unit ? -1 : 1;
-	return (x->address > y->address) - (x->address < y->address);
+	if (!found || !ends)
+		return -ENOMEM;
+	for (size_t i = 0; i < q->n; i++) {
+		const struct unit_entry *e = dwarf_units_at(units, q->addresses[i]);
+
+		if (!e)
+			continue;
+		found[i] = (uint32_t)(e - units->all) + 1;
+		ends[found[i]]++;
+	}
+	for (size_t i = 1; i <= units->n; i++)
+		ends[i] += ends[i - 1];
+	*n = ends[units->n];
+	for (size_t i = 0; i < q->n; i++)
+		if (found[i])
+			list[ends[found[i] - 1]++] = (struct unit_address){
+				found[i] - 1, (uint32_t)i};
+	return 0;
 }
 
 static int resolve_list(struct resolver *r, const struct unit_address *list, size_t n)
@@ -368,12 +390,14 @@ static int resolve_list(struct resolver *r, const struct unit_address *list, siz
 	int error = 0;
 
 	for (size_t i = 0; !error && i < n; i++) {
+		struct unit_entry *e = &r->index->units.all[list[i].unit];
+
 		if (i && list[i].unit != list[i - 1].unit)
 			give_back(r->index, r->answer);
-		if (!list[i].unit->index)
-			error = build(r->index, list[i].unit);
+		if (!e->index)
+			error = build(r->index, e);
 		if (!error)
-			error = name_address(r, list[i].unit, list[i].address);
+			error = name_address(r, e, list[i].address);
 	}
 	return error;
 }
@@ -382,9 +406,8 @@ int dwarf_index_resolve(
 	struct dwarf_index *x, struct names *answer, const struct dwarf_request *request)
 {
 	struct resolver r = {x, answer, request};
-	size_t n = request->n;
-	_cleanup_free_ struct unit_address *list = calloc(n + 1, sizeof(*list));
-	size_t n_list = 0;
+	_cleanup_free_ struct unit_address *list = calloc(request->n + 1, sizeof(*list));
+	size_t n_list;
 	int error;
 
 	if (!list)
@@ -392,19 +415,22 @@ int dwarf_index_resolve(
 	answer->head.flags |= SYMBOLIZER_HAS_FILES | SYMBOLIZER_HAS_LINES | SYMBOLIZER_HAS_INLINES;
 	x->answers++;
 	x->heap_base = heap_used() - names_bytes(answer);
-	for (size_t i = 0; i < n; i++) {
-		struct unit_entry *e = dwarf_units_at(&x->units, request->addresses[i]);
-
-		if (e)
-			list[n_list++] = (struct unit_address){e, (uint32_t)i};
-	}
-	if (n_list)
-		qsort(list, n_list, sizeof(*list), compare);
-	error = resolve_list(&r, list, n_list);
+	error = list_by_unit(&x->units, request, list, &n_list);
+	if (!error)
+		error = resolve_list(&r, list, n_list);
 	/* What it knows is not needed twice. */
 	dwarf_source_close(&x->main);
 	split_files_close(&x->splits);
 	return error;
+}
+
+int dwarf_index_look(const struct dwarf_index *x, uint64_t taken)
+{
+	for (size_t i = 0; i < x->units.n; i++)
+		if (x->units.all[i].is.split_name)
+			return split_files_look(
+				&x->splits, taken, x->options.want, x->options.userdata);
+	return 0;
 }
 
 int dwarf_index_new(struct dwarf_index **out, const struct dwarf_index_options *options)

@@ -57,44 +57,102 @@ static bool find_die(struct dwarf_source *source, uint64_t offset, Dwarf_Die *di
 	return dwarf && dwarf_offdie(dwarf, offset, die);
 }
 
-static void read_names(struct dwarf_function *f, Dwarf_Die die)
+/* What the entries of a function say; NULL: nothing. */
+struct said {
+	const char *raw, *plain; /* the linkage name, and the one in the source */
+	uint32_t start_line;
+};
+
+static void read_names(struct said *s, Dwarf_Die die)
 {
 	for (unsigned i = 0; i < MAX_ORIGINS; i++) {
 		int line;
 
-		if (!f->raw)
-			f->raw = linkage_name(&die);
-		if (!f->plain)
-			f->plain = text_of(&die, DW_AT_name);
-		if (!f->start_line && !dwarf_decl_line(&die, &line) && line > 0)
-			f->start_line = (uint32_t)line;
-		if ((f->raw && f->plain && f->start_line) || !to_origin(&die))
+		if (!s->raw)
+			s->raw = linkage_name(&die);
+		if (!s->plain)
+			s->plain = text_of(&die, DW_AT_name);
+		if (!s->start_line && !dwarf_decl_line(&die, &line) && line > 0)
+			s->start_line = (uint32_t)line;
+		if ((s->raw && s->plain && s->start_line) || !to_origin(&die))
 			return;
 	}
 }
 
-/* As much of it as is ever used. */
-static uint32_t length_of(const char *text)
+/* ---- names ---------------------------------------------------------------------------------- */
+
+struct text_key {
+	const struct dwarf_functions *functions;
+	struct dwarf_text text;
+};
+
+static bool same_text(const void *userdata, uint32_t number)
 {
-	return text ? (uint32_t)strnlen(text, SYMBOLIZER_MAX_NAME) : 0;
+	const struct text_key *key = userdata;
+	const struct dwarf_text *have = &key->functions->texts[number - 1];
+
+	return have->length == key->text.length &&
+	       !memcmp(have->text, key->text.text, have->length);
+}
+
+/* The number of a text; with an arena, that of a copy there. 0 without memory. */
+static uint32_t text_number(
+	struct dwarf_functions *f, struct arena *arena, const char *text, uint32_t length)
+{
+	struct text_key key = {f, {.text = text, .length = length}};
+	uint32_t number;
+
+	key.text.hash = hash_bytes(text, length);
+	number = intern_find(&f->text_index, key.text.hash, same_text, &key);
+	if (number || grow(f->texts, f->n_texts, f->texts_capacity, 1))
+		return number;
+	if (arena)
+		key.text.text = arena_copy(arena, text, length + (size_t)1, 1);
+	if (!key.text.text || intern_add(&f->text_index, key.text.hash, (uint32_t)f->n_texts + 1))
+		return 0;
+	f->texts[f->n_texts++] = key.text;
+	return (uint32_t)f->n_texts;
+}
+
+static uint32_t number_of(struct dwarf_functions *f, const char *text)
+{
+	return text_number(f, NULL, text, (uint32_t)strnlen(text, SYMBOLIZER_MAX_NAME));
+}
+
+/* The number of what a linkage name is read as: its own, if of nothing else. 0 without memory. */
+static uint32_t readable_number(struct dwarf_functions *f, struct arena *arena, uint32_t raw)
+{
+	uint32_t number = f->texts[raw - 1].readable;
+	struct demangled readable;
+
+	if (number)
+		return number;
+	number = raw;
+	if (demangle(&readable, f->texts[raw - 1].text)) {
+		number = text_number(f, arena, readable.text, (uint32_t)readable.length);
+		demangled_free(&readable);
+	}
+	f->texts[raw - 1].readable = number;
+	return number;
 }
 
 /* False without memory. */
-static bool make_name(struct dwarf_function *f, struct arena *arena)
+static bool make_names(struct dwarf_functions *f, struct arena *arena, struct dwarf_function *to,
+	const struct said *s)
 {
-	struct demangled readable;
-
-	f->name = f->plain ? f->plain : f->raw;
-	if (f->raw && demangle(&readable, f->raw)) {
-		f->name = arena_copy(arena, readable.text, readable.length + 1, 1);
-		demangled_free(&readable);
-		if (!f->name)
+	if (s->raw) {
+		to->raw = number_of(f, s->raw);
+		to->name = to->raw ? readable_number(f, arena, to->raw) : 0;
+		if (!to->name)
 			return false;
 	}
-	f->name_length = length_of(f->name);
-	f->raw_length = length_of(f->raw);
-	return true;
+	if (!s->plain || (to->name != to->raw))
+		return true;
+	to->name = number_of(f, s->plain);
+	return to->name != 0;
 }
+
+/* ---- functions ------------------------------------------------------------------------------ */
 
 struct key {
 	const struct dwarf_functions *functions;
@@ -117,14 +175,16 @@ static uint32_t find_or_add(
 	uint64_t hash = hash_bytes(&die, sizeof(die)) ^ (uintptr_t)source;
 	uint32_t id = intern_find(&f->index, hash, same, &key);
 	struct dwarf_function found = {.source = source, .die = die};
+	struct said said = {0};
 	Dwarf_Die at;
 
 	if (id)
 		return id;
 	if (grow(f->all, f->n, f->capacity, 1) || !find_die(source, die, &at))
 		return 0;
-	read_names(&found, at);
-	if (!make_name(&found, arena) || intern_add(&f->index, hash, (uint32_t)f->n + 1))
+	read_names(&said, at);
+	found.start_line = said.start_line;
+	if (!make_names(f, arena, &found, &said) || intern_add(&f->index, hash, (uint32_t)f->n + 1))
 		return 0;
 	f->all[f->n++] = found;
 	return (uint32_t)f->n;
@@ -141,7 +201,9 @@ struct dwarf_function *dwarf_functions_get(struct dwarf_functions *f, struct are
 void dwarf_functions_free(struct dwarf_functions *f)
 {
 	free(f->all);
+	free(f->texts);
 	intern_free(&f->index);
+	intern_free(&f->text_index);
 	*f = (struct dwarf_functions){0};
 }
 

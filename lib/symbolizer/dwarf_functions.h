@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * dwarf_functions.h - what DWARF says of functions, by the place of their entries: names and where
- * they begin. Each is read once, by libdw, which follows references to other units and files.
+ * they begin. Each is read once, by libdw, which follows references to other units and files. What
+ * an inlined function is called, each unit says again: equal names are kept, and made readable,
+ * once.
  */
 #ifndef PROFD_SYMBOLIZER_DWARF_FUNCTIONS_H
 #define PROFD_SYMBOLIZER_DWARF_FUNCTIONS_H
@@ -11,24 +13,36 @@
 #include "symbolizer/names.h"
 #include "util/intern.h"
 
+/* A name; those of linkers lie in the sections, readable ones in the arena. */
+struct dwarf_text {
+	const char *text;
+	uint64_t hash;	   /* hash_bytes of it */
+	uint32_t length;   /* as much of it as is ever used */
+	uint32_t readable; /* number of the text that it is read as; 0: nobody has asked yet */
+	uint64_t answer;   /* in the answer of this number it is this string: see names.h */
+	uint32_t string;
+};
+
 struct dwarf_function {
 	const struct dwarf_source *source;
 	uint64_t die;
-	/* The linkage name, and the one in the source; NULL: not told. They lie in the sections. */
-	const char *raw, *plain;
-	const char *name; /* readable, made of either; NULL: it has none */
+	/* Numbers of texts: the linkage name, 0: not told; and the readable one, made of that or of
+	 * the one in the source, 0: it has none. */
+	uint32_t raw, name;
 	uint32_t start_line;
-	uint32_t name_length, raw_length;
-	/* In the answer of this number: see names.h. The function is that with this file. */
+	/* In the answer of this number: that with this file. */
+	uint32_t function, file_string;
 	uint64_t answer;
-	uint32_t name_string, system_name_string, function, file_string;
 };
 
-/* Zero-initialised is empty. */
+/* Zero-initialised is empty. Numbers are indices + 1. */
 struct dwarf_functions {
 	struct dwarf_function *all;
 	size_t n, capacity;
-	struct intern index; /* all + 1, by source and DIE */
+	struct intern index; /* numbers, by source and DIE */
+	struct dwarf_text *texts;
+	size_t n_texts, texts_capacity;
+	struct intern text_index; /* numbers, by the text */
 };
 
 void dwarf_functions_free(struct dwarf_functions *f);

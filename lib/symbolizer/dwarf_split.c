@@ -123,6 +123,20 @@ static int open_package(struct split_files *s, debug_want want, void *userdata)
 	return note(s, r);
 }
 
+int split_files_look(const struct split_files *s, uint64_t taken, debug_want want, void *userdata)
+{
+	struct scratch_file *scratch = s->arena->file;
+	_cleanup_close_ int fd = s->has_asked || !scratch ? -1 : want(userdata, HELPER_PACKAGE);
+	struct elf_file f = {0};
+	uint64_t size = fd >= 0 && !elf_file_open(&f, fd) ? inflate_size(&f, true) : 0;
+
+	elf_file_close(&f);
+	if (!size || (taken <= scratch->size && size <= scratch->size - taken))
+		return 0;
+	scratch->lacked = true;
+	return -ENOMEM;
+}
+
 /* *out stays NULL if there is none that has the unit. */
 static int find_in_package(struct split_files *s, struct split_file **out, uint64_t id,
 	debug_want want, void *userdata)

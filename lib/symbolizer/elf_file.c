@@ -232,6 +232,7 @@ static int offer(struct nearest *search, const GElf_Sym *sym, const struct code_
 		.end = sym->st_value + sym->st_size,
 		.limit = in->end,
 		.tag = name,
+		.is_area = GELF_ST_TYPE(sym->st_info) == STT_NOTYPE,
 	};
 
 	if (symbol.start < in->start || symbol.start >= in->end)

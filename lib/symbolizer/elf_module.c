@@ -29,6 +29,7 @@ struct elf_module {
 	struct dwarf_index *dwarf; /* NULL: there is none */
 	struct go_table go;	   /* without DWARF; n_functions is 0 if there is none */
 	int error;		   /* of the DWARF: -ENOMEM, or it is only broken */
+	bool lacks_room;	   /* it is for want of room on the disk */
 };
 
 /* One request. */
@@ -111,6 +112,7 @@ static int open_module(struct elf_modules *all, struct elf_module *m, int fd,
 		elf_file_close(&m->mini);
 	if (!options->symbols_only)
 		m->error = open_dwarf(all, m, options);
+	m->lacks_room = m->error && all->scratch.lacked;
 	if (!m->dwarf && !options->symbols_only && go_table_open(&m->go, &m->file))
 		m->go.n_functions = 0;
 	return 0;
@@ -242,11 +244,11 @@ static int compare_places(const void *a, const void *b)
 	return (x->asked > y->asked) - (x->asked < y->asked);
 }
 
-/* Turns offsets into addresses and sorts them: segments can lie in another order than in the file.
- */
+/* Turns offsets into addresses and sorts them. */
 static int locate(struct request *q, const uint64_t *offsets, size_t n)
 {
 	_cleanup_free_ struct place *places = calloc(n + 1, sizeof(*places));
+	bool rise = true;
 
 	q->vaddrs = calloc(n + 1, sizeof(*q->vaddrs));
 	q->asked = calloc(n + 1, sizeof(*q->asked));
@@ -261,9 +263,11 @@ static int locate(struct request *q, const uint64_t *offsets, size_t n)
 		if (q->vaddrs[i] == UINT64_MAX || q->answer->known[i])
 			continue;
 		q->answer->addresses[i].vaddr = q->vaddrs[i];
+		rise = rise && (!q->n || places[q->n - 1].vaddr <= q->vaddrs[i]);
 		places[q->n++] = (struct place){q->vaddrs[i], (uint32_t)i};
 	}
-	qsort(places, q->n, sizeof(*places), compare_places);
+	if (!rise) /* segments can lie in another order than in the file */
+		qsort(places, q->n, sizeof(*places), compare_places);
 	for (size_t i = 0; i < q->n; i++) {
 		q->vaddrs[i] = places[i].vaddr;
 		q->asked[i] = places[i].asked;
@@ -368,6 +372,14 @@ static void name_by_go(struct request *q)
 				 SYMBOLIZER_HAS_INLINES;
 }
 
+/* Whether what there is can be read, too. 0 or -ENOMEM. */
+static int look(const struct elf_module *m)
+{
+	if (m->dwarf)
+		return dwarf_index_look(m->dwarf, m->arena.bytes);
+	return m->error == -ENOMEM ? m->error : 0;
+}
+
 static int resolve(struct request *q, const uint64_t *offsets, size_t n)
 {
 	struct elf_module *m = q->module;
@@ -377,9 +389,11 @@ static int resolve(struct request *q, const uint64_t *offsets, size_t n)
 	q->answer->n_segments = 0;
 	elf_file_segments(&m->file, q->answer);
 	q->answer->head.flags |= what_it_sees(m);
-	if (!r && q->n) /* else it was only asked what there is */
+	if (!r && !q->n) /* it was only asked what there is */
+		return look(m);
+	if (!r)
 		r = find_symbols(q);
-	if (r || !q->n)
+	if (r)
 		return r;
 	if (m->dwarf)
 		r = dwarf_index_resolve(m->dwarf, q->answer,
@@ -396,17 +410,37 @@ static int resolve(struct request *q, const uint64_t *offsets, size_t n)
 	return r ? r : q->answer->failed;
 }
 
-int elf_modules_resolve(struct elf_modules *all, struct names *answer, int fd,
+static int resolve_once(struct elf_modules *all, struct names *answer, int fd,
 	const uint64_t *offsets, size_t n, const struct elf_module_options *options)
 {
 	struct request q = {.answer = answer, .virtual = options->virtual};
-	int r = get_module(all, &q.module, fd, options);
+	int r;
 
-	if (r)
+	all->scratch.lacked = false;
+	r = get_module(all, &q.module, fd, options);
+	if (r) {
+		all->scratch.lacked = false;
 		return r;
+	}
 	r = resolve(&q, offsets, n);
 	free(q.vaddrs);
 	free(q.asked);
 	free(q.symbols);
+	all->scratch.lacked = r == -ENOMEM && (all->scratch.lacked || q.module->lacks_room);
+	return r;
+}
+
+int elf_modules_resolve(struct elf_modules *all, struct names *answer, int fd,
+	const uint64_t *offsets, size_t n, const struct elf_module_options *options)
+{
+	int r = resolve_once(all, answer, fd, offsets, n, options);
+
+	/* Other files may have taken the room. */
+	if (all->scratch.lacked && all->newest->next) {
+		close_oldest(all, 0);
+		r = resolve_once(all, answer, fd, offsets, n, options);
+	}
+	if (all->scratch.lacked)
+		answer->head.flags |= SYMBOLIZER_LACKS_ROOM;
 	return r;
 }

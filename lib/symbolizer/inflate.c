@@ -104,11 +104,9 @@ static int look_at(struct job *j, Elf_Scn *section, const GElf_Shdr *sh, const c
 		p->compression = head.ch_type;
 	}
 	j->any |= p->compression != 0;
-	if (p->size > ARENA_MAX)
+	if (p->compression == ELFCOMPRESS_ZLIB && p->size / MAX_RATIO_ZLIB > p->from_size)
 		return -EBADMSG;
-	return p->compression == ELFCOMPRESS_ZLIB && p->size / MAX_RATIO_ZLIB > p->from_size
-		       ? -EBADMSG
-		       : 0;
+	return p->size > ARENA_MAX ? -EFBIG : 0;
 }
 
 static int look_at_all(struct job *j)
@@ -224,8 +222,10 @@ int inflate_debug(Elf **out, const struct elf_file *f, bool split, struct arena 
 	int r = look_at_all(&job);
 
 	*out = NULL;
+	if (r == -EFBIG && arena->file)
+		arena->file->lacked = true;
 	if (r || !job.any)
-		return r;
+		return r == -EFBIG ? -ENOMEM : r;
 	lay_out(&job, &layout, &size);
 	image = arena_alloc(arena, size);
 	if (!image)
@@ -238,4 +238,17 @@ int inflate_debug(Elf **out, const struct elf_file *f, bool split, struct arena 
 		return 0;
 	arena_undo(arena, size);
 	return r ? r : -EBADMSG;
+}
+
+uint64_t inflate_size(const struct elf_file *f, bool split)
+{
+	struct job job = {.file = f, .split = split};
+	struct layout layout = {0};
+	uint64_t size;
+	int r = look_at_all(&job);
+
+	if (r || !job.any)
+		return r == -EFBIG ? UINT64_MAX : 0;
+	lay_out(&job, &layout, &size);
+	return size;
 }

@@ -15,4 +15,7 @@
  * compressed by something else than zlib and zstd. */
 int inflate_debug(Elf **out, const struct elf_file *f, bool split, struct arena *arena);
 
+/* As many bytes as that file would have; 0: none of them is compressed, or they are broken. */
+uint64_t inflate_size(const struct elf_file *f, bool split);
+
 #endif

@@ -16,6 +16,8 @@
 /* Real dumps have under a million records; each names a handful of the asked addresses. */
 #define MAX_RECORDS 20000000u
 #define MAX_HITS    50000000u
+/* That are read to go through them once: one that is sparse costs 256 KiB for each record. */
+#define MAX_READ (2ULL << 30)
 /* Bytes of line tables, and of names in them, that are looked at: a fraction of a second. */
 #define MAX_LINE_BYTES (64u << 20)
 
@@ -289,6 +291,7 @@ static int each_record(struct search *s, uint64_t at, record_visitor visit)
 	const void *bytes;
 	int r = 0;
 
+	s->file.read = 0;
 	for (uint32_t n = 0;
 		!r && (bytes = jitdump_bytes(&s->file, at, sizeof(struct jitdump_record))); n++) {
 		struct jitdump_record record;
@@ -296,7 +299,7 @@ static int each_record(struct search *s, uint64_t at, record_visitor visit)
 		memcpy(&record, bytes, sizeof(record));
 		if (record.size < sizeof(record))
 			break;
-		if (n == MAX_RECORDS)
+		if (n == MAX_RECORDS || s->file.read > MAX_READ)
 			return -E2BIG;
 		r = visit(s, &record, at);
 		at += record.size;

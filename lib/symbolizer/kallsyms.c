@@ -108,7 +108,17 @@ static int offer(struct search *s, const struct kernel_symbol *symbol)
 	return 0;
 }
 
-static int read_all(struct search *s, int fd)
+static void note_bound(struct kallsyms_text *text, const struct kernel_symbol *symbol)
+{
+	if (*symbol->name != '_' || *symbol->module)
+		return;
+	if (!text->begin && !strcmp(symbol->name, "_stext"))
+		text->begin = symbol->address;
+	else if (!text->end && !strcmp(symbol->name, "_etext"))
+		text->end = symbol->address;
+}
+
+static int read_all(struct search *s, int fd, struct kallsyms_text *text)
 {
 	_cleanup_free_ struct textfile *file = malloc(sizeof(*file));
 	struct kernel_symbol symbol;
@@ -123,6 +133,7 @@ static int read_all(struct search *s, int fd)
 		if (!parse(line, &symbol))
 			continue;
 		visible |= symbol.address != 0;
+		note_bound(text, &symbol);
 		r = offer(s, &symbol);
 	}
 	if (r || file->error)
@@ -143,8 +154,10 @@ static void name_all(struct names *answer, const struct nearest_symbol *found, s
 	}
 }
 
-int kallsyms_resolve(struct names *answer, int fd, const uint64_t *addresses, size_t n)
+int kallsyms_resolve(struct names *answer, int fd, const uint64_t *addresses, size_t n,
+	struct kallsyms_text *text)
 {
+	struct kallsyms_text bounds = {0};
 	struct search s = {0};
 	_cleanup_free_ struct nearest_symbol *found = calloc(n + 1, sizeof(*found));
 	int r = nearest_init(&s.nearest, addresses, n);
@@ -153,7 +166,7 @@ int kallsyms_resolve(struct names *answer, int fd, const uint64_t *addresses, si
 	if (!s.names || !found)
 		r = -ENOMEM;
 	if (!r)
-		r = read_all(&s, fd);
+		r = read_all(&s, fd, &bounds);
 	if (!r) {
 		nearest_finish(&s.nearest, found);
 		name_all(answer, found, n);
@@ -162,26 +175,7 @@ int kallsyms_resolve(struct names *answer, int fd, const uint64_t *addresses, si
 		free(s.names[i]);
 	free(s.names);
 	nearest_free(&s.nearest);
+	*text = !r && bounds.begin && bounds.begin < bounds.end ? bounds
+								: (struct kallsyms_text){0};
 	return r;
-}
-
-int kallsyms_find_text(int fd, struct kallsyms_text *text)
-{
-	_cleanup_free_ struct textfile *file = malloc(sizeof(*file));
-	struct kernel_symbol symbol;
-	char *line;
-
-	*text = (struct kallsyms_text){0};
-	if (!file)
-		return -ENOMEM;
-	textfile_init(file, fd);
-	while ((!text->begin || !text->end) && (line = textfile_next(file))) {
-		if (!parse(line, &symbol) || *symbol.module)
-			continue;
-		if (!strcmp(symbol.name, "_stext"))
-			text->begin = symbol.address;
-		else if (!strcmp(symbol.name, "_etext"))
-			text->end = symbol.address;
-	}
-	return text->begin && text->end > text->begin ? 0 : file->error ? file->error : -ENOENT;
 }

@@ -10,15 +10,14 @@
 
 #include "symbolizer/names.h"
 
-/* Bounds of the kernel's own code, without what only starts it. */
+/* Bounds of the kernel's own code, without what only starts it; both 0 where they are not told. */
 struct kallsyms_text {
 	uint64_t begin, end;
 };
 
-/* 0, -ENOENT: it does not say, or hides it; or -errno. */
-int kallsyms_find_text(int fd, struct kallsyms_text *text);
-
-/* 0, -EPERM when addresses are hidden (kptr_restrict, no CAP_SYSLOG), -ENOMEM, or -errno. */
-int kallsyms_resolve(struct names *answer, int fd, const uint64_t *addresses, size_t n);
+/* Addresses are sorted. 0, -EPERM when addresses are hidden (kptr_restrict, no CAP_SYSLOG),
+ * -ENOMEM, or -errno. */
+int kallsyms_resolve(struct names *answer, int fd, const uint64_t *addresses, size_t n,
+	struct kallsyms_text *text);
 
 #endif

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "helper/protocol.h"
 #include "symbolizer/kallsyms.h"
 #include "symbolizer/names_copy.h"
 #include "symbolizer/nearest.h"
@@ -148,44 +149,64 @@ static int ask(struct elf_modules *modules, struct names *answer, const struct k
 		copy(answer, &lines, addresses, first);
 		add_flags(answer, lines.head.flags);
 	}
+	if (r)
+		answer->head.flags |= lines.head.flags & SYMBOLIZER_LACKS_ROOM;
 	names_free(&lines);
 	return r;
 }
 
-static int add_lines(struct elf_modules *modules, struct names *answer, int kallsyms, int notes,
-	const uint64_t *addresses, size_t n, const struct elf_module_options *options)
+/* Servers are asked for what no folder has, or has of another kernel only. Close k->fd in any case.
+ */
+static bool find_file(
+	struct kernel_file *k, const char *build_id, const struct elf_module_options *options)
+{
+	char lacked[1 + SYMBOLIZER_BUILD_ID] = {HELPER_LACKED};
+	const char *const names[] = {build_id, HELPER_KERNEL, lacked};
+	bool found = false;
+
+	memcpy(lacked + 1, build_id, SYMBOLIZER_BUILD_ID);
+	for (size_t i = 0; !found && i < sizeof(names) / sizeof(*names); i++) {
+		close_fd(k->fd);
+		k->fd = options->want(options->userdata, names[i]);
+		found = k->fd >= 0 && look_at(k, build_id);
+	}
+	return found;
+}
+
+static int add_lines(struct elf_modules *modules, struct names *answer,
+	const struct kallsyms_text *text, const uint64_t *addresses, size_t n,
+	const struct elf_module_options *options)
 {
 	struct nearest asked = {.addresses = addresses, .n = n};
-	char build_id[SYMBOLIZER_BUILD_ID] = "";
-	struct kallsyms_text text;
+	struct kernel_file k = {.fd = -1};
+	int r = 0;
 
-	if (!read_build_id(notes, build_id))
+	if (!*answer->head.build_id || !text->end)
 		return 0;
-	_cleanup_close_ int fd = options->want(options->userdata, build_id);
-	struct kernel_file k = {.fd = fd};
-
-	if (fd < 0 || kallsyms_find_text(kallsyms, &text))
-		return 0;
-	size_t first = nearest_index(&asked, text.begin), end = nearest_index(&asked, text.end);
-	if (n && first == end) { /* none is its own: whether there are lines need not be known */
+	size_t first = nearest_index(&asked, text->begin), end = nearest_index(&asked, text->end);
+	if (n && first == end) /* none is its own: whether there are lines need not be known */
 		answer->head.flags &= ~(uint32_t)SYMBOLIZER_LACKS_KERNEL;
-		return 0;
-	}
-	if (!look_at(&k, build_id))
-		return 0;
-	return ask(modules, answer, &k, addresses + first, first, end - first, text.begin - k.begin,
-		options);
+	else if (find_file(&k, answer->head.build_id, options))
+		r = ask(modules, answer, &k, addresses + first, first, end - first,
+			text->begin - k.begin, options);
+	close_fd(k.fd);
+	return r;
 }
 
 int kernel_resolve(struct elf_modules *modules, struct names *answer, int kallsyms, int notes,
 	const uint64_t *addresses, size_t n, const struct elf_module_options *options)
 {
-	int r = kallsyms_resolve(answer, kallsyms, addresses, n);
+	struct kallsyms_text text;
+	int r = kallsyms_resolve(answer, kallsyms, addresses, n, &text);
 
-	if (r || notes < 0 || options->symbols_only)
+	if (r || notes < 0)
 		return r ? r : answer->failed;
+	if (!read_build_id(notes, answer->head.build_id))
+		answer->head.build_id[0] = '\0';
+	if (options->symbols_only)
+		return answer->failed;
 	answer->head.flags |= SYMBOLIZER_LACKS_KERNEL; /* unless they are found */
-	if (add_lines(modules, answer, kallsyms, notes, addresses, n, options))
+	if (add_lines(modules, answer, &text, addresses, n, options))
 		answer->head.flags |= SYMBOLIZER_LACKS_DWARF;
 	return answer->failed;
 }

@@ -85,19 +85,13 @@ static bool same_string(const void *userdata, uint32_t id)
 	return !strncmp(have, key->text, key->length) && !have[key->length];
 }
 
-uint32_t names_text(struct names *a, const char *text, size_t length)
+static uint32_t add_text(struct names *a, const char *text, size_t length, uint64_t hash)
 {
 	struct string_key key = {a, text, length};
-	uint64_t hash;
 	uint32_t id;
 
 	if (!length)
 		return 0;
-	if (length >= SYMBOLIZER_MAX_NAME - 1) {
-		key.length = length = SYMBOLIZER_MAX_NAME - 1;
-		a->head.flags |= SYMBOLIZER_CUTS_NAMES;
-	}
-	hash = hash_bytes(text, length);
 	id = intern_find(&a->string_index, hash, same_string, &key);
 	if (id || !has_room(a, length + 1) ||
 		!keep(a, grow(a->strings, a->n_strings, a->strings_capacity, length + 1)))
@@ -109,6 +103,22 @@ uint32_t names_text(struct names *a, const char *text, size_t length)
 		return 0;
 	a->n_strings += length + 1;
 	return id;
+}
+
+uint32_t names_text(struct names *a, const char *text, size_t length)
+{
+	if (length >= SYMBOLIZER_MAX_NAME - 1) {
+		length = SYMBOLIZER_MAX_NAME - 1;
+		a->head.flags |= SYMBOLIZER_CUTS_NAMES;
+	}
+	return add_text(a, text, length, hash_bytes(text, length));
+}
+
+uint32_t names_hashed(struct names *a, const char *text, size_t length, uint64_t hash)
+{
+	if (length >= SYMBOLIZER_MAX_NAME - 1)
+		return names_text(a, text, length);
+	return add_text(a, text, length, hash);
 }
 
 uint32_t names_string(struct names *a, const char *text)

@@ -53,6 +53,8 @@ size_t names_bytes(const struct names *a);
 uint32_t names_string(struct names *a, const char *text);
 /* The same where the length is known. */
 uint32_t names_text(struct names *a, const char *text, size_t length);
+/* The same where hash_bytes() of it is known, too. */
+uint32_t names_hashed(struct names *a, const char *text, size_t length, uint64_t hash);
 /* Fills in name and system_name (0 where it equals name) from a raw symbol. `plain`, the name in
  * the source, stands in where nobody can demangle the symbol; either may be NULL. */
 void names_describe(

@@ -2,7 +2,6 @@
 #include "symbolizer/nearest.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,6 +128,12 @@ static int compare(const void *a, const void *b)
 	return ((uintptr_t)x->tag < (uintptr_t)y->tag) - ((uintptr_t)x->tag > (uintptr_t)y->tag);
 }
 
+/* Whether the innermost sized symbol gives way to the unsized one. */
+static bool gives_way(const struct nearest_symbol *sized, const struct nearest_symbol *unsized)
+{
+	return sized->is_area && unsized && unsized->start > sized->start;
+}
+
 void nearest_finish(struct nearest *s, struct nearest_symbol *out)
 {
 	const struct nearest_symbol *last = NULL;
@@ -149,10 +154,13 @@ void nearest_finish(struct nearest *s, struct nearest_symbol *out)
 			last = &s->last[i];
 		if (s->fence[i] > fence)
 			fence = s->fence[i];
-		if (depth)
+		bool reaches = last && last->start == fence && address < last->limit;
+		const struct nearest_symbol *unsized = reaches ? last : NULL;
+
+		if (depth && !gives_way(&s->sized[depth - 1], unsized))
 			out[i] = s->sized[depth - 1];
-		else if (last && last->start == fence && address < last->limit)
-			out[i] = *last;
+		else if (unsized)
+			out[i] = *unsized;
 		else
 			out[i] = (struct nearest_symbol){0};
 	}

@@ -7,12 +7,14 @@
  *
  * A sized symbol holds the addresses below its end; of several the innermost (highest start) wins.
  * A symbol without a size (assembly, kallsyms) reaches to the next symbol and counts only where no
- * sized one does. Among symbols that begin together: global before local before weak, then the one
- * with fewer leading underscores, then the first.
+ * sized one does, or one that is not said to be a function, such as a table of stubs. Among symbols
+ * that begin together: global before local before weak, then the one with fewer leading
+ * underscores, then the first.
  */
 #ifndef PROFD_SYMBOLIZER_NEAREST_H
 #define PROFD_SYMBOLIZER_NEAREST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +25,7 @@ struct nearest_symbol {
 	uint64_t limit;	     /* of a symbol without size: reaches no further (its section's end) */
 	uint32_t rank;
 	const void *tag; /* the caller's: names it; NULL: nothing (in results), or a mere fence */
+	bool is_area;	 /* sized, but perhaps no function */
 };
 
 struct nearest {

@@ -4,7 +4,7 @@
  *
  * A REQUEST is a symbolizer_request and the offsets (uint64_t: sorted, unique), with the module's
  * descriptor and, of an ELF file, unless nothing is cached, that of its cache file (names_cache.h);
- * of the kernel, unless no lines are wanted, that of SYMBOLIZER_NOTES;
+ * of the kernel, if it has them, that of SYMBOLIZER_NOTES;
  * an ANSWER is a symbolizer_answer and what it counts, which symbols/answer.h checks.
  */
 #ifndef PROFD_SYMBOLIZER_PROTOCOL_H
@@ -62,6 +62,8 @@ enum symbolizer_answer_flags {
 	/* Lines of the kernel were wanted, and no file has them. An answer about other code than
 	 * its own may say neither this nor SYMBOLIZER_SEES_DEBUG_DWARF. */
 	SYMBOLIZER_LACKS_KERNEL = 1 << 18,
+	/* -ENOMEM is for want of room on the disk: what is compressed cannot be unpacked. */
+	SYMBOLIZER_LACKS_ROOM = 1 << 19,
 };
 
 /* Followed by the arrays in the order of their counts, without gaps (the wider types come first, so

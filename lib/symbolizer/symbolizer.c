@@ -45,9 +45,8 @@ static int resolve_with_cache(struct symbolizer_session *s, struct names *answer
 		elf_modules_forget(&s->modules, &options->identity);
 	}
 	names_cache_find(cache, answer, q->offsets);
-	names_cache_describe(cache, answer);
 	answer->head.n_cached = (uint32_t)answer->n_known;
-	if (cache->n_blocks && answer->n_known == q->n)
+	if (answer->n_known == q->n && names_cache_describe(cache, answer))
 		return answer->failed;
 	r = elf_modules_resolve(&s->modules, answer, q->fd, q->offsets, q->n, options);
 	if (!r)

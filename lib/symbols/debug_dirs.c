@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 
+#include "helper/protocol.h"
 #include "symbols/build_id.h"
 #include "symbols/debug_name.h"
 #include "util/cleanup.h"
@@ -59,8 +61,29 @@ static int join(char *out, const char *a, const char *b, const char *c)
 	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
-/* Looks for .build-id/ab/cdef.debug (name is a build-id), near/NAME, or the whole path NAME in one
- * debug folder. */
+/* Debian's, Fedora's and Ubuntu's packages, which are not all linked by build-id. */
+static int search_kernel(int dir)
+{
+	static const char *const names[][2] = {
+		{"lib/modules/", "/vmlinux"},
+		{"boot/vmlinux-", ""},
+	};
+	struct utsname running;
+	int fd = -ENOENT;
+
+	if (uname(&running))
+		return -errno;
+	for (size_t i = 0; fd < 0 && i < sizeof(names) / sizeof(*names); i++) {
+		char path[PATH_MAX];
+
+		if (!join(path, names[i][0], running.release, names[i][1]))
+			fd = open_in_debug_dir(dir, path);
+	}
+	return fd;
+}
+
+/* Looks for the kernel's (HELPER_KERNEL), .build-id/ab/cdef.debug (name is a build-id), near/NAME,
+ * or the whole path NAME in one debug folder. */
 static int search_debug_dir(const char *folder, const char *name, const char *near)
 {
 	char path[PATH_MAX];
@@ -72,6 +95,8 @@ static int search_debug_dir(const char *folder, const char *name, const char *ne
 		snprintf(path, sizeof(path), ".build-id/%.2s/%s.debug", name, name + 2);
 		fd = open_in_debug_dir(dir, path);
 	}
+	if (!strcmp(name, HELPER_KERNEL))
+		fd = search_kernel(dir);
 	if (fd < 0 && debug_name_is_split(name))
 		fd = open_in_debug_dir(dir, name);
 	else if (fd < 0 && near && !join(path, near, "/", name))

@@ -39,3 +39,19 @@ int write_whole(int fd, const void *data, size_t size, uint64_t offset)
 	}
 	return 0;
 }
+
+int write_all(int fd, const void *data, size_t size)
+{
+	const char *at = data;
+
+	while (size) {
+		ssize_t n = write(fd, at, size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		at += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}

@@ -8,8 +8,6 @@
 
 #include "probe.h"
 
-enum { BPF_MAP_TYPE_RINGBUF = 27 };
-
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 8 << 20);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A private profd for each test, whose ledger is checked when the test is over."""
+"""Daemons for tests: private ones, and those that the tests of a file share. The ledger of each is
+checked when a test that had it is over."""
 
 import os
 
@@ -39,9 +40,64 @@ def daemon(new_daemon):
 
 
 @pytest.fixture
-def quiet_daemon(new_daemon):
-    """A daemon that takes recordings only: its ledger is that of the recording."""
+def lone_daemon(new_daemon):
+    """A daemon that takes recordings only: its ledger is that of the test's recording."""
     return new_daemon(types="").start()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Daemons that the tests of a file share, by their options: to start one takes its time."""
+    daemons = {}
+    yield daemons
+    try:
+        for daemon in daemons.values():
+            daemon.stop()
+    finally:
+        for daemon in daemons.values():
+            daemon.kill()
+
+
+@pytest.fixture
+def lend(request, tmp_path_factory, shared):
+    """Lends shared daemons. The ledger of each is checked when the test is over, and who finds one
+    that a failed test had, or one with recordings, gets a new one instead."""
+    lent, failures = {}, request.session.testsfailed
+
+    def lend_one(**options):
+        key = str(options)
+        if key not in shared:
+            folder = tmp_path_factory.mktemp("profd")
+            shared[key] = profd.Daemon(folder, **options).start()
+        lent[key] = shared[key], shared[key].log.stat().st_size
+        return shared[key]
+
+    yield lend_one
+    for key, (daemon, seen) in lent.items():
+        good = False
+        try:
+            assert daemon.process.poll() is None, "profd ended"
+            daemon.check_ledger()
+            good = failures == request.session.testsfailed and not daemon.recordings()
+            if not good:
+                daemon.stop()
+        finally:
+            print(daemon.log.read_bytes()[seen:].decode(errors="replace"))
+            if not good:
+                daemon.kill()
+                del shared[key]
+
+
+@pytest.fixture
+def shared_daemon(lend):
+    """As daemon, but shared: what it has written, and its sums, are not this test's alone."""
+    return lend(window=3600)
+
+
+@pytest.fixture
+def quiet_daemon(lend):
+    """As lone_daemon, but shared."""
+    return lend(types="")
 
 
 @pytest.fixture

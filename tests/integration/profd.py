@@ -101,6 +101,11 @@ class Program:
         fields = Path(f"/proc/{self.pid}/schedstat").read_text().split()
         return int(fields[0]) / 1e9
 
+    def let_run(self, seconds):
+        """Of CPU time, however much of that others want."""
+        enough = self.cpu() + seconds
+        wait_for(lambda: self.cpu() >= enough, 60, "the program to run")
+
 
 def truth(output):
     """{"sixty": 1.2, …} of the lines that a program prints."""
@@ -155,6 +160,17 @@ class Daemon:
         """The profile of `profctl record ARGUMENTS`."""
         out = self.store.parent / f"record-{time.monotonic_ns()}.pb.gz"
         self.ctl("record", "-o", out, *arguments, **options)
+        return pprof.read(out)
+
+    def record_run(self, program, seconds, frequency=997):
+        """The profile of a program's next seconds of CPU time."""
+        options = ["--pid", program.pid, "--seconds", 0, "--frequency", frequency]
+        process, out = self.start_record(*options)
+        wait_for(lambda: self.recordings() or process.poll() is not None, 60, "the recording")
+        program.let_run(seconds)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=60)
+        assert process.returncode == 0, output
         return pprof.read(out)
 
     def start_record(self, *arguments):

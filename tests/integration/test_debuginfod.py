@@ -287,10 +287,10 @@ def fetching(daemon, key=None):
     return status[key] if key else status
 
 
-def functions(daemon):
-    """Names and files of the frames of one more window."""
-    window = daemon.close_window()
-    return {(f.name, bool(f.file)) for sample in pprof.read(window).samples for f in sample.frames}
+def functions(daemon, burner):
+    """Names and files of the frames of one more window; others may run the same program."""
+    samples = pprof.read(daemon.close_window()).select(pid=burner.pid)
+    return {(f.name, bool(f.file)) for sample in samples for f in sample.frames}
 
 
 def kept(daemon, number):
@@ -304,18 +304,18 @@ def notes(daemon):
 def test_later_windows_have_the_names(tmp_path, target, new_daemon):
     program, debug = target
     number = build_id(program)
-    with debuginfod(tmp_path, debug) as url, Program(program, 60) as _:
+    with debuginfod(tmp_path, debug) as url, Program(program, 60) as burner:
         daemon = new_daemon(window=3600, frequency=99, debuginfod=url).start()
         # Nobody asks yet; no window waits for it.
         wait_for(lambda: daemon.status()["samples"]["taken"] > 150)
-        assert not any(name == "burn_sixty" for name, _ in functions(daemon))
+        assert not any(name == "burn_sixty" for name, _ in functions(daemon, burner))
         assert "systemctl enable --now profd-net" in notes(daemon)
         status = fetching(daemon)
         assert not status["profd_net_runs"] and status["servers"] == url
         with Fetcher(daemon, url) as fetcher:
             wait_for(lambda: kept(daemon, number).exists(), 20)
             wait_for(lambda: fetching(daemon, "fetched") >= 1)
-            wait_for(lambda: ("burn_sixty", True) in functions(daemon), 30)
+            wait_for(lambda: ("burn_sixty", True) in functions(daemon, burner), 30)
             status = fetching(daemon)
             assert status["profd_net_runs"] and "profd-net" not in notes(daemon)
             assert status["kept_bytes"] >= debug.stat().st_size <= status["fetched_bytes"]
@@ -332,7 +332,7 @@ def test_later_windows_have_the_names(tmp_path, target, new_daemon):
         before = log.read_text().count(asked)
         daemon.start()
         with Fetcher(daemon, url):
-            wait_for(lambda: ("burn_sixty", True) in functions(daemon), 30)
+            wait_for(lambda: ("burn_sixty", True) in functions(daemon, burner), 30)
             wait_for(lambda: not fetching(daemon, "waiting"), 20)
         assert log.read_text().count(asked) == before > 0
 
@@ -341,22 +341,22 @@ def test_later_windows_have_the_names(tmp_path, target, new_daemon):
 def test_bad_servers_are_told_and_do_no_harm(tmp_path, target, new_daemon, kind):
     answer, expected = BAD[kind]
     program, _ = target
-    with Misbehaved(answer) as server, Program(program, 60):
+    with Misbehaved(answer) as server, Program(program, 60) as burner:
         daemon = new_daemon(window=3600, frequency=99, debuginfod=server.url).start()
         limit = {"DEBUGINFOD_MAXSIZE": str(1 << 20)}
         with Fetcher(daemon, server.url, limit) as fetcher:
             wait_for(lambda: daemon.status()["samples"]["taken"] > 150)
-            functions(daemon)
+            functions(daemon, burner)
             wait_for(lambda: fetching(daemon, "failed"), 20)
             status = fetching(daemon)
             assert expected in status["last_failure"] and server.url in status["last_failure"]
             assert not status["fetched"] and not status["kept_files"]
-            assert not any(name == "burn_sixty" for name, _ in functions(daemon))
+            assert not any(name == "burn_sixty" for name, _ in functions(daemon, burner))
             if kind in ("slow", "redirects", "truncated"):
                 # It is left alone for a while, and what it may have waits.
                 asked = len(server.asked)
                 assert status["waiting"]
-                functions(daemon)
+                functions(daemon, burner)
                 assert len(server.asked) == asked
             fetcher.stop()
     assert not list((daemon.store / ".cache/debuginfod").rglob("*.debug"))
@@ -366,11 +366,11 @@ def test_bad_servers_are_told_and_do_no_harm(tmp_path, target, new_daemon, kind)
 def test_a_server_that_comes_back(tmp_path, target, new_daemon):
     """The second of two is gone, and then is not."""
     program, debug = target
-    with Program(program, 60):
+    with Program(program, 60) as burner:
         daemon = new_daemon(window=3600, frequency=99, debuginfod=gone_url()).start()
         with Fetcher(daemon, fetching(daemon, "servers")) as fetcher:
             wait_for(lambda: daemon.status()["samples"]["taken"] > 150)
-            functions(daemon)
+            functions(daemon, burner)
             wait_for(lambda: fetching(daemon, "failed"), 20)
             assert fetching(daemon, "waiting") and "cannot be used" in fetching(
                 daemon, "last_failure"
@@ -380,7 +380,7 @@ def test_a_server_that_comes_back(tmp_path, target, new_daemon):
         # Requests have waited for it.
         with Misbehaved(sends(debug.read_bytes())) as server, Fetcher(daemon, server.url):
             wait_for(lambda: kept(daemon, build_id(program)).exists(), 20)
-            wait_for(lambda: ("burn_sixty", True) in functions(daemon), 30)
+            wait_for(lambda: ("burn_sixty", True) in functions(daemon, burner), 30)
 
 
 def test_a_request_is_a_build_id(tmp_path, new_daemon):

@@ -16,7 +16,7 @@ def heap_of(daemon):
     return heap
 
 
-def test_a_storm_beside_a_calm_program(quiet_daemon, tmp_path):
+def test_a_storm_beside_a_calm_program(lone_daemon, tmp_path):
     """Of the one a share is taken that stands for all; the other keeps every sample."""
     steady = shutil.copy(HEAP / "steady", tmp_path / "storming")  # others are watched by that name
 
@@ -24,18 +24,18 @@ def test_a_storm_beside_a_calm_program(quiet_daemon, tmp_path):
         return Program(steady, rate, env=preload.environment(), stdin=subprocess.PIPE)
 
     with announcing(1000) as storm, announcing(1) as calm:
-        recorder, out = quiet_daemon.start_record(
+        recorder, out = lone_daemon.start_record(
             *["--type", "heap", "--seconds", 0, "--pid", calm.pid, "--pid", storm.pid]
         )
-        wait_for(lambda: watches(quiet_daemon), 60, "the probes to be attached")
+        wait_for(lambda: watches(lone_daemon), 60, "the probes to be attached")
         for program in (calm, storm):
             program.process.stdin.write("\n")
             program.process.stdin.flush()
 
         def held():
             # Where others want the CPU it is at times too slow to be held.
-            said = "announces too much" in quiet_daemon.ctl("status").stdout
-            heap = heap_of(quiet_daemon)
+            said = "announces too much" in lone_daemon.ctl("status").stdout
+            heap = heap_of(lone_daemon)
             return heap if said and heap["thinned"] > 10000 and heap["thinned_processes"] else None
 
         heap = wait_for(held, 60, "the storm to be held")

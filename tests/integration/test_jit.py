@@ -12,12 +12,6 @@ import pprof
 from profd import PROFCTL, Program, wait_for
 
 
-def let_run(program, seconds):
-    """Of CPU time, however much of that others want."""
-    enough = program.cpu() + seconds
-    wait_for(lambda: program.cpu() >= enough, 60, "the program to run")
-
-
 def share(profile, name):
     return profile.cumulative()[name] / max(1, profile.total())
 
@@ -44,17 +38,17 @@ def dump(tmp_path):
     "how, name",
     [("", "first_version(int)"), ("moved", "moved_function(int)"), ("unmapped", "first_version(int)")],
 )
-def test_code_is_named(daemon, dump, how, name):
+def test_code_is_named(shared_daemon, dump, how, name):
     program = dump(how)
-    profile = daemon.record("--pid", program.pid, "--seconds", 2, "--frequency", 499)
+    profile = shared_daemon.record_run(program, 1)
     assert share(profile, name) > 0.95 and profile.total() > 40, profile.cumulative()
     assert share(profile, "main") > 0.95
 
 
 @pytest.mark.parametrize("how", ["lines", "shifted"])
-def test_code_has_lines(daemon, dump, how):
+def test_code_has_lines(shared_daemon, dump, how):
     program = dump(how)
-    profile = daemon.record("--pid", program.pid, "--seconds", 2, "--frequency", 499)
+    profile = shared_daemon.record_run(program, 1)
     lines = Counter()
     for sample in profile.samples:
         for frame in sample.frames:
@@ -64,9 +58,9 @@ def test_code_has_lines(daemon, dump, how):
     assert lines["/src/made.up", 12] > 0.95 * lines.total() > 0, lines
 
 
-def test_a_dump_lies_where_the_program_put_it(daemon, dump, tmp_path):
+def test_a_dump_lies_where_the_program_put_it(shared_daemon, dump, tmp_path):
     program = dump("", tmp_path)
-    profile = daemon.record("--pid", program.pid, "--seconds", 1, "--frequency", 499)
+    profile = shared_daemon.record_run(program, 0.3)
     assert share(profile, "first_version(int)") > 0.95
 
 
@@ -74,12 +68,12 @@ def test_each_window_has_the_names_of_its_time(new_daemon, dump):
     """Code that takes the place of other code does not change what was before."""
     daemon = new_daemon(window=3600, frequency=99).start()
     program = dump()
-    let_run(program, 1)
+    program.let_run(1)
     first = pprof.read(daemon.close_window())
     program.process.send_signal(signal.SIGUSR1)
-    let_run(program, 0.3)
+    program.let_run(0.3)
     daemon.close_window()
-    let_run(program, 1)
+    program.let_run(1)
     second = pprof.read(daemon.close_window())
     for profile, name, other in [(first, "first", "second"), (second, "second", "first")]:
         found = profile.cumulative(profile.select(pid=program.pid))  # of no other test's
@@ -87,25 +81,26 @@ def test_each_window_has_the_names_of_its_time(new_daemon, dump):
         assert not found[f"{other}_version(int)"] and not found["not_this(int)"]
 
 
-def test_names_are_those_of_the_end_of_the_window(daemon, dump):
+def test_names_are_those_of_the_end_of_the_window(shared_daemon, dump):
     """A recording ends, and only then is its code replaced: what is written while it is being
     named is of another time."""
     program = dump()
-    process, out = daemon.start_record("--pid", program.pid, "--seconds", 2, "--frequency", 199)
+    command = ["--pid", program.pid, "--seconds", 1, "--frequency", 499]
+    process, out = shared_daemon.start_record(*command)
     # Named as late as can be: the symbolizer waits for its turn.
-    wait_for(lambda: daemon.recordings())
-    wait_for(lambda: not daemon.recordings())
+    wait_for(lambda: shared_daemon.recordings())
+    wait_for(lambda: not shared_daemon.recordings())
     program.process.send_signal(signal.SIGUSR1)
     process.communicate()
     assert share(pprof.read(out), "first_version(int)") > 0.95
 
 
-def test_the_dump_of_another_user_is_not_read(daemon, dump):
+def test_the_dump_of_another_user_is_not_read(shared_daemon, dump):
     """He could name what is not his."""
     program = dump("unmapped")
     path = f"/tmp/jit-{program.pid}.dump"
     os.chown(path, 65534, 65534)
-    profile = daemon.record("--pid", program.pid, "--seconds", 1, "--frequency", 199)
+    profile = shared_daemon.record_run(program, 0.3)
     assert not profile.cumulative()["first_version(int)"]
     assert share(profile, "[anon]") > 0.9
 

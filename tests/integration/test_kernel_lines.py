@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from debug_server import Misbehaved, has_none, sends
 from profd import PROFCTL, Program
 
 BASE = 0xFFFFFFFF90000000  # where it is linked; the kernel runs elsewhere
@@ -99,11 +100,13 @@ def test_frames_of_the_kernel_have_lines(new_daemon, kernel):
         # A call is looked up before where it returns to.
         wanted = [(f"made_{k}", "/made/kernel.c", k + 1) for k in (i, i - 1)]
         assert (frame.name, frame.file, frame.line) in wanted, frame
+    kernels = [m for m in profile.mappings if m["file"] == "[kernel.kallsyms]"]
+    assert [m["build_id"] for m in kernels] == [build_id()]
 
 
-def symbols(folder, module="kernel"):
+def symbols(folder, module="kernel", **more):
     command = [PROFCTL, "symbols", "--debug_dirs", folder, module]
-    environment = {**os.environ, "DEBUGINFOD_URLS": ""}
+    environment = {**os.environ, "DEBUGINFOD_URLS": "", **more}
     return subprocess.run(
         command, capture_output=True, text=True, timeout=60, env=environment, check=True
     ).stdout
@@ -122,3 +125,30 @@ def test_symbols_says_where_lines_come_from(kernel, tmp_path):
     other.parent.mkdir(parents=True)
     subprocess.run(["objcopy", "--remove-section=.note.gnu.build-id", file, other], check=True)
     assert f"passed over: {other}, which is of another build" in symbols(tmp_path)
+
+
+def test_it_is_found_as_distributions_call_it(kernel, tmp_path):
+    _, file, *_ = kernel
+    for name in ("lib/modules/{}/vmlinux", "boot/vmlinux-{}"):
+        folder = tmp_path / name[:3]
+        link = folder / name.format(os.uname().release)
+        link.parent.mkdir(parents=True)
+        link.symlink_to("../../../vmlinux" if "modules" in name else "../vmlinux")
+        (folder / "vmlinux").hardlink_to(file)
+        assert f"DWARF in {folder / 'vmlinux'}, found by its release\n" in symbols(folder)
+
+
+def test_symbols_asks_servers(kernel, tmp_path):
+    _, file, *_ = kernel
+    asked = [f"/buildid/{build_id()}/debuginfo"]
+    cache = {"DEBUGINFOD_CACHE_PATH": str(tmp_path / "cache")}
+    with Misbehaved(has_none) as server:
+        said = symbols(tmp_path, DEBUGINFOD_URLS=server.url, **cache)
+        assert "    debuginfod: no server has it\n" in said and server.asked == asked
+        assert "no lines" in said and "better: its debug file, vmlinux" in said
+        assert "better" not in symbols(kernel[0], DEBUGINFOD_URLS=server.url)
+        assert server.asked == asked
+    with Misbehaved(sends(file.read_bytes())) as server:
+        said = symbols(tmp_path, DEBUGINFOD_URLS=server.url, DEBUGINFOD_CACHE_PATH=str(tmp_path / "new"))
+        assert "and DWARF in" in said and "from debuginfod\n    debuginfod: has it\n" in said
+        assert server.asked == asked

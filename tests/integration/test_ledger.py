@@ -31,12 +31,12 @@ def assert_total(daemon, found, expected):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("frequency", [99, 499, 1000])
-def test_samples_are_cpu_time_times_rate(quiet_daemon, frequency):
-    process, out = quiet_daemon.start_record(
+def test_samples_are_cpu_time_times_rate(lone_daemon, frequency):
+    process, out = lone_daemon.start_record(
         "--frequency", frequency, "--", PROGRAMS / "burn3", 6
     )
     expected = truth(process.communicate()[0])["cpu"] * frequency
-    assert_total(quiet_daemon, pprof.read(out).total(), expected)
+    assert_total(lone_daemon, pprof.read(out).total(), expected)
 
 
 @pytest.mark.alone
@@ -64,30 +64,30 @@ def test_two_recordings_beside_the_continuous_profile(daemon):
 
 
 @pytest.mark.alone
-def test_ledger_while_bpf_maps_are_hammered(quiet_daemon):
+def test_ledger_while_bpf_maps_are_hammered(lone_daemon):
     """The kernel drops ticks then, and the ledger knows how many.
 
     Ticks in time that was stolen are lost to the clock as well, but are nobody's CPU time."""
     before = stolen()
-    process, out = quiet_daemon.start_record(
+    process, out = lone_daemon.start_record(
         "--frequency", 499, "--", PROGRAMS / "mapburner", 6
     )
     for _ in range(8):
-        quiet_daemon.check_ledger()
+        lone_daemon.check_ledger()
         time.sleep(0.5)
     expected = truth(process.communicate()[0])["cpu"] * 499
     found = pprof.read(out).total()
-    dropped = quiet_daemon.check_ledger()["samples"]["lost"]["clock"]
+    dropped = lone_daemon.check_ledger()["samples"]["lost"]["clock"]
     assert dropped > 0.02 * expected, "the kernel dropped next to nothing: is the program right?"
     theft = (stolen() - before) * 499
     slack = 0.02 * expected + ENDS
     assert -slack <= found + dropped - expected <= slack + theft, (found, dropped, expected, theft)
 
 
-def test_ledger_of_an_ended_recording_stays_in_the_totals(quiet_daemon):
+def test_ledger_of_an_ended_recording_stays_in_the_totals(lone_daemon):
     with Program("burn3", 60) as burn:
-        profile = quiet_daemon.record("--pid", burn.pid, "--seconds", 2)
-    status = quiet_daemon.check_ledger()
+        profile = lone_daemon.record("--pid", burn.pid, "--seconds", 2)
+    status = lone_daemon.check_ledger()
     assert status["sessions"] == []
     assert status["samples"]["written"] == profile.total()
     assert status["samples"]["pending"] == 0
@@ -95,19 +95,19 @@ def test_ledger_of_an_ended_recording_stays_in_the_totals(quiet_daemon):
     assert status["samples"]["ticks"] > 0
 
 
-def test_rings_that_overflow_are_counted(quiet_daemon):
+def test_rings_that_overflow_are_counted(lone_daemon):
     """A daemon that is stopped for a while cannot drain: the rings fill, and say so."""
-    whole = lambda: quiet_daemon.status()["samples"]["user_stacks"]["tables"]["complete"]
+    whole = lambda: lone_daemon.status()["samples"]["user_stacks"]["tables"]["complete"]
     with Program("depth", 250, 60) as program:
-        process, out = quiet_daemon.start_record(
+        process, out = lone_daemon.start_record(
             "--pid", program.pid, "--frequency", 1000, "--seconds", 8
         )
         # Until tables are loaded a stack is some bytes, of which a ring holds thousands.
         wait_for(lambda: whole() > 50, what="samples that bring 250 frames each")
-        os.kill(quiet_daemon.pid, signal.SIGSTOP)
+        os.kill(lone_daemon.pid, signal.SIGSTOP)
         time.sleep(3.5)
-        os.kill(quiet_daemon.pid, signal.SIGCONT)
+        os.kill(lone_daemon.pid, signal.SIGCONT)
         process.communicate()
-    samples = quiet_daemon.check_ledger()["samples"]
+    samples = lone_daemon.check_ledger()["samples"]
     assert samples["lost"]["ring"] > 100, samples
     assert samples["written"] == pprof.read(out).total()

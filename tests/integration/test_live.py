@@ -70,10 +70,10 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(daemon):
+def terminal(shared_daemon):
     made = []
 
-    def make(*arguments):
+    def make(*arguments, daemon=shared_daemon):
         made.append(Terminal(daemon, *arguments))
         return made[-1]
 
@@ -88,7 +88,7 @@ def plain(frame):
     return lines if lines[-1] else lines[:-1]
 
 
-def test_keys_and_size(daemon, terminal):
+def test_keys_and_size(terminal):
     with Program("burn3", 120) as burn:
         t = terminal("--interval", "1s", "--pid", str(burn.pid))
         at = t.wait_for("burn_sixty")
@@ -106,7 +106,7 @@ def test_keys_and_size(daemon, terminal):
         assert t.end() == 0
 
 
-def test_a_smaller_terminal(daemon, terminal):
+def test_a_smaller_terminal(terminal):
     with Program("burn3", 120):
         t = terminal("--interval", "1s")
         t.wait_for("burn_sixty")
@@ -121,7 +121,7 @@ def test_a_smaller_terminal(daemon, terminal):
 
 
 @pytest.mark.parametrize("how", ["ctrl-c", "term", "hup", "stop"])
-def test_signals_give_the_terminal_back(daemon, terminal, how):
+def test_signals_give_the_terminal_back(terminal, how):
     t = terminal("--interval", "1s")
     at = t.wait_for("CPUs")
     if how == "ctrl-c":
@@ -146,7 +146,7 @@ def state(pid):
 
 
 def test_a_daemon_that_goes(daemon, terminal):
-    t = terminal("--interval", "1s")
+    t = terminal("--interval", "1s", daemon=daemon)
     t.wait_for("CPUs")
     daemon.stop()
     assert t.end() == 1

@@ -454,6 +454,22 @@ def test_split_debug_information_may_be_compressed(split, tmp_path, how):
             shutil.copy(away / part.name, part)
 
 
+def test_what_finds_no_room_to_be_unpacked_is_told(split, tmp_path):
+    folder, _ = split
+    package, small, zeros = tmp_path / "program.dwp", tmp_path / "small", tmp_path / "zeros"
+    shutil.copy(folder / "program", tmp_path)
+    subprocess.run(["dwp", folder / "burn3.dwo", folder / "more.dwo", "-o", package], check=True)
+    zeros.write_bytes(bytes(24 << 20))
+    subprocess.run(["objcopy", "--update-section", f".debug_str.dwo={zeros}", package], check=True)
+    compressed(package, "zlib")
+    small.mkdir()
+    script = f'mount -t tmpfs -o size=40m none {small} && TMPDIR={small} exec "$@"'
+    command = ["unshare", "-m", "sh", "-c", script, "sh", PROFCTL, "symbols", tmp_path / "program"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert f"passed over: {package}: it is compressed, and needs more room than half of" in said
+    assert str(small) in said
+
+
 # ---- where names come from ------------------------------------------------------------------------
 
 SOURCES = {

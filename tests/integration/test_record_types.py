@@ -25,7 +25,7 @@ def test_a_command(quiet_daemon, tmp_path):
     out = tmp_path / "both.pb.gz"
     command = ["sh", "-c", f"{HEAP / 'steps'} {STEPS}; {PROGRAMS / 'burn3'} 1; exit 3"]
     result = quiet_daemon.ctl(
-        *["record", *BOTH, "--frequency", 199, "-o", out, "--", *command],
+        *["record", *BOTH, "--frequency", 997, "-o", out, "--", *command],
         check=False,
         stdin=subprocess.DEVNULL,
     )
@@ -114,24 +114,24 @@ def test_a_ceiling(quiet_daemon):
     quiet_daemon.check_ledger()
 
 
-def test_one_begins_and_the_other_cannot(quiet_daemon, tmp_path):
+def test_one_begins_and_the_other_cannot(lone_daemon, tmp_path):
     """Neither is recorded then, nothing is left of the first one, and the command does not run."""
     ran, out = tmp_path / "ran", tmp_path / "both.pb.gz"
     with start("steady", arguments=[300]) as program:
         program.process.stdin.write("\n")
         program.process.stdin.flush()
         others = [
-            quiet_daemon.start_record("--pid", program.pid)[0] for _ in range(MAX_SESSIONS - 1)
+            lone_daemon.start_record("--pid", program.pid)[0] for _ in range(MAX_SESSIONS - 1)
         ]
-        wait_for(lambda: len(quiet_daemon.recordings()) == MAX_SESSIONS - 1, what="the others")
+        wait_for(lambda: len(lone_daemon.recordings()) == MAX_SESSIONS - 1, what="the others")
         for arguments in (["-o", out, "--pid", program.pid], ["--", "touch", ran]):
-            result = quiet_daemon.ctl("record", *BOTH, *arguments, check=False)
+            result = lone_daemon.ctl("record", *BOTH, *arguments, check=False)
             assert result.returncode == (1 if "--pid" in arguments else 125)
             assert not result.stdout and len(result.stderr.splitlines()) == 1, result
             assert "profiling sessions are running already" in result.stderr
-            wait_for(lambda: len(quiet_daemon.recordings()) == MAX_SESSIONS - 1, what="its end")
+            wait_for(lambda: len(lone_daemon.recordings()) == MAX_SESSIONS - 1, what="its end")
         for other in others:
             other.send_signal(signal.SIGINT)
             other.communicate(timeout=60)
     assert not ran.exists() and not list(tmp_path.glob("both*"))
-    assert not list(quiet_daemon.store.glob("records/*.pb.gz"))
+    assert not list(lone_daemon.store.glob("records/*.pb.gz"))

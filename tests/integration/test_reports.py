@@ -33,6 +33,32 @@ def test_a_broken_file_among_others_is_named(tmp_path, report):
     assert prompt.returncode == 1 and b"draw" in prompt.stdout
 
 
+@pytest.mark.parametrize(
+    "typed, meant",
+    [
+        ("--socket /nowhere status --json", "status --socket /nowhere --json"),
+        ("--json status", "status --json"),
+        ("-top profile", "top profile"),
+        ("--seconds 3 record -- top", "record --seconds 3 -- top"),
+        ("--json=yes --pid 4 top", "top --json=yes --pid 4"),
+    ],
+)
+def test_a_command_behind_its_options_is_understood(tmp_path, typed, meant):
+    command = [PROFCTL, *typed.split()]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2 and not result.stdout
+    assert result.stderr == f"profctl: the command comes first: profctl {meant}\n"
+
+
+def test_values_and_files_that_are_called_like_commands(tmp_path):
+    write_profile(tmp_path / "top", STACKS)
+    for typed in (["--hide", "tree", "top"], ["-lines", "top"]):
+        result = subprocess.run(
+            [PROFCTL, *typed], cwd=tmp_path, input=b"comments", capture_output=True, timeout=60
+        )
+        assert result.returncode == 0, result.stderr
+
+
 # ---- on a terminal --------------------------------------------------------------------------------
 
 COLOURS = re.compile(r"\x1b\[(?:0|1|2|1;31)m")

@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -29,9 +30,9 @@ def stacks_through(profile, name):
     return [sample for sample in profile.samples if name in sample.names]
 
 
-def test_shares_lines_and_inlines(daemon):
+def test_shares_lines_and_inlines(shared_daemon):
     with Program("burn3", 60) as burn:
-        profile = daemon.record("--pid", burn.pid, "--seconds", 4, "--frequency", 499)
+        profile = shared_daemon.record_run(burn, 2)
     n = check_shares(profile)
     assert n >= 0.95 * profile.total(), profile.cumulative().most_common(10)
     first, last = mark("burn3.c", "churn-first"), mark("burn3.c", "churn-last")
@@ -83,9 +84,9 @@ def test_continuous_profile_and_labels(daemon):
 
 
 @pytest.mark.parametrize("depth", [10, 100])
-def test_depth(daemon, depth):
+def test_depth(shared_daemon, depth):
     with Program("depth", depth, 60) as program:
-        profile = daemon.record("--pid", program.pid, "--seconds", 2, "--frequency", 499)
+        profile = shared_daemon.record_run(program, 1)
     stacks = stacks_through(profile, "bottom")
     assert sum(s.values[0] for s in stacks) >= 50
     for sample in stacks:
@@ -93,9 +94,9 @@ def test_depth(daemon, depth):
         assert sample.names.index("main") == sample.names.index("bottom") + depth + 1
 
 
-def test_deeper_than_can_be_recorded_says_so(daemon):
+def test_deeper_than_can_be_recorded_says_so(shared_daemon):
     with Program("depth", 1000, 60) as program:
-        profile = daemon.record("--pid", program.pid, "--seconds", 2, "--frequency", 499)
+        profile = shared_daemon.record_run(program, 1)
     stacks = stacks_through(profile, "bottom")
     assert stacks
     for sample in stacks:
@@ -104,8 +105,8 @@ def test_deeper_than_can_be_recorded_says_so(daemon):
 
 
 @pytest.mark.alone
-def test_fifty_threads(daemon):
-    process, out = daemon.start_record("--frequency", 499, "--", PROGRAMS / "threads", 50, 6)
+def test_fifty_threads(shared_daemon):
+    process, out = shared_daemon.start_record("--frequency", 499, "--", PROGRAMS / "threads", 50, 6)
     known = truth(process.communicate()[0])
     assert process.returncode == 0
     profile = pprof.read(out)
@@ -125,11 +126,12 @@ def test_fifty_threads(daemon):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("how", ["fork", "exec"])
-def test_short_processes_have_names(daemon, how):
+def test_short_processes_have_names(shared_daemon, how):
     command = [PROGRAMS / "forks", 200, 10, 5, *(["exec"] if how == "exec" else [])]
-    process, out = daemon.start_record("--comm", "forks", "--frequency", 199, "--seconds", 12)
-    wait_for(daemon.recordings, what="the recording")
+    process, out = shared_daemon.start_record("--comm", "forks", "--frequency", 199, "--seconds", 0)
+    wait_for(shared_daemon.recordings, what="the recording")
     subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE)
+    process.send_signal(signal.SIGINT)
     process.communicate()
     profile = pprof.read(out)
     # The program that starts them is none of them.
@@ -174,11 +176,11 @@ def test_exec_of_another_program(new_daemon):
     assert "burn_sixty" in after and "before_exec" not in after, by_exe
 
 
-def test_deleted_binary(daemon, tmp_path):
+def test_deleted_binary(shared_daemon, tmp_path):
     copy = shutil.copy(PROGRAMS / "burn3", tmp_path / "burn3-deleted")
     with Program(copy, 60) as burn:
         copy.unlink()
-        profile = daemon.record("--pid", burn.pid, "--seconds", 3, "--frequency", 499)
+        profile = shared_daemon.record_run(burn, 1.5)
     check_shares(profile)
 
 
@@ -187,45 +189,47 @@ def test_binary_deleted_before_profd_started(new_daemon, tmp_path):
     with Program(copy, 60) as burn:
         copy.unlink()
         daemon = new_daemon(types="").start()
-        profile = daemon.record("--pid", burn.pid, "--seconds", 3, "--frequency", 499)
+        profile = daemon.record_run(burn, 1.5)
     check_shares(profile)
 
 
-def test_replaced_binary(daemon, tmp_path):
+def test_replaced_binary(shared_daemon, tmp_path):
     """The running program keeps its names when another file takes its path."""
     copy = shutil.copy(PROGRAMS / "burn3", tmp_path / "program")
     with Program(copy, 60) as old:
         shutil.copy(PROGRAMS / "execchain", tmp_path / "new").rename(copy)
         with Program(copy, 60) as new:
-            first = daemon.record("--pid", old.pid, "--seconds", 3, "--frequency", 499)
-            second = daemon.record("--pid", new.pid, "--seconds", 2, "--frequency", 499)
+            first = shared_daemon.record_run(old, 1.5)
+            second = shared_daemon.record_run(new, 1)
     check_shares(first)
     assert second.cumulative()["after_exec"] > 0.9 * second.total() > 0
     assert "burn_sixty" not in second.cumulative()
 
 
-def test_memfd(daemon):
+def test_memfd(shared_daemon):
     with Program("memfd", PROGRAMS / "burn3", 60) as burn:
-        profile = daemon.record("--pid", burn.pid, "--seconds", 3, "--frequency", 499)
+        profile = shared_daemon.record_run(burn, 1.5)
     check_shares(profile)
 
 
-def test_own_root_and_pid_namespace(daemon):
+def test_own_root_and_pid_namespace(shared_daemon):
     """As in a container: its file can be reached through the process only."""
-    process, out = daemon.start_record("--comm", "hidden", "--seconds", 6, "--frequency", 499)
-    wait_for(daemon.recordings, what="the recording")
-    with Program("ownroot", PROGRAMS / "burn3-static", 5) as program:
+    options = ["--comm", "hidden", "--seconds", 0, "--frequency", 499]
+    process, out = shared_daemon.start_record(*options)
+    wait_for(shared_daemon.recordings, what="the recording")
+    with Program("ownroot", PROGRAMS / "burn3-static", 3) as program:
         program.truth()
+    process.send_signal(signal.SIGINT)
     process.communicate()
     profile = pprof.read(out)
     check_shares(profile)
     assert {s.labels["exe"] for s in profile.samples} == {"/hidden"}
 
 
-def test_plugins_in_turn(daemon):
+def test_plugins_in_turn(shared_daemon):
     plugins = [PROGRAMS / "plugin_a.so", PROGRAMS / "plugin_b.so"]
     with Program("plugins", *plugins, 60) as program:
-        profile = daemon.record("--pid", program.pid, "--seconds", 5, "--frequency", 499)
+        profile = shared_daemon.record("--pid", program.pid, "--seconds", 5, "--frequency", 499)
     found = profile.cumulative()
     n = found["plugin_a"] + found["plugin_b"]
     assert n > 0.95 * profile.total() > 90, found
@@ -236,8 +240,8 @@ def test_plugins_in_turn(daemon):
             assert sample.frames[0].mapping == str(plugins[0])
 
 
-def test_changed_comm(daemon):
-    process, out = daemon.start_record("--frequency", 499, "--", PROGRAMS / "comms", 4)
+def test_changed_comm(shared_daemon):
+    process, out = shared_daemon.start_record("--frequency", 499, "--", PROGRAMS / "comms", 4)
     process.communicate()
     profile = pprof.read(out)
     count = {}
@@ -249,17 +253,17 @@ def test_changed_comm(daemon):
 
 
 @pytest.mark.parametrize("map_file", ["", "hostile"])
-def test_jit(daemon, map_file):
+def test_jit(shared_daemon, map_file):
     with Program("jit", 60, *filter(None, [map_file])) as jit:
-        profile = daemon.record("--pid", jit.pid, "--seconds", 2, "--frequency", 499)
+        profile = shared_daemon.record_run(jit, 1)
     found = profile.cumulative()
     assert found["jitted_loop(int)"] > 0.95 * profile.total() > 40, found
     assert found["main"] > 0.95 * profile.total()
 
 
-def test_kernel(daemon):
+def test_kernel(shared_daemon):
     with Program("kernelwork", 60) as program:
-        profile = daemon.record("--pid", program.pid, "--seconds", 3, "--frequency", 499)
+        profile = shared_daemon.record_run(program, 1.5)
     kernel = [s for s in profile.samples if s.frames[0].mapping.startswith("[kernel")]
     total = sum(s.values[0] for s in kernel)
     assert total > 0.8 * profile.total() > 60
@@ -271,9 +275,9 @@ def test_kernel(daemon):
     assert any("vfs_read" in s.names or "ksys_read" in s.names for s in kernel)
 
 
-def test_vdso(daemon):
+def test_vdso(shared_daemon):
     with Program("vdso", 60) as program:
-        profile = daemon.record("--pid", program.pid, "--seconds", 2, "--frequency", 499)
+        profile = shared_daemon.record_run(program, 1)
     frames = [f for s in profile.samples for f in s.frames if f.mapping == "[vdso]"]
     assert frames
     assert all(frame.name.startswith(("__vdso_", "clock_")) for frame in frames), frames
@@ -312,7 +316,7 @@ def test_in_a_pid_namespace_of_its_own(new_daemon):
         daemon = new_daemon(prefix=prefix).start()
         time.sleep(4)
         status = daemon.check_ledger()
-        profile = daemon.record("--comm", "burn3", "--seconds", 3, "--frequency", 499)
+        profile = daemon.record("--comm", "burn3", "--seconds", 2, "--frequency", 997)
         daemon.kill()
     assert status["kernel"]["nested_pid_namespace"]
     assert "namespace" in " ".join(status["notes"])
@@ -322,9 +326,9 @@ def test_in_a_pid_namespace_of_its_own(new_daemon):
     check_shares(profile)
 
 
-def test_cpp_names(daemon):
+def test_cpp_names(shared_daemon):
     with Program("names-cc", 60) as program:
-        profile = daemon.record("--pid", program.pid, "--seconds", 3, "--frequency", 499)
+        profile = shared_daemon.record_run(program, 1.5)
     frames = {f.name: f for s in profile.samples for f in s.frames}
     (template,) = [name for name in frames if "outer::burn_template<long>" in name]
     assert frames[template].system_name.startswith("_ZN5outer13burn_template")
@@ -340,9 +344,9 @@ RUST = {
 
 
 @pytest.mark.parametrize("program", [name for name in RUST if (PROGRAMS / name).exists()])
-def test_rust_names(daemon, program):
+def test_rust_names(shared_daemon, program):
     with Program(program, 60) as rust:
-        profile = daemon.record("--pid", rust.pid, "--seconds", 3)
+        profile = shared_daemon.record_run(rust, 0.5)
     names = set(profile.cumulative())
     for end in RUST[program]:
         assert any(name.endswith(end) for name in names), names
@@ -354,10 +358,10 @@ WITH_LINES += ["burn3-split", "burn3-dwz"]
 
 
 @pytest.mark.parametrize("program", [*WITH_LINES, "burn3-symtab", "burn3-minidebug"])
-def test_where_names_come_from(new_daemon, program):
-    daemon = new_daemon(types="", debug_dirs=PROGRAMS / "debug").start()
+def test_where_names_come_from(lend, program):
+    daemon = lend(types="", debug_dirs=PROGRAMS / "debug")
     with Program(program, 60) as burn:
-        profile = daemon.record("--pid", burn.pid, "--seconds", 3, "--frequency", 499)
+        profile = daemon.record_run(burn, 1.5)
     check_shares(profile)
     frames = [f for s in profile.samples for f in s.frames if f.name == "burn_sixty"]
     if program in WITH_LINES:
@@ -367,9 +371,9 @@ def test_where_names_come_from(new_daemon, program):
         assert not any(f.line for f in frames)
 
 
-def test_without_any_names(daemon):
+def test_without_any_names(shared_daemon):
     with Program("burn3-stripped", 60) as burn:
-        profile = daemon.record("--pid", burn.pid, "--seconds", 2)
+        profile = shared_daemon.record_run(burn, 0.5)
     user = [f for s in profile.samples for f in s.frames if f.mapping.endswith("burn3-stripped")]
     assert user
     for frame in user:

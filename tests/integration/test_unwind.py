@@ -250,7 +250,7 @@ def warm_up(daemon, *pids):
 
 
 @pytest.mark.parametrize("cases", GROUPS, ids=lambda cases: cases[0].replace(" ", "-"))
-def test_stacks(quiet_daemon, cases):
+def test_stacks(lone_daemon, cases):
     tallies = {case: Tally() for case in cases}
     with contextlib.ExitStack() as stack:
         programs = {case: stack.enter_context(start(case)) for case in cases}
@@ -258,10 +258,10 @@ def test_stacks(quiet_daemon, cases):
         # What a sample of an unknown process brings along is the stack that it is on, and no other
         # from which that one was entered.
         if TWO_STACKS & set(cases):
-            warm_up(quiet_daemon, *pids)
+            warm_up(lone_daemon, *pids)
         # More than once where others want the CPUs.
         for _ in range(8):
-            profile = quiet_daemon.record(
+            profile = lone_daemon.record(
                 *pids, "--children", "--seconds", 2, "--frequency", FREQUENCY
             )
             for case, program in programs.items():
@@ -288,11 +288,11 @@ STORM = Truth(
 
 
 @pytest.mark.parametrize("how", ["fork", "exec"])
-def test_storm_of_short_processes(quiet_daemon, how):
+def test_storm_of_short_processes(lone_daemon, how):
     """Processes of 25 ms, in which each stack is whole: also the first, before anything is known
     about a process, and those of the loader before main()."""
     command = [UNWIND / "ping", 3, 20, 25, *([UNWIND / "pong"] if how == "exec" else [])]
-    process, out = quiet_daemon.start_record("--frequency", FREQUENCY, "--", *command)
+    process, out = lone_daemon.start_record("--frequency", FREQUENCY, "--", *command)
     process.communicate()
     assert process.returncode == 0
     profile = pprof.read(out)

@@ -15,6 +15,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,6 +266,7 @@ int main(int argc, char **argv)
 	elf_end(elf);
 	for (uint64_t i = 0, n = asked.passes ? asked.passes : 1; !r && i < n; i++)
 		r = resolve(&asked, fd, &places, i + 1 == n);
+	malloc_trim(0); /* as the helper does after each answer */
 	if (!r && asked.passes)
 		printf("%ld\n", private_kib());
 	elf_modules_free(&asked.modules);

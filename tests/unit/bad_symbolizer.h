@@ -74,6 +74,14 @@ static inline void fail_at_names(int error)
 	}
 }
 
+static inline void want_file(const char *name)
+{
+	struct helper_head head;
+
+	say(HELPER_WANT, name, (uint32_t)strlen(name));
+	stream_read(HELPER_SOCKET, &head, sizeof(head), NULL);
+}
+
 /* Names each address that is asked for alone, as of a kernel with or without its debug file. */
 static inline void name_kernel(bool has_lines)
 {
@@ -88,7 +96,8 @@ static inline void name_kernel(bool has_lines)
 			.n_addresses = 1,
 			.n_functions = 1,
 			.n_lines = 1,
-			.n_strings = 8},
+			.n_strings = 8,
+			.build_id = "0123abcd"},
 		.address = {.count = 1},
 		.function = {.name = 1},
 		.line = {.line = has_lines ? 7 : 0},
@@ -96,17 +105,16 @@ static inline void name_kernel(bool has_lines)
 
 	for (;;) {
 		next_request();
+		if (!has_lines)
+			want_file("!0123abcd");
 		say(HELPER_ANSWER, &answer, sizeof(answer));
 	}
 }
 
 static inline void want_once(void)
 {
-	struct helper_head head;
-
 	next_request();
-	say(HELPER_WANT, "0123abcd", 8);
-	stream_read(HELPER_SOCKET, &head, sizeof(head), NULL);
+	want_file("0123abcd");
 }
 
 /* As if addresses were hidden; the next question kills it. */

@@ -30,6 +30,23 @@ static uint8_t elf_code[16];
 /* Four bytes of build-id: 01020304. */
 static uint8_t elf_note[] = "\4\0\0\0\4\0\0\0\3\0\0\0GNU\0\1\2\3\4";
 
+/* An empty file for x86-64; names: which section will have the sections' names. */
+static inline Elf *elf_new(int fd, GElf_Half type, GElf_Half names)
+{
+	Elf *elf = elf_begin(fd, ELF_C_WRITE, NULL);
+	GElf_Ehdr header;
+
+	assert_non_null(elf);
+	assert_non_null(gelf_newehdr(elf, ELFCLASS64));
+	assert_non_null(gelf_getehdr(elf, &header));
+	header.e_ident[EI_DATA] = ELFDATA2LSB;
+	header.e_machine = EM_X86_64;
+	header.e_type = type;
+	header.e_shstrndx = names;
+	assert_true(gelf_update_ehdr(elf, &header));
+	return elf;
+}
+
 static inline Elf_Scn *elf_add_section(
 	Elf *elf, GElf_Word name, GElf_Word type, void *bytes, size_t size)
 {
@@ -63,18 +80,9 @@ static inline void elf_add_segment(Elf *elf, Elf_Scn *text)
 static inline int elf_fixture(enum how how, bool with_code, bool with_frames)
 {
 	int fd = memfd_create("made", MFD_CLOEXEC);
-	Elf *elf = elf_begin(fd, ELF_C_WRITE, NULL);
+	Elf *elf = elf_new(fd, ET_DYN, 2);
 	Elf_Scn *text, *section;
-	GElf_Ehdr header;
 
-	assert_non_null(elf);
-	assert_non_null(gelf_newehdr(elf, ELFCLASS64));
-	assert_non_null(gelf_getehdr(elf, &header));
-	header.e_ident[EI_DATA] = ELFDATA2LSB;
-	header.e_machine = EM_X86_64;
-	header.e_type = ET_DYN;
-	header.e_shstrndx = 2;
-	assert_true(gelf_update_ehdr(elf, &header));
 	text = elf_add_section(elf, 1, SHT_PROGBITS, elf_code, sizeof(elf_code));
 	elf_add_section(elf, 7, SHT_STRTAB, elf_names, sizeof(elf_names));
 	if (with_frames) {

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* The parts of DWARF that profd reads itself, from bytes made by hand: entries of units, lists of
  * ranges and tables of lines; whole, cut off anywhere, and with what linkers leave behind. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "bytes_fixture.h"
 
-#include <cmocka.h>
 #include <dwarf.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -15,31 +11,6 @@
 
 #include "symbolizer/die_ranges.h"
 #include "symbolizer/line_table.h"
-
-struct bytes {
-	uint8_t at[1024];
-	size_t n;
-};
-
-static void put(struct bytes *b, uint64_t value, size_t size)
-{
-	assert_true(b->n + size <= sizeof(b->at));
-	for (size_t i = 0; i < size; i++)
-		b->at[b->n++] = (uint8_t)(i < 8 ? value >> 8 * i : 0);
-}
-
-static void put_text(struct bytes *b, const char *text)
-{
-	for (const char *p = text; *p; p++)
-		put(b, (uint8_t)*p, 1);
-	put(b, 0, 1);
-}
-
-static void set_word(struct bytes *b, size_t at, size_t value)
-{
-	for (size_t i = 0; i < 4; i++)
-		b->at[at + i] = (uint8_t)(value >> 8 * i);
-}
 
 /* A copy that ends where it says, for who reads beyond it. */
 static uint8_t *copy(const struct bytes *b, size_t size)

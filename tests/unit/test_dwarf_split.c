@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Split DWARF that is compressed: a program whose one function is in a .dwo or .dwp file that can,
  * cannot, or cannot now be unpacked. */
+#include "bytes_fixture.h"
 #include "elf_fixture.h"
 
 #include <dwarf.h>
@@ -21,25 +22,6 @@
 #define MAX_UNITS     4
 
 enum state { MISSING, WHOLE, DAMAGED, UNSUPPORTED };
-
-struct bytes {
-	uint8_t at[256];
-	size_t n;
-};
-
-static void put(struct bytes *b, uint64_t value, size_t size)
-{
-	assert_true(b->n + size <= sizeof(b->at));
-	for (size_t i = 0; i < size; i++)
-		b->at[b->n++] = (uint8_t)(value >> 8 * i);
-}
-
-static void put_text(struct bytes *b, const char *text)
-{
-	for (const char *p = text; *p; p++)
-		put(b, (uint8_t)*p, 1);
-	put(b, 0, 1);
-}
 
 static void put_code(struct bytes *b, uint64_t at)
 {
@@ -83,7 +65,7 @@ static struct bytes unit_of(unsigned type, const char *name, uint64_t at)
 		put_code(&b, at);
 		put(&b, 0, 1);
 	}
-	b.at[0] = (uint8_t)(b.n - 4);
+	set_word(&b, 0, b.n - 4);
 	return b;
 }
 
@@ -140,17 +122,8 @@ static GElf_Word name_at(const char *name)
 
 static Elf *begin(int fd)
 {
-	Elf *elf = elf_begin(fd, ELF_C_WRITE, NULL);
-	GElf_Ehdr header;
+	Elf *elf = elf_new(fd, ET_EXEC, 1);
 
-	assert_non_null(elf);
-	assert_non_null(gelf_newehdr(elf, ELFCLASS64));
-	assert_non_null(gelf_getehdr(elf, &header));
-	header.e_ident[EI_DATA] = ELFDATA2LSB;
-	header.e_machine = EM_X86_64;
-	header.e_type = ET_EXEC;
-	header.e_shstrndx = 1;
-	assert_true(gelf_update_ehdr(elf, &header));
 	elf_add_section(elf, name_at(".names"), SHT_STRTAB, names, sizeof(names));
 	return elf;
 }
@@ -235,6 +208,7 @@ static int split_file(bool is_package, enum state state)
 struct bed {
 	struct elf_modules modules;
 	int program, package, alone;
+	uint64_t inode; /* of the program, for whom it is known to */
 	uint64_t room;
 };
 
@@ -282,6 +256,7 @@ static void resolve(struct bed *bed, struct names *answer, size_t n, int error)
 	uint64_t addresses[MAX_UNITS];
 	struct elf_module_options options = {
 		.virtual = true,
+		.identity = {.inode = bed->inode},
 		.heap_limit = 64 << 20,
 		.want = want,
 		.scratch = scratch,
@@ -294,6 +269,7 @@ static void resolve(struct bed *bed, struct names *answer, size_t n, int error)
 	assert_int_equal(
 		elf_modules_resolve(&bed->modules, answer, bed->program, addresses, n, &options),
 		error);
+	assert_int_equal(!!(answer->head.flags & SYMBOLIZER_LACKS_ROOM), error == -ENOMEM);
 }
 
 /* The function's name must be there if all went well, and not otherwise. */
@@ -379,6 +355,42 @@ static void room_is_shared_with_others(void **state)
 	tear_down(&bed);
 }
 
+/* Nothing is unpacked for that. */
+static void who_asks_what_there_is_hears_of_room(void **state)
+{
+	struct bed bed = set_up(WHOLE, MISSING, LITTLE_ROOM);
+	struct names answer;
+
+	resolve(&bed, &answer, 0, -ENOMEM);
+	names_free(&answer);
+	assert_int_equal(ftruncate(bed.modules.scratch.fd, ROOM), 0);
+	bed.modules.scratch.size = ROOM;
+	resolve(&bed, &answer, 0, 0);
+	names_free(&answer);
+	assert_true(bed.modules.scratch.used < BIG);
+	ask(&bed, 0, true, false);
+	tear_down(&bed);
+}
+
+/* Its own sections take half, and the package the rest: there was room, but for the other file. */
+static void another_file_gives_its_room_back(void **state)
+{
+	struct bed bed = set_up(WHOLE, MISSING, 6 * BIG);
+
+	close_fd(bed.program);
+	close_fd(bed.package);
+	bed.program = program(1, 5 * BIG / 2);
+	bed.package = -1;
+	ask(&bed, 0, false, false);
+	close_fd(bed.program);
+	bed.program = program(1, 3 * BIG);
+	bed.package = split_file(true, WHOLE);
+	bed.inode = 1;
+	ask(&bed, 0, true, false);
+	assert_true(bed.modules.scratch.used < 5 * BIG); /* the other one is closed */
+	tear_down(&bed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -388,6 +400,8 @@ int main(void)
 		cmocka_unit_test(another_file_may_stand_in),
 		cmocka_unit_test(without_room_nothing_is_settled),
 		cmocka_unit_test(room_is_shared_with_others),
+		cmocka_unit_test(who_asks_what_there_is_hears_of_room),
+		cmocka_unit_test(another_file_gives_its_room_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* Functions, lines and inlined calls from tables as Go's linker writes them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <errno.h>
 #include <stdio.h>
 
+#include "bytes_fixture.h"
 #include "go_fixture.h"
 #include "symbolizer/go_table.h"
 
@@ -16,35 +11,6 @@
 #define MAGIC_120 0xfffffff1U
 #define HEADER	  72U
 #define FRAMES	  8
-
-struct bytes {
-	uint8_t at[2048];
-	size_t n;
-};
-
-static void put(struct bytes *b, uint64_t value, size_t size)
-{
-	assert_true(b->n + size <= sizeof(b->at));
-	for (size_t i = 0; i < size; i++)
-		b->at[b->n++] = (uint8_t)(i < 8 ? value >> 8 * i : 0);
-}
-
-static void put_uleb(struct bytes *b, uint64_t value)
-{
-	for (; value > 0x7f; value >>= 7)
-		put(b, 0x80 | (value & 0x7f), 1);
-	put(b, value, 1);
-}
-
-/* Returns where in `b`. */
-static uint32_t put_text(struct bytes *b, const char *text)
-{
-	uint32_t at = (uint32_t)b->n;
-
-	for (size_t i = 0; i <= strlen(text); i++)
-		put(b, (uint8_t)text[i], 1);
-	return at;
-}
 
 /* A value up to an address behind the function's first. */
 struct span {

@@ -402,6 +402,28 @@ static void many_addresses_have_lines_of_a_large_function(void **state)
 	close(fd);
 }
 
+/* Records that are far from each other, and hold nothing. */
+static void what_is_read_is_limited(void **state)
+{
+	static const uint64_t addresses[] = {0x1004, 0x2004};
+	const struct dump_record far = {3, 300 << 10, 1};
+	int fd = dump_new(0);
+	struct names a;
+
+	dump_load(fd, 10, 0x1000, 0x100, 1, "early");
+	off_t at = lseek(fd, 0, SEEK_CUR), step = far.size;
+	for (int i = 0; i < 8300; i++, at += step)
+		assert_int_equal(pwrite(fd, &far, sizeof(far), at), sizeof(far));
+	assert_int_equal(lseek(fd, at, SEEK_SET), at);
+	dump_load(fd, 20, 0x2000, 0x100, 2, "late");
+	assert_int_equal(names_init(&a, addresses, 2), 0);
+	assert_int_equal(jitdump_resolve(&a, fd, addresses, 2, 0), -E2BIG);
+	assert_int_equal(a.addresses[0].count, 1);
+	assert_int_equal(a.addresses[1].count, 0);
+	names_free(&a);
+	close(fd);
+}
+
 static void other_files_are_refused(void **state)
 {
 	static const uint64_t at[] = {0x1000};
@@ -457,6 +479,7 @@ int main(void)
 		cmocka_unit_test(tables_cost_what_is_looked_at_in_them),
 		cmocka_unit_test(what_lines_cost_is_limited),
 		cmocka_unit_test(many_addresses_have_lines_of_a_large_function),
+		cmocka_unit_test(what_is_read_is_limited),
 		cmocka_unit_test(other_files_are_refused),
 		cmocka_unit_test(long_names_and_much_code_fit),
 	};

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
+#include <zstd.h>
 
 #include "symbolizer/names_cache.h"
 #include "util/cleanup.h"
@@ -253,17 +254,71 @@ static void a_full_file_keeps_what_is_used(void **state)
 	const size_t padding = 50000;
 	struct stat st;
 
-	assert_int_equal(request(fd, 0, 100, padding, no_files()).error, 0);
-	assert_int_equal(request(fd, 1000, 80, padding, no_files()).error, 0);
-	assert_int_equal(request(fd, 50, 60, padding, no_files()).error, 0);
-	assert_int_equal(request(fd, 50, 60, padding, no_files()).known, 60);
+	assert_int_equal(request(fd, 0, 200, padding, no_files()).error, 0);
+	assert_int_equal(request(fd, 1000, 160, padding, no_files()).error, 0);
+	assert_int_equal(request(fd, 100, 120, padding, no_files()).error, 0);
+	assert_int_equal(request(fd, 100, 120, padding, no_files()).known, 120);
 	assert_int_equal(request(fd, 0, 10, padding, no_files()).known, 0);
 	/* More than ever fits. */
-	assert_int_equal(request(fd, 2000, 200, padding, no_files()).error, 0);
-	assert_int_equal(request(fd, 2000, 200, padding, no_files()).known, 0);
-	assert_int_equal(request(fd, 50, 60, padding, no_files()).known, 60);
+	assert_int_equal(request(fd, 2000, 400, padding, no_files()).error, 0);
+	assert_int_equal(request(fd, 2000, 400, padding, no_files()).known, 0);
+	assert_int_equal(request(fd, 100, 120, padding, no_files()).known, 120);
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_true(st.st_size < NAMES_CACHE_MAX);
+}
+
+/* As 20,000 addresses of a large C++ program have: longer than the file may be. */
+static void a_large_answer_is_kept(void **state)
+{
+	_cleanup_close_ int fd = new_file();
+	const size_t padding = 15000;
+	struct stat st;
+
+	assert_true((MAX_ASKED - MAX_ASKED / 10) * padding > NAMES_CACHE_MAX);
+	assert_int_equal(request(fd, 0, MAX_ASKED, padding, no_files()).error, 0);
+	assert_int_equal(request(fd, 0, MAX_ASKED, padding, no_files()).known, MAX_ASKED);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_true(st.st_size < NAMES_CACHE_MAX / 8);
+	/* Others find room beside it, and then there is one block. */
+	for (uint64_t i = 0; i < NAMES_CACHE_BLOCKS; i++)
+		assert_int_equal(request(fd, 5000 + i, 1, 0, no_files()).error, 0);
+	assert_int_equal(blocks_in(fd), 1);
+	assert_int_equal(request(fd, 0, MAX_ASKED, padding, no_files()).known, MAX_ASKED);
+	assert_int_equal(request(fd, 5000, 16, 0, no_files()).known, 16);
+}
+
+/* What cannot be packed makes the file no larger than it may be. */
+static void noise_is_not_kept(void **state)
+{
+	_cleanup_close_ int fd = new_file();
+	const size_t length = 50000;
+	struct sources sources = {.want = want, .userdata = no_files()};
+	char *text = malloc(length + 1);
+	uint64_t offsets[200], noise = 1;
+	struct names answer;
+	struct names_cache c;
+
+	assert_non_null(text);
+	for (size_t i = 0; i < 200; i++)
+		offsets[i] = i;
+	for (size_t n = 100; n <= 200; n += 100) {
+		assert_int_equal(names_init(&answer, offsets, n), 0);
+		for (size_t i = 0; i < n; i++) {
+			for (size_t k = 0; k < length; k++)
+				text[k] = (char)((noise = noise * 6364136223846793005 + 1) >> 57 |
+						 128);
+			text[length] = '\0';
+			struct names_frame frame = {names_symbol(&answer, text, 0), 0};
+			names_set(&answer, i, &frame, 1);
+		}
+		names_cache_load(&c, fd, &module, SYMBOLIZER_ELF);
+		assert_int_equal(names_cache_keep(&c, &answer, offsets, &sources), 0);
+		names_cache_close(&c);
+		names_free(&answer);
+		assert_int_equal(blocks_in(fd), n == 100);
+		assert_int_equal(ftruncate(fd, 0), 0);
+	}
+	free(text);
 }
 
 /* ---- what names came from ----------------------------------------------------------------- */
@@ -417,35 +472,65 @@ static void two_may_add_at_once(void **state)
 	assert_int_equal(request(fd, 100, 1, 0, no_files()).known, 1);
 }
 
+/* A file with one block of ten addresses and one source, taken apart. */
 struct forgery {
 	struct names_cache_header header;
-	char bytes[1 << 16]; /* of the first block */
-	size_t size;
+	struct names_cache_block_head head;
+	struct names_cache_source source;
+	uint64_t offsets[10];
+	char names[8];
+	char answer[1 << 16]; /* unpacked */
+	size_t answer_size;
+	size_t cut;	 /* bytes that the file lacks at its end */
+	char spoiled[8]; /* instead of the first bytes of what is packed */
 };
+
+static void read_part(int fd, void *to, size_t size, off_t *at)
+{
+	assert_int_equal(pread(fd, to, size, *at), size);
+	*at += (off_t)size;
+}
 
 static void load_forgery(struct forgery *f, int fd)
 {
-	ssize_t n;
+	char packed[1 << 16];
+	off_t at = 0;
 
-	memset(f, 0, sizeof(*f));
-	assert_int_equal(pread(fd, &f->header, sizeof(f->header), 0), sizeof(f->header));
-	n = pread(fd, f->bytes, sizeof(f->bytes), sizeof(f->header));
-	assert_true(n > 0);
-	f->size = f->header.end - sizeof(f->header);
+	*f = (struct forgery){0};
+	read_part(fd, &f->header, sizeof(f->header), &at);
+	read_part(fd, &f->head, sizeof(f->head), &at);
+	read_part(fd, &f->source, sizeof(f->source), &at);
+	read_part(fd, f->offsets, sizeof(f->offsets), &at);
+	read_part(fd, f->names, sizeof(f->names), &at);
+	read_part(fd, packed, f->head.packed_size, &at);
+	f->answer_size = ZSTD_decompress(f->answer, sizeof(f->answer), packed, f->head.packed_size);
+	assert_int_equal(f->answer_size, f->head.answer_size);
+	f->head.packed_size = 0;
 }
 
 /* With all checksums right, by who knows how they are made. */
 static size_t known_of(struct forgery *f, int fd)
 {
+	static char bytes[1 << 17];
+	const size_t before = sizeof(f->head) + sizeof(f->source) + sizeof(f->offsets) +
+			      sizeof(f->names);
+	size_t packed = ZSTD_compress(
+		bytes + before, sizeof(bytes) - before, f->answer, f->answer_size, 1);
+	size_t size = before + ((packed + 7) & ~(size_t)7) - f->cut;
 	uint64_t seed = XXH3_64bits_withSeed(&f->header.file, sizeof(f->header.file), 0);
-	uint64_t checksum = XXH3_64bits_withSeed(f->bytes + 8, f->size - 8, seed ^ f->header.kind);
 
-	memcpy(f->bytes, &checksum, sizeof(checksum));
-	f->header.end = sizeof(f->header) + f->size;
+	if (*f->spoiled)
+		memcpy(bytes + before, f->spoiled, sizeof(f->spoiled));
+	f->head.packed_size += (uint32_t)packed;
+	memcpy(bytes, &f->head, sizeof(f->head) + sizeof(f->source) + sizeof(f->offsets));
+	memcpy(bytes + before - sizeof(f->names), f->names, sizeof(f->names));
+	f->head.checksum = XXH3_64bits_withSeed(bytes + 8, size - 8, seed ^ f->header.kind);
+	memcpy(bytes, &f->head, sizeof(f->head.checksum));
+	f->header.end = sizeof(f->header) + size;
 	f->header.checksum = XXH3_64bits(&f->header, offsetof(struct names_cache_header, checksum));
 	assert_int_equal(ftruncate(fd, 0), 0);
 	assert_int_equal(pwrite(fd, &f->header, sizeof(f->header), 0), sizeof(f->header));
-	assert_int_equal(pwrite(fd, f->bytes, f->size, sizeof(f->header)), f->size);
+	assert_int_equal(pwrite(fd, bytes, size, sizeof(f->header)), size);
 	return known_in(fd, &module, SYMBOLIZER_ELF);
 }
 
@@ -453,10 +538,8 @@ static void forged_blocks_are_refused(void **state)
 {
 	_cleanup_close_ int fd = new_file();
 	static struct forgery good, bad;
-	struct names_cache_block_head *head = (void *)bad.bytes;
-	struct names_cache_source *source = (void *)(head + 1);
-	uint64_t *offsets = (void *)(source + 1);
-	struct symbolizer_answer *answer = (void *)(offsets + 10);
+	struct names_cache_block_head *head = &bad.head;
+	struct symbolizer_answer *answer = (void *)bad.answer;
 	struct symbolizer_address *addresses = (void *)((char *)(answer + 1) +
 							sizeof(struct symbolizer_segment));
 	struct symbolizer_function *functions = (void *)(addresses + 10);
@@ -476,16 +559,23 @@ static void forged_blocks_are_refused(void **state)
 	REFUSED(head->n_sources = 0);
 	REFUSED(head->n_addresses = UINT32_MAX);
 	REFUSED(head->n_addresses = 9);
+	REFUSED(head->names_size = UINT32_MAX);
+	REFUSED(head->names_size = 0);
+	REFUSED(head->names_size = 5); /* without its end */
+	REFUSED(head->packed_size = UINT32_MAX - 100);
+	REFUSED(head->packed_size--);
 	REFUSED(head->answer_size = UINT32_MAX);
+	REFUSED(head->answer_size = NAMES_CACHE_CONTENT);
 	REFUSED(head->answer_size = 0);
-	REFUSED(head->answer_size -= 8);
-	REFUSED(source->name = 0);
-	REFUSED(source->name++);
-	REFUSED(source->name = UINT32_MAX);
-	REFUSED(((char *)bad.bytes)[bad.size - 1] = 'x';
-		head->answer_size = (head->answer_size + 7) & ~7u);
-	REFUSED(offsets[1] = offsets[0]);
-	REFUSED(offsets[9] = 0);
+	REFUSED(head->answer_size--);
+	REFUSED(head->answer_size++);
+	REFUSED(bad.source.name = 6);
+	REFUSED(bad.source.name = UINT32_MAX);
+	REFUSED(memcpy(bad.spoiled, "spoiled", 8));
+	REFUSED(bad.answer[bad.answer_size - 1] = 'x');
+	REFUSED(head->answer_size = (uint32_t)(bad.answer_size -= 8));
+	REFUSED(bad.offsets[1] = bad.offsets[0]);
+	REFUSED(bad.offsets[9] = 0);
 	REFUSED(answer->n_addresses = 9);
 	REFUSED(answer->error = -ENOMEM);
 	REFUSED(answer->n_cached = 11);
@@ -498,20 +588,36 @@ static void forged_blocks_are_refused(void **state)
 	REFUSED(functions->start_line = UINT32_MAX);
 	REFUSED(bad.header.version++);
 	REFUSED(bad.header.kind++);
-	REFUSED(bad.size = 16);
-	REFUSED(bad.size = good.size - 8);
-#undef REFUSED
+	REFUSED(bad.cut = 8);
 	/* A name that leads elsewhere. */
+	REFUSED(memcpy(bad.names, "de/ug", 6));
+	REFUSED(memcpy(bad.names, "de\nug", 6));
+#undef REFUSED
 	bad = good;
-	char *debug = memmem(bad.bytes, bad.size, "debug", 6);
-
-	assert_non_null(debug);
-	memcpy(debug, "de/ug", 5);
-	assert_int_equal(known_of(&bad, fd), 0);
-	memcpy(debug, "de\nug", 5);
-	assert_int_equal(known_of(&bad, fd), 0);
-	memcpy(debug, "de-ug", 5);
+	memcpy(bad.names, "de-ug", 6);
 	assert_int_equal(known_of(&bad, fd), 10);
+}
+
+/* Who asks for what is in one block has no other one unpacked. */
+static void only_what_is_asked_for_is_unpacked(void **state)
+{
+	_cleanup_close_ int fd = two_blocks();
+	static const uint64_t first = 3, none = 900;
+	struct names answer;
+	struct names_cache c;
+
+	names_cache_load(&c, fd, &module, SYMBOLIZER_ELF);
+	assert_int_equal(c.n_blocks, 2);
+	assert_int_equal(names_init(&answer, &none, 1), 0);
+	names_cache_find(&c, &answer, &none);
+	assert_int_equal(answer.n_known, 0);
+	assert_null(c.blocks[0].unpacked);
+	names_cache_find(&c, &answer, &first);
+	assert_int_equal(answer.n_known, 1);
+	assert_non_null(c.blocks[0].unpacked);
+	assert_null(c.blocks[1].unpacked);
+	names_free(&answer);
+	names_cache_close(&c);
 }
 
 int main(void)
@@ -522,6 +628,8 @@ int main(void)
 		cmocka_unit_test(other_modules_find_nothing),
 		cmocka_unit_test(many_blocks_become_one),
 		cmocka_unit_test(a_full_file_keeps_what_is_used),
+		cmocka_unit_test(a_large_answer_is_kept),
+		cmocka_unit_test(noise_is_not_kept),
 		cmocka_unit_test(names_do_not_outlive_what_they_came_from),
 		cmocka_unit_test(what_changed_meanwhile_is_not_kept),
 		cmocka_unit_test(too_many_sources_are_not_kept),
@@ -530,6 +638,7 @@ int main(void)
 		cmocka_unit_test(a_full_disk_is_told),
 		cmocka_unit_test(two_may_add_at_once),
 		cmocka_unit_test(forged_blocks_are_refused),
+		cmocka_unit_test(only_what_is_asked_for_is_unpacked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

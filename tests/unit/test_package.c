@@ -20,6 +20,10 @@ static const struct list {
 	{"coreutils.list", "/bin/ls\n/usr/bin/env\n"},
 	{"coreutils-dbgsym.list", "/usr/lib/debug/.build-id/00/11.debug\n"},
 	{"libstdc++6:amd64.list", "/usr/lib/x86_64-linux-gnu/libstdc++.so.6.0.30"},
+	{"linux-image-6.1.0-9-amd64.list", "/boot/vmlinuz-6.1.0-9-amd64\n"},
+	{"openjdk-17-jre-headless:amd64.list", "/usr/lib/jvm/libjvm.so\n"},
+	{"libpython3.11:amd64.list", "/usr/lib/libpython3.11.so.1.0\n"},
+	{"python3.11-minimal.list", "/usr/bin/python3.11\n"},
 	{"other.md5sums", "/usr/bin/nothing\n"},
 };
 #define N_LISTS (sizeof(LISTS) / sizeof(*LISTS))
@@ -68,6 +72,10 @@ static void files_have_packages_and_these_have_debug_packages(void **state)
 		{.path = "/usr/bin/ls"},
 		{.path = "/usr/bin/nothing"},
 		{.path = "/opt/bin/ls"},
+		{.path = "/boot/vmlinuz-6.1.0-9-amd64"},
+		{.path = "/usr/lib/jvm/libjvm.so"},
+		{.path = "/usr/lib/libpython3.11.so.1.0"},
+		{.path = "/usr/bin/python3.11"},
 	};
 	size_t n = sizeof(files) / sizeof(*files);
 
@@ -79,6 +87,10 @@ static void files_have_packages_and_these_have_debug_packages(void **state)
 	expect(&files[4], "coreutils", "coreutils-dbgsym");
 	expect(&files[5], "", "");
 	expect(&files[6], "", "");
+	expect(&files[7], "linux-image-6.1.0-9-amd64", "linux-image-6.1.0-9-amd64-dbg");
+	expect(&files[8], "openjdk-17-jre-headless", "openjdk-17-dbg");
+	expect(&files[9], "libpython3.11", "python3.11-dbg");
+	expect(&files[10], "python3.11-minimal", "python3.11-dbg");
 	assert_true(files[1].installed);
 	assert_false(files[0].installed);
 	assert_false(files[6].installed);

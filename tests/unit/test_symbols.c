@@ -483,6 +483,38 @@ static void lines_of_the_kernel_are_of_all_names_or_of_none(void **state)
 	assert_int_equal(w->line, 0);
 }
 
+static void note_lacked(void *userdata, const char *lacked, const char *of)
+{
+	unsigned *n = userdata;
+
+	++*n;
+	assert_string_equal(lacked, "0123abcd");
+	assert_string_equal(of, "0123abcd");
+}
+
+/* As debuginfod's, once its servers were asked. */
+static void a_debug_file_of_the_kernel_that_comes_renews_its_names(void **state)
+{
+	struct world *w = *state;
+	static const uint64_t address = 0xffffffff81001010;
+	unsigned lacked = 0;
+
+	symbolizer_on_lacked(w->symbolizer, note_lacked, &lacked);
+	be_kernel(w, "ffffffff81001000 T one\n");
+	become(w, "kernel-no-lines");
+	ask(w, &address, 1);
+	ask(w, &address, 1);
+	assert_int_equal(lacked, 1);
+	become(w, "kernel-lines");
+	symbolizer_renew(w->symbolizer, "0123abce"); /* another file's */
+	ask(w, &address, 1);
+	assert_int_equal(w->line, 0);
+	symbolizer_renew(w->symbolizer, "0123abcd");
+	ask(w, &address, 1);
+	assert_int_equal(w->line, 7);
+	assert_int_equal(lacked, 1);
+}
+
 static void a_crash_at_the_kernel_costs_all_lines(void **state)
 {
 	struct world *w = *state;
@@ -751,6 +783,7 @@ int main(int argc, char **argv)
 		TEST(no_file_is_an_error_with_addresses),
 		TEST(a_file_that_opens_later_is_waited_for),
 		TEST(lines_of_the_kernel_are_of_all_names_or_of_none),
+		TEST(a_debug_file_of_the_kernel_that_comes_renews_its_names),
 		TEST(a_crash_at_the_kernel_costs_all_lines),
 		TEST(kernel_names_can_be_forgotten),
 		TEST(a_crash_at_the_kernel_costs_no_names),

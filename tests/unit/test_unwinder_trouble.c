@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "helper/process.h"
@@ -28,6 +29,20 @@ int sd_event_now(sd_event *e, clockid_t clock, uint64_t *usec)
 
 	*usec -= shortened;
 	return r;
+}
+
+/* What a helper is said to have used of the CPUs, and how often somebody asked. */
+static uint64_t cpu_us;
+static unsigned cpu_looks;
+
+/* Takes the place of the library's: clocks of other processes stand where the test sets them. */
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+	if (clock >= 0)
+		return (int)syscall(SYS_clock_gettime, clock, t);
+	*t = (struct timespec){(time_t)(cpu_us / 1000000), (long)(cpu_us % 1000000) * 1000};
+	cpu_looks++;
+	return 0;
 }
 
 /* ---- waiting ------------------------------------------------------------------------------ */
@@ -194,8 +209,9 @@ static void one_death_is_forgiven(void **state)
 	module_unref(m);
 }
 
-/* The module is skipped from then on, also when it is opened anew; others are not. */
-static void expect_given_up(struct world *w, const char *how)
+/* The module is skipped from then on, also when it is opened anew; others are not. When it is
+ * asked, what was shortened has passed, and the helper has worked for some of it. */
+static void expect_given_up_after(struct world *w, const char *how, uint64_t worked)
 {
 	struct module *m = module_of(copy_of_self()), *other = module_of(open_self());
 	struct unwinder_stats before;
@@ -204,11 +220,13 @@ static void expect_given_up(struct world *w, const char *how)
 	setenv(HOW, how, 1);
 	assert_int_equal(unwinder_open(w->unwinder, m, opened, w), 0);
 	assert_int_equal(unwinder_open(w->unwinder, m, opened, w), 0);
+	shortened = 0;
+	cpu_us = worked;
 	wait_for(w, 2);
 	assert_int_equal(w->error, -EIO);
 	before = unwinder_stats(w->unwinder);
 	assert_int_equal(before.bad_modules, 1);
-	shortened = 0;
+	cpu_us = 0;
 	again = module_of(dup(m->fd));
 	assert_int_equal(ask_page(w, again, 0), -EIO);
 	assert_int_equal(unwinder_stats(w->unwinder).crashes, before.crashes);
@@ -217,6 +235,11 @@ static void expect_given_up(struct world *w, const char *how)
 	module_unref(again);
 	module_unref(m);
 	module_unref(other);
+}
+
+static void expect_given_up(struct world *w, const char *how)
+{
+	expect_given_up_after(w, how, 0);
 }
 
 static void a_module_that_kills_is_given_up(void **state)
@@ -231,10 +254,46 @@ static void a_module_that_hangs_is_given_up(void **state)
 {
 	struct world *w = *state;
 
-	shortened = 10000000 - 50000;
+	shortened = 20000000;
 	expect_given_up(w, "hang");
 	assert_int_equal(unwinder_stats(w->unwinder).timeouts, 1);
 	assert_int_equal(unwinder_stats(w->unwinder).crashes, 0);
+}
+
+static void a_module_that_takes_too_much_work_is_given_up(void **state)
+{
+	struct world *w = *state;
+
+	shortened = 10000000;
+	expect_given_up_after(w, "hang", 10000000);
+	assert_int_equal(unwinder_stats(w->unwinder).timeouts, 1);
+	assert_int_equal(unwinder_stats(w->unwinder).crashes, 0);
+}
+
+/* Others have the CPUs: as much time has passed, but it has hardly worked. */
+static void a_helper_that_gets_no_cpu_is_waited_for(void **state)
+{
+	struct world *w = *state;
+	struct module *m = module_of(open_self());
+	char path[128], how[160];
+	unsigned looks;
+
+	snprintf(path, sizeof(path), "%s/go", w->folder);
+	snprintf(how, sizeof(how), "wait:%s", path);
+	setenv(HOW, how, 1);
+	shortened = 10000000;
+	assert_int_equal(unwinder_open(w->unwinder, m, opened, w), 0);
+	shortened = 0;
+	cpu_us = 9000000;
+	looks = cpu_looks;
+	while (cpu_looks == looks)
+		assert_true(sd_event_run(w->event, 30 * 1000 * 1000) > 0);
+	close_fd(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	wait_for(w, 1);
+	assert_int_equal(w->error, 0);
+	assert_int_equal(unwinder_stats(w->unwinder).timeouts, 0);
+	assert_int_equal(unlink(path), 0);
+	module_unref(m);
 }
 
 static void expect_refused_answer(struct world *w, const char *how)
@@ -366,6 +425,10 @@ static int helper(char **argv)
 		if (!first_time(how + 5))
 			return unwinder_main(argv[3]);
 		how = "crash";
+	} else if (!strncmp(how, "wait:", 5)) {
+		while (access(how + 5, F_OK))
+			usleep(1000);
+		return unwinder_main(argv[3]);
 	} else if (!strcmp(how, "full")) {
 		setrlimit(RLIMIT_FSIZE, &nothing);
 		return unwinder_main(argv[3]);
@@ -376,7 +439,7 @@ static int helper(char **argv)
 static int begin(void **state)
 {
 	unsetenv(HOW);
-	shortened = 0;
+	shortened = cpu_us = 0;
 	return set_up(state);
 }
 
@@ -395,6 +458,8 @@ int main(int argc, char **argv)
 		TEST(one_death_is_forgiven),
 		TEST(a_module_that_kills_is_given_up),
 		TEST(a_module_that_hangs_is_given_up),
+		TEST(a_module_that_takes_too_much_work_is_given_up),
+		TEST(a_helper_that_gets_no_cpu_is_waited_for),
 		TEST(a_module_that_is_too_large_is_given_up),
 		TEST(broken_answers_are_refused),
 		TEST(long_answers_are_refused),
