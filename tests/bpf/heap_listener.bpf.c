@@ -10,8 +10,6 @@
 #include "arch_x86.h"
 #include "heap_listener.h"
 
-enum { BPF_MAP_TYPE_RINGBUF = 27 };
-
 struct bpf_pidns_info {
 	__u32 pid, tgid;
 };
