@@ -158,7 +158,7 @@ static int teardown(void **state)
 /* A call from a function of any kind that can be walked, on a page of a module. */
 static void call_from(unsigned module, unsigned page)
 {
-	call(p, ROOTS + draw_below(p, plain - ROOTS - 2), 1 + draw_below(p, 63));
+	call(p, ROOTS + draw_below(p, plain - ROOTS - (UNCOMMON - 1)), 1 + draw_below(p, 63));
 	top(p)->ip += module * STRIDE + page * UNWIND_PAGE_SIZE;
 }
 
