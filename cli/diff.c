@@ -431,16 +431,11 @@ static int run_halves(struct diff *d, struct operands *new, int argc, char **arg
 {
 	struct diff second = *d;
 	struct operands old;
-	int code = 2;
+	int code = 0;
 
 	second.query = (struct query){.place = d->query.place};
-	switch (command_parse(&COMMAND_DIFF, argc, argv, &second, &old)) {
-	case OPTIONS_HELP:
-		code = 0;
-		break;
-	case OPTIONS_BAD:
-		break;
-	case OPTIONS_OK:
+	enum options_result parsed = command_parse(&COMMAND_DIFF, argc, argv, &second, &old);
+	if (parsed == OPTIONS_OK) {
 		query_take_program(&d->query, new);
 		query_take_program(&second.query, &old);
 		inherit_names(&second.query, &d->query);
@@ -455,10 +450,9 @@ static int run_halves(struct diff *d, struct operands *new, int argc, char **arg
 		both.query = d->query;
 		code = compare(&both, &second.query,
 			old.n || time_range_is_given(&second.query.range) ? &old : new, new);
-		break;
 	}
 	query_free(&second.query);
-	return code;
+	return parsed == OPTIONS_BAD ? 2 : code;
 }
 
 static int run(int argc, char **argv)

@@ -457,20 +457,13 @@ int live_run(int argc, char **argv)
 	struct live_options o = {
 		.query.place = place_default(), .interval = DEFAULT_INTERVAL, .over = DEFAULT_OVER};
 	struct operands files;
-	int code = 2;
+	int code = 0;
 
-	switch (command_parse(&COMMAND_LIVE, argc, argv, &o, &files)) {
-	case OPTIONS_HELP:
-		code = 0;
-		break;
-	case OPTIONS_BAD:
-		break;
-	case OPTIONS_OK:
-		code = files.n ? command_usage(&COMMAND_LIVE,
-					 "--live asks the daemon, and reads no files")
-			       : run(&o);
-		break;
-	}
+	enum options_result parsed = command_parse(&COMMAND_LIVE, argc, argv, &o, &files);
+	if (parsed == OPTIONS_OK && files.n)
+		code = command_usage(&COMMAND_LIVE, "--live asks the daemon, and reads no files");
+	else if (parsed == OPTIONS_OK)
+		code = run(&o);
 	query_free(&o.query);
-	return code;
+	return parsed == OPTIONS_BAD ? 2 : code;
 }

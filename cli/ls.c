@@ -280,14 +280,9 @@ static int run(int argc, char **argv)
 	struct ls l = {.place = place_default(), .by = "pid", .rows = DEFAULT_ROWS};
 	struct operands rest;
 
-	switch (command_parse(&COMMAND_LS, argc, argv, &l, &rest)) {
-	case OPTIONS_HELP:
-		return 0;
-	case OPTIONS_BAD:
-		return 2;
-	case OPTIONS_OK:
-		break;
-	}
+	enum options_result parsed = command_parse(&COMMAND_LS, argc, argv, &l, &rest);
+	if (parsed != OPTIONS_OK)
+		return parsed == OPTIONS_BAD ? 2 : 0;
 	if (rest.n)
 		return command_usage(&COMMAND_LS, "it takes no '%s'", rest.items[0]);
 	const char *wrong = time_range_check(&l.range);

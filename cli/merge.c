@@ -43,14 +43,9 @@ static int run(int argc, char **argv)
 	struct merge m = {.query.symbolize = "none"};
 	struct operands files;
 
-	switch (command_parse(&COMMAND_MERGE, argc, argv, &m, &files)) {
-	case OPTIONS_HELP:
-		return 0;
-	case OPTIONS_BAD:
-		return 2;
-	case OPTIONS_OK:
-		break;
-	}
+	enum options_result parsed = command_parse(&COMMAND_MERGE, argc, argv, &m, &files);
+	if (parsed != OPTIONS_OK)
+		return parsed == OPTIONS_BAD ? 2 : 0;
 	if (!files.n)
 		return command_usage(&COMMAND_MERGE, "which files?");
 	return merge_files(&m, &files);

@@ -286,14 +286,9 @@ static int run(int argc, char **argv)
 	struct status s = {.place = place_default()};
 	struct operands rest;
 
-	switch (command_parse(&COMMAND_STATUS, argc, argv, &s, &rest)) {
-	case OPTIONS_HELP:
-		return 0;
-	case OPTIONS_BAD:
-		return 2;
-	case OPTIONS_OK:
-		break;
-	}
+	enum options_result parsed = command_parse(&COMMAND_STATUS, argc, argv, &s, &rest);
+	if (parsed != OPTIONS_OK)
+		return parsed == OPTIONS_BAD ? 2 : 0;
 	if (rest.n)
 		return command_usage(&COMMAND_STATUS, "it takes no '%s'", rest.items[0]);
 	return show(&s);

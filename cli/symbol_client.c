@@ -306,7 +306,7 @@ static int on_want(struct exchange *x, size_t size)
 	_cleanup_close_ int fd = scratch  ? scratch_open(scratch_folder())
 				 : lacked ? open_lacked(x, name + 1, said)
 					  : open_debug_file(x, name);
-	if (!scratch && (!lacked || x->client->servers))
+	if (!scratch)
 		keep_want(x->reply, name + lacked, fd, said);
 	return send_all(x, &file, sizeof(file), fd, -1);
 }

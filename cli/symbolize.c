@@ -127,14 +127,9 @@ static int run(int argc, char **argv)
 	struct operands files;
 	size_t skipped = 0;
 
-	switch (command_parse(&COMMAND_SYMBOLIZE, argc, argv, &s, &files)) {
-	case OPTIONS_HELP:
-		return 0;
-	case OPTIONS_BAD:
-		return 2;
-	case OPTIONS_OK:
-		break;
-	}
+	enum options_result parsed = command_parse(&COMMAND_SYMBOLIZE, argc, argv, &s, &files);
+	if (parsed != OPTIONS_OK)
+		return parsed == OPTIONS_BAD ? 2 : 0;
 	int code = query_exit(symbolize(&s, &files, &skipped), skipped);
 	return !code && s.unused && !s.named ? 1 : code;
 }

@@ -17,6 +17,7 @@
 #include "symbol_client.h"
 #include "symbol_sources.h"
 #include "symbolizer/jitdump.h"
+#include "symbols/build_id.h"
 #include "symbols/jit_file.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
@@ -38,7 +39,9 @@ struct module {
 	/* What debuginfod's servers said of it, and of the file that dwz made of parts of several;
 	 * "" where they were not asked. */
 	char servers[DEBUG_SERVERS_SAID], alternate[DEBUG_SERVERS_SAID];
-	bool fetched;	   /* it is theirs */
+	bool fetched;			  /* it is theirs */
+	char shared[SYMBOLIZER_BUILD_ID]; /* build-id of that of dwz; "" without */
+	bool lacks_shared;
 	char why[512];	   /* it cannot be read */
 	char failure[256]; /* its debug information, or its debug file, cannot be; or "" */
 };
@@ -167,30 +170,58 @@ static int add_all(struct symbols *s, const struct operands *files)
 
 /* ---- what they have ------------------------------------------------------------------------- */
 
-static void take_want(struct module *m, struct symbol_want *want)
+/* Of the file that dwz made of parts of several. It is asked for until it is the right one. */
+static void take_shared(struct module *m, const struct symbol_want *want)
 {
-	bool is_its_own = !strcmp(want->name, m->build_id);
+	if (build_id_is_plain(want->name))
+		snprintf(m->shared, sizeof(m->shared), "%.64s", want->name);
+	m->lacks_shared = !want->path;
+	if (*want->said)
+		memcpy(m->alternate, want->said, sizeof(want->said));
+}
+
+static void take_own(struct module *m, struct symbol_want *want)
+{
+	bool is_its_id = !strcmp(want->name, m->build_id);
 
 	if (*want->said)
-		memcpy(is_its_own ? m->servers : m->alternate, want->said, sizeof(want->said));
-	if (!strcmp(want->name, HELPER_PACKAGE)) {
-		free(m->package);
-		m->package = take_ptr(want->path);
-		return;
-	}
-	/* What comes after its own debug file, that one refers to. */
-	if (!want->path || (m->debug_file && !is_its_own && m->by_build_id))
+		memcpy(m->servers, want->said, sizeof(want->said));
+	if (!want->path)
 		return;
 	free(m->debug_file);
 	m->debug_file = take_ptr(want->path);
-	m->by_build_id = is_its_own;
-	m->fetched = is_its_own && *want->said;
+	m->by_build_id = is_its_id;
+	m->fetched = is_its_id && *want->said;
 }
 
-static void take_debug_file(struct module *m, struct symbol_reply *reply)
+/* Split debug information, of which only the package is told. */
+static bool take_split(struct module *m, struct symbol_want *want)
 {
-	for (size_t i = 0; i < reply->n_wants; i++)
-		take_want(m, &reply->wants[i]);
+	size_t n = strlen(want->name);
+
+	if (strcmp(want->name, HELPER_PACKAGE) != 0)
+		return n > 4 && !strcmp(want->name + n - 4, ".dwo");
+	free(m->package);
+	m->package = take_ptr(want->path);
+	return true;
+}
+
+/* Its own debug file is asked for first, the shared one by another build-id. */
+static void take_debug_files(struct module *m, struct symbol_reply *reply)
+{
+	bool shared = false;
+
+	for (size_t i = 0; i < reply->n_wants; i++) {
+		struct symbol_want *want = &reply->wants[i];
+
+		if (take_split(m, want))
+			continue;
+		shared |= build_id_is_plain(want->name) && strcmp(want->name, m->build_id) != 0;
+		if (shared)
+			take_shared(m, want);
+		else
+			take_own(m, want);
+	}
 }
 
 static void look(struct symbols *s, struct module *m)
@@ -212,7 +243,7 @@ static void look(struct symbols *s, struct module *m)
 	snprintf(m->build_id, sizeof(m->build_id), "%s", reply.answer.head->build_id);
 	m->sources = reply.answer.head->flags;
 	memcpy(m->failure, reply.failure, sizeof(m->failure));
-	take_debug_file(m, &reply);
+	take_debug_files(m, &reply);
 	symbol_reply_free(&reply);
 }
 
@@ -232,7 +263,7 @@ static void look_at_kernel(struct symbols *s, struct module *m)
 	m->sources = reply.answer.head->flags;
 	memcpy(m->failure, reply.failure, sizeof(m->failure));
 	snprintf(m->build_id, sizeof(m->build_id), "%s", reply.answer.head->build_id);
-	take_debug_file(m, &reply);
+	take_debug_files(m, &reply);
 	symbol_reply_free(&reply);
 }
 
@@ -290,6 +321,10 @@ static void print_module(struct symbols *s, const struct module *m, const struct
 	if (*m->alternate)
 		printf("    debuginfod, of the file that it shares with others: %s\n",
 			m->alternate);
+	if (m->lacks_shared)
+		printf("    better: the file that it shares with others, made by dwz, as "
+		       ".build-id/%.2s/%s.debug below /usr/lib/debug or a folder of debug_dirs\n",
+			m->shared, m->shared + 2);
 	if (!symbol_sources_have_lines(m->sources) && !*m->failure)
 		advise(s, m, f);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "kept.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -13,7 +12,7 @@
 
 #include "debuginfod/client.h"
 #include "debuginfod/spool.h"
-#include "util/cleanup.h"
+#include "util/folder.h"
 #include "util/grow.h"
 #include "util/now.h"
 
@@ -62,16 +61,13 @@ static int add_file(struct listing *l, const char *path, const struct stat *st)
 /* Lists a folder, and those in it down to `depth`. `prefix` is its path, or "". */
 static int list(struct listing *l, int parent, const char *name, const char *prefix, unsigned depth)
 {
-	int r = 0, fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = folder_open(parent, name);
 	struct dirent *entry;
 	struct stat st;
+	int r = 0;
 
-	if (!dir) {
-		r = -errno;
-		close_fd(fd);
-		return r;
-	}
+	if (!dir)
+		return -errno;
 	while (!r && (entry = readdir(dir))) {
 		char path[SPOOL_PATH];
 		int n = snprintf(
@@ -79,10 +75,10 @@ static int list(struct listing *l, int parent, const char *name, const char *pre
 
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
 			n >= (int)sizeof(path) ||
-			fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
+			fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
 			continue;
 		if (S_ISDIR(st.st_mode) && depth)
-			r = list(l, fd, entry->d_name, path, depth - 1);
+			r = list(l, dirfd(dir), entry->d_name, path, depth - 1);
 		else if (!S_ISDIR(st.st_mode))
 			r = add_file(l, path, &st);
 	}

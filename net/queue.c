@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "queue.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -11,7 +10,7 @@
 #include <unistd.h>
 
 #include "debuginfod/spool.h"
-#include "util/cleanup.h"
+#include "util/folder.h"
 #include "util/grow.h"
 
 void queue_free(struct queue *q)
@@ -59,18 +58,14 @@ static int add(struct queue *q, int folder, const char *name)
 
 static int read_folder(struct queue *q, int spool)
 {
-	int r = 0,
-	    fd = openat(spool, SPOOL_WANTED, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = folder_open(spool, SPOOL_WANTED);
 	struct dirent *entry;
+	int r = 0;
 
-	if (!dir) {
-		r = -errno;
-		close_fd(fd);
-		return r;
-	}
+	if (!dir)
+		return -errno;
 	while (!r && (entry = readdir(dir)))
-		r = add(q, fd, entry->d_name);
+		r = add(q, dirfd(dir), entry->d_name);
 	closedir(dir);
 	return r;
 }

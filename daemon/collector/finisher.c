@@ -14,8 +14,9 @@
 #include "util/cleanup.h"
 
 /* How long a sample waits. A page comes within a millisecond or two, a file that was never opened
- * within some more, unless the host is very busy. */
-#define PATIENCE_NS (4 * 1000 * 1000 * 1000ULL)
+ * within some more, unless the host is very busy: just after the start hundreds of pages are
+ * wanted, and the helper waits for a CPU like everybody else. */
+#define PATIENCE_NS (10 * 1000 * 1000 * 1000ULL)
 #define MAX_WAITING 4096
 /* Things that may be missing in one stack: a page for each frame, and more. */
 #define MAX_ATTEMPTS 1024

@@ -423,6 +423,28 @@ static void decode_vector(struct decoder *d, unsigned map, uint8_t opcode)
 	write_rm(d);
 }
 
+/* Behind 0f: or seldom. */
+static bool is_not_in_programs(uint8_t opcode)
+{
+	switch (opcode) {
+	case 0x00 ... 0x04:
+	case 0x06 ... 0x0a:
+	case 0x0c:
+	case 0x0e ... 0x0f:
+	case 0x20 ... 0x27:
+	case 0x30:
+	case 0x32 ... 0x37:
+	case 0x39:
+	case 0x3b ... 0x3f:
+	case 0xa0 ... 0xa1:
+	case 0xa6 ... 0xaa:
+	case 0xff:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool decode_two(struct decoder *d)
 {
 	static const unsigned cpuid = 1 << INSN_RAX | 1 << INSN_RBX | 1 << INSN_RCX | 1 << INSN_RDX;
@@ -464,20 +486,9 @@ static bool decode_two(struct decoder *d)
 		write_register(d, INSN_RAX);
 		write_register(d, INSN_RDX);
 		break;
-	case 0x00 ... 0x04:
-	case 0x06 ... 0x0a:
-	case 0x0c:
-	case 0x0e ... 0x0f:
-	case 0x20 ... 0x27:
-	case 0x30:
-	case 0x32 ... 0x37:
-	case 0x39:
-	case 0x3b ... 0x3f:
-	case 0xa0 ... 0xa1:
-	case 0xa6 ... 0xaa:
-	case 0xff:
-		return false; /* not in programs, or seldom */
 	default:
+		if (is_not_in_programs(opcode))
+			return false;
 		break;
 	}
 	d->byte = (opcode >= 0x90 && opcode <= 0x9f) || opcode == 0xb0 || opcode == 0xc0;

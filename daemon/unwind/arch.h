@@ -11,7 +11,7 @@
 
 /* Code that is recognized by its bytes. */
 #define UNWIND_STUB_ROWS 5
-#define UNWIND_MAX_STUB	 256 /* bytes; it may be on two pages */
+#define UNWIND_MAX_STUB	 512 /* bytes, and what it is known by; it may be on two pages */
 struct unwind_stub_row {
 	size_t at; /* from the stub's first byte */
 	struct unwind_rule rule;

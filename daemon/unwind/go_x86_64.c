@@ -129,7 +129,7 @@ static bool switches(const uint8_t *code, size_t size, size_t behind, struct unw
 #define GO_ALIGNMENT 16 /* of functions, with traps between them */
 #define INT3	     0xcc
 #define BEFORE	     160 /* bytes of such a function before it switches stacks */
-#define AFTER	     128 /* and behind that */
+#define AFTER	     192 /* and behind that */
 
 /* Where the frame pointer was set, for what lies at an offset of the code. */
 static bool is_framed(const uint8_t *code, size_t size, uint64_t address, size_t at)

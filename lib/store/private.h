@@ -3,8 +3,6 @@
 #ifndef PROFD_STORE_PRIVATE_H
 #define PROFD_STORE_PRIVATE_H
 
-#include <dirent.h>
-
 #include "store/store.h"
 
 #define STORE_RECORDS  "records"

@@ -12,6 +12,7 @@
 
 #include "store/private.h"
 #include "util/cleanup.h"
+#include "util/folder.h"
 #include "util/whole.h"
 
 #define FOLDER_MODE 0750
@@ -50,15 +51,9 @@ int store_open_folder(int parent, const char *name)
 int store_each(
 	int folder, int (*visit)(void *userdata, int folder, const char *name), void *userdata)
 {
-	int fd = store_open_folder(folder, ".");
-	if (fd < 0)
-		return fd;
-	DIR *entries = fdopendir(fd);
-	if (!entries) {
-		int r = -errno;
-		close_fd(fd);
-		return r;
-	}
+	DIR *entries = folder_open(folder, ".");
+	if (!entries)
+		return -errno;
 	int r = 0;
 	for (;;) {
 		errno = 0;
@@ -171,12 +166,9 @@ static int take_lock(struct store *s, char *why, size_t why_size)
 /* Whoever holds the lock is the only writer: what is temporary was left by one that died. */
 static int remove_stale(int folder)
 {
-	int fd = store_open_folder(folder, ".");
-	DIR *entries = fd < 0 ? NULL : fdopendir(fd);
-	if (!entries) {
-		close_fd(fd);
-		return fd < 0 ? fd : -ENOMEM;
-	}
+	DIR *entries = folder_open(folder, ".");
+	if (!entries)
+		return -errno;
 	const struct dirent *e;
 	while ((e = readdir(entries))) {
 		if (!strncmp(e->d_name, STORE_TMP, strlen(STORE_TMP)))

@@ -45,7 +45,7 @@ static bool has_prefix(const char *text, const char *prefix)
 static size_t suffix_length(const char *dot)
 {
 	static const char *const known[] = {".constprop", ".isra", ".part", ".cold", ".llvm",
-		".lto_priv", ".localalias", ".clone", ".warm", ".hot", ".unlikely"};
+		".lto_priv", ".localalias", ".clone", ".warm", ".hot", ".unlikely", ".__uniq"};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
 		size_t n = strlen(known[i]);

@@ -184,6 +184,14 @@ struct finder {
 	bool incomplete; /* a unit does not say where its code is */
 };
 
+/* DWARF 2 has no lists of ranges: where a unit has code in several sections, as of cold paths, it
+ * names one of them. That of assemblers, which is common still, is whole. */
+static bool may_have_more(const struct unit_entry *e)
+{
+	return e->where.version < 3 && !e->is.place.has_ranges &&
+	       e->is.language != DW_LANG_Mips_Assembler;
+}
+
 static int add_ranges(struct finder *f, const struct unit_entry *e, uint32_t id)
 {
 	struct range_lists lists = unit_ranges(&e->where, &e->is, f->sections);
@@ -202,7 +210,7 @@ static int add_ranges(struct finder *f, const struct unit_entry *e, uint32_t id)
 		if (low)
 			r = spans_add(&f->spans, low, high, id, SPANS_ANY);
 	}
-	f->incomplete |= !any;
+	f->incomplete |= !any || may_have_more(e);
 	return r;
 }
 
@@ -248,7 +256,7 @@ static int compare_offsets(const void *key, const void *entry)
 	return (offset > e->where.first) - (offset < e->where.first);
 }
 
-/* For units that do not say themselves. */
+/* For units that do not say themselves, or not all. */
 static int by_aranges(struct finder *f, Dwarf *dwarf)
 {
 	struct dwarf_units *u = f->units;
@@ -268,7 +276,8 @@ static int by_aranges(struct finder *f, Dwarf *dwarf)
 		if (!arange || dwarf_getarangeinfo(arange, &low, &length, &die) || !low)
 			continue;
 		e = bsearch(&die, u->all, u->n, sizeof(*u->all), compare_offsets);
-		if (e && !e->is.place.has_ranges && e->is.place.low >= e->is.place.high)
+		if (e && (may_have_more(e) ||
+				 (!e->is.place.has_ranges && e->is.place.low >= e->is.place.high)))
 			r = spans_add(&f->spans, low, low + length, (uint32_t)(e - u->all) + 1,
 				SPANS_ANY);
 	}

@@ -43,8 +43,8 @@ struct dwarf_units {
 };
 
 /* Finds all units with code: by their own ranges; by .debug_aranges (in libdw's `dwarf`) those that
- * have none. Type units and partial units are left out. 0 or -ENOMEM, -E2BIG; dwarf_units_free in
- * any case. */
+ * have none, or not all of them. Type units and partial units are left out. 0 or -ENOMEM, -E2BIG;
+ * dwarf_units_free in any case. */
 int dwarf_units_find(struct dwarf_units *u, const struct dwarf_sections *sections, Dwarf *dwarf);
 void dwarf_units_free(struct dwarf_units *u);
 /* The unit that holds the address, or NULL. */

@@ -42,6 +42,16 @@ static const char *suffix_of(const struct job *j, size_t i)
 	return j->split && strcmp(wanted[i], PACKAGE) != 0 ? ".dwo" : "";
 }
 
+/* Each type of a .dwo file may have a section of its own, which is called as that of the code, the
+ * last. Only of a new file does libdw take that one. */
+static bool comes_later(struct job *j, size_t i)
+{
+	bool later = j->split && !strcmp(wanted[i], "info");
+
+	j->any |= later;
+	return later;
+}
+
 static struct part *part_of(struct job *j, const char *name, bool *is_old)
 {
 	size_t skip = !strncmp(name, ".debug_", 7) ? 7 : !strncmp(name, ".zdebug_", 8) ? 8 : 0;
@@ -51,9 +61,10 @@ static struct part *part_of(struct job *j, const char *name, bool *is_old)
 		size_t n = strlen(wanted[i]);
 
 		if (strncmp(name + skip, wanted[i], n) != 0 ||
-			strcmp(name + skip + n, suffix_of(j, i)) != 0 || j->parts[i].name)
+			strcmp(name + skip + n, suffix_of(j, i)) != 0 ||
+			(j->parts[i].name && !comes_later(j, i)))
 			continue;
-		j->parts[i].name = wanted[i];
+		j->parts[i] = (struct part){.name = wanted[i]};
 		return &j->parts[i];
 	}
 	return NULL;

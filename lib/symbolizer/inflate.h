@@ -11,8 +11,8 @@
 
 /* An ELF file in the arena with nothing but the sections that symbolizing reads, for elf_end: of a
  * .dwo or .dwp file (`split`), those. It begins where the arena's next bytes are. *out is NULL if
- * none of them is compressed. 0; -ENOMEM: no room; -EBADMSG: broken; -ENOTSUP:
- * compressed by something else than zlib and zstd. */
+ * none of them is compressed, and none is there twice. 0; -ENOMEM: no room; -EBADMSG: broken;
+ * -ENOTSUP: compressed by something else than zlib and zstd. */
 int inflate_debug(Elf **out, const struct elf_file *f, bool split, struct arena *arena);
 
 /* As many bytes as that file would have; 0: none of them is compressed, or they are broken. */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "util/cache_folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,6 +14,7 @@
 #include <xxhash.h>
 
 #include "util/cleanup.h"
+#include "util/folder.h"
 #include "util/grow.h"
 
 #define NAME_CHARS 16 /* of a hash in hex */
@@ -98,15 +98,12 @@ static int add_found(struct listing *l, int folder, const char *name)
 /* The oldest first. */
 static int list(struct listing *l, int folder)
 {
-	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = folder_open(folder, ".");
 	struct dirent *entry;
+	int r = 0;
 
-	if (!dir) {
-		r = -errno;
-		close_fd(fd);
-		return r;
-	}
+	if (!dir)
+		return -errno;
 	while (!r && (entry = readdir(dir)))
 		r = add_found(l, folder, entry->d_name);
 	closedir(dir);

@@ -77,7 +77,8 @@ int main(int argc, char **argv)
 		die("load the programs", errno);
 	fill(bpf_map__fd(bpf->maps.table));
 	/* Each at another rate, so that they do not tick together. */
-	bpf_object__for_each_program(program, bpf->obj) {
+	bpf_object__for_each_program(program, bpf->obj)
+	{
 		for (int cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++)
 			attach(program, cpu, hertz);
 		hertz++;

@@ -62,6 +62,7 @@ static void compile(const struct cfi_source *source)
 
 	if (unwind_module_open(&m, source))
 		return;
+	require(unwind_module_has_rules(m) || !source->n_frames);
 	for (int i = 0; i < MAX_PAGES; i++) {
 		page = unwind_module_page(m, page);
 		if (page == UINT64_MAX)

@@ -67,8 +67,9 @@ def lend(request, tmp_path_factory, shared):
     def lend_one(**options):
         key = str(options)
         if key not in shared:
-            folder = tmp_path_factory.mktemp("profd")
-            shared[key] = profd.Daemon(folder, **options).start()
+            shared[key] = profd.Daemon(tmp_path_factory.mktemp("profd"), **options)
+            lent[key] = shared[key], 0
+            return shared[key].start()
         lent[key] = shared[key], shared[key].log.stat().st_size
         return shared[key]
 

@@ -162,16 +162,20 @@ class Daemon:
         self.ctl("record", "-o", out, *arguments, **options)
         return pprof.read(out)
 
-    def record_run(self, program, seconds, frequency=997):
-        """The profile of a program's next seconds of CPU time."""
-        options = ["--pid", program.pid, "--seconds", 0, "--frequency", frequency]
-        process, out = self.start_record(*options)
+    def record_until(self, over, *arguments):
+        """The file of a recording that is ended when over() returns."""
+        process, out = self.start_record("--seconds", 0, *arguments)
         wait_for(lambda: self.recordings() or process.poll() is not None, 60, "the recording")
-        program.let_run(seconds)
+        over()
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=60)
         assert process.returncode == 0, output
-        return pprof.read(out)
+        return out
+
+    def record_run(self, program, seconds):
+        """The profile of a program's next seconds of CPU time."""
+        options = ["--pid", program.pid, "--frequency", 997]
+        return pprof.read(self.record_until(lambda: program.let_run(seconds), *options))
 
     def start_record(self, *arguments):
         """(process, file) of a recording in the background."""

@@ -130,14 +130,14 @@ class Tally:
     def total(self):
         return sum(self.count.values())
 
-    def complaint(self, least, doubtful=0.01, whole=0.9):
-        """What is wrong with these stacks, or None: all but a share of them come to the root, and no
-        frame of any stack is a wrong one."""
+    def complaint(self, least, doubtful=0.01, whole=0.9, excused=0):
+        """What is wrong with these stacks, or None: all but a share of them, and `excused`, come to
+        the root, and no frame of any stack is a wrong one."""
         worst = sorted(self.shown.items(), key=lambda item: -item[1])[:3]
         text = f"{self.count} " + "; ".join(f"{n} {stack}" for stack, n in worst)
         if self.total < least:
             return f"too few samples: {text}"
-        if self.count["wrong"] or self.count["unfinished"] > doubtful * self.total:
+        if self.count["wrong"] or self.count["unfinished"] > doubtful * self.total + excused:
             return text
         # Functions further out take no time to speak of, if whole is not less.
         if self.count["whole"] < whole * self.total:

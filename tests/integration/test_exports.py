@@ -150,8 +150,10 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exports")
     daemon = Daemon(folder, types="").start()
     try:
-        with Program("burn3", 60), Program("threads", wait=False), Program("kernelwork", 60):
-            daemon.ctl("record", "--seconds", 2, "--frequency", 199, "-o", folder / "host.pb.gz")
+        threads = Program("threads", wait=False)
+        with threads, Program("burn3", 60) as burn, Program("kernelwork", 60) as work:
+            both = lambda: [program.let_run(0.5) for program in (burn, work)]
+            host = daemon.record_until(both, "--frequency", 199)
         daemon.check_ledger()
     finally:
         daemon.kill()
@@ -159,7 +161,8 @@ def files(tmp_path_factory):
     hard = {("main", name): 1 + i for i, name in enumerate(HARD_NAMES)}
     write_profile(folder / "hard.pb.gz", hard)
     write_profile(folder / "empty.pb.gz", {})
-    return {name: folder / f"{name}.pb.gz" for name in ("host", "plain", "hard", "empty")}
+    made = {name: folder / f"{name}.pb.gz" for name in ("plain", "hard", "empty")}
+    return {"host": host, **made}
 
 
 KINDS = ["host", "plain", "hard", "empty"]

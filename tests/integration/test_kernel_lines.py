@@ -152,3 +152,16 @@ def test_symbols_asks_servers(kernel, tmp_path):
         said = symbols(tmp_path, DEBUGINFOD_URLS=server.url, DEBUGINFOD_CACHE_PATH=str(tmp_path / "new"))
         assert "and DWARF in" in said and "from debuginfod\n    debuginfod: has it\n" in said
         assert server.asked == asked
+
+
+def test_symbols_names_the_package(tmp_path):
+    """Of a Debian kernel, by what dpkg says."""
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    (lists / "linux-image-made.list").write_text(f"/.\n/boot/vmlinuz-{os.uname().release}\n")
+    script = f'mount --bind {lists} /var/lib/dpkg/info && exec "$@"'
+    profctl = [PROFCTL, "symbols", "--debug_dirs", tmp_path, "kernel"]
+    command = ["unshare", "-m", "sh", "-c", script, "sh", *profctl]
+    environment = {**os.environ, "DEBUGINFOD_URLS": ""}
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert "better: apt-get install linux-image-made-dbg\n" in result.stdout

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import pprof
+from debug_server import build_id
 from profd import GO, PROFCTL, PROGRAMS, ROOT, Daemon, Program, unprivileged
 
 sys.path.insert(0, str(ROOT / "tests/reports"))
@@ -470,6 +471,36 @@ def test_what_finds_no_room_to_be_unpacked_is_told(split, tmp_path):
     assert str(small) in said
 
 
+# ---- old debug information ------------------------------------------------------------------------
+
+SECTIONS = """
+[[gnu::cold, gnu::noinline, gnu::used]] static int seldom(int n) { return n * n; }
+int main(int argc, char **) { return argc < 0 ? seldom(argc) : 0; }
+"""
+
+
+def test_dwarf_2_tells_of_other_sections_elsewhere(tmp_path):
+    """In .debug_aranges; newer ones have lists of ranges."""
+    source, program = tmp_path / "a.cc", tmp_path / "a"
+    source.write_text(SECTIONS)
+    subprocess.run(
+        ["g++", "-O2", "-gdwarf-2", "-gstrict-dwarf", "-o", program, source], check=True
+    )
+    symbols = subprocess.run(["nm", program], capture_output=True, text=True, check=True).stdout
+    profile = Profile()
+    mapping = profile.mapping(str(program), 0, 1 << 20, 0, build_id(program), flags=0)
+    for name in ("_ZL6seldomi", "main"):
+        at = next(int(s.split()[0], 16) for s in symbols.splitlines() if s.endswith(f" {name}"))
+        profile.sample([profile.location(at + 1, mapping=mapping)], [1, 1])
+    (tmp_path / "in").write_bytes(gzip.compress(profile.encode()))
+    profctl("symbolize", "-o", tmp_path / "out", tmp_path / "in")
+    frames = [f for s in pprof.read(tmp_path / "out").samples for f in s.frames]
+    assert [(f.name, f.file, f.line) for f in frames] == [
+        ("seldom", str(source), 2),
+        ("main", str(source), 3),
+    ]
+
+
 # ---- where names come from ------------------------------------------------------------------------
 
 SOURCES = {
@@ -488,6 +519,19 @@ def test_symbols_of_modules():
     for name, wanted in SOURCES.items():
         part = output.split(f"{PROGRAMS}/{name}\n")[1].split("\n/")[0]
         assert all(text in part for text in wanted), part
+
+
+def test_symbols_misses_what_is_shared(tmp_path):
+    """Also where names are cached."""
+    lonely = tmp_path / "lonely"
+    shutil.copy(PROGRAMS / "burn3-dwz", lonely)
+    environment = {"PROFD_CACHE": str(tmp_path / "cache"), "DEBUGINFOD_URLS": ""}
+    for _ in range(2):
+        whole = profctl("symbols", PROGRAMS / "burn3-dwz", environment=environment).stdout
+        assert whole == f"{PROGRAMS}/burn3-dwz\n    names: its DWARF\n"
+        said = profctl("symbols", lonely, environment=environment).stdout
+        assert "names: its DWARF\n    better: the file that it shares with others" in said
+        assert f".build-id/{build_id(PROGRAMS / 'burn3-dwz.common')[:2]}/" in said
 
 
 def test_symbols_of_a_stripped_go_program(tmp_path):

@@ -212,7 +212,7 @@ def test_difference(files, tmp_path):
 
 def test_store_queries(daemon, tmp_path):
     with Program("burn3", 60) as burn:
-        time.sleep(3)
+        burn.let_run(2.5)
         daemon.close_window()
         time.sleep(1.5)
         out = tmp_path / "closed.pb.gz"

@@ -13,7 +13,7 @@ from profd import Program, wait_for
 
 def test_window_file_and_activity(daemon):
     with Program("burn3", 60) as burn:
-        time.sleep(3)
+        burn.let_run(1.5)
         file = daemon.close_window()
     assert re.fullmatch(r"\d{6}-\d+s(-\d+)?\.pb\.gz", file.name), file
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", file.parent.name)
@@ -50,7 +50,7 @@ def test_windows_follow_each_other_without_a_gap(daemon):
 
 def test_sigterm_writes_the_open_window(daemon):
     with Program("burn3", 60) as burn:
-        time.sleep(3)
+        burn.let_run(1)
         daemon.stop()
     (file,) = daemon.windows()
     assert sum(s.values[0] for s in pprof.read(file).select(pid=burn.pid)) > 0
@@ -60,7 +60,7 @@ def test_sigterm_ends_recordings_and_keeps_them(daemon):
     with Program("burn3", 60) as burn:
         process, out = daemon.start_record("--pid", burn.pid, "--seconds", 100)
         wait_for(daemon.recordings, what="the recording")
-        time.sleep(2)
+        burn.let_run(0.5)
         daemon.stop()
         process.communicate(timeout=20)
     assert process.returncode == 0
@@ -140,7 +140,9 @@ def test_full_disk(new_daemon, tmp_path):
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], check=True)
     try:
-        daemon = new_daemon(window=3600, store=disk / "store").start()
+        # What is cached must not take the disk's little room.
+        options = {"store": disk / "store", "cache": tmp_path / "cache"}
+        daemon = new_daemon(window=3600, **options).start()
         with Program("burn3", 60):
             time.sleep(1)
             daemon.close_window()

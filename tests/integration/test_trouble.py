@@ -63,15 +63,16 @@ def test_no_btf(tmp_path):
     check_refusal(profd_in(tmp_path, prefix=hide), [1], "btf")
 
 
-def test_second_daemon(daemon):
-    check_refusal(run(*daemon.command()), [1], str(daemon.pid))
-    assert daemon.status()["pid"] == daemon.pid
+def test_second_daemon(shared_daemon):
+    check_refusal(run(*shared_daemon.command()), [1], str(shared_daemon.pid))
+    assert shared_daemon.status()["pid"] == shared_daemon.pid
 
 
-def test_second_daemon_on_the_same_socket(daemon, tmp_path):
-    command = [PROFD, "--foreground", "--store", tmp_path / "other", "--socket", daemon.socket]
-    check_refusal(run(*command), [1], str(daemon.socket))
-    assert daemon.status()["pid"] == daemon.pid
+def test_second_daemon_on_the_same_socket(shared_daemon, tmp_path):
+    where = ["--store", tmp_path / "other", "--socket", shared_daemon.socket]
+    command = [PROFD, "--foreground", *where]
+    check_refusal(run(*command), [1], str(shared_daemon.socket))
+    assert shared_daemon.status()["pid"] == shared_daemon.pid
 
 
 def test_socket_of_a_dead_daemon_is_replaced(new_daemon):
@@ -191,12 +192,12 @@ def test_second_sigterm_quits(daemon):
 def test_helpers_that_die_are_replaced(daemon):
     """A symbolizer that is killed costs names at most, never the daemon."""
     with Program("burn3", 60) as burn:
-        first = daemon.record("--pid", burn.pid, "--seconds", 2)
+        first = daemon.record_run(burn, 0.3)
         children = run("pgrep", "-P", daemon.pid).stdout.split()
         assert children
         for child in children:
             os.kill(int(child), signal.SIGKILL)
-        second = daemon.record("--pid", burn.pid, "--seconds", 3)
+        second = daemon.record_run(burn, 0.5)
     assert first.cumulative()["burn_sixty"] > 0
     assert second.total() > 20 and second.cumulative()["burn_sixty"] > 0
 
@@ -208,7 +209,7 @@ def test_status_names_modules_that_lack_names(daemon, tmp_path):
     sections = ["--update-section", f".debug_info={garbage}"]
     run("objcopy", *sections, PROGRAMS / "burn3", program)
     with Program(program, 60) as burn:
-        profile = daemon.record("--pid", burn.pid, "--seconds", 2)
+        profile = daemon.record_run(burn, 0.3)
     assert profile.cumulative()["burn_sixty"] > 0
     limited = daemon.status()["symbolizer"]["limited"]
     assert [(one["module"], one["why"]) for one in limited] == [(str(program), "debug_info")]
@@ -226,7 +227,7 @@ def test_more_inlined_calls_than_are_shown_are_told(daemon, tmp_path):
     source.write_text("\n".join([*lines, spin, main]))
     run("gcc", "-O2", "-g", "-o", program, source)
     with Program(program) as burn:
-        profile = daemon.record("--pid", burn.pid, "--seconds", 2)
+        profile = daemon.record_run(burn, 0.5)
     names = max(([frame.name for frame in sample.frames] for sample in profile.samples), key=len)
     shown = [name for name in names if name.startswith("level_")]
     assert shown == [f"level_{i}" for i in range(255)]
@@ -344,15 +345,15 @@ def test_socket_gone(daemon):
     daemon.kill()
 
 
-def test_unknown_pid(daemon):
-    result = daemon.ctl("record", "--pid", 4194303, "--seconds", 1, check=False)
+def test_unknown_pid(shared_daemon):
+    result = shared_daemon.ctl("record", "--pid", 4194303, "--seconds", 1, check=False)
     check_refusal(result, [1], "4194303")
 
 
-def test_pid_that_dies(daemon):
+def test_pid_that_dies(shared_daemon):
     with Program("burn3", 60) as burn:
-        process, out = daemon.start_record("--pid", burn.pid, "--seconds", 30)
-        wait_for(daemon.recordings, what="the recording")
+        process, out = shared_daemon.start_record("--pid", burn.pid, "--seconds", 30)
+        wait_for(shared_daemon.recordings, what="the recording")
         time.sleep(1.5)
     process.communicate(timeout=20)
     assert process.returncode == 0
@@ -398,14 +399,14 @@ BAD_USAGE = [
 
 
 @pytest.mark.parametrize("arguments, word", BAD_USAGE, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
-def test_bad_usage(daemon, arguments, word):
-    result = daemon.ctl(*arguments, check=False) if arguments else run(PROFCTL)
+def test_bad_usage(shared_daemon, arguments, word):
+    result = shared_daemon.ctl(*arguments, check=False) if arguments else run(PROFCTL)
     assert result.returncode == 2, result.stderr
     assert word in result.stderr
     assert not result.stdout
 
 
-def test_help_and_version(daemon):
+def test_help_and_version():
     for command in ([], ["record"], ["export"], ["top"], ["ls"], ["status"], ["merge"]):
         result = run(PROFCTL, *command, "--help")
         assert result.returncode == 0 and "profctl" in result.stdout and not result.stderr
@@ -431,8 +432,8 @@ def bad_profiles(whole):
     }
 
 
-def test_unreadable_profiles(daemon, tmp_path):
-    daemon.ctl("record", "--seconds", 1, "-o", tmp_path / "good")
+def test_unreadable_profiles(shared_daemon, tmp_path):
+    shared_daemon.ctl("record", "--seconds", 1, "-o", tmp_path / "good")
     for why, data in bad_profiles((tmp_path / "good").read_bytes()).items():
         bad = tmp_path / "bad"
         bad.write_bytes(data)
@@ -449,11 +450,11 @@ def test_profiles_that_cannot_be_opened(tmp_path):
     check_refusal(run(PROFCTL, "top", tmp_path), [1], str(tmp_path))
 
 
-def test_output_that_cannot_be_written(daemon, tmp_path):
+def test_output_that_cannot_be_written(shared_daemon, tmp_path):
     """It is found out before anything is recorded."""
     start = time.monotonic()
     out = tmp_path / "no/such/folder/p"
-    result = daemon.ctl("record", "--seconds", 5, "-o", out, check=False)
+    result = shared_daemon.ctl("record", "--seconds", 5, "-o", out, check=False)
     check_refusal(result, [1], str(out))
     assert time.monotonic() - start < 4
 
@@ -463,8 +464,8 @@ def test_no_profiles_match(daemon):
     check_refusal(result, [1])
 
 
-def test_protocol_abuse(daemon):
-    """Whatever is sent to the socket, the daemon lives and answers the next."""
+def test_protocol_abuse(shared_daemon):
+    """Whatever is sent to the socket, the shared_daemon lives and answers the next."""
     for data in (
         b"",
         b"\xff\xff\xff\xff",
@@ -476,7 +477,7 @@ def test_protocol_abuse(daemon):
         b"GET / HTTP/1.1\r\n\r\n",
     ):
         with socket.socket(socket.AF_UNIX) as client:
-            client.connect(str(daemon.socket))
+            client.connect(str(shared_daemon.socket))
             client.settimeout(0.3)
             client.sendall(data)
             try:
@@ -488,13 +489,13 @@ def test_protocol_abuse(daemon):
         client = socket.socket(socket.AF_UNIX)
         client.settimeout(1)
         try:
-            client.connect(str(daemon.socket))
+            client.connect(str(shared_daemon.socket))
         except OSError:
             break
         crowd.append(client)
     for client in crowd:
         client.close()
-    wait_for(lambda: daemon.ctl("status", check=False).returncode == 0, what="an answer")
+    wait_for(lambda: shared_daemon.ctl("status", check=False).returncode == 0, what="an answer")
 
 
 @pytest.mark.parametrize("command", [["--help"], ["--version"], ["top", "--help"], ["symbols", PROFD]])

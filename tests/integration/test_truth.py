@@ -63,7 +63,7 @@ def test_shares_lines_and_inlines(shared_daemon):
 
 def test_continuous_profile_and_labels(daemon):
     with Program("burn3", 60) as burn:
-        time.sleep(5)
+        burn.let_run(4)
         used = burn.cpu()
         file = daemon.close_window()
     profile = pprof.read(file)
@@ -163,7 +163,7 @@ def test_exec_in_mid_window(daemon):
 
 def test_exec_of_another_program(new_daemon):
     daemon = new_daemon(window=3600, frequency=499).start()
-    with Program("execchain", 2, PROGRAMS / "burn3", 3) as program:
+    with Program("execchain", 1, PROGRAMS / "burn3", 1.5) as program:
         pid = program.pid
         program.truth()
     profile = pprof.read(daemon.close_window())
@@ -314,7 +314,7 @@ def test_in_a_pid_namespace_of_its_own(new_daemon):
     prefix = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", inside, "sh"]
     with Program("burn3", 60) as outside:
         daemon = new_daemon(prefix=prefix).start()
-        time.sleep(4)
+        outside.let_run(2)
         status = daemon.check_ledger()
         profile = daemon.record("--comm", "burn3", "--seconds", 2, "--frequency", 997)
         daemon.kill()
@@ -377,4 +377,6 @@ def test_without_any_names(shared_daemon):
     user = [f for s in profile.samples for f in s.frames if f.mapping.endswith("burn3-stripped")]
     assert user
     for frame in user:
+        if frame.name == "clock_gettime@plt":
+            continue  # a tick in a stub, whose name the loader needs
         assert frame.name == f"[burn3-stripped+{frame.address:#x}]"

@@ -163,7 +163,7 @@ CGO = Truth(
 # Each piece is on a stack of its own, to which libgcc has changed.
 SPLIT = Truth(
     *rooted(["bottom", *["piece", "__morestack"] * 9]),
-    called=lambda frame: in_callee(frame) or "morestack" in frame.name,
+    called=lambda frame: in_callee(frame) or named("_.*(morestack|releasestack).*")(frame),
 )
 
 # What is tested: a program of tests/programs/unwind with its arguments, and its truth.
@@ -218,11 +218,16 @@ CASES = {
     "LD_BIND_NOT=1 plt-gold": PLT,
     "LD_BIND_NOT=1 plt-mold": PLT,
 }
+# What a sample brings along for which something is missing in the kernel's tables is the stack that
+# it is on, and no other from which that one was entered. So of these programs as many stacks may be
+# unfinished as there were such samples: hardly any, once they have run for a second. They are kept
+# apart from the program that always misses something.
 TWO_STACKS = {
     case for case in CASES if case.startswith(("altstack", "coroutines", "go", "splitstack"))
 }
 TOGETHER = 7  # programs in one recording
-GROUPS = [list(CASES)[i : i + TOGETHER] for i in range(0, len(CASES), TOGETHER)]
+ORDER = sorted(CASES, key=lambda case: case not in TWO_STACKS)
+GROUPS = [ORDER[i : i + TOGETHER] for i in range(0, len(ORDER), TOGETHER)]
 
 
 def start(case):
@@ -234,19 +239,8 @@ def start(case):
     return Program(UNWIND / words[0], *words[1:], env=environment)
 
 
-def warm_up(daemon, *pids):
-    """Until hardly anything is missing in the kernel's tables."""
-
-    def counts():
-        status = daemon.status()
-        return sum(status["unwinder"]["misses"].values()), status["samples"]["taken"]
-
-    for _ in range(5):
-        missed, taken = counts()
-        daemon.record(*pids, "--seconds", 1, "--frequency", FREQUENCY)
-        now_missed, now_taken = counts()
-        if now_missed - missed <= 0.05 * (now_taken - taken):
-            break
+def misses(daemon):
+    return sum(daemon.status()["unwinder"]["misses"].values())
 
 
 @pytest.mark.parametrize("cases", GROUPS, ids=lambda cases: cases[0].replace(" ", "-"))
@@ -255,10 +249,9 @@ def test_stacks(lone_daemon, cases):
     with contextlib.ExitStack() as stack:
         programs = {case: stack.enter_context(start(case)) for case in cases}
         pids = [word for program in programs.values() for word in ("--pid", program.pid)]
-        # What a sample of an unknown process brings along is the stack that it is on, and no other
-        # from which that one was entered.
         if TWO_STACKS & set(cases):
-            warm_up(lone_daemon, *pids)
+            lone_daemon.record(*pids, "--seconds", 1, "--frequency", FREQUENCY)
+        missed = misses(lone_daemon)
         # More than once where others want the CPUs.
         for _ in range(8):
             profile = lone_daemon.record(
@@ -271,7 +264,13 @@ def test_stacks(lone_daemon, cases):
                 tallies[case].add(CASES[case], profile.select(**mine))
             if min(tally.total for tally in tallies.values()) >= 150:
                 break
-    found = {case: tally.complaint(100, CASES[case].doubtful) for case, tally in tallies.items()}
+        missed = misses(lone_daemon) - missed
+    found = {
+        case: tally.complaint(
+            100, CASES[case].doubtful, excused=missed if case in TWO_STACKS else 0
+        )
+        for case, tally in tallies.items()
+    }
     assert not any(found.values()), "\n".join(f"{c}: {why}" for c, why in found.items() if why)
 
 

@@ -55,6 +55,9 @@ enum call_kind {
 
 /* What stands before a return address (ELF address); *target of a direct call. */
 enum call_kind code_call_before(const struct code_file *file, uint64_t address, uint64_t *target);
+/* Bytes of both forms of it, up to behind the system call. */
+#define RESTORER       9
+#define SHORT_RESTORER 7
 /* Do signal handlers return to there (ELF address)? By its bytes: Go's programs may have no CFI. */
 bool code_is_restorer(const struct code_file *file, uint64_t address);
 /* Is the stack pointer loaded from memory shortly before a return address (ELF address)? Go's CFI

@@ -52,6 +52,8 @@ def with_debug(module):
 
 # Compiler and flags for each form.
 FORMS = {
+    "gcc-dwarf2": "g++ -gdwarf-2",
+    "gcc-split-types": "g++ -gdwarf-5 -gsplit-dwarf -fdebug-types-section",
     "gcc-dwarf4": "g++ -gdwarf-4",
     "gcc-dwarf5": "g++ -gdwarf-5",
     "gcc-sections": "g++ -O3 -ffunction-sections -Wl,--gc-sections",

@@ -17,13 +17,18 @@ const char *verdict_name(enum verdict verdict)
 	return names[verdict];
 }
 
-/* Frame i is what a signal handler returns to. */
+/* Frame i is what a signal handler returns to; the innermost one may be behind its system call. */
 static bool is_restorer(const struct space *space, const uint64_t *frames, size_t i)
 {
 	const struct mapping *m = space_find(space, frames[i]);
+	uint64_t address = m ? frames[i] - m->bias : 0;
 
 	return space_cfi(space, frames[i] - (i > 0)) == CFI_SIGNAL ||
-	       (m && m->file && code_is_restorer(m->file, frames[i] - m->bias));
+	       (m && m->file &&
+		       (code_is_restorer(m->file, address) ||
+			       (!i && (code_is_restorer(m->file, address - RESTORER) ||
+					      code_is_restorer(
+						      m->file, address - SHORT_RESTORER)))));
 }
 
 /* Frame i was interrupted there, not left by a call. */

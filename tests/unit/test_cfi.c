@@ -174,12 +174,6 @@ static void test_formulas(void **state)
 		.flags = UNWIND_RULE_FP_SAVED | UNWIND_RULE_FP_OWN,
 		.ra_offset = -8,
 		.cfa_offset = 0};
-	static const struct unwind_rule indexed = {.base = RSP,
-		.flags = UNWIND_RULE_INDEXED | UNWIND_RULE_FP_SAVED,
-		.ra_offset = R9,
-		.fp_offset = -24,
-		.cfa_offset = 8,
-		.cfa_add = 8};
 	static const struct unwind_rule plt = {.base = RSP,
 		.flags = UNWIND_RULE_PLT,
 		.ra_offset = -8,
@@ -201,7 +195,19 @@ static void test_formulas(void **state)
 	PROGRAM(f, DW_CFA_def_cfa_expression, 11, DW_OP_breg0 + RSP, 8, DW_OP_breg0 + RIP, 0,
 		DW_OP_lit15, DW_OP_and, DW_OP_lit11, DW_OP_ge, DW_OP_lit3, DW_OP_shl, DW_OP_plus);
 	expect_rule(f, 0, &plt);
-	/* As in OpenSSL's bn_mul_mont: behind an array of r9 words. */
+}
+
+/* As in OpenSSL's bn_mul_mont: behind an array of r9 words. */
+static void test_formulas_behind_an_array(void **state)
+{
+	struct fixture *f = *state;
+	static const struct unwind_rule indexed = {.base = RSP,
+		.flags = UNWIND_RULE_INDEXED | UNWIND_RULE_FP_SAVED,
+		.ra_offset = R9,
+		.fp_offset = -24,
+		.cfa_offset = 8,
+		.cfa_add = 8};
+
 	PROGRAM(f, DW_CFA_offset | RBP, 3, DW_CFA_def_cfa_expression, 10, DW_OP_breg0 + RSP, 8,
 		INDEX(R9), DW_OP_deref, DW_OP_plus_uconst, 8);
 	expect_rule(f, 0, &indexed);
@@ -212,8 +218,14 @@ static void test_formulas(void **state)
 		DW_OP_lit8, DW_OP_mul, DW_OP_plus, DW_OP_deref, DW_CFA_nop);
 	assert_int_equal(long_rule(f, 0).cfa_offset, 24);
 	assert_int_equal(long_rule(f, 0).cfa_add, 0);
-	/* What rules cannot say: no word is read, or it is indexed; twice; by more; by what is no
-	 * register; the return address is elsewhere. */
+}
+
+/* No word is read, or it is indexed; twice; by more; by what is no register; the return address is
+ * elsewhere. */
+static void test_formulas_that_rules_cannot_say(void **state)
+{
+	struct fixture *f = *state;
+
 	PROGRAM(f, DW_CFA_def_cfa_expression, 7, DW_OP_breg0 + RSP, 8, INDEX(R9));
 	assert_int_equal(AT(f, 0), KIND(UNWIND_UNKNOWN));
 	PROGRAM(f, DW_CFA_def_cfa_expression, 8, DW_OP_breg0 + RSP, 8, DW_OP_deref, INDEX(R9));
@@ -302,6 +314,8 @@ int main(void)
 		TEST(test_cfa_rules),
 		TEST(test_remember),
 		TEST(test_formulas),
+		TEST(test_formulas_behind_an_array),
+		TEST(test_formulas_that_rules_cannot_say),
 		TEST(test_return_address),
 		TEST(test_broken_programs),
 	};

@@ -328,6 +328,44 @@ static void test_switches_without_cfi(void **state)
 	expect(f, FUNCTION + 23, FUNCTION + sizeof(mcall_1_26), KIND(UNWIND_NONE));
 }
 
+/* Long ones, as time.now, with the page's border anywhere in them. */
+static void test_switches_on_two_pages(void **state)
+{
+	static const uint8_t to_c[] = {0x48, 0x8b, 0x62, 0x38, TO_C}, leave[] = {0x5d, 0xc3};
+	enum { FROM = 140, BEHIND = FROM + 190, SIZE = BEHIND + 2 };
+	static uint8_t two[2 * UNWIND_PAGE_SIZE];
+	struct cfi_source source = {
+		.machine = EM_X86_64,
+		.code = {{CODE, CODE + sizeof(two), two}},
+		.n_code = 1,
+	};
+	struct fixture *f = *state;
+
+	for (uint64_t start = UNWIND_PAGE_SIZE - 352; start <= UNWIND_PAGE_SIZE; start += 16) {
+		struct unwind_module *m;
+
+		memset(two, INT3, sizeof(two));
+		memset(two + start, 0x90, SIZE);
+		memcpy(two + start, prologue, sizeof(prologue));
+		memcpy(two + start + FROM, to_c, sizeof(to_c));
+		memcpy(two + start + BEHIND, leave, sizeof(leave));
+		assert_int_equal(unwind_module_open(&m, &source), 0);
+		for (uint64_t page = 0; page < sizeof(two); page += UNWIND_PAGE_SIZE) {
+			assert_true(unwind_module_compile(m, CODE + page, f->words) > 0);
+			for (uint64_t at = start; at < start + SIZE; at++) {
+				bool switched = at - start >= FROM && at - start < BEHIND;
+
+				if (at - page >= UNWIND_PAGE_SIZE)
+					continue;
+				assert_int_equal(page_find(&f->page, (uint16_t)(at - page)) !=
+							 KIND(UNWIND_NONE),
+					switched);
+			}
+		}
+		unwind_module_close(m);
+	}
+}
+
 /* Cut off anywhere, at the end of the code, it is none or begins where it does. */
 static void test_cut_switches(void **state)
 {
@@ -401,6 +439,7 @@ int main(void)
 		GO(test_saved_frame_pointer),
 		GO(test_frame_pointer_in_cfi),
 		GO(test_switches_without_cfi),
+		GO(test_switches_on_two_pages),
 		GO(test_cut_switches),
 		GO(test_has_rules),
 		GO(test_two_pages),

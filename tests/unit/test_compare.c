@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -221,6 +222,16 @@ static const char *write_capture(const struct stopped *s)
 	return path;
 }
 
+/* Mappings of code: at most so many files are opened. */
+static rlim_t count_files(const struct stopped *s)
+{
+	rlim_t n = 0;
+
+	for (const char *at = s->maps; (at = strstr(at, " r-xp ")); at++)
+		n++;
+	return n;
+}
+
 /* Whatever is not equal is listed, with both stacks. */
 static void check_list(struct report *report, enum verdict verdict)
 {
@@ -381,6 +392,60 @@ static void test_broken_files(void **state)
 	report_free(&report);
 }
 
+/* Of more processes than there are descriptors for, in turns. */
+static void test_many_processes(void **state)
+{
+	enum { PROCESSES = 64, ROUNDS = 2 };
+	const struct stopped *s = *state;
+	struct rlimit before, few;
+	struct report report = {0};
+	const char *path = write_capture(s);
+	FILE *out = fopen(path, "we");
+
+	assert_non_null(out);
+	for (int i = 0; i < PROCESSES * ROUNDS; i++) {
+		struct stopped other = *s;
+
+		other.pid = 1 + i % PROCESSES;
+		other.sample.pid = (uint32_t)other.pid;
+		if (i < PROCESSES)
+			put_maps(out, &other);
+		put_sample(out, &other);
+	}
+	assert_int_equal(fclose(out), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = 56 * count_files(s);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_int_equal(compare_capture(&report, path), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	unlink(path);
+	assert_int_equal(report.programs[0].verdicts[EQUAL], PROCESSES * ROUNDS);
+	report_free(&report);
+}
+
+/* What code says without CFI. */
+static void test_bytes_of_code(void **state)
+{
+	static const uint8_t sigreturn[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	static const uint8_t change[] = {0x48, 0x8b, 0x62, 0x38, 0xff, 0xd7};
+	enum { START = 0x1000, SIZE = 256 };
+	uint8_t bytes[SIZE];
+	struct code_file file = {.source = {.code = {{START, START + SIZE, bytes}}, .n_code = 1}};
+
+	memset(bytes, 0x90, sizeof(bytes));
+	memcpy(bytes + 100, sigreturn, sizeof(sigreturn));
+	memcpy(bytes + 120, sigreturn + 2, sizeof(sigreturn) - 2);
+	bytes[120] = 0xb8; /* mov $15, %eax */
+	memcpy(bytes + SIZE - 5, sigreturn, 5);
+	for (uint64_t at = 0; at < SIZE; at++)
+		assert_int_equal(code_is_restorer(&file, START + at), at == 100 || at == 120);
+	memcpy(bytes + 150, change, sizeof(change));
+	for (uint64_t at = 1; at < SIZE; at++)
+		assert_int_equal(
+			code_changes_stack(&file, START + at), at > 155 && at <= 150 + 48 + 1);
+}
+
 static void test_limits(void **state)
 {
 	struct program programs[] = {
@@ -426,6 +491,8 @@ int main(void)
 		cmocka_unit_test(test_end_of_the_dump),
 		cmocka_unit_test(test_module_that_is_gone),
 		cmocka_unit_test(test_broken_files),
+		cmocka_unit_test(test_many_processes),
+		cmocka_unit_test(test_bytes_of_code),
 		cmocka_unit_test(test_limits),
 	};
 

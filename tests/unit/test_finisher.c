@@ -488,16 +488,16 @@ static void patience_ends(void **state)
 	call_from(0, 1);
 	add_sample(0, 2, 0);
 	assert_int_equal(finisher_oldest(finisher), start);
-	finisher_expire(finisher, start + 3 * SECOND);
+	finisher_expire(finisher, start + 9 * SECOND);
 	assert_int_equal(n_done, 0);
 	answer_one(1); /* the second one waits for a page now */
 	assert_int_equal(finisher_stats(finisher).waiting, 2);
-	finisher_expire(finisher, start + 4 * SECOND);
+	finisher_expire(finisher, start + 10 * SECOND);
 	assert_int_equal(n_done, 1);
 	assert_int_equal(done[0].session, 1);
 	expect_done(0, PROFD_END_NOT_LOADED, 1);
 	assert_int_equal(finisher_oldest(finisher), start + SECOND);
-	finisher_expire(finisher, start + 5 * SECOND);
+	finisher_expire(finisher, start + 11 * SECOND);
 	assert_int_equal(n_done, 2);
 	assert_int_equal(finisher_stats(finisher).overdue, 2);
 	expect_idle();
@@ -534,7 +534,7 @@ static void sessions_end(void **state)
 	for (uint32_t i = 0; i < 6; i++)
 		add_sample(0, SESSION + i % 2, 0);
 	assert_int_equal(n_done, 12);
-	finisher_expire(finisher, fake_now + 5 * SECOND);
+	finisher_expire(finisher, fake_now + 11 * SECOND);
 	assert_int_equal(n_done, 18);
 	expect_idle();
 	answer_all();

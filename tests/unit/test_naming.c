@@ -11,7 +11,6 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <link.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -22,6 +21,7 @@
 #include "../../cli/placement.h"
 #include "../../cli/symbol_client.h"
 #include "bad_symbolizer.h"
+#include "own_file.h"
 #include "sample_profile.h"
 #include "symbols/raw_symbol.h"
 
@@ -166,17 +166,10 @@ struct world {
 	char why[512];
 };
 
-static int first_object(struct dl_phdr_info *info, size_t size, void *userdata)
-{
-	*(struct dl_phdr_info *)userdata = *info;
-	return 1;
-}
-
 /* A profile with one address, in known_function, that has no name. */
 static int set_up(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
-	struct dl_phdr_info self;
 
 	assert_non_null(w);
 	unsetenv("PROFD_TEST_SYMBOLIZER");
@@ -185,8 +178,7 @@ static int set_up(void **state)
 	assert_non_null(mkdtemp(w->cache));
 	setenv("PROFD_CACHE", w->cache, 1);
 	assert_true(readlink("/proc/self/exe", w->path, sizeof(w->path) - 1) > 0);
-	dl_iterate_phdr(first_object, &self);
-	w->base = self.dlpi_addr;
+	w->base = own_file().dlpi_addr;
 	w->p = sp_new();
 	int64_t mapping = profile_add_mapping(w->p, &(struct mapping){.start = w->base,
 							    .limit = w->base + (64u << 20),

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
-#include <link.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "own_file.h"
 #include "symbolizer/elf_module.h"
 #include "util/cleanup.h"
 
@@ -49,29 +49,6 @@ static __attribute__((noinline)) void outer(struct place *p)
 {
 	p->outer = __LINE__, middle(p);
 	__asm__ volatile("" ::: "memory");
-}
-
-static int first_object(struct dl_phdr_info *info, size_t size, void *userdata)
-{
-	*(struct dl_phdr_info *)userdata = *info;
-	return 1;
-}
-
-/* Where an address of this program is in its file. */
-static uint64_t file_offset(uintptr_t address)
-{
-	struct dl_phdr_info self;
-
-	dl_iterate_phdr(first_object, &self);
-	for (size_t i = 0; i < self.dlpi_phnum; i++) {
-		const ElfW(Phdr) *ph = &self.dlpi_phdr[i];
-		uintptr_t start = self.dlpi_addr + ph->p_vaddr;
-
-		if (ph->p_type == PT_LOAD && address >= start && address - start < ph->p_filesz)
-			return address - start + ph->p_offset;
-	}
-	fail_msg("not in this program");
-	return 0;
 }
 
 static int no_file(void *userdata, const char *name)
@@ -143,7 +120,7 @@ static void inlined_calls_have_lines(void **state)
 	int fd = open_self();
 
 	outer(&place);
-	uint64_t offset = file_offset(place.address);
+	uint64_t offset = own_file_offset(place.address);
 
 	resolve(&f, fd, &offset, 1, false);
 	assert_int_equal(f.error, 0);
@@ -212,7 +189,7 @@ static void symbols_only_has_no_lines(void **state)
 	int fd = open_self();
 
 	outer(&place);
-	uint64_t offset = file_offset(place.address);
+	uint64_t offset = own_file_offset(place.address);
 
 	resolve(&f, fd, &offset, 1, true);
 	assert_int_equal(f.error, 0);
@@ -229,12 +206,10 @@ static void symbols_only_has_no_lines(void **state)
 /* Where the segments lie is told, and whoever knows it can ask by address. */
 static void addresses_may_be_virtual(void **state)
 {
-	struct dl_phdr_info self;
 	struct fixture f = {.virtual = true};
 	int fd = open_self();
+	uint64_t at = (uintptr_t)outer - own_file().dlpi_addr;
 
-	dl_iterate_phdr(first_object, &self);
-	uint64_t at = (uintptr_t)outer - self.dlpi_addr;
 	resolve(&f, fd, &at, 1, false);
 	assert_int_equal(f.error, 0);
 	assert_int_equal(f.answer.addresses[0].vaddr, at);
@@ -248,18 +223,16 @@ static void addresses_may_be_virtual(void **state)
 
 static void segments_and_addresses_are_told(void **state)
 {
-	struct dl_phdr_info self;
 	struct place place;
 	struct fixture f = {0};
 	int fd = open_self();
 
 	outer(&place);
-	dl_iterate_phdr(first_object, &self);
-	uint64_t offsets[] = {file_offset(place.address), UINT64_MAX - 1};
+	uint64_t offsets[] = {own_file_offset(place.address), UINT64_MAX - 1};
 
 	resolve(&f, fd, offsets, 2, true);
 	assert_true(f.answer.n_segments >= 1);
-	assert_int_equal(f.answer.addresses[0].vaddr, place.address - self.dlpi_addr);
+	assert_int_equal(f.answer.addresses[0].vaddr, place.address - own_file().dlpi_addr);
 	/* Beyond the file: no segment, no name, and the offset itself. */
 	assert_int_equal(f.answer.addresses[1].vaddr, UINT64_MAX - 1);
 	assert_int_equal(f.answer.addresses[1].count, 0);
@@ -317,7 +290,7 @@ static void damage_does_no_harm(void **state)
 	uint8_t *bad = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	assert_ptr_not_equal(bad, MAP_FAILED);
-	uint64_t code = file_offset((uintptr_t)outer);
+	uint64_t code = own_file_offset((uintptr_t)outer);
 
 	for (size_t i = 0; i < 64; i++)
 		offsets[i] = (code & ~4095ULL) + 64 * i;

@@ -234,6 +234,7 @@ static void names_are_demangled(void **state)
 		{"_ZNK12_GLOBAL__N_16Burner6memberEi", "(anonymous namespace)::Burner::member"},
 		{"_ZN3foo3barEv.isra.0.cold", "foo::bar"},
 		{"_ZN3foo3barEv.llvm.1234567", "foo::bar"},
+		{"_ZL3barv.__uniq.123456.llvm.78", "bar"},
 		{"_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE", "core::fmt::Write::write_fmt"},
 		{"_RNvC6_123foo3bar", "123foo::bar"},
 		{"_D3std5ascii7isAlphaFwZb", "std.ascii.isAlpha"},
@@ -383,16 +384,16 @@ static void innermost_symbol_wins(void **state)
 	static const char *const names[] = {"outer", "inner", "outer", "outer", NULL, "asm", NULL,
 		NULL, "stubs", "stub", "sized stub", "stubs", NULL};
 	static const struct nearest_symbol symbols[] = {
-		{60, 60, 70, 0, "asm"}, /* reaches to 70 */
-		{0, 50, 100, 0, "worse"},
-		{0, 50, 100, 9, "outer"},
-		{10, 20, 100, 0, "inner"},
-		{30, 30, 100, 0, "label in outer"},
-		{80, 80, 100, 0, "hidden by the next"},
-		{90, 92, 100, 0, "sized, and over"},
+		{60, 60, 70, 0, "asm", false}, /* reaches to 70 */
+		{0, 50, 100, 0, "worse", false},
+		{0, 50, 100, 9, "outer", false},
+		{10, 20, 100, 0, "inner", false},
+		{30, 30, 100, 0, "label in outer", false},
+		{80, 80, 100, 0, "hidden by the next", false},
+		{90, 92, 100, 0, "sized, and over", false},
 		{100, 140, 200, 0, "stubs", true},
-		{110, 110, 200, 0, "stub"},
-		{120, 130, 200, 0, "sized stub"},
+		{110, 110, 200, 0, "stub", false},
+		{120, 130, 200, 0, "sized stub", false},
 	};
 	struct nearest_symbol found[13];
 	struct nearest search;

@@ -12,7 +12,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -28,6 +27,7 @@
 #include "collector/opener.h"
 #include "collector/symbols.h"
 #include "jitdump_fixture.h"
+#include "own_file.h"
 #include "symbols/answer.h"
 #include "util/log.h"
 
@@ -52,28 +52,6 @@ struct world {
 	size_t n_addresses;
 	uint32_t count, line;
 };
-
-static int first_object(struct dl_phdr_info *info, size_t size, void *userdata)
-{
-	*(struct dl_phdr_info *)userdata = *info;
-	return 1;
-}
-
-static uint64_t file_offset(uintptr_t address)
-{
-	struct dl_phdr_info self;
-
-	dl_iterate_phdr(first_object, &self);
-	for (size_t i = 0; i < self.dlpi_phnum; i++) {
-		const ElfW(Phdr) *ph = &self.dlpi_phdr[i];
-		uintptr_t start = self.dlpi_addr + ph->p_vaddr;
-
-		if (ph->p_type == PT_LOAD && address >= start && address - start < ph->p_filesz)
-			return address - start + ph->p_offset;
-	}
-	fail_msg("not in this program");
-	return 0;
-}
 
 static int set_up(void **state)
 {
@@ -157,7 +135,7 @@ static void ask(struct world *w, const uint64_t *offsets, size_t n)
 
 static void ask_known(struct world *w)
 {
-	uint64_t offset = file_offset((uintptr_t)known_function);
+	uint64_t offset = own_file_offset((uintptr_t)known_function);
 
 	ask(w, &offset, 1);
 }
@@ -172,7 +150,7 @@ static void names_come_once(void **state)
 	assert_true(symbolizer_stats(w->symbolizer).cache_bytes > 0);
 
 	/* The second time nobody is asked: the answer is there before the call returns. */
-	uint64_t offset = file_offset((uintptr_t)known_function);
+	uint64_t offset = own_file_offset((uintptr_t)known_function);
 
 	symbolizer_idle(w->symbolizer);
 	setenv("PROFD_TEST_SYMBOLIZER", "crash", 1);
@@ -216,7 +194,7 @@ static void names_outlive_a_restart(void **state)
 static void names_gather_on_disk(void **state)
 {
 	struct world *w = *state;
-	uint64_t offset = file_offset((uintptr_t)known_function), both[] = {offset, offset + 1};
+	uint64_t offset = own_file_offset((uintptr_t)known_function), both[] = {offset, offset + 1};
 
 	for (unsigned i = 0; i < 3; i++) {
 		restart(w);
@@ -287,7 +265,7 @@ static void install_debug_file(struct world *w)
 static void a_debug_file_that_comes_later_counts(void **state)
 {
 	struct world *w = *state;
-	uint64_t offset = file_offset((uintptr_t)known_function), both[] = {offset, offset + 1};
+	uint64_t offset = own_file_offset((uintptr_t)known_function), both[] = {offset, offset + 1};
 
 	use_stripped(w);
 	ask(w, &offset, 1);
@@ -431,7 +409,7 @@ static void no_file_is_an_error_with_addresses(void **state)
 static void a_file_that_opens_later_is_waited_for(void **state)
 {
 	struct world *w = *state;
-	uint64_t offset = file_offset((uintptr_t)known_function);
+	uint64_t offset = own_file_offset((uintptr_t)known_function);
 
 	w->module.state = MODULE_OPENING;
 	assert_int_equal(symbolizer_resolve(w->symbolizer, &w->module, &offset, 1, answered, w), 0);
@@ -627,7 +605,7 @@ static void many_addresses_go_in_parts(void **state)
 
 	assert_non_null(offsets);
 	for (size_t i = 0; i < n; i++)
-		offsets[i] = file_offset((uintptr_t)known_function) + i;
+		offsets[i] = own_file_offset((uintptr_t)known_function) + i;
 	ask(w, offsets, n);
 	assert_int_equal(w->error, 0);
 	assert_string_equal(w->name, "known_function");

@@ -10,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <alloca.h>
 #include <cmocka.h>
 #include <dlfcn.h>
 #include <execinfo.h>
@@ -27,6 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "own_calls.h"
 #include "symbolizer/elf_file.h"
 #include "unwind/cfi_source.h"
 #include "unwind/compile.h"
@@ -168,8 +168,6 @@ static void walk(struct table_frame *f, struct stack *stack)
 	}
 }
 
-static size_t depth, interrupted; /* of the last stack that was compared */
-
 static __attribute__((noinline)) void compare(void)
 {
 	struct table_frame f = {.innermost = 1, .exact = 1};
@@ -191,35 +189,6 @@ static __attribute__((noinline)) void compare(void)
 }
 
 /* ---- stacks ------------------------------------------------------------------------------- */
-
-static __attribute__((noinline)) void recurse(int levels)
-{
-	if (levels)
-		recurse(levels - 1);
-	else
-		compare();
-	__asm__ volatile("" ::: "memory"); /* no tail call */
-}
-
-static int by_qsort(const void *a, const void *b)
-{
-	recurse(3);
-	return 0;
-}
-
-static __attribute__((noinline)) void realigned(int levels)
-{
-	char wide[64] __attribute__((aligned(64)));
-	char *open_ended = alloca((size_t)levels * 24 + 1);
-
-	__asm__ volatile("" ::"r"(wide), "r"(open_ended) : "memory");
-	assert_int_equal((uintptr_t)wide % 64, 0);
-	if (levels)
-		realigned(levels - 1);
-	else
-		recurse(2);
-	__asm__ volatile("" ::: "memory");
-}
 
 /* Functions of assembly that count their CFA from a register as glibc's lazy resolver does, and a
  * function between that saves it. */
@@ -276,42 +245,6 @@ ON_REGISTER(on_r14, r14, saves_inner);
 SAVES_REGISTERS(saves_outer, on_r14);
 ON_REGISTER(on_rbx, rbx, saves_outer);
 
-static void on_signal(int number)
-{
-	recurse(4);
-}
-
-static void *in_thread(void *userdata)
-{
-	recurse(5);
-	return NULL;
-}
-
-static void test_recursion(void **state)
-{
-	size_t base;
-
-	recurse(0);
-	base = depth;
-	recurse(100);
-	assert_int_equal(depth, base + 100);
-	assert_int_equal(interrupted, 0);
-}
-
-static void test_through_libc(void **state)
-{
-	int numbers[] = {2, 1};
-
-	qsort(numbers, 2, sizeof(*numbers), by_qsort);
-	assert_true(depth > 8);
-}
-
-static void test_realigned_stack(void **state)
-{
-	realigned(7);
-	assert_true(depth > 10);
-}
-
 static void test_signal(void **state)
 {
 	static char memory[1 << 17];
@@ -361,16 +294,6 @@ static void test_lazy_binding(void **state)
 	assert_true(depth > 11);
 	*in_resolver = NULL;
 	dlclose(library);
-}
-
-static void test_thread(void **state)
-{
-	pthread_t thread;
-
-	depth = 0;
-	assert_int_equal(pthread_create(&thread, NULL, in_thread, NULL), 0);
-	pthread_join(thread, NULL);
-	assert_true(depth >= 8);
 }
 
 /* ---- vfork -------------------------------------------------------------------------------- */

@@ -9,7 +9,7 @@
 
 FRAME void bottom(void)
 {
-	spin(MS / 4);
+	spin(2 * MS);
 }
 
 FRAME void piece(unsigned n)
