@@ -8,7 +8,7 @@
 #define PAGE		    4096ULL
 #define MAX_PROGRAM_HEADERS 256
 
-int image_open(struct image *image, const struct elf_file *file)
+int image_open(struct image *image, struct elf_file *file)
 {
 	*image = (struct image){.file = file};
 	if (cfi_source_read(&image->source, file))

@@ -14,7 +14,7 @@ struct image {
 };
 
 /* 0 or -errno, as sites_find. */
-int image_open(struct image *image, const struct elf_file *file);
+int image_open(struct image *image, struct elf_file *file);
 
 /* The code from an address to the end of its segment; NULL: there is none. */
 const uint8_t *image_code(const struct image *image, uint64_t address, size_t *size);

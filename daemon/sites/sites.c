@@ -246,7 +246,7 @@ static void find_functions(struct search *s, struct sites_found *out)
 	qsort(out->rets, out->n_rets, sizeof(*out->rets), compare_rets);
 }
 
-int sites_find(const struct elf_file *file, struct sites_found *out)
+int sites_find(struct elf_file *file, struct sites_found *out)
 {
 	struct search *s = calloc(1, sizeof(*s));
 	int r;

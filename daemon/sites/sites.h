@@ -20,6 +20,6 @@ struct sites_found {
 };
 
 /* 0; -ENOEXEC: it has no code; -ENOTSUP: of another architecture, size or byte order; -ENOMEM. */
-int sites_find(const struct elf_file *file, struct sites_found *out);
+int sites_find(struct elf_file *file, struct sites_found *out);
 
 #endif

@@ -5,11 +5,16 @@
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zstd.h>
 
 #include "symbolizer/elf_file.h"
 #include "unwind/cfi_header.h"
 
 #define MAX_PROGRAM_HEADERS 256
+
+#ifndef ELFCOMPRESS_ZSTD
+#define ELFCOMPRESS_ZSTD 2
+#endif
 
 /* ---- segments ----------------------------------------------------------------------------- */
 
@@ -153,15 +158,6 @@ static bool find_by_section(struct cfi_source *source, const struct elf_file *fi
 
 /* ---- .debug_frame ------------------------------------------------------------------------- */
 
-/* Inflates it in place. False: it is too large, or broken. */
-static bool inflate_section(Elf_Scn *section, const GElf_Shdr *sh)
-{
-	GElf_Chdr header;
-
-	return gelf_getchdr(section, &header) && header.ch_size <= CFI_MAX_INFLATED &&
-	       elf_compress(section, 0, 0) >= 0;
-}
-
 /* Before SHF_COMPRESSED there were names with a z, and this before zlib's data: ZLIB, and the size
  * in 8 bytes, big-endian. It is gone once the section was inflated. */
 static bool inflate_old_section(Elf_Scn *section)
@@ -178,24 +174,68 @@ static bool inflate_old_section(Elf_Scn *section)
 	return be64toh(size) <= CFI_MAX_INFLATED && elf_compress_gnu(section, 0, 0) >= 0;
 }
 
-static void add_debug_frame(struct cfi_source *source, const struct elf_file *file)
+/* What libelf before 0.189 has no way to inflate; the file keeps it. */
+static bool inflate_zstd(struct elf_file *file, Elf_Scn *section, size_t size)
+{
+	const Elf_Data *data = elf_rawdata(section, NULL);
+	const size_t head = sizeof(Elf64_Chdr);
+
+	if (file->inflated)
+		return true;
+	if (!data || !data->d_buf || data->d_size < head)
+		return false;
+	file->inflated = malloc(size);
+	file->inflated_size = size;
+	if (file->inflated &&
+		ZSTD_decompress(file->inflated, size, (const char *)data->d_buf + head,
+			data->d_size - head) == size)
+		return true;
+	free(file->inflated);
+	file->inflated = NULL;
+	return false;
+}
+
+/* False: it is not there, too large, or broken. */
+static bool debug_frame_bytes(struct elf_file *file, Elf_Scn *section, struct cfi_section *frames)
+{
+	const Elf_Data *data;
+	GElf_Chdr packed;
+	GElf_Shdr sh;
+
+	if (!gelf_getshdr(section, &sh) || sh.sh_type == SHT_NOBITS)
+		return false;
+	if (sh.sh_flags & SHF_COMPRESSED) {
+		if (!gelf_getchdr(section, &packed) || packed.ch_size > CFI_MAX_INFLATED)
+			return false;
+		if (packed.ch_type == ELFCOMPRESS_ZSTD) {
+			bool good = inflate_zstd(file, section, packed.ch_size);
+			*frames = (struct cfi_section){
+				.bytes = file->inflated, .size = file->inflated_size};
+			return good;
+		}
+		if (elf_compress(section, 0, 0) < 0)
+			return false;
+	}
+	data = elf_rawdata(section, NULL);
+	if (!data || !data->d_buf)
+		return false;
+	*frames = (struct cfi_section){.bytes = data->d_buf, .size = data->d_size};
+	return true;
+}
+
+static void add_debug_frame(struct cfi_source *source, struct elf_file *file)
 {
 	Elf_Scn *section = elf_file_section(file, ".debug_frame");
-	Elf_Data *data;
-	GElf_Shdr sh;
+	struct cfi_section frames;
 
 	if (!section) {
 		section = elf_file_section(file, ".zdebug_frame");
 		if (!section || !inflate_old_section(section))
 			return;
 	}
-	if (!gelf_getshdr(section, &sh) || sh.sh_type == SHT_NOBITS ||
-		(sh.sh_flags & SHF_COMPRESSED && !inflate_section(section, &sh)))
-		return;
-	data = elf_rawdata(section, NULL);
-	if (data && data->d_buf && data->d_size && source->n_frames < CFI_MAX_FRAMES)
-		source->frames[source->n_frames++] = (struct cfi_section){
-			.bytes = data->d_buf, .size = data->d_size};
+	if (source->n_frames < CFI_MAX_FRAMES && debug_frame_bytes(file, section, &frames) &&
+		frames.size)
+		source->frames[source->n_frames++] = frames;
 }
 
 /* ------------------------------------------------------------------------------------------- */
@@ -205,7 +245,7 @@ static bool is_readable(const GElf_Ehdr *header)
 	return header->e_ident[EI_CLASS] == ELFCLASS64 && header->e_ident[EI_DATA] == ELFDATA2LSB;
 }
 
-int cfi_source_read(struct cfi_source *source, const struct elf_file *file)
+int cfi_source_read(struct cfi_source *source, struct elf_file *file)
 {
 	struct image image = {.elf = file->elf};
 	GElf_Ehdr header;
@@ -227,7 +267,7 @@ int cfi_source_read(struct cfi_source *source, const struct elf_file *file)
 	return 0;
 }
 
-void cfi_source_add_debug(struct cfi_source *source, const struct elf_file *debug)
+void cfi_source_add_debug(struct cfi_source *source, struct elf_file *debug)
 {
 	GElf_Ehdr header;
 

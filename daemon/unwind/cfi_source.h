@@ -36,8 +36,8 @@ struct cfi_source {
 /* Finds code and CFI in a 64-bit little-endian ELF file, by program headers alone where there are
  * no section headers. The bytes are the file's: it must stay open. 0; -ENOEXEC: not such a file.
  * Without any CFI n_frames is 0. */
-int cfi_source_read(struct cfi_source *source, const struct elf_file *file);
+int cfi_source_read(struct cfi_source *source, struct elf_file *file);
 /* Adds the .debug_frame of a file's separate debug file, which must stay open too. */
-void cfi_source_add_debug(struct cfi_source *source, const struct elf_file *debug);
+void cfi_source_add_debug(struct cfi_source *source, struct elf_file *debug);
 
 #endif

@@ -134,10 +134,10 @@ static bool switches(const uint8_t *code, size_t size, size_t behind, struct unw
 /* Where the frame pointer was set, for what lies at an offset of the code. */
 static bool is_framed(const uint8_t *code, size_t size, uint64_t address, size_t at)
 {
-	for (size_t i = at; i && at - i < BEFORE; i--) {
+	for (size_t i = at; at - i < BEFORE; i--) {
 		if (!((address + i) % GO_ALIGNMENT) && is(&prologue, code + i, size - i))
 			return true;
-		if (code[i] == INT3 && code[i - 1] == INT3)
+		if (!i || (code[i] == INT3 && code[i - 1] == INT3))
 			return false;
 	}
 	return false;

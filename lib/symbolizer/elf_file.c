@@ -94,6 +94,7 @@ void elf_file_close(struct elf_file *f)
 {
 	elf_end(f->elf);
 	free(f->image);
+	free(f->inflated);
 	*f = (struct elf_file){0};
 }
 

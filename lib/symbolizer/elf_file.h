@@ -19,7 +19,9 @@
 
 struct elf_file {
 	Elf *elf;
-	void *image; /* decompressed content that elf reads, or NULL */
+	void *image;	/* decompressed content that elf reads, or NULL */
+	void *inflated; /* a section that libelf cannot inflate, or NULL */
+	size_t inflated_size;
 	uint8_t build_id[32];
 	size_t build_id_size; /* 0: it has none */
 };

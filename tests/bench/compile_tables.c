@@ -29,7 +29,7 @@ static uint64_t code_bytes(const struct cfi_source *source)
 }
 
 /* Prints "code MiB, pages, tables MiB, tables/code %, ms, MiB of code a second". */
-static int compile(const struct elf_file *file, const char *path)
+static int compile(struct elf_file *file, const char *path)
 {
 	static uint32_t words[UNWIND_PAGE_WORDS];
 	struct cfi_source source;

@@ -13,11 +13,13 @@
 #include <elf.h>
 #include <gelf.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <zstd.h>
 
 #define ELF_CODE 0x1000ULL
 
-enum how { PLAIN, COMPRESSED, OLD };
+enum how { PLAIN, COMPRESSED, OLD, ZSTD };
 
 /* One function of 16 bytes, CFA = rsp + 24. The nops make it worth compressing. */
 static uint8_t elf_frames[] = "\x10\0\0\0\xff\xff\xff\xff\3\0\1\x78\x10\x0c\7\x18\x90\1\0\0"
@@ -76,16 +78,36 @@ static inline void elf_add_segment(Elf *elf, Elf_Scn *text)
 	assert_true(gelf_update_phdr(elf, 0, &ph));
 }
 
+/* What libelf before 0.189 cannot write itself: `to` has room for the frames of elf_fixture. */
+static inline size_t elf_pack_zstd(uint8_t to[256], const void *from, size_t size)
+{
+	Elf64_Chdr head = {.ch_type = 2, .ch_size = size, .ch_addralign = 1};
+	size_t n = ZSTD_compress(to + sizeof(head), 256 - sizeof(head), from, size, 0);
+
+	assert_false(ZSTD_isError(n));
+	memcpy(to, &head, sizeof(head));
+	return sizeof(head) + n;
+}
+
 /* A file in memory. */
 static inline int elf_fixture(enum how how, bool with_code, bool with_frames)
 {
 	int fd = memfd_create("made", MFD_CLOEXEC);
 	Elf *elf = elf_new(fd, ET_DYN, 2);
 	Elf_Scn *text, *section;
+	uint8_t packed[256];
 
 	text = elf_add_section(elf, 1, SHT_PROGBITS, elf_code, sizeof(elf_code));
 	elf_add_section(elf, 7, SHT_STRTAB, elf_names, sizeof(elf_names));
-	if (with_frames) {
+	if (with_frames && how == ZSTD) {
+		GElf_Shdr sh;
+
+		section = elf_add_section(
+			elf, 14, SHT_PROGBITS, packed, elf_pack_zstd(packed, elf_frames, 20 + 96));
+		assert_non_null(gelf_getshdr(section, &sh));
+		sh.sh_flags |= SHF_COMPRESSED;
+		assert_true(gelf_update_shdr(section, &sh));
+	} else if (with_frames) {
 		section = elf_add_section(
 			elf, how == OLD ? 27 : 14, SHT_PROGBITS, elf_frames, 20 + 96);
 		assert_true(elf_update(elf, ELF_C_NULL) > 0);

@@ -371,13 +371,36 @@ static void test_cut_switches(void **state)
 {
 	struct fixture *f = *state;
 
-	for (size_t size = 1; size <= sizeof(systemstack_1_26); size++) {
-		uint64_t at = UNWIND_PAGE_SIZE - size;
+	for (uint64_t size = 16; size <= 48; size += 16) {
+		size_t n = size < sizeof(systemstack_1_26) ? size : sizeof(systemstack_1_26);
 
-		at -= at % 16;
-		WITHOUT_CFI(f, FUNCTION, prologue);
-		memcpy(code + at, systemstack_1_26, UNWIND_PAGE_SIZE - at);
-		compile(f);
+		without_cfi(f, UNWIND_PAGE_SIZE - size, systemstack_1_26, n);
+		expect(f, UNWIND_PAGE_SIZE - size, UNWIND_PAGE_SIZE - size + 12, KIND(UNWIND_NONE));
+		if (n == sizeof(systemstack_1_26))
+			expect_elsewhere(
+				f, UNWIND_PAGE_SIZE - size + 12, UNWIND_PAGE_SIZE - size + 28);
+		else
+			expect(f, UNWIND_PAGE_SIZE - size + 12, UNWIND_PAGE_SIZE,
+				KIND(UNWIND_NONE));
+	}
+	/* The code ends with each byte. */
+	for (size_t n = 1; n < sizeof(systemstack_1_26); n++) {
+		uint8_t *end = malloc(n);
+		struct cfi_source source = {
+			.machine = EM_X86_64,
+			.code = {{CODE, CODE + n, end}},
+			.n_code = 1,
+		};
+		struct unwind_module *m;
+
+		assert_non_null(end);
+		memcpy(end, systemstack_1_26, n);
+		assert_int_equal(unwind_module_open(&m, &source), 0);
+		assert_true(unwind_module_compile(m, CODE, f->words) > 0);
+		/* pop %rbp and ret are the last but one. */
+		assert_int_equal(AT(f, 12) != KIND(UNWIND_NONE), n >= 30);
+		unwind_module_close(m);
+		free(end);
 	}
 	/* A function ends in between. */
 	WITHOUT_CFI(f, FUNCTION, systemstack_1_26);

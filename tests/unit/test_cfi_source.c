@@ -147,7 +147,7 @@ static void expect_frames(const struct cfi_source *source, size_t n_frames)
 
 static void test_debug_frame(void **state)
 {
-	for (enum how how = PLAIN; how <= OLD; how++) {
+	for (enum how how = PLAIN; how <= ZSTD; how++) {
 		struct opened file, debug;
 
 		assert_int_equal(open_source(&file, elf_fixture(how, true, true)), 0);
@@ -167,9 +167,10 @@ static void test_debug_frame(void **state)
 static void test_inflated_size(void **state)
 {
 	static const uint64_t sizes[] = {CFI_MAX_INFLATED + 1, UINT64_MAX, 1};
+	const size_t n = sizeof(sizes) / sizeof(*sizes);
 
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-		int fd = elf_fixture(COMPRESSED, true, true);
+	for (size_t i = 0; i < 2 * n; i++) {
+		int fd = elf_fixture(i < n ? COMPRESSED : ZSTD, true, true);
 		struct opened file;
 		Elf64_Shdr sh;
 		Elf64_Ehdr header;
@@ -179,7 +180,7 @@ static void test_inflated_size(void **state)
 			pread(fd, &sh, sizeof(sh), (off_t)(header.e_shoff + 3 * sizeof(sh))),
 			sizeof(sh));
 		assert_true(sh.sh_flags & SHF_COMPRESSED);
-		assert_int_equal(pwrite(fd, &sizes[i], 8,
+		assert_int_equal(pwrite(fd, &sizes[i % n], 8,
 					 (off_t)(sh.sh_offset + offsetof(Elf64_Chdr, ch_size))),
 			8);
 		assert_int_equal(open_source(&file, fd), 0);
