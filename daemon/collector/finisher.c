@@ -17,6 +17,8 @@
  * within some more, unless the host is very busy: just after the start hundreds of pages are
  * wanted, and the helper waits for a CPU like everybody else. */
 #define PATIENCE_NS (10 * 1000 * 1000 * 1000ULL)
+_Static_assert(PATIENCE_NS + 2 * 1000 * 1000 * 1000ULL < PROCESSES_KEEP_DEAD_NS,
+	"what a stack leads to must be known as long as it waits, and until it is resolved");
 #define MAX_WAITING 4096
 /* Things that may be missing in one stack: a page for each frame, and more. */
 #define MAX_ATTEMPTS 1024

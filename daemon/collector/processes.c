@@ -12,10 +12,6 @@
 #include "collector/procfs.h"
 
 #define MAX_IMAGES 65536
-/* How long after its end an image can still be found by a sample that comes late, or whose stack
- * waits to be finished. */
-#define KEEP_DEAD_NS 6000000000ULL
-
 static struct process **bucket_of(struct processes *p, uint32_t pid)
 {
 	return &p->buckets[pid % PROCESSES_BUCKETS];
@@ -71,7 +67,7 @@ static void image_drop(struct processes *p, struct process *process)
 
 void image_drop_dead(struct processes *p, uint64_t time)
 {
-	while (p->dying && p->dying->died + KEEP_DEAD_NS < time)
+	while (p->dying && p->dying->died + PROCESSES_KEEP_DEAD_NS < time)
 		image_drop(p, p->dying);
 }
 

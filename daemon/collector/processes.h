@@ -20,6 +20,10 @@ struct opener;
 struct processes;
 struct process;
 
+/* How long after its end an image can still be found, with its mappings, by a sample that comes
+ * late, or whose stack waits to be finished. */
+#define PROCESSES_KEEP_DEAD_NS (14 * 1000 * 1000 * 1000ULL)
+
 /* Where an address leads. module NULL: nothing is known to be mapped there; offset is then the
  * address itself. Otherwise offset is the file offset (MODULE_FILE, MODULE_VDSO) or the address
  * (other kinds). */

@@ -56,8 +56,10 @@ struct unwind_arch {
 	bool (*find_sure)(const uint8_t *code, size_t size, struct unwind_stub *stub);
 	/* Says the code of a whole function what its CFI has wrong? */
 	bool (*find_own)(const uint8_t *code, size_t size, struct unwind_own *own);
-	/* Does code save the frame pointer just before `offset`, to make one of its own there? */
-	bool (*saves_fp)(const uint8_t *code, size_t size, size_t offset);
+	/* Does code save the frame pointer just before `offset`, to make one of its own there?
+	 * rule: in force at the offset; it must say so too, by the CFA. */
+	bool (*saves_fp)(
+		const uint8_t *code, size_t size, size_t offset, const struct unwind_rule *rule);
 	/* Says in a rule of such a function where it was saved, if the rule says nothing of it. */
 	void (*add_saved_fp)(struct unwind_rule *rule);
 	/* Where code that begins with a direct jump goes; 0: it does not. */

@@ -280,20 +280,26 @@ static bool is_padding(const uint8_t *code, size_t size)
 
 /* ---- frame pointers ------------------------------------------------------------------------ */
 
+/* It counts from the stack pointer, and says nothing of the frame pointer. */
+static bool is_plain(const struct unwind_rule *rule)
+{
+	return !rule->flags && rule->base == RSP && rule->ra_offset == -WORD;
+}
+
 /* push %rbp; and then mov %rsp, %rbp */
-static bool saves_fp(const uint8_t *code, size_t size, size_t offset)
+static bool saves_fp(
+	const uint8_t *code, size_t size, size_t offset, const struct unwind_rule *rule)
 {
 	static const int16_t both[] = {0x55, 0x48, 0x89, 0xe5};
 
-	return offset && offset < size &&
+	return is_plain(rule) && rule->cfa_offset == 2 * WORD && offset && offset < size &&
 	       x86_64_matches(
 		       both, sizeof(both) / sizeof(*both), code + offset - 1, size - offset + 1);
 }
 
 static void add_saved_fp(struct unwind_rule *rule)
 {
-	if (rule->flags || rule->base != RSP || rule->ra_offset != -WORD ||
-		rule->cfa_offset < 2 * WORD)
+	if (!is_plain(rule) || rule->cfa_offset < 2 * WORD)
 		return;
 	rule->flags = UNWIND_RULE_FP_SAVED;
 	rule->fp_offset = -2 * WORD;

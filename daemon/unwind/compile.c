@@ -199,9 +199,12 @@ static void add_state(
 static void look_for_saved_fp(
 	struct unwind_module *m, const struct cfi_code *code, uint64_t address)
 {
-	if (code->bytes && address > code->start && address < code->end)
-		m->fp_saved |= m->arch->saves_fp(
-			code->bytes, code->end - code->start, address - code->start);
+	struct unwind_rule rule;
+
+	if (code->bytes && address > code->start && address < code->end && !m->fp_saved &&
+		m->arch->describe(&m->runner.machine.state, &m->runner.cie, &rule) == UNWIND_KINDS)
+		m->fp_saved = m->arch->saves_fp(
+			code->bytes, code->end - code->start, address - code->start, &rule);
 }
 
 /* Says the function in [start, end) something of itself? */

@@ -27,8 +27,8 @@ int unwind_module_open(struct unwind_module **module, const struct cfi_source *s
 /* NULL is fine. */
 void unwind_module_close(struct unwind_module *module);
 
-/* Can there be anything but UNWIND_NONE in it? Without CFI, if some of its code is known that every
- * Go program has, for one. */
+/* Is it worth compiling? Without CFI, if some of its code is known that every Go program has, for
+ * one. */
 bool unwind_module_has_rules(const struct unwind_module *module);
 /* The page of the first code at or above an address, by its first address; UINT64_MAX if there is
  * none. */

@@ -158,18 +158,20 @@ bool x86_64_is_go_switch(
 {
 	size_t behind = at + SWITCH_SIZE, length, end;
 
+	/* Before the switch is done, it is still the goroutine's stack. */
+	if (at >= SWITCH_SIZE && is_switch(code + at - SWITCH_SIZE)) {
+		stub->n_rows = 0;
+		stub->size = one_of(leaves, COUNT(leaves), code + at, size - at);
+		return stub->size;
+	}
 	if (size < behind || !is_switch(code + at))
 		return false;
-	stub->n_rows = 0;
-	length = one_of(leaves, COUNT(leaves), code + behind, size - behind);
-	end = behind + length;
-	if (!length) {
-		length = one_of(returns, COUNT(returns), code + behind, size - behind);
-		end = length ? end_of_frame(code, size, behind + length) : 0;
-		if (!end || !is_framed(code, size, address, at))
-			return false;
-		stub->rows[stub->n_rows++] = (struct unwind_stub_row){0, framed.rule};
-	}
+	length = one_of(returns, COUNT(returns), code + behind, size - behind);
+	end = length ? end_of_frame(code, size, behind + length) : 0;
+	if (!end || !is_framed(code, size, address, at))
+		return false;
+	stub->rows[0] = (struct unwind_stub_row){0, framed.rule};
+	stub->n_rows = 1;
 	stub->size = end - at;
 	return true;
 }

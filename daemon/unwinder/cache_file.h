@@ -22,7 +22,7 @@
 
 /* Of what the compiler makes of a file: raise it when that, or anything in profd/unwind_abi.h,
  * changes. Files of other versions have other names, and go when room is needed. */
-#define CACHE_FILE_VERSION 3
+#define CACHE_FILE_VERSION 4
 /* Bytes; a file stays below. Larger programs than those with 300 MiB of code are compiled in
  * part each time. */
 #define CACHE_FILE_MAX (32u << 20)

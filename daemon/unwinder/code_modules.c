@@ -28,6 +28,7 @@ static int describe(struct code_module *m, const struct cfi_source *source)
 	size_t size;
 	const uint8_t *image = (const uint8_t *)elf_rawfile(m->file.elf, &size);
 
+	m->has_cfi = source->n_frames > 0;
 	*layout = (struct unwinder_layout){
 		.low = source->code[0].start & ~mask,
 		.has_rules = unwind_module_has_rules(m->compiler),

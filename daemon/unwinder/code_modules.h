@@ -26,6 +26,7 @@ struct code_module {
 	struct debug_file debug; /* where only that has CFI */
 	struct unwind_module *compiler;
 	struct unwinder_layout layout;
+	bool has_cfi;	   /* or its debug file has */
 	unsigned compiled; /* pages */
 };
 

@@ -20,6 +20,7 @@ struct helper_state {
 	struct cache_file cache;
 	struct unwinder_answer head;
 	struct unwinder_layout layout;
+	bool has_cfi; /* the module; if it is not from the cache */
 	uint32_t words[UNWIND_PAGE_WORDS];
 	size_t n_words;
 	struct sites_found sites;
@@ -43,12 +44,12 @@ static bool look_up(struct helper_state *h, const struct unwinder_request *reque
 }
 
 /* Keeps what was compiled. Not a module without CFI: its debug file may come tomorrow, and there is
- * nothing to compile anyway. */
+ * next to nothing to compile. */
 static void keep(struct helper_state *h, const struct unwinder_request *request)
 {
 	int r = 0;
 
-	if (h->cache.fd < 0 || !h->layout.has_rules || request->question == UNWINDER_SITES)
+	if (h->cache.fd < 0 || !h->has_cfi || request->question == UNWINDER_SITES)
 		return;
 	if (!h->cache.good)
 		r = cache_file_begin(&h->cache, &request->file, &h->layout);
@@ -67,6 +68,7 @@ static int compile(struct helper_state *h, const struct unwinder_request *reques
 	if (r)
 		return r;
 	h->layout = m->layout;
+	h->has_cfi = m->has_cfi;
 	if (request->question == UNWINDER_LAYOUT)
 		return 0;
 	if (request->question == UNWINDER_SITES)

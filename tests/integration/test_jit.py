@@ -85,7 +85,7 @@ def test_names_are_those_of_the_end_of_the_window(shared_daemon, dump):
     """A recording ends, and only then is its code replaced: what is written while it is being
     named is of another time."""
     program = dump()
-    command = ["--pid", program.pid, "--seconds", 1, "--frequency", 499]
+    command = ["--pid", program.pid, "--seconds", 2, "--frequency", 499]
     process, out = shared_daemon.start_record(*command)
     # Named as late as can be: the symbolizer waits for its turn.
     wait_for(lambda: shared_daemon.recordings())

@@ -465,7 +465,7 @@ def test_no_profiles_match(daemon):
 
 
 def test_protocol_abuse(shared_daemon):
-    """Whatever is sent to the socket, the shared_daemon lives and answers the next."""
+    """Whatever is sent to the socket, the daemon lives and answers the next."""
     for data in (
         b"",
         b"\xff\xff\xff\xff",

@@ -176,11 +176,11 @@ def test_exec_of_another_program(new_daemon):
     assert "burn_sixty" in after and "before_exec" not in after, by_exe
 
 
-def test_deleted_binary(shared_daemon, tmp_path):
+def test_deleted_binary(lone_daemon, tmp_path):
     copy = shutil.copy(PROGRAMS / "burn3", tmp_path / "burn3-deleted")
     with Program(copy, 60) as burn:
         copy.unlink()
-        profile = shared_daemon.record_run(burn, 1.5)
+        profile = lone_daemon.record_run(burn, 1.5)
     check_shares(profile)
 
 
@@ -193,22 +193,22 @@ def test_binary_deleted_before_profd_started(new_daemon, tmp_path):
     check_shares(profile)
 
 
-def test_replaced_binary(shared_daemon, tmp_path):
+def test_replaced_binary(lone_daemon, tmp_path):
     """The running program keeps its names when another file takes its path."""
     copy = shutil.copy(PROGRAMS / "burn3", tmp_path / "program")
     with Program(copy, 60) as old:
         shutil.copy(PROGRAMS / "execchain", tmp_path / "new").rename(copy)
         with Program(copy, 60) as new:
-            first = shared_daemon.record_run(old, 1.5)
-            second = shared_daemon.record_run(new, 1)
+            first = lone_daemon.record_run(old, 1.5)
+            second = lone_daemon.record_run(new, 1)
     check_shares(first)
     assert second.cumulative()["after_exec"] > 0.9 * second.total() > 0
     assert "burn_sixty" not in second.cumulative()
 
 
-def test_memfd(shared_daemon):
+def test_memfd(lone_daemon):
     with Program("memfd", PROGRAMS / "burn3", 60) as burn:
-        profile = shared_daemon.record_run(burn, 1.5)
+        profile = lone_daemon.record_run(burn, 1.5)
     check_shares(profile)
 
 

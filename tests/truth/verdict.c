@@ -165,8 +165,12 @@ static enum verdict judge_longer(const struct space *space, const uint64_t *fram
 		return OURS_WRONG;
 	if (libdw->end != WALK_ROOT || !has_cfi(space, frames, libdw->count - 1))
 		return OURS_LONGER;
-	/* A zero where no return address is. */
-	return changes_stack(space, frames, libdw->count - 1) ? LIBDW_WRONG : OURS_WRONG;
+	/* A zero where no return address is; not, where CFI says that there is none. */
+	return changes_stack(space, frames, libdw->count - 1) &&
+			       space_cfi(space, looked_up(space, frames, libdw->count - 1)) ==
+				       CFI_NORMAL
+		       ? LIBDW_WRONG
+		       : OURS_WRONG;
 }
 
 /* libdw goes on where ours ended. */

@@ -235,6 +235,22 @@ static void test_saved_frame_pointer(void **state)
 	}
 }
 
+/* Behind another register it lies elsewhere. */
+static void test_frame_pointer_pushed_second(void **state)
+{
+	static const uint8_t function[] = {0x53, PROLOGUE, 0xc3};
+	static const uint8_t program[] = {DW_CFA_advance_loc | 1, DW_CFA_def_cfa_offset, 16,
+		DW_CFA_advance_loc | 1, DW_CFA_def_cfa_offset, 24};
+	struct fixture *f = *state;
+
+	memcpy(code + FUNCTION, function, sizeof(function));
+	put_fde(&f->frames, &plain, put_cie(&f->frames, &plain), CODE + FUNCTION, sizeof(function),
+		program, sizeof(program));
+	compile(f);
+	expect(f, FUNCTION + 1, FUNCTION + 2, SP(16, 0));
+	expect(f, FUNCTION + 2, FUNCTION + sizeof(function), SP(24, 0));
+}
+
 /* What CFI says of it counts. */
 static void test_frame_pointer_in_cfi(void **state)
 {
@@ -323,8 +339,8 @@ static void test_switches_without_cfi(void **state)
 	expect_switch(f, nanotime_1_26, sizeof(nanotime_1_26), 8, 20, 30);
 	expect_switch(f, asmcgocall_1_26, sizeof(asmcgocall_1_26), 12, 24, 37);
 	WITHOUT_CFI(f, FUNCTION, mcall_1_26);
-	expect(f, FUNCTION, FUNCTION + 4, KIND(UNWIND_NONE));
-	expect(f, FUNCTION + 4, FUNCTION + 23, KIND(UNWIND_END));
+	expect(f, FUNCTION, FUNCTION + 8, KIND(UNWIND_NONE));
+	expect(f, FUNCTION + 8, FUNCTION + 23, KIND(UNWIND_END));
 	expect(f, FUNCTION + 23, FUNCTION + sizeof(mcall_1_26), KIND(UNWIND_NONE));
 }
 
@@ -460,6 +476,7 @@ int main(void)
 		GO(test_left_for_good),
 		GO(test_come_back_to),
 		GO(test_saved_frame_pointer),
+		GO(test_frame_pointer_pushed_second),
 		GO(test_frame_pointer_in_cfi),
 		GO(test_switches_without_cfi),
 		GO(test_switches_on_two_pages),

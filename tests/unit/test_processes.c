@@ -300,18 +300,20 @@ static void a_reused_pid_is_another_process(void **state)
 	assert_int_equal(processes_stats(p).processes, 1);
 }
 
+#define KEPT_MS (PROCESSES_KEEP_DEAD_NS / 1000000)
+
 static void samples_after_the_exit_are_found_for_a_while(void **state)
 {
 	struct profd_identity id = identity(PID, 5, 4);
 	fork_record(identity(PID, 5, 3), 1);
 	exec_records(id, "/bin/prog");
 	process_record(RECORD_EXIT, id, 0, "new");
-	pass(5500);
+	pass(KEPT_MS - 500);
 	struct process *process = find(id);
 	assert_non_null(process);
 	expect_at(process, 0x400000, "/bin/prog", 0x1000);
 	process_ref(process);
-	pass(7000);
+	pass(1000);
 	assert_null(find(id));
 	assert_int_equal(processes_stats(p).images, 0);
 	/* A window's reference keeps its labels. */
@@ -520,7 +522,7 @@ static void sweeping_forgets_the_gone(void **state)
 	assert_int_equal(processes_stats(p).processes, 2);
 	processes_sweep(p);
 	assert_int_equal(processes_stats(p).processes, 1);
-	pass(7000);
+	pass(KEPT_MS + 1000);
 	assert_null(find(id));
 	assert_non_null(find(me));
 }
