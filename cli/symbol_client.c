@@ -313,6 +313,14 @@ static int on_want(struct exchange *x, size_t size)
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
+void symbol_lacks_room(char *why, size_t size)
+{
+	snprintf(why, size,
+		"it is compressed, and needs more room than half of what is free in %s, or than "
+		"4 GiB",
+		scratch_folder());
+}
+
 static int on_answer(struct exchange *x, size_t size)
 {
 	struct symbol_reply *reply = x->reply;
@@ -335,10 +343,7 @@ static int on_answer(struct exchange *x, size_t size)
 	else if (r == -E2BIG)
 		snprintf(x->why, x->why_size, "the symbolizer has more to say than it may");
 	else if (r == -ENOMEM && reply->answer.head->flags & SYMBOLIZER_LACKS_ROOM)
-		snprintf(x->why, x->why_size,
-			"it is compressed, and needs more room than half of what is free in %s, or "
-			"than 4 GiB",
-			scratch_folder());
+		symbol_lacks_room(x->why, x->why_size);
 	else if (r)
 		snprintf(x->why, x->why_size, "the symbolizer cannot read it: %s", strerror(-r));
 	return r;

@@ -69,6 +69,9 @@ int symbol_file_open(const char *path, char *why, size_t why_size);
 /* The path of an open file, to free; NULL without memory. */
 char *symbol_file_path(int fd);
 
+/* Says in `why` that debug information found no room in which it could be unpacked. */
+void symbol_lacks_room(char *why, size_t size);
+
 /* Asks, and where the symbolizer fails at an ELF file or the kernel, asks for its symbol tables
  * only. The reply
  * is the caller's, for symbol_reply_free(). 0, or -errno with a line in `why`: there is no reply

@@ -216,7 +216,8 @@ static void take_debug_files(struct module *m, struct symbol_reply *reply)
 
 		if (take_split(m, want))
 			continue;
-		shared |= build_id_is_plain(want->name) && strcmp(want->name, m->build_id) != 0;
+		if (build_id_is_plain(want->name))
+			shared = strcmp(want->name, m->build_id) != 0;
 		if (shared)
 			take_shared(m, want);
 		else
@@ -262,6 +263,8 @@ static void look_at_kernel(struct symbols *s, struct module *m)
 		return;
 	m->sources = reply.answer.head->flags;
 	memcpy(m->failure, reply.failure, sizeof(m->failure));
+	if (m->sources & SYMBOLIZER_LACKS_ROOM)
+		symbol_lacks_room(m->failure, sizeof(m->failure));
 	snprintf(m->build_id, sizeof(m->build_id), "%s", reply.answer.head->build_id);
 	take_debug_files(m, &reply);
 	symbol_reply_free(&reply);
@@ -506,6 +509,7 @@ static int run(int argc, char **argv)
 	}
 	free(s.modules);
 	free(s.kernel.debug_file);
+	free(s.kernel.package);
 	free(s.jits);
 	ids_free(&s.pids);
 	return code;

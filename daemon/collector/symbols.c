@@ -411,7 +411,7 @@ static int on_answer(void *userdata, const void *data, size_t size)
 
 	if (!t || symbol_answer_check(&answer, data, size, r->n_asked))
 		return -EBADMSG;
-	if (answer.head->error == -ENOMEM && t->trust == SYMBOL_TRUST_FULL)
+	if (answer.head->error == -ENOMEM && r->n_asked && t->trust == SYMBOL_TRUST_FULL)
 		return answer.head->flags & SYMBOLIZER_LACKS_ROOM ? -ENOSPC : -ENOMEM;
 	s->state = STATE_IDLE;
 	s->serving = true;

@@ -117,7 +117,12 @@ static int look_at(struct job *j, Elf_Scn *section, const GElf_Shdr *sh, const c
 	j->any |= p->compression != 0;
 	if (p->compression == ELFCOMPRESS_ZLIB && p->size / MAX_RATIO_ZLIB > p->from_size)
 		return -EBADMSG;
-	return p->size > ARENA_MAX ? -EFBIG : 0;
+	if (p->size <= ARENA_MAX)
+		return 0;
+	return p->compression == ELFCOMPRESS_ZSTD &&
+			       ZSTD_getFrameContentSize(p->from, p->from_size) != p->size
+		       ? -EBADMSG
+		       : -EFBIG;
 }
 
 static int look_at_all(struct job *j)

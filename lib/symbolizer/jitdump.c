@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "symbolizer/jitdump_lines.h"
@@ -16,7 +17,8 @@
 /* Real dumps have under a million records; each names a handful of the asked addresses. */
 #define MAX_RECORDS 20000000u
 #define MAX_HITS    50000000u
-/* That are read to go through them once: one that is sparse costs 256 KiB for each record. */
+/* That are read to go through them once, or as many as there are: a file that is sparse costs
+ * 256 KiB for each record. */
 #define MAX_READ (2ULL << 30)
 /* Bytes of line tables, and of names in them, that are looked at: a fraction of a second. */
 #define MAX_LINE_BYTES (64u << 20)
@@ -286,8 +288,18 @@ static int take(struct search *s, const struct jitdump_record *r, uint64_t at)
 
 typedef int (*record_visitor)(struct search *s, const struct jitdump_record *r, uint64_t at);
 
+static uint64_t most_to_read(int fd)
+{
+	const uint64_t block = 512;
+	struct stat st;
+	uint64_t twice = fstat(fd, &st) ? 0 : 2 * block * (uint64_t)st.st_blocks;
+
+	return twice > MAX_READ ? twice : MAX_READ;
+}
+
 static int each_record(struct search *s, uint64_t at, record_visitor visit)
 {
+	uint64_t most = most_to_read(s->file.fd);
 	const void *bytes;
 	int r = 0;
 
@@ -299,7 +311,7 @@ static int each_record(struct search *s, uint64_t at, record_visitor visit)
 		memcpy(&record, bytes, sizeof(record));
 		if (record.size < sizeof(record))
 			break;
-		if (n == MAX_RECORDS || s->file.read > MAX_READ)
+		if (n == MAX_RECORDS || s->file.read > most)
 			return -E2BIG;
 		r = visit(s, &record, at);
 		at += record.size;

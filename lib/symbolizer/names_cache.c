@@ -242,10 +242,15 @@ static void find_in_block(struct names_cache *c, struct names_cache_block *b, st
 
 void names_cache_find(struct names_cache *c, struct names *answer, const uint64_t *offsets)
 {
+	uint32_t flags = 0;
+
 	for (size_t i = c->n_blocks; i-- > 0;)
-		answer->head.flags |= c->blocks[i].head.flags;
+		flags |= c->blocks[i].head.flags;
 	for (size_t i = c->n_blocks; i-- > 0 && c->n_blocks;)
 		find_in_block(c, &c->blocks[i], answer, offsets);
+	/* Otherwise one of them was a lie. */
+	if (c->n_blocks)
+		answer->head.flags |= flags;
 }
 
 bool names_cache_describe(struct names_cache *c, struct names *answer)
