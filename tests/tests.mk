@@ -7,7 +7,7 @@ include tests/fuzz/fuzz.mk
 include tests/truth/truth.mk
 include tests/bench/bench.mk
 
-# For each fuzz target; hours of it find more.
+# For each fuzz target, five times that for some; hours of it find more.
 FUZZ_SECONDS ?= 4
 
 .PHONY: deps-build
