@@ -81,16 +81,16 @@ def test_by_time_and_by_growth(quiet_daemon, tmp_path):
 
 
 def test_by_what_was_allocated(quiet_daemon, tmp_path):
-    """57,100 bytes a step: one each 18 steps and a bit. What an earlier recording has left of its
-    series would be taken for some of this one; all else is none of ours."""
+    """57,100 bytes a step: one each 18 steps and a bit, or 1.1 seconds: time enough for each also
+    where others want the CPUs. What an earlier recording has left of its series would be taken for
+    some of this one; all else is none of ours."""
     old = [tmp_path / f"x.{number:04}.heap.pb.gz" for number in (2, 4, 17, 9999)]
     others = ["x.00004.heap.pb.gz", "xx.0004.heap.pb.gz", "x.0004.cpu.pb.gz", "x.0000.heap.pb.gz"]
     kept = [tmp_path / name for name in others]
     for path in [*old, *kept]:
         path.write_text("old")
-    recorder = record(
-        *(quiet_daemon, tmp_path, "--snapshot-every", "1M-allocated", "--", HEAP / "steps", 70)
-    )
+    command = ["--snapshot-every", "1M-allocated", "--", HEAP / "steps", 70, 60]
+    recorder = record(quiet_daemon, tmp_path, *command)
     _, errors = recorder.communicate(input="\n")
     assert recorder.returncode == 0, errors
     assert "3 snapshots of an earlier recording with this name were removed" in errors

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * steps N - waits for a line, then takes N steps, 50 a second, of functions of their own: churn()
- * allocates 1,000 bytes and frees them, leak() 100 bytes and does not, grow() reallocates 1,000 to
- * 10,000 bytes.
+ * steps N [MS] - waits for a line, then takes N steps, one each MS milliseconds (20), of functions of
+ * their own: churn() allocates 1,000 bytes and frees them, leak() 100 bytes and does not, grow()
+ * reallocates 1,000 to 10,000 bytes.
  */
 #include <unistd.h>
 
@@ -39,7 +39,7 @@ FUNCTION grow(void)
 
 int main(int argc, char **argv)
 {
-	uint64_t steps = argument(argc, argv, 1, 100);
+	uint64_t steps = argument(argc, argv, 1, 100), ms = argument(argc, argv, 2, 20);
 	char line;
 
 	ready();
@@ -49,7 +49,7 @@ int main(int argc, char **argv)
 		churn();
 		leak();
 		grow();
-		usleep(20000);
+		usleep((useconds_t)ms * 1000);
 	}
 	return 0;
 }
