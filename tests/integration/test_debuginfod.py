@@ -420,15 +420,15 @@ def test_what_is_kept_has_a_limit(tmp_path, new_daemon):
         wait_for((folder / "wanted").is_dir)
         for i, name in enumerate(names):
             (folder / "wanted" / name).touch()
-            wait_for(lambda n=name: kept(daemon, n).exists(), 20)
+            wait_for(lambda n=name: kept(daemon, n).exists(), 60)
             if i == 2:
                 past = os.stat(kept(daemon, names[0])).st_mtime
                 os.utime(kept(daemon, names[0]), (past + 10, past))
-        wait_for(lambda: not kept(daemon, names[1]).exists())
+        wait_for(lambda: not kept(daemon, names[1]).exists(), 60)
         assert [kept(daemon, name).exists() for name in names] == [True, False, True, True]
         large = "05ff" + "00" * 18
         (folder / "wanted" / large).touch()
-        wait_for(lambda: (folder / "missing" / large).exists())
+        wait_for(lambda: (folder / "missing" / large).exists(), 60)
         assert "of more than 8 MiB" in (folder / "state").read_text()
 
 
