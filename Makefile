@@ -166,7 +166,8 @@ $(B)/unit/lazy.so: tests/unit/lazy.c
 
 # Files that are looked into for heap probes.
 $(B)/unit/test_unwinder: | $(B)/unit/sites_probes.so
-$(B)/unit/test_sites: | $(addprefix $(B)/unit/,sites_probes.so sites-glibc sites-stripped sites-musl sites-cxx)
+$(B)/unit/test_sites: | $(addprefix $(B)/unit/,sites-glibc sites-stripped sites-musl sites-cxx)
+$(B)/unit/test_usdt: | $(B)/unit/sites_probes.so
 $(B)/unit/test_returns: | $(B)/unit/sites_returns.so
 $(B)/unit/sites_probes.so $(B)/unit/sites_returns.so: $(B)/unit/%.so: tests/unit/%.c
 	@mkdir -p $(@D)
