@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * steps N [MS] - waits for a line, then takes N steps, one each MS milliseconds (20), of functions of
- * their own: churn() allocates 1,000 bytes and frees them, leak() 100 bytes and does not, grow()
+ * steps N [MS] - waits for a line, then takes N steps, one each MS milliseconds (20), of functions
+ * of their own: churn() allocates 1,000 bytes and frees them, leak() 100 bytes and does not, grow()
  * reallocates 1,000 to 10,000 bytes.
  */
 #include <unistd.h>
