@@ -179,8 +179,9 @@ static enum verdict judge_shorter(const struct space *space, const uint64_t *fra
 {
 	if (!complete)
 		return OURS_SHORTER;
-	/* Not the root, then: unless what libdw adds leads nowhere. */
-	if (count && !plausible(space, libdw->frames, libdw->count, libdw->end == WALK_ROOT, count))
+	/* Not the root, then: unless the first that libdw adds cannot be a frame. */
+	if (count && !can_be_frame(space, libdw->frames, count) &&
+		!is_planted(space, libdw->frames, libdw->count, libdw->end == WALK_ROOT, count))
 		return has_cfi(space, frames, count - 1) ? LIBDW_WRONG : EQUAL;
 	return OURS_WRONG;
 }
