@@ -157,6 +157,10 @@ static void keep_open(struct builder *b, const struct unit_function *before, siz
 int dwarf_unit_functions(struct dwarf_unit *u, struct unit_reader *reader, bool thorough)
 {
 	struct builder b = {.reader = reader, .unit = u, .thorough = thorough};
+	const struct boundary *boundaries = NULL;
+	struct unit_function *functions = NULL;
+	uint64_t base;
+	size_t n;
 
 	reader->spans.n = 0;
 	if (seek(u, reader, u->where.first, &b.error))
@@ -164,16 +168,22 @@ int dwarf_unit_functions(struct dwarf_unit *u, struct unit_reader *reader, bool 
 	if (b.error == -EBADMSG)
 		b.error = 0;
 	if (!b.error)
-		u->boundaries = flatten(&b, &u->n_boundaries, &u->base);
+		boundaries = flatten(&b, &n, &base);
 	if (!b.error) {
 		keep_open(&b, u->functions, u->n_functions);
-		u->functions = arena_copy(
+		functions = arena_copy(
 			reader->arena, b.functions, b.n_functions, sizeof(*b.functions));
-		u->n_functions = b.n_functions;
-		if (!u->functions)
-			b.error = -ENOMEM;
+		b.error = functions ? 0 : -ENOMEM;
 	}
-	u->is_thorough = thorough;
+	/* All of it, or nothing: boundaries say which function. */
+	if (!b.error) {
+		u->boundaries = boundaries;
+		u->n_boundaries = n;
+		u->base = base;
+		u->functions = functions;
+		u->n_functions = b.n_functions;
+		u->is_thorough = thorough;
+	}
 	free(b.functions);
 	return b.error;
 }
