@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <libiberty/demangle.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,21 +11,47 @@
 #include "util/cleanup.h"
 #include "util/grow.h"
 
-/* libiberty hands over the result piece by piece, which bounds what a hostile name can make of
- * itself: its substitutions can describe gigabytes. */
-static void append(const char *piece, size_t n, void *userdata)
+/* False: no more is wanted, since it is as long as a name can be, or memory ran out. */
+static bool add(struct demangled *out, const char *piece, size_t n)
 {
-	struct demangled *out = userdata;
+	size_t room = SYMBOLIZER_MAX_NAME - 1 - out->length;
+	bool fits = n <= room;
 
-	if (out->length + n >= SYMBOLIZER_MAX_NAME)
-		n = SYMBOLIZER_MAX_NAME - 1 - out->length;
+	if (!fits)
+		n = room;
 	if (out->failed || grow(out->text, out->length, out->capacity, n + 1)) {
 		out->failed = true;
-		return;
+		return false;
 	}
 	memcpy(out->text + out->length, piece, n);
 	out->length += n;
 	out->text[out->length] = '\0';
+	return fits;
+}
+
+static bool is_ascii(const char *piece, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!isascii((unsigned char)piece[i]))
+			return false;
+	return true;
+}
+
+/* Where the pieces go that libiberty hands over. */
+struct sink {
+	struct demangled *out;
+	jmp_buf full;
+};
+
+/* The substitutions of a hostile name of a hundred bytes describe gigabytes, and nothing but a jump
+ * makes libiberty stop. It has on the heap only what is not ASCII: identifiers of Rust's that were
+ * in Punycode. */
+static void append(const char *piece, size_t n, void *userdata)
+{
+	struct sink *sink = userdata;
+
+	if (!add(sink->out, piece, n) && is_ascii(piece, n))
+		longjmp(sink->full, 1);
 }
 
 static size_t skip_while(const char *text, int (*is)(int))
@@ -64,7 +91,7 @@ static size_t stem_length(const char *raw)
 {
 	size_t length = strlen(raw);
 
-	for (const char *dot = strchr(raw, '.'); dot && dot > raw; dot = strchr(dot + 1, '.')) {
+	for (const char *dot = strchr(raw, '.'); dot && dot > raw;) {
 		const char *p = dot;
 		size_t n;
 
@@ -72,6 +99,8 @@ static size_t stem_length(const char *raw)
 			p += n;
 		if (!*p)
 			return (size_t)(dot - raw);
+		/* From within, it would end at the same place. */
+		dot = strchr(p > dot ? p : dot + 1, '.');
 	}
 	return length;
 }
@@ -105,26 +134,31 @@ static size_t without_parameters(const char *text)
 	return !at || depth || text[at - 1] == '!' ? length : at;
 }
 
-static int demangle_d(struct demangled *out, const char *stem, bool whole)
+static bool demangle_d(struct demangled *out, const char *stem, bool whole)
 {
 	_cleanup_free_ char *text = dlang_demangle(stem, DMGL_NO_OPTS);
 
 	if (text)
-		append(text, whole ? strlen(text) : without_parameters(text), out);
+		add(out, text, whole ? strlen(text) : without_parameters(text));
 	return text != NULL;
+}
+
+static bool demangle_by(struct sink *to, const char *stem, bool whole)
+{
+	int options = DMGL_ANSI | (whole ? DMGL_PARAMS : 0);
+
+	if (has_prefix(stem, "_R") || is_rust_legacy(stem, strlen(stem)))
+		return rust_demangle_callback(stem, DMGL_AUTO, append, to);
+	if (is_d(stem))
+		return demangle_d(to->out, stem, whole);
+	return has_prefix(stem, "_Z") && cplus_demangle_v3_callback(stem, options, append, to);
 }
 
 static bool demangle_stem(struct demangled *out, const char *stem, bool whole)
 {
-	int options = DMGL_ANSI | (whole ? DMGL_PARAMS : 0), ok = 0;
+	struct sink sink = {.out = out};
 
-	if (has_prefix(stem, "_R") || is_rust_legacy(stem, strlen(stem)))
-		ok = rust_demangle_callback(stem, DMGL_AUTO, append, out);
-	else if (is_d(stem))
-		ok = demangle_d(out, stem, whole);
-	else if (has_prefix(stem, "_Z"))
-		ok = cplus_demangle_v3_callback(stem, options, append, out);
-	if (ok && !out->failed && out->length)
+	if ((setjmp(sink.full) || demangle_by(&sink, stem, whole)) && !out->failed && out->length)
 		return true;
 	demangled_free(out);
 	return false;

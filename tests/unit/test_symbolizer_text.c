@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "helper/protocol.h"
@@ -292,6 +293,70 @@ static void whole_names_have_parameters(void **state)
 	}
 }
 
+static double cpu_seconds(void)
+{
+	struct timespec t;
+
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void expect_cut(const char *raw)
+{
+	struct demangled name;
+	double before = cpu_seconds();
+
+	assert_true(demangle_whole(&name, raw));
+	assert_int_equal(name.length, SYMBOLIZER_MAX_NAME - 1);
+	demangled_free(&name);
+	assert_true(cpu_seconds() - before < 5);
+}
+
+/* Names whose arguments are each made of the one before, twice: a gigabyte and more. */
+static void names_that_explode_are_cut(void **state)
+{
+	static const char digits[] =
+		"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	char raw[1024] = "_Z1f1aIiE"; /* f(a<int>) */
+	size_t n = strlen(raw), before, at;
+
+	for (size_t i = 0; i < 36; i++) {
+		char digit = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[i];
+
+		n += (size_t)snprintf(raw + n, sizeof(raw) - n, "S_IS%c_S%c_E", digit, digit);
+	}
+	expect_cut(raw);
+	strcpy(raw, "_RINvC1a1fTaaE"); /* a::f::<(i8, i8)>; references are to bytes behind _R */
+	n = strlen(raw);
+	for (size_t i = 0, last = 8; i < 36; i++, last = before - 2) {
+		before = n;
+		at = last - 1;
+		n += (size_t)snprintf(raw + n, sizeof(raw) - n, "TB%1$c%2$c_B%1$c%2$c_E",
+			digits[at / 62], digits[at % 62]);
+	}
+	strcat(raw, "E");
+	expect_cut(raw);
+}
+
+/* Nor is there a name whose suffixes take long: they are looked at once. */
+static void many_suffixes_are_no_work(void **state)
+{
+	char *raw = calloc(1, SYMBOLIZER_MAX_NAME);
+	double before = cpu_seconds();
+	struct demangled name;
+	size_t n = 0;
+
+	assert_non_null(raw);
+	n += (size_t)sprintf(raw, "_Zq");
+	while (n + 16 < SYMBOLIZER_MAX_NAME)
+		n += (size_t)sprintf(raw + n, ".cold");
+	strcpy(raw + n, "x");
+	for (unsigned i = 0; i < 50; i++)
+		assert_false(demangle(&name, raw));
+	assert_true(cpu_seconds() - before < 5);
+	free(raw);
+}
+
 static void expect_name(const struct names *a, size_t at, const char *name)
 {
 	assert_int_equal(a->addresses[at].count, name != NULL);
@@ -422,6 +487,8 @@ int main(void)
 		cmocka_unit_test(long_lines_are_cut),
 		cmocka_unit_test(names_are_demangled),
 		cmocka_unit_test(whole_names_have_parameters),
+		cmocka_unit_test(names_that_explode_are_cut),
+		cmocka_unit_test(many_suffixes_are_no_work),
 		cmocka_unit_test(raw_symbols_get_names),
 		cmocka_unit_test(exploding_names_are_cut),
 		cmocka_unit_test(addresses_are_found),
