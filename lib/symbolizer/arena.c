@@ -50,7 +50,8 @@ static int add_chunk(struct arena *a, size_t at_least)
 	uint64_t offset = a->file ? a->file->end : 0;
 	uint8_t *bytes;
 
-	if (size > ARENA_MAX - a->bytes || grow(a->chunks, a->n_chunks, a->capacity, 1))
+	if (size > (a->file ? ARENA_MAX : ARENA_HEAP_MAX) - a->bytes ||
+		grow(a->chunks, a->n_chunks, a->capacity, 1))
 		return -ENOMEM;
 	bytes = a->file ? map_chunk(a, size) : malloc(size);
 	if (!bytes)

@@ -38,8 +38,10 @@ struct arena {
 /* More than the debug information of any program takes: a bomb stops here, if the file has not
  * stopped it before. */
 #define ARENA_MAX (4ULL << 30)
+/* On the heap, which its owner limits further, there is no file to stop it. */
+#define ARENA_HEAP_MAX (1ULL << 30)
 
-/* Aligned for anything, not zeroed; or NULL: no memory, the disk is full, or ARENA_MAX. */
+/* Aligned for anything, not zeroed; or NULL: no memory, the disk is full, or the limits above. */
 void *arena_alloc(struct arena *a, size_t size);
 /* A copy of n elements; n may be 0. NULL as above. */
 void *arena_copy(struct arena *a, const void *from, size_t n, size_t size);

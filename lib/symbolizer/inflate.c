@@ -9,9 +9,10 @@
 #include <string.h>
 #include <zstd.h>
 
-/* What one byte can become. A larger promise is a lie; of zstd's, which has none to speak of, the
- * arena is the limit. */
+/* What one byte can become; a larger promise is a lie. A block of zstd's is of 128 KiB at most, and
+ * takes four bytes (RFC 8878 3.1.1.2). */
 #define MAX_RATIO_ZLIB 1040
+#define MAX_RATIO_ZSTD (128 * 1024 / 4)
 /* Of gABI's list, which elf.h of older C libraries ends before. */
 #ifndef ELFCOMPRESS_ZSTD
 #define ELFCOMPRESS_ZSTD 2
@@ -85,6 +86,11 @@ static int look_at_old(struct part *p)
 	return 0;
 }
 
+static uint64_t max_ratio(unsigned compression)
+{
+	return compression == ELFCOMPRESS_ZSTD ? MAX_RATIO_ZSTD : MAX_RATIO_ZLIB;
+}
+
 static int look_at(struct job *j, Elf_Scn *section, const GElf_Shdr *sh, const char *name)
 {
 	bool is_old;
@@ -115,7 +121,7 @@ static int look_at(struct job *j, Elf_Scn *section, const GElf_Shdr *sh, const c
 		p->compression = head.ch_type;
 	}
 	j->any |= p->compression != 0;
-	if (p->compression == ELFCOMPRESS_ZLIB && p->size / MAX_RATIO_ZLIB > p->from_size)
+	if (p->compression && p->size / max_ratio(p->compression) > p->from_size)
 		return -EBADMSG;
 	if (p->size <= ARENA_MAX)
 		return 0;

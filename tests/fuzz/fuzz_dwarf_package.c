@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct dwarf_package p;
 	int fd = memfd_create("package", MFD_CLOEXEC);
-	struct scratch_file scratch = {memfd_create("scratch", MFD_CLOEXEC), SCRATCH, 0, 0};
+	struct scratch_file scratch = {.fd = memfd_create("scratch", MFD_CLOEXEC), .size = SCRATCH};
 
 	if (fd < 0 || scratch.fd < 0 || write(fd, data, size) != (ssize_t)size)
 		abort();

@@ -161,6 +161,7 @@ static void too_much_is_refused(void **state)
 	(void)state;
 
 	assert_null(arena_alloc(&a, ARENA_MAX + 1));
+	assert_null(arena_alloc(&a, ARENA_HEAP_MAX + 1));
 	assert_null(arena_alloc(&a, SIZE_MAX));
 	assert_null(arena_copy(&a, text, SIZE_MAX, 2));
 	assert_string_equal(arena_copy(&a, text, sizeof(text), 1), text);
