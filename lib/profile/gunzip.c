@@ -179,8 +179,8 @@ int slurp(int fd, size_t max, uint8_t **out, size_t *out_size)
 	struct buffer b = {0};
 	struct stat st;
 	int r = 0;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size < max)
-		r = enlarge(&b, max, (size_t)st.st_size + 1);
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		r = (uint64_t)st.st_size > max ? -E2BIG : enlarge(&b, max, (size_t)st.st_size + 1);
 	while (r == 0) {
 		if (b.size == b.capacity) {
 			r = enlarge(&b, max, 0);

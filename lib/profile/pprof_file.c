@@ -20,13 +20,24 @@
 /* Says what a file is that is no profile. */
 static int check_kind(const uint8_t *data, size_t size, char *why, size_t why_size)
 {
-	static const char perf_magic[] = "PERFILE2";
+	static const struct {
+		char magic[9];
+		const char *what;
+	} others[] = {
+		{"PERFILE2", "a perf.data file"},
+		{"\177ELF", "an ELF file (a program, a library or a core dump)"},
+	};
+
 	if (size == 0) {
 		snprintf(why, why_size, "it is empty");
 		return -EBADMSG;
 	}
-	if (size > sizeof(perf_magic) && !memcmp(data, perf_magic, sizeof(perf_magic) - 1)) {
-		snprintf(why, why_size, "it is a perf.data file, not a pprof profile");
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		size_t n = strlen(others[i].magic);
+
+		if (size <= n || memcmp(data, others[i].magic, n) != 0)
+			continue;
+		snprintf(why, why_size, "it is %s, not a pprof profile", others[i].what);
 		return -EBADMSG;
 	}
 	return 0;
@@ -92,6 +103,25 @@ static int parse_taken(struct profile **out, uint8_t *data, size_t size, bool no
 	return r;
 }
 
+/* The whole file, if its first bytes do not speak against it: a core dump is large. Those of what
+ * cannot be read twice are not looked at. */
+static int read_whole(int fd, uint8_t **data, size_t *size, char *why, size_t why_size)
+{
+	uint8_t head[16];
+	off_t at = lseek(fd, 0, SEEK_CUR);
+	ssize_t n = at < 0 ? -1 : pread(fd, head, sizeof(head), at);
+	int r = n > 0 ? check_kind(head, (size_t)n, why, why_size) : 0;
+
+	if (r < 0)
+		return r;
+	r = slurp(fd, PPROF_MAX_BYTES, data, size);
+	if (r == -E2BIG)
+		snprintf(why, why_size, "it is larger than %llu GiB", PPROF_MAX_BYTES >> 30);
+	else if (r < 0)
+		snprintf(why, why_size, "%s", strerror(-r));
+	return r;
+}
+
 enum reading { READ_ALL, READ_LEAN, READ_LABELS };
 
 static int read_with(struct profile **out, int fd, const char *name, enum reading how, char *why,
@@ -100,13 +130,11 @@ static int read_with(struct profile **out, int fd, const char *name, enum readin
 	uint8_t *data;
 	size_t size;
 	char reason[256] = "";
-	int r = slurp(fd, PPROF_MAX_BYTES, &data, &size);
-	if (r < 0) {
-		snprintf(reason, sizeof(reason), "%s", strerror(-r));
-	} else if (how == READ_ALL) {
+	int r = read_whole(fd, &data, &size, reason, sizeof(reason));
+	if (r == 0 && how == READ_ALL) {
 		r = pprof_parse(out, data, size, reason, sizeof(reason));
 		free(data);
-	} else {
+	} else if (r == 0) {
 		r = parse_taken(out, data, size, how == READ_LABELS, reason, sizeof(reason));
 	}
 	if (r < 0)

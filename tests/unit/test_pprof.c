@@ -256,10 +256,36 @@ static void test_refuses_broken_wire_form(void **state)
 	assert_refused(&b, "a tag is cut off or too long");
 	put_line(&b, "PERFILE2 and more");
 	assert_refused(&b, "perf.data");
+	put_line(&b, "\177ELF and more");
+	assert_refused(&b, "an ELF file");
 	put_line(&b, "heap profile: of nobody\n");
 	assert_refused(&b, "it is text");
 	put_line(&b, "heap profile: 1: 2 [3: 4] @ heap_v2/5\n1: x\n");
 	assert_refused(&b, "this is no line of a heap profile: '1: x'");
+}
+
+static void assert_file_refused(int fd, int error, const char *says)
+{
+	struct profile *p = NULL;
+	char why[256];
+
+	assert_int_equal(pprof_read(&p, fd, "a file", why, sizeof(why)), error);
+	assert_non_null(strstr(why, says));
+	close(fd);
+}
+
+/* Nothing of them is read: they have more bytes than this machine has. */
+static void test_refuses_large_files_at_once(void **state)
+{
+	static const off_t huge = 1LL << 42;
+	int zeros = memfd_create("zeros", MFD_CLOEXEC), core = memfd_create("core", MFD_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(ftruncate(zeros, huge), 0);
+	assert_file_refused(zeros, -E2BIG, "a file: it is larger than 4 GiB");
+	assert_int_equal(ftruncate(core, huge), 0);
+	assert_int_equal(pwrite(core, "\177ELF", 4, 0), 4);
+	assert_file_refused(core, -EBADMSG, "a file: it is an ELF file");
 }
 
 /* ---- round trips -------------------------------------------------------------------------- */
@@ -560,6 +586,7 @@ int main(void)
 		cmocka_unit_test(test_truncation),
 		cmocka_unit_test(test_several_gzip_members),
 		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_refuses_large_files_at_once),
 		cmocka_unit_test(test_write_failure),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
