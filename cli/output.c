@@ -76,7 +76,12 @@ int output_open(struct output *o, const char *path, bool binary)
 	bool standard = !path || !strcmp(path, "-");
 	int err;
 
-	*o = (struct output){.fd = -1};
+	*o = (struct output){.fd = -1, .name = standard ? "to standard output" : path};
+	if (!*o->name) {
+		log_error("cannot write a file without a name: -o wants one, or - for standard "
+			  "output");
+		return -EINVAL;
+	}
 	if (standard) {
 		o->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
 		err = o->fd < 0 ? -errno : 0;
@@ -84,7 +89,7 @@ int output_open(struct output *o, const char *path, bool binary)
 		err = open_path(o, path);
 	}
 	if (err)
-		failed(standard ? "to standard output" : path, err);
+		failed(o->name, err);
 	else
 		err = refuse_terminal(o, binary);
 	if (err)
@@ -94,7 +99,6 @@ int output_open(struct output *o, const char *path, bool binary)
 
 int output_commit(struct output *o)
 {
-	const char *name = o->path ? o->path : "to standard output";
 	int err = 0;
 
 	if (o->tmp && (fsync(o->fd) < 0 || rename(o->tmp, o->path) < 0))
@@ -107,7 +111,7 @@ int output_commit(struct output *o)
 			err = -errno;
 	}
 	if (err)
-		failed(name, err);
+		failed(o->name, err);
 	output_abort(o);
 	return err;
 }
@@ -131,11 +135,24 @@ int output_write(const char *path, bool binary, int (*fill)(void *what, int fd),
 	int err = fill(what, o.fd);
 	/* A reader of a pipe that has seen enough is no failure worth a word. */
 	if (err && err != -EPIPE && err != -ECANCELED)
-		failed(o.path ? o.path : "the profile", err);
+		failed(o.name, err);
 	if (!err)
 		err = output_commit(&o);
 	output_abort(&o);
 	return err ? -EIO : 0;
+}
+
+int output_check(const char *path, bool binary)
+{
+	struct output o;
+	struct stat st;
+
+	/* Who reads a pipe would see its end. */
+	if (path && stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		return 0;
+	int err = output_open(&o, path, binary);
+	output_abort(&o);
+	return err;
 }
 
 FILE *output_stream(int fd)
@@ -159,7 +176,7 @@ int output_copy(struct output *o, int from)
 			return 0;
 		int err = n < 0 ? -errno : write_all(o->fd, buffer, (size_t)n);
 		if (err)
-			return failed(o->path ? o->path : "the profile", err);
+			return failed(o->name, err);
 		at += n;
 	}
 }

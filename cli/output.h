@@ -11,9 +11,10 @@
 #include <sys/types.h>
 
 struct output {
-	int fd;	    /* write here */
-	char *path; /* of the file to be; NULL: what is written is there at once */
-	char *tmp;  /* beside it */
+	int fd;		  /* write here */
+	const char *name; /* as the user gave it (borrowed) */
+	char *path;	  /* of the file to be; NULL: what is written is there at once */
+	char *tmp;	  /* beside it */
 };
 
 /* path NULL or "-" is standard output. binary: refuse a terminal. An existing file keeps its mode;
@@ -23,9 +24,11 @@ int output_open(struct output *o, const char *path, bool binary);
 int output_commit(struct output *o);
 /* Removes what was begun. May follow a commit, and is then without effect. */
 void output_abort(struct output *o);
-/* All of that at once: opens, lets `write` fill the descriptor, makes it appear. `write`
+/* All of that at once: opens, lets `fill` write into the descriptor, makes it appear. `fill`
  * returns -ECANCELED for what it has explained itself. 0 or -EIO. */
-int output_write(const char *path, bool binary, int (*write)(void *what, int fd), void *what);
+int output_write(const char *path, bool binary, int (*fill)(void *what, int fd), void *what);
+/* Whether that could begin, for who has long work before it: nothing stays. 0 or -errno. */
+int output_check(const char *path, bool binary);
 /* A stream onto a descriptor, which stays open when it is closed. NULL with errno. */
 FILE *output_stream(int fd);
 /* Copies all of `from`, from its start. 0 or -errno. */

@@ -126,16 +126,19 @@ static const char *source_name(void *userdata, size_t i)
 
 static void tell_skipped(void *userdata, size_t i, int err, const char *why)
 {
+	const struct sources *s = userdata;
 	const char *name = source_name(userdata, i);
+	bool only = s->n + (s->window >= 0) == 1; /* there is nothing it is left out of */
 
 	if (err == -EBADMSG && binaries_is_program(name))
 		log_warning("%s is a program and no profile: it goes before one, as in profctl top "
 			    "PROGRAM FILE",
 			name);
 	else if (!strncmp(why, name, strlen(name)))
-		log_warning("%s; it is left out", why);
+		log_warning("%s%s", why, only ? "" : "; it is left out");
 	else
-		log_warning("%s is left out: %s", name, *why ? why : strerror(-err));
+		log_warning(
+			"%s%s: %s", name, only ? "" : " is left out", *why ? why : strerror(-err));
 }
 
 static int gather(struct sources *sources, const struct selection *selection, struct profile **out,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "binaries.h"
 #include "commands.h"
@@ -96,18 +97,33 @@ static int write_profile(void *p, int fd)
 	return pprof_write(p, fd);
 }
 
+static int refuse(const struct operands *files)
+{
+	const char *first = files->n ? files->items[0] : NULL;
+
+	if (!first)
+		command_usage(&COMMAND_SYMBOLIZE, "which file?");
+	else if (access(first, R_OK) < 0)
+		command_usage(&COMMAND_SYMBOLIZE, "%s: %s", first, strerror(errno));
+	else
+		command_usage(&COMMAND_SYMBOLIZE,
+			"%s is no program, and profiles go one at a time (profctl merge makes one "
+			"of several)",
+			first);
+	return -EINVAL;
+}
+
 static int symbolize(struct symbolize *s, struct operands *files, size_t *skipped)
 {
 	struct profile *p = NULL;
 
 	query_take_program(&s->query, files);
-	if (files->n != 1) {
-		command_usage(&COMMAND_SYMBOLIZE, files->n ? "one profile at a time (profctl merge "
-							     "makes one of several)"
-							   : "which file?");
-		return -EINVAL;
-	}
-	int err = query_load(&COMMAND_SYMBOLIZE, &s->query, files, &p, skipped);
+	if (files->n != 1)
+		return refuse(files);
+	/* Naming can take minutes: what cannot be written is better known before. */
+	int err = output_check(s->output, true);
+	if (!err)
+		err = query_load(&COMMAND_SYMBOLIZE, &s->query, files, &p, skipped);
 	if (!err) {
 		err = name_all(s, p);
 		if (err)

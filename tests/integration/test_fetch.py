@@ -142,7 +142,7 @@ def test_password_in_the_url(server):
     [
         ("/none", "answers 404; profiles are usually below /debug/pprof/"),
         ("/busy", "answers 500: Could not enable CPU profiling: already in use"),
-        ("/page", "left out"),
+        ("/page", "none that is known to be a profile"),
         ("/cut", "cannot be fetched"),
         ("/loop", "cannot be fetched"),
         ("/file", "cannot be fetched"),

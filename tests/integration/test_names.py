@@ -390,7 +390,22 @@ def test_symbolize_says_what_it_could_not_use(tmp_path):
     perf_like(tmp_path / "p", burn, 0x10, limit=0x500000)
     assert "it has no code at" in profctl("symbolize", tmp_path / "p", *out, code=1).stderr
     assert "which file" in profctl("symbolize", code=2).stderr
-    assert "one profile at a time" in profctl("symbolize", "a", "b", code=2).stderr
+    assert "a: No such file" in profctl("symbolize", "a", tmp_path / "p", code=2).stderr
+    both = profctl("symbolize", tmp_path / "p", tmp_path / "p", code=2).stderr
+    assert "no program, and profiles go one at a time" in both
+
+
+def test_symbolize_knows_before_what_it_cannot_write(recorded, tmp_path):
+    """One line, and none of work that is for nothing; nor is anything left."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for path, says in ((folder, "Is a directory"), (folder / "none/x", "No such file or directory")):
+        told = profctl("symbolize", recorded[1], "-o", path, code=1).stderr
+        assert told == f"profctl: cannot write {path}: {says}\n"
+    assert "without a name" in profctl("symbolize", recorded[1], "-o", "", code=2).stderr
+    told = profctl("symbolize", recorded[1], "-o", "/dev/full", code=1).stderr
+    assert told.endswith("profctl: cannot write /dev/full: No space left on device\n")
+    assert [*folder.iterdir()] == []
 
 
 MORE = """
