@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
@@ -132,13 +133,18 @@ void symbol_client_close(struct symbol_client *c)
 	cache_folder_free(take_ptr(c->cache));
 }
 
+void symbol_file_explain(int error, char *why, size_t why_size)
+{
+	snprintf(
+		why, why_size, "%s", error == -EINVAL ? "it is no regular file" : strerror(-error));
+}
+
 int symbol_file_open(const char *path, char *why, size_t why_size)
 {
 	int fd = open_regular(path);
 
 	if (fd < 0)
-		snprintf(why, why_size, "%s",
-			fd == -EINVAL ? "it is no regular file" : strerror(-fd));
+		symbol_file_explain(fd, why, why_size);
 	return fd;
 }
 
@@ -149,6 +155,15 @@ char *symbol_file_path(int fd)
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	ssize_t n = readlink(link, path, sizeof(path));
 	return n > 0 && (size_t)n < sizeof(path) ? strndup(path, (size_t)n) : strdup("?");
+}
+
+int symbol_root_open(uint32_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/root", pid);
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 void symbol_reply_free(struct symbol_reply *r)
@@ -231,10 +246,11 @@ static int receive_all(struct exchange *x, void *data, size_t size)
 
 /* ---- debug files ---------------------------------------------------------------------------- */
 
-/* The folder that a file lies in, as its links lead there. To free; NULL if nobody knows. */
-static char *folder_of(const char *path)
+/* The folder that a file lies in, as its links lead there. To free; NULL if nobody knows. Links of
+ * ours say nothing of a process's path. */
+static char *folder_of(const struct symbol_question *q)
 {
-	char *real = path ? realpath(path, NULL) : NULL;
+	char *real = !q->path ? NULL : q->pid ? strdup(q->path) : realpath(q->path, NULL);
 	char *slash = real ? strrchr(real, '/') : NULL;
 
 	if (slash)
@@ -244,15 +260,18 @@ static char *folder_of(const char *path)
 
 static int open_debug_file(const struct exchange *x, const char *name)
 {
-	_cleanup_free_ char *folder = folder_of(x->question->path);
+	const struct symbol_question *q = x->question;
+	_cleanup_free_ char *folder = folder_of(q);
 	_cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* That it may be ours, too, changes nothing of what is found. */
+	_cleanup_close_ int target = q->pid ? symbol_root_open(q->pid) : -1;
 	char resolved[HELPER_MAX_WANT + 1];
 
 	if (root < 0)
 		return -errno;
-	if (!debug_name_resolve(resolved, sizeof(resolved), name, x->question->path))
+	if (!debug_name_resolve(resolved, sizeof(resolved), name, q->path))
 		return -ENOENT;
-	return debug_dirs_open(resolved, folder, -1, root, x->client->debug_dirs);
+	return debug_dirs_open(resolved, folder, target, root, x->client->debug_dirs);
 }
 
 static const char *scratch_folder(void)

@@ -33,8 +33,11 @@ struct symbol_client {
 
 struct symbol_question {
 	enum symbolizer_kind kind;
-	int fd;		    /* the module; borrowed */
-	const char *path;   /* where it lies: debug files may be beside it */
+	int fd;		  /* the module; borrowed */
+	const char *path; /* where it lies: debug files may be beside it */
+	/* A process that has it mapped, perhaps below another root than ours: `path` is as seen
+	 * from there, and debug files are looked for there, too. 0: none. */
+	uint32_t pid;
 	const uint64_t *at; /* offsets, sorted and unique, as the kind says */
 	size_t n; /* at most SYMBOLIZER_MAX_OFFSETS; 0: what is there to take names from? */
 	bool symbols_only; /* no DWARF, no other files */
@@ -65,9 +68,14 @@ void symbol_client_close(struct symbol_client *c);
 /* A descriptor of a module, which may be anything, for a question; the caller's to close. Or -errno
  * with a line in `why`. */
 int symbol_file_open(const char *path, char *why, size_t why_size);
+/* Says in `why` that one cannot be opened: error is -errno of open_checked.h. */
+void symbol_file_explain(int error, char *why, size_t why_size);
 
-/* The path of an open file, to free; NULL without memory. */
+/* The path of an open file, as it is seen from its own root, to free; NULL without memory. */
 char *symbol_file_path(int fd);
+
+/* An O_PATH descriptor of the root folder of a process, the caller's to close; or -errno. */
+int symbol_root_open(uint32_t pid);
 
 /* Says in `why` that debug information found no room in which it could be unpacked. */
 void symbol_lacks_room(char *why, size_t size);

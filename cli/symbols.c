@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "symbolizer/jitdump.h"
 #include "symbols/build_id.h"
 #include "symbols/jit_file.h"
+#include "symbols/mapped_file.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 #include "util/log.h"
@@ -29,8 +31,9 @@ static const char KERNEL[] = "[kernel.kallsyms]", PLAIN_KERNEL[] = "kernel";
 
 /* One file with code, and what was learned of it. */
 struct module {
-	char *path; /* as it is shown; owned */
-	char *open; /* where it can be opened; owned */
+	char *path;		    /* as it is shown; owned */
+	struct mapped_file mapping; /* pid 0: it was named, and is not a process's */
+	bool here;		    /* its path leads to it from our root, too */
 	char build_id[SYMBOLIZER_BUILD_ID];
 	uint32_t sources; /* enum symbolizer_answer_flags */
 	char *debug_file; /* owned; that was found, or passed over, as `sources` says */
@@ -71,21 +74,15 @@ static const struct option_group GROUPS[] = {{"Options", OPTIONS, 0}, {0}};
 
 /* ---- which modules -------------------------------------------------------------------------- */
 
-/* Takes both texts over. */
-static int add_module(struct symbols *s, char *path, char *where)
+static int add_module(struct symbols *s, const char *path, const struct mapped_file *mapping)
 {
-	for (size_t i = 0; path && i < s->n; i++)
-		if (!strcmp(s->modules[i].path, path) && !strcmp(s->modules[i].open, where)) {
-			free(path);
-			free(where);
+	for (size_t i = 0; i < s->n; i++)
+		if (!strcmp(s->modules[i].path, path) && s->modules[i].mapping.pid == mapping->pid)
 			return 0;
-		}
-	if (!path || !where || grow(s->modules, s->n, s->capacity, 1)) {
-		free(path);
-		free(where);
+	_cleanup_free_ char *copy = strdup(path);
+	if (!copy || grow(s->modules, s->n, s->capacity, 1))
 		return -ENOMEM;
-	}
-	s->modules[s->n++] = (struct module){.path = path, .open = where};
+	s->modules[s->n++] = (struct module){.path = take_ptr(copy), .mapping = *mapping};
 	return 0;
 }
 
@@ -102,18 +99,18 @@ static int add_jit(struct symbols *s, uint32_t pid)
 
 static int add_mapping(struct symbols *s, uint32_t pid, const char *line)
 {
-	char flags[8], *where = NULL;
+	struct mapped_file m = {.pid = pid};
+	char flags[8];
 	int at = 0;
 
-	if (sscanf(line, "%*s %7s %*s %*s %*s %n", flags, &at) != 1 || !strchr(flags, 'x'))
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %*s %" SCNx32 ":%" SCNx32 " %" SCNu64 " %n",
+		    &m.start, &m.end, flags, &m.major, &m.minor, &m.inode, &at) != 6 ||
+		!strchr(flags, 'x'))
 		return 0;
 	const char *path = line + at;
 	if (path[0] != '/')
 		return !*path || !strncmp(path, "[anon", 5) ? add_jit(s, pid) : 0;
-	/* The process may have another root. */
-	if (asprintf(&where, "/proc/%" PRIu32 "/root%s", pid, path) < 0)
-		where = NULL;
-	return add_module(s, strdup(path), where);
+	return add_module(s, path, &m);
 }
 
 static int add_process(struct symbols *s, uint32_t pid)
@@ -163,7 +160,7 @@ static int add_all(struct symbols *s, const struct operands *files)
 		if (!strcmp(files->items[i], KERNEL) || !strcmp(files->items[i], PLAIN_KERNEL))
 			s->with_kernel = true;
 		else
-			r = add_module(s, strdup(files->items[i]), strdup(files->items[i]));
+			r = add_module(s, files->items[i], &(struct mapped_file){0});
 	}
 	return r;
 }
@@ -225,20 +222,76 @@ static void take_debug_files(struct module *m, struct symbol_reply *reply)
 	}
 }
 
-static void look(struct symbols *s, struct module *m)
+static size_t length_without_deleted(const char *path)
 {
-	size_t n = strlen(m->path), d = strlen(DELETED);
-	struct symbol_reply reply;
+	size_t n = strlen(path), d = strlen(DELETED);
 
-	if (n > d && !strcmp(m->path + n - d, DELETED)) {
+	return n > d && !strcmp(path + n - d, DELETED) ? n - d : n;
+}
+
+/* As profd does. Who may not follow map_files takes the path: maps shows it as seen from our root,
+ * if it leads there, and else from the process's. */
+static int open_mapped(const struct module *m)
+{
+	_cleanup_close_ int theirs = symbol_root_open(m->mapping.pid);
+	_cleanup_close_ int ours = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = mapped_file_open(&m->mapping);
+
+	if (fd < 0 && theirs >= 0)
+		fd = mapped_file_open_below(&m->mapping, theirs, m->path);
+	if (fd < 0 && ours >= 0) {
+		int found = mapped_file_open_below(&m->mapping, ours, m->path);
+
+		if (found >= 0 || fd == -ENOENT)
+			fd = found;
+	}
+	return fd;
+}
+
+static int open_module(struct module *m)
+{
+	if (!m->mapping.pid)
+		return symbol_file_open(m->path, m->why, sizeof(m->why));
+	int fd = open_mapped(m);
+	bool deleted = m->path[length_without_deleted(m->path)];
+	if (fd == -ESTALE || (fd == -ENOENT && deleted))
 		snprintf(m->why, sizeof(m->why),
 			"it was replaced or removed while the process runs: start that again");
-		return;
-	}
-	_cleanup_close_ int fd = symbol_file_open(m->open, m->why, sizeof(m->why));
+	else if (fd < 0)
+		symbol_file_explain(fd, m->why, sizeof(m->why));
+	return fd;
+}
+
+/* Where the file lies as seen from its own root, or did before it was deleted. To free. */
+static char *place_of(const struct module *m, int fd)
+{
+	struct stat st;
+
+	if (!m->mapping.pid)
+		return strdup(m->path);
+	if (!fstat(fd, &st) && st.st_nlink)
+		return symbol_file_path(fd);
+	return strndup(m->path, length_without_deleted(m->path));
+}
+
+static bool is_at(int fd, const char *path)
+{
+	struct stat a, b;
+
+	return !fstat(fd, &a) && !stat(path, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static void look(struct symbols *s, struct module *m)
+{
+	struct symbol_reply reply;
+	_cleanup_close_ int fd = open_module(m);
+	_cleanup_free_ char *place = fd >= 0 ? place_of(m, fd) : NULL;
+
 	if (fd < 0)
 		return;
-	struct symbol_question q = {.kind = SYMBOLIZER_ELF_CODE, .fd = fd, .path = m->path};
+	m->here = is_at(fd, m->path);
+	struct symbol_question q = {
+		.kind = SYMBOLIZER_ELF_CODE, .fd = fd, .path = place, .pid = m->mapping.pid};
 	if (symbol_client_ask(&s->client, &q, &reply, m->why, sizeof(m->why)))
 		return;
 	snprintf(m->build_id, sizeof(m->build_id), "%s", reply.answer.head->build_id);
@@ -348,11 +401,8 @@ static void codename(char out[32])
 /* What a process has made itself. */
 static void print_jit(uint32_t pid)
 {
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/root", pid);
-	_cleanup_close_ int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int fd = root < 0 ? -errno : jit_file_open(root, pid);
+	_cleanup_close_ int root = symbol_root_open(pid);
+	_cleanup_close_ int fd = root < 0 ? root : jit_file_open(root, pid);
 	_cleanup_free_ char *found = fd >= 0 ? symbol_file_path(fd) : NULL;
 
 	printf("code of no file in process %" PRIu32 ", such as a JIT's\n", pid);
@@ -433,10 +483,9 @@ static int print_all(struct symbols *s)
 	for (size_t i = 0; i < s->n && !r; i++) {
 		char *real = paths + i * PATH_MAX;
 
-		/* What cannot be followed, such as a path of another root, is looked up as it is.
-		 */
-		if (!realpath(s->modules[i].path, real))
-			snprintf(real, PATH_MAX, "%s", s->modules[i].path);
+		/* Packages say nothing of what has that path below another root. */
+		if (!s->modules[i].here || !realpath(s->modules[i].path, real))
+			*real = '\0';
 		files[i].path = real;
 	}
 	if (!r) {
@@ -503,7 +552,6 @@ static int run(int argc, char **argv)
 	}
 	for (size_t i = 0; i < s.n; i++) {
 		free(s.modules[i].path);
-		free(s.modules[i].open);
 		free(s.modules[i].debug_file);
 		free(s.modules[i].package);
 	}

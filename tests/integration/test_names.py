@@ -589,9 +589,3 @@ def test_symbols_says_what_it_cannot_read(tmp_path):
     assert "No such file" in profctl("symbols", tmp_path / "gone", code=1).stdout
     assert "there is none" in profctl("symbols", "--pid", "4194303", code=1).stderr
     assert "of which file" in profctl("symbols", code=2).stderr
-    gone = tmp_path / "gone"
-    gone.write_bytes((PROGRAMS / "burn3").read_bytes())
-    gone.chmod(0o755)
-    with Program(gone, 60) as burn:
-        gone.unlink()
-        assert "replaced or removed" in profctl("symbols", "--pid", burn.pid, code=1).stdout

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mapped_file.h - the file behind a mapping of a process, which may have another root than ours:
+ * its path may lead to another file here, or to none.
+ *
+ * Sources: proc_pid_map_files(5), proc_pid_maps(5).
+ */
+#ifndef PROFD_SYMBOLS_MAPPED_FILE_H
+#define PROFD_SYMBOLS_MAPPED_FILE_H
+
+#include <stdint.h>
+
+/* As a line of maps, or a record of the kernel, has it. */
+struct mapped_file {
+	uint32_t pid;
+	uint32_t major, minor;
+	uint64_t start, end, inode;
+};
+
+/* Opens it through /proc/PID/map_files, for which CAP_CHECKPOINT_RESTORE is needed: also one that
+ * was deleted. A descriptor for reading, the caller's, or -errno: -ESTALE for another file than it
+ * should be, -EINVAL for what is no regular file. */
+int mapped_file_open(const struct mapped_file *m);
+
+/* Opens it by a path, with `root` as the root folder, which no link leaves. As above. */
+int mapped_file_open_below(const struct mapped_file *m, int root, const char *path);
+
+#endif

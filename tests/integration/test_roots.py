@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""Processes with another root than ours: profctl symbols says of them what profd finds."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from debug_server import build_id
+from profd import PROFCTL, PROGRAMS, Program
+
+# Here it is of a package.
+NAME = "usr/bin/env"
+PIVOT = f'mount --bind "$0" "$0" && cd "$0" && pivot_root . old && exec /{NAME} 60'
+COMMANDS = {
+    "chroot": lambda root: ["chroot", root, f"/{NAME}", 60],
+    "pivot_root": lambda root: ["unshare", "-m", "sh", "-c", PIVOT, root],
+}
+# As an ordinary user, who may not follow /proc/PID/map_files.
+BY_PATH = ["setpriv", "--bounding-set=-sys_admin,-checkpoint_restore"]
+GONE = "no names: it was replaced or removed while the process runs"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """With a stripped program in it."""
+    folder = tmp_path / "root"
+    for name in ("usr/bin", "old"):
+        (folder / name).mkdir(parents=True)
+    subprocess.run(["strip", "-o", folder / NAME, PROGRAMS / "burn3-static"], check=True)
+    return folder
+
+
+def add_debug_file(root):
+    """Its path there."""
+    whole = PROGRAMS / "burn3-static"
+    name = build_id(whole)
+    path = f"usr/lib/debug/.build-id/{name[:2]}/{name[2:]}.debug"
+    (root / path).parent.mkdir(parents=True)
+    subprocess.run(["objcopy", "--only-keep-debug", whole, root / path], check=True)
+    return path
+
+
+def said_of(pid, prefix=(), code=0):
+    """What profctl says of the program."""
+    command = [*prefix, PROFCTL, "symbols", "--pid", str(pid)]
+    environment = {**os.environ, "DEBUGINFOD_URLS": ""}
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert result.returncode == code, result
+    (said,) = [part for part in result.stdout.split("\n/") if NAME in part.split("\n")[0]]
+    return said.split("\n[")[0]
+
+
+@pytest.mark.parametrize("how", COMMANDS)
+def test_debug_file_below_the_root(how, root, shared_daemon):
+    seen_from = {"chroot": str(root), "pivot_root": ""}[how]
+    with Program(*COMMANDS[how](root)) as program:
+        said = said_of(program.pid)
+        assert said.startswith(f"{seen_from}/{NAME}\n    names: nothing")
+        assert "/usr/lib/debug or" in said and "apt-get" not in said
+        path = add_debug_file(root)
+        for prefix in [], BY_PATH:
+            said = said_of(program.pid, prefix)
+            assert f"names: DWARF in {seen_from}/{path}, found by build-id" in said
+            assert "better" not in said
+        profile = shared_daemon.record_run(program, 0.5)
+    files = {f.file for s in profile.samples for f in s.frames if f.name == "main"}
+    assert [file.split("/")[-1] for file in files] == ["burn3.c"]
+
+
+@pytest.mark.parametrize("how", COMMANDS)
+def test_debug_file_beside_the_program(how, root):
+    whole, debug = PROGRAMS / "burn3-static", root / "usr/bin/env.debug"
+    subprocess.run(["objcopy", "--only-keep-debug", whole, debug], check=True)
+    subprocess.run(["objcopy", f"--add-gnu-debuglink={debug}", root / NAME], check=True)
+    with Program(*COMMANDS[how](root)) as program:
+        assert "/usr/bin/env.debug, found by .gnu_debuglink" in said_of(program.pid)
+
+
+@pytest.mark.parametrize("how", COMMANDS)
+def test_another_file_is_not_taken_for_it(how, root):
+    """Even where it has the name that a removed one is shown by."""
+    with Program(*COMMANDS[how](root)) as program:
+        (root / NAME).unlink()
+        (root / f"{NAME} (deleted)").symlink_to(PROGRAMS / "burn3-static")
+        assert GONE in said_of(program.pid, BY_PATH, code=1)
+
+
+def test_what_was_deleted_has_its_names(tmp_path, shared_daemon):
+    """profd still sees it; who may not, is told."""
+    path = tmp_path / NAME
+    path.parent.mkdir(parents=True)
+    shutil.copy(PROGRAMS / "burn3", path)
+    with Program(path, 60) as program:
+        path.unlink()
+        assert f"{path} (deleted)\n    names: its DWARF" in said_of(program.pid)
+        assert GONE in said_of(program.pid, BY_PATH, code=1)
+        profile = shared_daemon.record_run(program, 0.5)
+    assert "burn_sixty" in profile.cumulative()
