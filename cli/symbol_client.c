@@ -266,12 +266,18 @@ static int open_debug_file(const struct exchange *x, const char *name)
 	/* That it may be ours, too, changes nothing of what is found. */
 	_cleanup_close_ int target = q->pid ? symbol_root_open(q->pid) : -1;
 	char resolved[HELPER_MAX_WANT + 1];
+	struct stat st;
 
 	if (root < 0)
 		return -errno;
 	if (!debug_name_resolve(resolved, sizeof(resolved), name, q->path))
 		return -ENOENT;
-	return debug_dirs_open(resolved, folder, target, root, x->client->debug_dirs);
+	const struct debug_roots where = {
+		.target = target,
+		.own = root,
+		.owner = fstat(q->fd, &st) ? 0 : st.st_uid,
+	};
+	return debug_dirs_open(resolved, folder, &where, x->client->debug_dirs);
 }
 
 static const char *scratch_folder(void)

@@ -33,6 +33,7 @@ int debug_request(struct opener *opener, const struct module *of, const char *na
 		.pid = of->pid > 0 ? (uint32_t)of->pid : 0,
 		.path = text,
 		.near = folder,
+		.owner = of->owner,
 	};
 
 	if (size > HELPER_MAX_WANT)

@@ -138,6 +138,7 @@ int module_take_file(struct module *m, int fd)
 	if (error)
 		return error;
 	set_file(m, fd);
+	m->owner = st.stx_uid;
 	m->device = makedev(st.stx_dev_major, st.stx_dev_minor);
 	m->inode = st.stx_ino;
 	m->size = (off_t)st.stx_size;

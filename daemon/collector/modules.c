@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/modules.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 /* Without memory an element is not added, and its hh.tbl is NULL. */
@@ -340,6 +342,13 @@ static bool renew(struct slot *s, const struct module_mapping *mapping, uint64_t
 	return true;
 }
 
+/* Its debug files can lie below the root of a process that maps it: one that there is. */
+static void keep_process(struct module *m, const struct module_mapping *mapping)
+{
+	if (m->pid <= 0 || (kill(m->pid, 0) < 0 && errno == ESRCH))
+		m->pid = (pid_t)mapping->pid;
+}
+
 static struct module *map_file(struct modules *t, const struct module_mapping *mapping)
 {
 	struct key key = {mapping->inode, mapping->major, mapping->minor};
@@ -364,6 +373,7 @@ static struct module *map_file(struct modules *t, const struct module_mapping *m
 	}
 	if (mapping->inode_generation)
 		s->generation = mapping->inode_generation;
+	keep_process(s->module, mapping);
 	s->mapped = now;
 	DL_DELETE(t->by_use, s);
 	DL_APPEND(t->by_use, s);

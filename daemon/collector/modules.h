@@ -49,6 +49,7 @@ struct module {
 	char *path;	 /* as the kernel named it when it was mapped, without " (deleted)" */
 	char *real_path; /* where we could open it, for debug links; NULL if by descriptor only */
 	pid_t pid;	 /* of a process that mapped it (PERF_MAP: of the only one) */
+	uid_t owner;	 /* of the file, as are the next */
 	dev_t device;
 	ino_t inode;
 	off_t size;

@@ -332,6 +332,7 @@ int opener_submit(
 		.pid = r->pid,
 		.major = r->major,
 		.minor = r->minor,
+		.owner = r->owner,
 		.path_size = (uint32_t)path_size,
 		.near_size = (uint32_t)near_size,
 	};

@@ -36,6 +36,7 @@ struct opener_request {
 	uint64_t inode;
 	const char *path; /* MAPPING: as the kernel named it; DEBUG: build-id in hex or base name */
 	const char *near; /* DEBUG: folder of the file that asks (for debuglinks), or NULL */
+	uid_t owner;	  /* DEBUG: of that file: see debug_dirs.h */
 };
 
 /* fd is the callee's now (or -1 with error = -errno); real_path is NULL or where it was found.

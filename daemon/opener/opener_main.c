@@ -43,8 +43,13 @@ static int open_debug(struct roots *roots, const struct opener_question *q, cons
 {
 	int target = q->pid ? roots_of_process(roots, q->pid) : -1;
 
-	return debug_dirs_open(
-		name, near, target == roots->own ? -1 : target, roots->own, debug_dirs);
+	const struct debug_roots where = {
+		.target = target == roots->own ? -1 : target,
+		.own = roots->own,
+		.owner = q->owner,
+	};
+
+	return debug_dirs_open(name, near, &where, debug_dirs);
 }
 
 static int open_jit_file(struct roots *roots, const struct opener_question *q)

@@ -19,6 +19,7 @@ struct opener_question {
 	uint32_t kind; /* enum opener_kind */
 	uint32_t pid;
 	uint32_t major, minor;
+	uint32_t owner;
 	uint32_t path_size, near_size;
 };
 

@@ -42,8 +42,9 @@ static int open_in_debug_dir(int dir, const char *path)
 }
 
 /* Beside a file of a target, with a name that the target chose: only what every user may read
- * anyway, and no links. */
-static int open_beside(int root, const char *path)
+ * anyway, and no links. A build-id can be forged, and who has a user namespace can be below a root
+ * of his making: so it must be root's, or the owner's of the file that asks. */
+static int open_beside(int root, const char *path, uid_t owner)
 {
 	struct stat st;
 	_cleanup_close_ int fd = open_path_below(root, path, O_NOFOLLOW, 0);
@@ -52,7 +53,10 @@ static int open_beside(int root, const char *path)
 	int error = stat_regular(fd, &st);
 	if (error)
 		return error;
-	return st.st_mode & S_IROTH ? reopen_for_reading(fd) : -EACCES;
+	if (!(st.st_mode & S_IROTH) ||
+		(owner != DEBUG_ANY_OWNER && st.st_uid && st.st_uid != owner))
+		return -EACCES;
+	return reopen_for_reading(fd);
 }
 
 static int join(char *out, const char *a, const char *b, const char *c)
@@ -104,55 +108,57 @@ static int search_debug_dir(const char *folder, const char *name, const char *ne
 	return fd;
 }
 
-static int search_beside(int root, const char *name, const char *near)
+static int search_beside(int root, const char *name, const char *near, uid_t owner)
 {
 	char path[PATH_MAX];
 	int fd = -ENOENT;
 	if (!join(path, near, "/", name))
-		fd = open_beside(root, path);
+		fd = open_beside(root, path, owner);
 	if (fd < 0 && !join(path, near, "/.debug/", name))
-		fd = open_beside(root, path);
+		fd = open_beside(root, path, owner);
 	return fd;
 }
 
 /* The standard folder as the target has it, such as that of a container's image: what lies there is
  * the target's. */
-static int search_target(int root, const char *name, const char *near)
+static int search_target(int root, const char *name, const char *near, uid_t owner)
 {
 	char path[PATH_MAX];
 	int fd = -ENOENT;
 	if (build_id_is_plain(name)) {
 		snprintf(path, sizeof(path), STANDARD_DEBUG_DIR "/.build-id/%.2s/%s.debug", name,
 			name + 2);
-		fd = open_beside(root, path);
+		fd = open_beside(root, path, owner);
 	}
 	if (fd < 0 && snprintf(path, sizeof(path), STANDARD_DEBUG_DIR "%s/%s", near, name) <
 			      (int)sizeof(path))
-		fd = open_beside(root, path);
+		fd = open_beside(root, path, owner);
 	return fd;
 }
 
-/* Where it says, as the target sees it. */
-static int search_there(int root, const char *name, const char *near)
+/* The paths of .dwo files are those of whoever built the program; below a root of our own nobody
+ * else can make them mean something else. */
+static int search_there(int root, const char *name, const char *near, uid_t owner, bool is_own)
 {
 	if (debug_name_is_split(name))
-		return open_beside(root, name);
-	return near ? search_beside(root, name, near) : -ENOENT;
+		return open_beside(root, name, is_own ? DEBUG_ANY_OWNER : owner);
+	return near ? search_beside(root, name, near, owner) : -ENOENT;
 }
 
-int debug_dirs_open(const char *name, const char *near, int target, int own, const char *more)
+int debug_dirs_open(
+	const char *name, const char *near, const struct debug_roots *roots, const char *more)
 {
 	if (!debug_name_is_good(name) || (near && !is_plain_folder(near)))
 		return -EINVAL;
 	int fd = -ENOENT;
-	if (target >= 0)
-		fd = search_there(target, name, near);
+	if (roots->target >= 0)
+		fd = search_there(roots->target, name, near, roots->owner, false);
 	if (fd < 0)
-		fd = search_there(own, name, near);
+		fd = search_there(roots->own, name, near, roots->owner, true);
 	if (fd < 0)
 		fd = search_debug_dir(STANDARD_DEBUG_DIR, name, near);
-	if (fd < 0 && near && target >= 0 && !debug_name_is_split(name))
-		fd = search_target(target, name, near);
+	if (fd < 0 && near && roots->target >= 0 && !debug_name_is_split(name))
+		fd = search_target(roots->target, name, near, roots->owner);
 	while (fd < 0 && *more) {
 		char folder[PATH_MAX];
 		size_t n = strcspn(more, ":");

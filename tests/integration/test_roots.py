@@ -69,6 +69,31 @@ def test_debug_file_below_the_root(how, root, shared_daemon):
     assert [file.split("/")[-1] for file in files] == ["burn3.c"]
 
 
+def files_of_main(profile):
+    frames = [f for s in profile.samples for f in s.frames if f.file.endswith("burn3.c")]
+    return {f.name for f in frames}
+
+
+def test_debug_file_when_the_first_process_has_ended(root, shared_daemon):
+    add_debug_file(root)
+    with Program("chroot", root, f"/{NAME}", 60) as program:
+        program.let_run(0.2)
+    with Program("chroot", root, f"/{NAME}", 60) as program:
+        assert "main" in files_of_main(shared_daemon.record_run(program, 0.5))
+
+
+def test_debug_file_of_another_user_names_nothing_of_ours(root, tmp_path, shared_daemon):
+    """He has the same program below a root of his, and had it first."""
+    path = root / add_debug_file(root)
+    os.chown(path, 65534, 65534)
+    os.link(root / NAME, tmp_path / "env")
+    with Program("chroot", "--userspec=65534:65534", root, f"/{NAME}", 60) as theirs:
+        shared_daemon.record_run(theirs, 0.2)
+        with Program(tmp_path / "env", 60) as ours:
+            profile = shared_daemon.record_run(ours, 0.5)
+    assert profile.samples and not files_of_main(profile)
+
+
 @pytest.mark.parametrize("how", COMMANDS)
 def test_debug_file_beside_the_program(how, root):
     whole, debug = PROGRAMS / "burn3-static", root / "usr/bin/env.debug"

@@ -318,6 +318,29 @@ static void rewritten_files_do_not_use_up_descriptors(void **state)
 
 #define with_table(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* Below whose root debug files may lie. */
+static void a_process_that_has_ended_is_replaced(void **state)
+{
+	struct module_mapping mapping = mapping_of_file();
+	struct module *m = modules_map(modules, &mapping);
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(0);
+	mapping.pid = (uint32_t)pid;
+	module_unref(modules_map(modules, &mapping));
+	assert_int_equal(m->pid, pid);
+	mapping.pid = (uint32_t)getpid();
+	module_unref(modules_map(modules, &mapping));
+	assert_int_equal(m->pid, pid); /* it is still there */
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	module_unref(modules_map(modules, &mapping));
+	assert_int_equal(m->pid, getpid());
+	module_unref(m);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 2 && !strcmp(argv[1], "--helper"))
@@ -332,6 +355,7 @@ int main(int argc, char **argv)
 		with_table(perf_maps_can_come_later),
 		with_table(anonymous_memory_is_told_from_files),
 		with_table(rewritten_files_do_not_use_up_descriptors),
+		with_table(a_process_that_has_ended_is_replaced),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

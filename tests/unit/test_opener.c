@@ -329,6 +329,15 @@ static void debug_files_of_a_target_are_its_own(void **state)
 	assert_int_equal(unlink(in_bed(&bed, by_id)), 0);
 	assert_int_equal(symlink("../../opt/tool.debug", in_bed(&bed, by_id)), 0);
 	expect_error(&bed, &request, -ENOENT);
+	/* Others' could be below a root that they made for it. */
+	assert_int_equal(unlink(in_bed(&bed, by_id)), 0);
+	write_file(in_bed(&bed, by_id), "by id");
+	assert_int_equal(chown(in_bed(&bed, by_id), 65534, 65534), 0);
+	expect_error(&bed, &request, -ENOENT);
+	request.owner = 65534;
+	expect_content(&bed, &request, "by id");
+	assert_int_equal(chown(in_bed(&bed, by_id), 0, 0), 0);
+	expect_content(&bed, &request, "by id");
 	/* Who asks for a file that no process has mapped has no other root than ours. */
 	request.path = "tool.debug";
 	request.pid = 0;
@@ -344,6 +353,11 @@ static void beside_a_file_only_public_ones_are_opened(void **state)
 	write_file(file, "beside");
 	struct opener_request request = {
 		.kind = OPENER_DEBUG, .path = "tool.debug", .near = bed.folder};
+	expect_content(&bed, &request, "beside");
+	request.owner = getuid() + 1;
+	assert_int_equal(chown(file, 65534, 65534), geteuid() ? -1 : 0);
+	expect_error(&bed, &request, -ENOENT);
+	request.owner = geteuid() ? getuid() : 65534;
 	expect_content(&bed, &request, "beside");
 	assert_int_equal(chmod(file, 0600), 0);
 	expect_error(&bed, &request, -ENOENT);
