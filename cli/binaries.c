@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "binaries.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <glob.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "symbol_client.h"
@@ -29,6 +32,39 @@ bool binaries_is_program(const char *path)
 
 	return fd >= 0 && pread(fd, magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) &&
 	       !memcmp(magic, "\177ELF", sizeof(magic));
+}
+
+/* Where the section headers end; 0 if there are none, or if it is no ELF file. */
+static uint64_t end_of_headers(int fd)
+{
+	union {
+		unsigned char ident[EI_NIDENT];
+		Elf32_Ehdr small;
+		Elf64_Ehdr large;
+	} h = {0};
+	ssize_t n = pread(fd, &h, sizeof(h), 0);
+
+	if (n < (ssize_t)sizeof(h.small) || memcmp(h.ident, ELFMAG, SELFMAG) != 0)
+		return 0;
+	if (h.ident[EI_CLASS] == ELFCLASS32)
+		return h.small.e_shoff + (uint64_t)h.small.e_shnum * h.small.e_shentsize;
+	return h.large.e_shoff > INT64_MAX
+		       ? 0
+		       : h.large.e_shoff + (uint64_t)h.large.e_shnum * h.large.e_shentsize;
+}
+
+bool binaries_is_cut_off(int fd, char *why, size_t why_size)
+{
+	uint64_t end = end_of_headers(fd);
+	struct stat st;
+
+	if (fstat(fd, &st) || end <= (uint64_t)st.st_size)
+		return false;
+	snprintf(why, why_size,
+		"it is cut off: by its headers it has at least %" PRIu64 " bytes, and %" PRIu64
+		" are here: copy it again",
+		end, (uint64_t)st.st_size);
+	return true;
 }
 
 /* ---- candidates ----------------------------------------------------------------------------- */

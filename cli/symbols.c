@@ -13,6 +13,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "binaries.h"
 #include "commands.h"
 #include "package.h"
 #include "symbol_client.h"
@@ -299,6 +300,9 @@ static void look(struct symbols *s, struct module *m)
 	memcpy(m->failure, reply.failure, sizeof(m->failure));
 	take_debug_files(m, &reply);
 	symbol_reply_free(&reply);
+	/* Headers that lead nowhere are no harm where there are names in spite of them. */
+	if (!m->sources)
+		binaries_is_cut_off(fd, m->why, sizeof(m->why));
 }
 
 static void look_at_kernel(struct symbols *s, struct module *m)

@@ -589,3 +589,8 @@ def test_symbols_says_what_it_cannot_read(tmp_path):
     assert "No such file" in profctl("symbols", tmp_path / "gone", code=1).stdout
     assert "there is none" in profctl("symbols", "--pid", "4194303", code=1).stderr
     assert "of which file" in profctl("symbols", code=2).stderr
+    whole = (PROGRAMS / "burn3").read_bytes()
+    for size in 3000, len(whole) - 1:
+        (tmp_path / "part").write_bytes(whole[:size])
+        said = profctl("symbols", tmp_path / "part", code=1).stdout
+        assert f"cut off: by its headers it has at least {len(whole)} bytes, and {size} " in said
