@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "symbols/build_id.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
 
@@ -92,7 +93,8 @@ static uint64_t find_base(Elf *elf, const struct mapping *m)
 	return m->start - m->offset;
 }
 
-static int open_elf(struct object *o, const char *path, char *why, size_t why_size)
+static int open_elf(
+	struct object *o, const char *path, const char *build_id, char *why, size_t why_size)
 {
 	o->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (o->fd < 0) {
@@ -104,6 +106,12 @@ static int open_elf(struct object *o, const char *path, char *why, size_t why_si
 	if (fstat(o->fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		snprintf(why, why_size, "%s is no regular file", path);
 		return -EBADMSG;
+	}
+	/* Costs would be put at instructions that had none. */
+	if (build_id_is_plain(build_id) && build_id_check(o->fd, build_id) == -ESTALE) {
+		snprintf(why, why_size, "%s is another build now: the profile is of build-id %s",
+			path, build_id);
+		return -ESTALE;
 	}
 	elf_version(EV_CURRENT);
 	o->elf = elf_begin(o->fd, ELF_C_READ_MMAP, NULL);
@@ -122,7 +130,7 @@ int object_open(struct object **out, const struct profile *p, const struct mappi
 	if (!o)
 		return -ENOMEM;
 	*o = (struct object){.fd = -1, .start = m->start, .limit = m->limit};
-	int r = open_elf(o, profile_text(p, m->file), why, why_size);
+	int r = open_elf(o, profile_text(p, m->file), profile_text(p, m->build_id), why, why_size);
 	if (r == 0) {
 		o->base = find_base(o->elf, m);
 		r = read_symbols(o);

@@ -15,7 +15,8 @@
 
 struct object;
 
-/* Opens the file of a mapping. 0 or -errno with a line in `why`. */
+/* Opens the file of a mapping. 0 or -errno with a line in `why`: -ESTALE if it has another build-id
+ * than the mapping. */
 int object_open(struct object **out, const struct profile *p, const struct mapping *m, char *why,
 	size_t why_size);
 void object_close(struct object *o);

@@ -17,6 +17,7 @@ import urllib.request
 import pytest
 
 from browser import Browser
+from debug_server import build_id
 from profd import PROFCTL, PROGRAMS, ROOT, wait_for
 from made_up import HARD_NAMES, STACKS, write_profile
 
@@ -252,6 +253,19 @@ def test_weblist_without_a_binary(burn, tmp_path):
     assert '<div class="asm">' not in result.stdout
 
 
+def test_costs_are_put_at_instructions_of_the_same_build_only(burn, tmp_path):
+    other = tmp_path / "other.pb.gz"
+    data, ours = gzip.decompress(burn.read_bytes()), build_id(PROGRAMS / "burn3").encode()
+    assert ours in data
+    other.write_bytes(gzip.compress(data.replace(ours, ours[::-1])))
+    assert "mov" in in_pipe("disasm", "burn_sixty", burn)
+    for report in ["disasm"], ["weblist", "-o", "-"]:
+        command = [PROFCTL, *report, "burn_sixty", "-source_path", ROOT, other]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert f"burn3 is another build now: the profile is of build-id {ours[::-1].decode()}" in result.stderr
+        assert "mov" not in result.stdout
+
+
 # ---- debuginfod -----------------------------------------------------------------------------------
 
 GONE = "/usr/src/gone-by-now"
@@ -294,12 +308,12 @@ def served(tmp_path_factory):
             stdout=log, stderr=log, cwd=folder,
         )  # fmt: skip
     try:
-        build_id = re.search(r"Build ID: (\w+)", in_pipe("top", folder / "busy.pb.gz"))[1]
+        found = re.search(r"Build ID: (\w+)", in_pipe("top", folder / "busy.pb.gz"))[1]
 
         def is_scanned():
             assert server.poll() is None, (folder / "server.log").read_text()
             try:
-                urllib.request.urlopen(f"{url}/buildid/{build_id}/source{GONE}/busy.c", timeout=5)
+                urllib.request.urlopen(f"{url}/buildid/{found}/source{GONE}/busy.c", timeout=5)
                 return True
             except OSError:
                 return False
