@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 /* Without memory an element is not added, and its hh.tbl is NULL. */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
@@ -32,6 +34,7 @@
 
 static const char ANON_PATH[] = "//anon";
 
+/* By stat, where that can be asked: see key_of(). */
 struct key {
 	uint64_t inode;
 	uint32_t major, minor;
@@ -190,6 +193,20 @@ void modules_free(struct modules *t)
 	free(t);
 }
 
+/* Which file it is. To mappings a btrfs with subvolumes is one device, and so is an overlay of
+ * several file systems: files of each can have the same number there. stat knows them apart; such
+ * devices have no major number. Of a process that is gone nothing can be asked: the numbers of its
+ * mapping have to do then. */
+static struct key key_of(const struct module_mapping *mapping)
+{
+	struct statx st;
+
+	if (!mapping->major &&
+		!module_stat_mapping(mapping->pid, mapping->start, mapping->end, &st))
+		return (struct key){st.stx_ino, st.stx_dev_major, st.stx_dev_minor};
+	return (struct key){mapping->inode, mapping->major, mapping->minor};
+}
+
 /* The same file under another key: overlay and btrfs show one file under several numbers. */
 static struct module *find_same(struct slot *s)
 {
@@ -306,11 +323,23 @@ static struct slot *add_slot(struct modules *t, const struct key *key)
 	return s;
 }
 
+/* The slot's key is not that of one file only, and this mapping is of another path. */
+static bool is_other_path(const struct slot *s, const char *path)
+{
+	const struct module *m = s->module;
+	size_t length = length_without_deleted(path);
+
+	return m->state == MODULE_OPEN && m->device != makedev(s->key.major, s->key.minor) &&
+	       (strlen(m->path) != length || strncmp(m->path, path, length) != 0);
+}
+
 /* Whether what is mapped now under the slot's key is another file than the slot's module. */
 static bool is_other_file(struct slot *s, const struct module_mapping *mapping, uint64_t now)
 {
 	if (mapping->inode_generation && s->generation &&
 		mapping->inode_generation != s->generation)
+		return true;
+	if (is_other_path(s, mapping->path))
 		return true;
 	if (s->module->state != MODULE_OPEN || now - s->verified < VERIFY_NS)
 		return false;
@@ -351,7 +380,7 @@ static void keep_process(struct module *m, const struct module_mapping *mapping)
 
 static struct module *map_file(struct modules *t, const struct module_mapping *mapping)
 {
-	struct key key = {mapping->inode, mapping->major, mapping->minor};
+	struct key key = key_of(mapping);
 	uint64_t now = now_ns();
 	struct slot *s;
 	HASH_FIND(hh, t->by_key, &key, sizeof(key), s);

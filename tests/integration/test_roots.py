@@ -123,3 +123,52 @@ def test_what_was_deleted_has_its_names(tmp_path, shared_daemon):
         assert GONE in said_of(program.pid, BY_PATH, code=1)
         profile = shared_daemon.record_run(program, 0.5)
     assert "burn_sixty" in profile.cumulative()
+
+
+# ---- one device in mappings, several to stat ------------------------------------------------------
+
+SPIN = """#include <stdio.h>
+volatile unsigned long sink;
+__attribute__((noinline)) void NAME(void) { for (int i = 0; i < 1000; i++) sink += i; }
+int main(void) { puts("ready"); fflush(stdout); for (;;) NAME(); }
+"""
+
+
+@pytest.fixture
+def twins(tmp_path):
+    """Two programs that mappings show with the same numbers, as subvolumes of btrfs have them, too."""
+    mounts = []
+
+    def mount(name, *arguments):
+        (tmp_path / name).mkdir()
+        mounts.append(tmp_path / name)
+        subprocess.run(["mount", *arguments, mounts[-1]], check=True)
+
+    try:
+        for name in "one", "two":
+            mount(name, "-t", "tmpfs", name)
+            command = ["cc", "-g", "-x", "c", "-", f"-DNAME=spin_{name}", "-o", tmp_path / name / name]
+            subprocess.run(command, input=SPIN, text=True, check=True)
+        layers = f"lowerdir={tmp_path}/one:{tmp_path}/two,xino=off"
+        mount("both", "-t", "overlay", "both", "-o", layers)
+        yield [tmp_path / "both/one", tmp_path / "both/two"]
+    finally:
+        for where in reversed(mounts):
+            subprocess.run(["umount", "-l", where], check=False)
+
+
+def numbers_of(program):
+    lines = open(f"/proc/{program.pid}/maps").read().splitlines()
+    return next(line.split()[3:5] for line in lines if "both/" in line)
+
+
+def test_files_with_the_same_numbers_are_told_apart(twins, new_daemon):
+    """Those of who was there before profd, and of who came later."""
+    with Program(twins[0]) as early, Program(twins[1]) as late:
+        assert numbers_of(early) == numbers_of(late)
+        daemon = new_daemon(types="").start()
+        with Program(twins[1]) as third, Program(twins[0]) as fourth:
+            for program, path in zip([early, late, third, fourth], [*twins, *twins[::-1]]):
+                profile = daemon.record_run(program, 0.2)
+                frames = {f.name: f.mapping for s in profile.samples for f in s.frames}
+                assert frames["main"] == str(path) and f"spin_{path.name}" in frames
