@@ -195,14 +195,15 @@ void modules_free(struct modules *t)
 
 /* Which file it is. To mappings a btrfs with subvolumes is one device, and so is an overlay of
  * several file systems: files of each can have the same number there. stat knows them apart; such
- * devices have no major number. Of a process that is gone nothing can be asked: the numbers of its
- * mapping have to do then. */
+ * devices have no major number. Of a process that is gone, or has mapped another file there since,
+ * nothing can be asked: the numbers of its mapping have to do then. */
 static struct key key_of(const struct module_mapping *mapping)
 {
 	struct statx st;
 
 	if (!mapping->major &&
-		!module_stat_mapping(mapping->pid, mapping->start, mapping->end, &st))
+		!module_stat_mapping(mapping->pid, mapping->start, mapping->end, &st) &&
+		st.stx_ino == mapping->inode)
 		return (struct key){st.stx_ino, st.stx_dev_major, st.stx_dev_minor};
 	return (struct key){mapping->inode, mapping->major, mapping->minor};
 }

@@ -316,8 +316,6 @@ static void rewritten_files_do_not_use_up_descriptors(void **state)
 	_exit(m->state == MODULE_OPEN ? 0 : 6);
 }
 
-#define with_table(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 /* Below whose root debug files may lie. */
 static void a_process_that_has_ended_is_replaced(void **state)
 {
@@ -341,6 +339,58 @@ static void a_process_that_has_ended_is_replaced(void **state)
 	module_unref(m);
 }
 
+/* Of a file system without a device of its own, whose numbers stat is asked for. */
+static int make_file(const char *content)
+{
+	int fd = memfd_create("program", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, content, strlen(content)), strlen(content));
+	return fd;
+}
+
+/* What a record of it says. It is found by a path since it may be mapped no more. */
+static struct module_mapping mapping_of(int fd, const void *at, char name[static 64])
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(major(st.st_dev), 0);
+	snprintf(name, 64, "/proc/%d/fd/%d", (int)getpid(), fd);
+	return (struct module_mapping){
+		.pid = (uint32_t)getpid(),
+		.start = (uintptr_t)at,
+		.end = (uintptr_t)at + 4096,
+		.major = major(st.st_dev),
+		.minor = minor(st.st_dev),
+		.inode = st.st_ino,
+		.path = name,
+	};
+}
+
+/* The record of a mapping is older than what is mapped there now. */
+static void another_file_at_the_same_place_is_another_module(void **state)
+{
+	char names[2][64];
+	int before = make_file("before"), now = make_file("now");
+	void *at = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, now, 0);
+	assert_true(at != MAP_FAILED);
+	struct module_mapping first = mapping_of(before, at, names[0]);
+	struct module_mapping second = mapping_of(now, at, names[1]);
+	struct module *b = modules_map(modules, &second);
+	wait_for(b);
+	expect_content(b, "now");
+	struct module *a = modules_map(modules, &first);
+	assert_ptr_not_equal(a, b);
+	module_unref(a);
+	module_unref(b);
+	munmap(at, 4096);
+	close(before);
+	close(now);
+}
+
+#define with_table(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
 int main(int argc, char **argv)
 {
 	if (argc > 2 && !strcmp(argv[1], "--helper"))
@@ -356,6 +406,7 @@ int main(int argc, char **argv)
 		with_table(anonymous_memory_is_told_from_files),
 		with_table(rewritten_files_do_not_use_up_descriptors),
 		with_table(a_process_that_has_ended_is_replaced),
+		with_table(another_file_at_the_same_place_is_another_module),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
