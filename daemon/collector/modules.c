@@ -2,11 +2,12 @@
 #include "collector/modules.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 /* Without memory an element is not added, and its hh.tbl is NULL. */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
@@ -243,6 +244,22 @@ static int check_room(struct modules *t)
 	return 0;
 }
 
+static bool has_root(pid_t pid)
+{
+	char path[64], first;
+
+	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
+	return readlink(path, &first, 1) > 0;
+}
+
+/* Its debug files can lie below the root of a process that maps it: of one that has not ended, not
+ * even as a zombie. */
+static void keep_process(struct module *m, pid_t pid)
+{
+	if (m->pid <= 0 || !has_root(m->pid))
+		m->pid = pid;
+}
+
 static void on_opened(void *userdata, int fd, int error, const char *real_path)
 {
 	struct slot *s = userdata;
@@ -264,6 +281,7 @@ static void on_opened(void *userdata, int fd, int error, const char *real_path)
 	}
 	if (m->same) {
 		module_ref(m->same);
+		keep_process(m->same, m->pid);
 		module_unref(s->module);
 		s->module = module_ref(m->same);
 	}
@@ -372,13 +390,6 @@ static bool renew(struct slot *s, const struct module_mapping *mapping, uint64_t
 	return true;
 }
 
-/* Its debug files can lie below the root of a process that maps it: one that there is. */
-static void keep_process(struct module *m, const struct module_mapping *mapping)
-{
-	if (m->pid <= 0 || (kill(m->pid, 0) < 0 && errno == ESRCH))
-		m->pid = (pid_t)mapping->pid;
-}
-
 static struct module *map_file(struct modules *t, const struct module_mapping *mapping)
 {
 	struct key key = key_of(mapping);
@@ -403,7 +414,7 @@ static struct module *map_file(struct modules *t, const struct module_mapping *m
 	}
 	if (mapping->inode_generation)
 		s->generation = mapping->inode_generation;
-	keep_process(s->module, mapping);
+	keep_process(s->module, (pid_t)mapping->pid);
 	s->mapped = now;
 	DL_DELETE(t->by_use, s);
 	DL_APPEND(t->by_use, s);

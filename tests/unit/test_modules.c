@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -316,26 +317,29 @@ static void rewritten_files_do_not_use_up_descriptors(void **state)
 	_exit(m->state == MODULE_OPEN ? 0 : 6);
 }
 
-/* Below whose root debug files may lie. */
+/* Below whose root debug files may lie. One that nobody has waited for has no root any more. */
 static void a_process_that_has_ended_is_replaced(void **state)
 {
 	struct module_mapping mapping = mapping_of_file();
 	struct module *m = modules_map(modules, &mapping);
-	int status;
+	siginfo_t ended;
 	pid_t pid = fork();
 
 	assert_true(pid >= 0);
 	if (!pid)
-		_exit(0);
+		for (;;)
+			pause();
 	mapping.pid = (uint32_t)pid;
 	module_unref(modules_map(modules, &mapping));
 	assert_int_equal(m->pid, pid);
 	mapping.pid = (uint32_t)getpid();
 	module_unref(modules_map(modules, &mapping));
 	assert_int_equal(m->pid, pid); /* it is still there */
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT), 0);
 	module_unref(modules_map(modules, &mapping));
 	assert_int_equal(m->pid, getpid());
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	module_unref(m);
 }
 
