@@ -154,6 +154,23 @@ int modules_new(struct modules **out, struct opener *opener)
 	return 0;
 }
 
+/* Takes the reference. */
+static void set_module(struct slot *s, struct module *m)
+{
+	if (s->module)
+		s->module->slots--;
+	module_unref(s->module);
+	s->module = m;
+	if (m)
+		m->slots++;
+}
+
+/* Only the table holds its module. */
+static bool is_idle(const struct slot *s)
+{
+	return s->module->references == s->module->slots && !s->opening;
+}
+
 static void drop_slot(struct slot *s)
 {
 	struct modules *t = s->table;
@@ -164,7 +181,7 @@ static void drop_slot(struct slot *s)
 		opener_cancel(t->opener, s);
 	if (s->module)
 		module_give_up(s->module, -ECANCELED);
-	module_unref(s->module);
+	set_module(s, NULL);
 	free(s);
 }
 
@@ -226,7 +243,7 @@ static bool evict_one(struct modules *t)
 {
 	struct slot *s;
 	DL_FOREACH (t->by_use, s) {
-		if (s->module->references == 1 && !s->opening) {
+		if (is_idle(s)) {
 			drop_slot(s);
 			return true;
 		}
@@ -282,8 +299,7 @@ static void on_opened(void *userdata, int fd, int error, const char *real_path)
 	if (m->same) {
 		module_ref(m->same);
 		keep_process(m->same, m->pid);
-		module_unref(s->module);
-		s->module = module_ref(m->same);
+		set_module(s, module_ref(m->same));
 	}
 	module_settle(m);
 	module_unref(m);
@@ -382,8 +398,7 @@ static bool renew(struct slot *s, const struct module_mapping *mapping, uint64_t
 		opener_cancel(s->table->opener, s);
 	if (s->module)
 		module_give_up(s->module, -ESTALE);
-	module_unref(s->module);
-	s->module = m;
+	set_module(s, m);
 	s->generation = 0;
 	s->retry_ns = 0;
 	submit(s, mapping, now);
@@ -510,7 +525,7 @@ void modules_sweep(struct modules *t)
 	struct slot *s, *next;
 	DL_FOREACH_SAFE(t->by_use, s, next)
 	{
-		if (s->module->references == 1 && !s->opening &&
+		if (is_idle(s) &&
 			(now - s->mapped > KEEP_NS || module_is_deleted(s->module)))
 			drop_slot(s);
 	}

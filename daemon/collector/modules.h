@@ -56,6 +56,7 @@ struct module {
 	struct timespec mtime, ctime;
 	struct module *same; /* opened earlier under another key with the same identity; owned */
 	unsigned references;
+	unsigned slots; /* of the table, under as many keys: these are references, too */
 	struct module_waiter *waiters;
 	void *names; /* symbol cache of symbols.h, freed through names_free */
 	void (*names_free)(void *names);

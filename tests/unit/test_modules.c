@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -393,6 +395,61 @@ static void another_file_at_the_same_place_is_another_module(void **state)
 	close(now);
 }
 
+/* Of an overlay the opener knows, as of btrfs, that stat may have another device than a mapping. */
+static void mount_overlay(char folder[static 64])
+{
+	char data[256];
+
+	snprintf(folder, 64, "/tmp/profd-overlay-XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	snprintf(data, sizeof(data), "lowerdir=%s/lower,upperdir=%s/upper,workdir=%s/work", folder,
+		folder, folder);
+	assert_int_equal(unshare(CLONE_NEWNS), 0);
+	assert_int_equal(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	assert_int_equal(mount("none", folder, "tmpfs", 0, NULL), 0);
+	for (size_t i = 0; i < 3; i++) {
+		static const char *const names[] = {"lower", "upper", "work"};
+		char name[96];
+		snprintf(name, sizeof(name), "%s/%s", folder, names[i]);
+		assert_int_equal(mkdir(name, 0755), 0);
+	}
+	assert_int_equal(mount("none", folder, "overlay", 0, data), 0);
+}
+
+/* The device of a mapping is not that of stat, and its process was gone when it was opened. */
+static void a_file_with_two_keys_is_let_go(void **state)
+{
+	char folder[64], name[96], kept[sizeof(path)];
+	mount_overlay(folder);
+	snprintf(name, sizeof(name), "%s/program", folder);
+	int fd = open(name, O_CREAT | O_RDWR | O_CLOEXEC, 0755);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "one", 3), 3);
+	void *at = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+	assert_true(at != MAP_FAILED);
+	struct module_mapping mapping = mapping_of(fd, at, kept), gone = mapping;
+	mapping.path = gone.path = name;
+	gone.pid = UINT32_MAX;
+	gone.minor++;
+	struct module *a = modules_map(modules, &gone);
+	wait_for(a);
+	expect_content(a, "one");
+	struct module *b = modules_map(modules, &mapping);
+	wait_for(b);
+	assert_ptr_equal(b->same, a);
+	assert_int_equal(a->pid, getpid()); /* the one that there is */
+	munmap(at, 4096);
+	close(fd);
+	module_unref(a);
+	module_unref(b);
+	unlink(name);
+	modules_sweep(modules);
+	assert_int_equal(modules_stats(modules).modules, 0);
+	assert_int_equal(umount2(folder, MNT_DETACH), 0);
+	assert_int_equal(umount2(folder, MNT_DETACH), 0);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 #define with_table(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(int argc, char **argv)
@@ -411,6 +468,7 @@ int main(int argc, char **argv)
 		with_table(rewritten_files_do_not_use_up_descriptors),
 		with_table(a_process_that_has_ended_is_replaced),
 		with_table(another_file_at_the_same_place_is_another_module),
+		with_table(a_file_with_two_keys_is_let_go),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
