@@ -6,6 +6,7 @@
 #include "opener_fixture.h"
 
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -181,6 +182,79 @@ static void the_queue_has_an_end(void **state)
 	free_bed(&bed);
 }
 
+/* What the real opener says ahead of its answer, which closes the list; its error. */
+static int32_t places_told(const struct opener_question *q, const char *path, uint64_t told[8])
+{
+	union {
+		struct opener_question q;
+		char bytes[OPENER_MAX_QUESTION];
+	} question = {.q = *q};
+	union {
+		struct opener_answer a;
+		char bytes[OPENER_MAX_ANSWER];
+	} answer;
+	struct helper h;
+	size_t n = 0, size = strlen(path) + 1;
+	question.q.path_size = (uint32_t)size;
+	memcpy(&question.q + 1, path, size);
+	assert_int_equal(helper_start(&h, "opener", NULL, SOCK_SEQPACKET), 0);
+	assert_int_equal(fcntl(h.socket, F_SETFL, 0), 0);
+	assert_true(helper_send(h.socket, &question, sizeof(*q) + size, NULL, 0) > 0);
+	do {
+		int fd = -1;
+		size_t n_fds = 1;
+		assert_true(helper_receive(h.socket, &answer, sizeof(answer), &fd, &n_fds) > 0);
+		close(fd);
+		assert_true(n < 8);
+		told[n++] = answer.a.error == -EINPROGRESS ? answer.a.place : 0;
+	} while (answer.a.error == -EINPROGRESS);
+	helper_stop(&h);
+	return answer.a.error;
+}
+
+static void the_opener_says_where_it_looks(void **state)
+{
+	if (geteuid() != 0) /* map_files needs CAP_CHECKPOINT_RESTORE */
+		skip();
+	uint64_t told[8];
+	struct bed bed = new_bed(NULL);
+	const char *path = in_bed(&bed, "program"), *other = in_bed(&bed, "other");
+	write_file(path, "code");
+	write_file(other, "data");
+	struct opener_request r = record_of(path);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+	assert_ptr_not_equal(page, MAP_FAILED);
+	close(fd);
+	struct opener_question q = {
+		.id = 1,
+		.start = (uintptr_t)page,
+		.end = (uintptr_t)page + 4096,
+		.inode = r.inode,
+		.place = 77,
+		.kind = OPENER_MAPPING,
+		.pid = (uint32_t)getpid(),
+		.major = r.major,
+		.minor = r.minor,
+	};
+	assert_int_equal(places_told(&q, path, told), 0);
+	assert_int_equal(told[0], place_of_device(r.major, r.minor));
+	assert_int_equal(told[1], 0);
+	/* What is mapped there now is another file: the device is not what it looks at. */
+	q.inode = record_of(other).inode;
+	assert_int_equal(places_told(&q, other, told), 0);
+	assert_int_equal(told[0], 77);
+	assert_int_equal(told[1], 0);
+	munmap(page, 4096);
+	assert_int_equal(places_told(&q, other, told), 0);
+	assert_int_equal(told[0], 77);
+	q.kind = OPENER_DEBUG;
+	assert_int_equal(places_told(&q, "0123456789abcdef0123", told), -ENOENT);
+	assert_int_equal(told[0], PLACE_FOLDERS);
+	assert_int_equal(told[1], 0);
+	free_bed(&bed);
+}
+
 /* Nothing but 0-3 is open in a helper, whatever the daemon has open. */
 static void helpers_are_bare(void **state)
 {
@@ -303,6 +377,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_hang_costs_one_user),
 		cmocka_unit_test(a_device_that_hangs_is_left_alone),
 		cmocka_unit_test(debug_folders_that_hang_stop_debug_files_only),
+		cmocka_unit_test(the_opener_says_where_it_looks),
 		cmocka_unit_test(a_crash_costs_one_request),
 		cmocka_unit_test(false_answers_are_refused),
 		cmocka_unit_test(cancelled_requests_stay_silent),
