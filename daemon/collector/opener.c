@@ -4,17 +4,18 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/sysmacros.h>
 #include <utlist.h>
 
 #include "helper/process.h"
+#include "opener/places.h"
 #include "opener/protocol.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
 /* Questions that are in the socket ahead of their answers: enough to keep the helper busy. */
 #define MAX_IN_FLIGHT 16
-#define MAX_PENALTIES 8
+/* Those of the last minute, one hang after the other, and two for each helper that is stuck. */
+#define MAX_PENALTIES (OPENER_PENALTY_US / OPENER_TIMEOUT_US + 2 * HELPER_MAX_STUCK)
 /* A helper that died at once is started again no sooner than this. */
 #define RESTART_US (1000 * 1000ULL)
 
@@ -22,7 +23,8 @@ struct pending {
 	struct pending *prev, *next;
 	opener_done done; /* NULL: cancelled */
 	void *userdata;
-	uint64_t place; /* what hangs together: see place_of() */
+	uint64_t also;	/* place that it may look at besides that of the question */
+	uint64_t where; /* place that the helper looks at */
 	size_t size;	/* of the message */
 	union {
 		struct opener_question q;
@@ -32,6 +34,7 @@ struct pending {
 
 struct penalty {
 	uint64_t place, until; /* µs; 0: free */
+	pid_t stuck;	       /* the helper that hangs there for longer; 0: none */
 };
 
 struct opener {
@@ -41,7 +44,7 @@ struct opener {
 	sd_event_source *answers, *timer;
 	struct pending *in_flight, *queue; /* both in order; the first in flight is being served */
 	size_t n_in_flight, n_queued;
-	uint64_t next_id, timeouts;
+	uint64_t next_id, timed, timeouts; /* timed: whose time limit the timer has */
 	struct penalty penalties[MAX_PENALTIES];
 	bool answered; /* this helper answered at least once */
 };
@@ -55,37 +58,59 @@ static uint64_t now_us(struct opener *o)
 	return now;
 }
 
-/* Requests that would hang on the same thing. */
-static uint64_t place_of(const struct opener_request *r)
+/* The place of the question, and that which it may look at besides. What root's processes map is
+ * looked for in no place that somebody arranged: there it is the device that hangs. */
+static void find_places(const struct opener_request *r, uint64_t *place, uint64_t *also)
 {
-	switch (r->kind) {
-	case OPENER_MAPPING:
-		return makedev(r->major, r->minor);
-	case OPENER_JIT:
-		return 1ULL << 63 | r->pid;
-	default:
-		return ~0ULL;
-	}
+	*place = r->pid ? place_of_process(r->pid) : PLACE_FOLDERS;
+	*also = r->kind == OPENER_MAPPING ? place_of_device(r->major, r->minor)
+		: r->kind == OPENER_DEBUG ? PLACE_FOLDERS
+					  : *place;
+	if (r->kind == OPENER_MAPPING && place_is_roots(*place))
+		*place = *also;
+}
+
+static bool is_in_force(struct penalty *p, uint64_t now)
+{
+	if (p->stuck && !helper_is_stuck(p->stuck))
+		p->stuck = 0;
+	return p->stuck || p->until > now;
 }
 
 static bool is_penalized(struct opener *o, uint64_t place)
 {
 	uint64_t now = now_us(o);
 	for (size_t i = 0; i < MAX_PENALTIES; i++) {
-		if (o->penalties[i].until > now && o->penalties[i].place == place)
+		if (o->penalties[i].place == place && is_in_force(&o->penalties[i], now))
 			return true;
 	}
 	return false;
 }
 
-static void penalize(struct opener *o, uint64_t place)
+static bool is_refused(struct opener *o, const struct pending *p)
+{
+	return is_penalized(o, p->q.place) || is_penalized(o, p->also);
+}
+
+static void penalize(struct opener *o, uint64_t place, pid_t stuck)
 {
 	struct penalty *oldest = &o->penalties[0];
 	for (size_t i = 1; i < MAX_PENALTIES; i++) {
-		if (o->penalties[i].until < oldest->until)
-			oldest = &o->penalties[i];
+		struct penalty *p = &o->penalties[i];
+		if (!p->stuck == !oldest->stuck ? p->until < oldest->until : !p->stuck)
+			oldest = p;
 	}
-	*oldest = (struct penalty){.place = place, .until = now_us(o) + OPENER_PENALTY_US};
+	*oldest = (struct penalty){
+		.place = place, .until = now_us(o) + OPENER_PENALTY_US, .stuck = stuck};
+}
+
+/* It hung where it looked. A device is nobody's, but who has one that hangs may have many. */
+static void penalize_hang(struct opener *o, const struct pending *p, pid_t helper)
+{
+	pid_t stuck = helper_is_stuck(helper) ? helper : 0;
+	penalize(o, p->where, stuck);
+	if (p->where == p->also && p->where != PLACE_FOLDERS && p->q.place != p->where)
+		penalize(o, p->q.place, stuck);
 }
 
 /* Ends one request that is in no list any more; takes the descriptor. */
@@ -110,6 +135,7 @@ static void stop_helper(struct opener *o)
 {
 	o->answers = sd_event_source_disable_unref(o->answers);
 	helper_stop(&o->helper);
+	o->timed = 0;
 	/* What was asked of it and not answered comes first again. */
 	DL_CONCAT(o->in_flight, o->queue);
 	o->queue = o->in_flight;
@@ -128,10 +154,11 @@ static void arm_timer(struct opener *o, uint64_t us)
 static void give_up_first(struct opener *o, int error)
 {
 	struct pending *first = o->in_flight ? pop_in_flight(o) : NULL;
+	pid_t helper = o->helper.pid;
 	stop_helper(o);
 	if (first && error == -ETIMEDOUT) {
 		o->timeouts++;
-		penalize(o, first->place);
+		penalize_hang(o, first, helper);
 	}
 	if (first)
 		finish(first, -1, error, NULL);
@@ -151,6 +178,10 @@ static int take_answer(struct opener *o, const struct opener_answer *a, ssize_t 
 		(a->path_size && !opener_string_ok(path, a->path_size))) {
 		close_fd(fd);
 		return -EBADMSG;
+	}
+	if (a->error == -EINPROGRESS) {
+		first->where = a->place;
+		return 0;
 	}
 	o->answered = true;
 	finish(pop_in_flight(o), fd, a->error, a->path_size ? path : NULL);
@@ -248,7 +279,7 @@ static void advance(struct opener *o)
 {
 	int error = 0;
 	while (o->queue && o->n_in_flight < MAX_IN_FLIGHT) {
-		if (is_penalized(o, o->queue->place)) {
+		if (is_refused(o, o->queue)) {
 			refuse_first(o, -ETIMEDOUT);
 			continue;
 		}
@@ -267,9 +298,12 @@ static void advance(struct opener *o)
 		DL_APPEND(o->in_flight, p);
 		o->n_in_flight++;
 	}
-	if (o->in_flight)
+	/* Where it looks does not give it more time. */
+	if (o->in_flight && o->in_flight->q.id != o->timed) {
+		o->timed = o->in_flight->q.id;
 		arm_timer(o, OPENER_TIMEOUT_US);
-	else
+	}
+	if (!o->in_flight)
 		sd_event_source_set_enabled(o->timer, SD_EVENT_OFF);
 }
 
@@ -321,7 +355,6 @@ int opener_submit(
 		return -ENOMEM;
 	p->done = done;
 	p->userdata = userdata;
-	p->place = place_of(r);
 	p->size = sizeof(p->q) + path_size + near_size;
 	p->q = (struct opener_question){
 		.id = ++o->next_id,
@@ -336,6 +369,8 @@ int opener_submit(
 		.path_size = (uint32_t)path_size,
 		.near_size = (uint32_t)near_size,
 	};
+	find_places(r, &p->q.place, &p->also);
+	p->where = p->q.place;
 	char *strings = (char *)(&p->q + 1);
 	if (path_size)
 		memcpy(strings, r->path, path_size);

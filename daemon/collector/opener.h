@@ -5,8 +5,16 @@
  * the order of the requests.
  *
  * A request that takes longer than OPENER_TIMEOUT_US fails with -ETIMEDOUT; the helper is killed
- * and the others go to a new one. The device that hung is left alone for OPENER_PENALTY_US:
- * requests for it fail at once, so that one dead mount with many files does not stop all others.
+ * and the others go to a new one. The place that hung (opener/places.h) is left alone for
+ * OPENER_PENALTY_US, and for as long as the helper cannot be killed: requests for it fail at once,
+ * so that one dead mount with many files does not stop all others.
+ *
+ * It must be none that a user can make somebody else's. So it is that of who owns the process, in
+ * whose mounts its files are looked for, unless the helper says that it looks elsewhere: at the
+ * device of a mapping, once it has reached the recorded file; at the host's folders of debug files;
+ * below the root of a process of another's. A device that hangs is left alone, and so is the user
+ * who maps it, since he may have many of them. Thus one user has one helper stuck at most, and one
+ * more by the files of processes that have ended, which are one place.
  */
 #ifndef PROFD_COLLECTOR_OPENER_H
 #define PROFD_COLLECTOR_OPENER_H

@@ -9,6 +9,7 @@
 #include "collector/heap.h"
 #include "collector/heap_cost.h"
 #include "collector/heap_watch.h"
+#include "helper/process.h"
 #include "util/cleanup.h"
 
 static void add_u64(cJSON *object, const char *name, uint64_t value)
@@ -296,6 +297,26 @@ static uint64_t private_bytes(void)
 	return kb * 1024;
 }
 
+/* What is not done any more for the helpers that cannot be killed. */
+static void add_stuck(cJSON *notes)
+{
+	static const char *const lost[][2] = {
+		{"opener", "files are opened"},
+		{"symbolizer", "names are found"},
+		{"unwinder", "tables for unwinding are made"},
+	};
+	char text[256];
+
+	for (size_t i = 0; i < sizeof(lost) / sizeof(*lost); i++) {
+		if (!helper_is_refused(lost[i][0]))
+			continue;
+		snprintf(text, sizeof(text),
+			"no %s: %d %s helpers hang on file systems whose servers do not answer",
+			lost[i][1], HELPER_MAX_STUCK, lost[i][0]);
+		cJSON_AddItemToArray(notes, cJSON_CreateString(text));
+	}
+}
+
 static void add_host(cJSON *status, struct collector *c)
 {
 	const struct bpf_features *f = bpf_host_features(c->bpf);
@@ -311,6 +332,7 @@ static void add_host(cJSON *status, struct collector *c)
 	add_u64(object, "bpf_maps", bpf_host_map_bytes(c->bpf));
 	notes = cJSON_CreateArray();
 	debuginfod_add_status(c->debuginfod, status, notes);
+	add_stuck(notes);
 	cJSON_AddItemToObject(status, "notes", notes);
 	if (f->nested_pidns)
 		cJSON_AddItemToArray(notes,

@@ -10,6 +10,7 @@
 #include "collector/opener.h"
 #include "helper/process.h"
 #include "opener/open_kinds.h"
+#include "opener/places.h"
 #include "symbols/debug_dirs.h"
 #include "symbols/jit_file.h"
 #include "util/cleanup.h"
@@ -37,6 +38,21 @@ static bool question_ok(const union question *message, size_t size)
 	return !q->near_size || opener_string_ok(path + q->path_size, q->near_size);
 }
 
+/* If it cannot be sent, neither can the answer. */
+void opener_tell_place(const struct opener_question *q, uint64_t place)
+{
+	struct opener_answer a = {.id = q->id, .place = place, .error = -EINPROGRESS};
+
+	helper_send(HELPER_SOCKET, &a, sizeof(a), NULL, 0);
+}
+
+static void enter_debug_folder(void *userdata, bool system)
+{
+	const struct opener_question *q = userdata;
+
+	opener_tell_place(q, system ? PLACE_FOLDERS : q->place);
+}
+
 /* Below the root of the process first, if that is another than ours. */
 static int open_debug(struct roots *roots, const struct opener_question *q, const char *name,
 	const char *near, const char *debug_dirs)
@@ -47,6 +63,8 @@ static int open_debug(struct roots *roots, const struct opener_question *q, cons
 		.target = target == roots->own ? -1 : target,
 		.own = roots->own,
 		.owner = q->owner,
+		.enter = enter_debug_folder,
+		.userdata = (void *)q,
 	};
 
 	return debug_dirs_open(name, near, &where, debug_dirs);

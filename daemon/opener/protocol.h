@@ -16,7 +16,8 @@
 struct opener_question {
 	uint64_t id;
 	uint64_t start, end, inode;
-	uint32_t kind; /* enum opener_kind */
+	uint64_t place; /* of the process (places.h): where it is searched, unless it is said */
+	uint32_t kind;	/* enum opener_kind */
 	uint32_t pid;
 	uint32_t major, minor;
 	uint32_t owner;
@@ -24,10 +25,12 @@ struct opener_question {
 };
 
 /* The fixed part, then the real path with its NUL (path_size is 0 where there is none). One
- * descriptor comes along exactly when error is 0. */
+ * descriptor comes along exactly when error is 0. Ahead of it, with -EINPROGRESS and no path, comes
+ * where the opener looks from then on, as often as that changes. */
 struct opener_answer {
 	uint64_t id;
-	int32_t error; /* 0 or -errno */
+	uint64_t place; /* places.h; -EINPROGRESS only */
+	int32_t error;	/* 0 or -errno */
 	uint32_t path_size;
 };
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "opener/places.h"
 #include "util/cleanup.h"
 
 static time_t now_seconds(void)
@@ -67,6 +68,7 @@ int roots_of_process(struct roots *r, uint32_t pid)
 			.device = root.st_dev,
 			.inode = root.st_ino,
 			.mount_namespace = namespace.st_ino,
+			.place = place_of_process(pid),
 		};
 	k->used = now_seconds();
 	return k->fd;

@@ -20,7 +20,8 @@ struct kept_root {
 	int fd; /* O_PATH; -1: free */
 	dev_t device;
 	ino_t inode, mount_namespace;
-	time_t used; /* CLOCK_MONOTONIC, s */
+	uint64_t place; /* places.h: of the process that it was found by */
+	time_t used;	/* CLOCK_MONOTONIC, s */
 };
 
 struct roots {

@@ -15,14 +15,19 @@
 
 #include "helper/sandbox.h"
 #include "util/cleanup.h"
+#include "util/log.h"
 
 #define KILL_PATIENCE_MS 200
 #define EXIT_PATIENCE_MS 100
 /* Where the child keeps its end of the error pipe until exec closes it. */
 #define ERROR_FD (HELPER_SOCKET + 1)
 
-/* Killed, but still in the kernel. */
-static pid_t stuck[2 * HELPER_MAX_STUCK]; /* helper_start stops at half */
+/* Killed, but still in the kernel. helper_start stops at HELPER_MAX_STUCK of a name: there is room
+ * for those of every helper, and for what else runs at that time. */
+static struct {
+	pid_t pid;
+	const char *name;
+} stuck[8 * HELPER_MAX_STUCK];
 static size_t n_stuck;
 
 #define FORK_PATIENCE 1 /* s */
@@ -41,11 +46,47 @@ int helper_close_apart(int fd)
 static void reap_stuck(void)
 {
 	for (size_t i = 0; i < n_stuck;) {
-		if (waitpid(stuck[i], NULL, WNOHANG) == 0)
+		if (waitpid(stuck[i].pid, NULL, WNOHANG) == 0)
 			i++;
 		else
 			stuck[i] = stuck[--n_stuck];
 	}
+}
+
+static size_t count_stuck(const char *name)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_stuck; i++)
+		n += !strcmp(stuck[i].name, name);
+	return n;
+}
+
+static void leave_behind(const struct helper *h)
+{
+	if (n_stuck == sizeof(stuck) / sizeof(stuck[0]))
+		return;
+	stuck[n_stuck].pid = h->pid;
+	stuck[n_stuck++].name = h->name;
+	if (count_stuck(h->name) == HELPER_MAX_STUCK)
+		log_warning("%d %s helpers hang in the kernel, on file systems whose servers do "
+			    "not answer: no more are started until one of them has ended",
+			HELPER_MAX_STUCK, h->name);
+}
+
+bool helper_is_stuck(pid_t pid)
+{
+	reap_stuck();
+	for (size_t i = 0; i < n_stuck; i++)
+		if (stuck[i].pid == pid)
+			return true;
+	return false;
+}
+
+bool helper_is_refused(const char *name)
+{
+	reap_stuck();
+	return count_stuck(name) >= HELPER_MAX_STUCK;
 }
 
 static void reset_signals(void)
@@ -116,8 +157,7 @@ static int read_child_error(int fd)
 static int start(struct helper *h, const char *name, const char *arg, int socket_type)
 {
 	*h = HELPER_NONE;
-	reap_stuck();
-	if (n_stuck >= HELPER_MAX_STUCK)
+	if (helper_is_refused(name))
 		return -EAGAIN;
 
 	_cleanup_close_ int ours = -1, theirs = -1, error_read = -1, error_write = -1;
@@ -140,7 +180,8 @@ static int start(struct helper *h, const char *name, const char *arg, int socket
 	if (pid == 0)
 		run_child(parent, theirs, error_write, name, arg);
 
-	*h = (struct helper){.pid = pid, .socket = take_fd(ours), .pidfd = pidfd_open(pid, 0)};
+	*h = (struct helper){
+		.pid = pid, .socket = take_fd(ours), .pidfd = pidfd_open(pid, 0), .name = name};
 	int error = h->pidfd < 0 ? -errno : 0;
 	if (!error) {
 		error_write = close_fd(error_write);
@@ -179,8 +220,7 @@ int helper_stop(struct helper *h)
 			poll(&exited, 1, KILL_PATIENCE_MS);
 		if (waitpid(h->pid, &status, WNOHANG) == 0) {
 			status = SIGKILL;
-			if (n_stuck < 2 * HELPER_MAX_STUCK)
-				stuck[n_stuck++] = h->pid;
+			leave_behind(h);
 		}
 	}
 	h->pidfd = close_fd(h->pidfd);

@@ -15,19 +15,20 @@
 
 #define HELPER_SOCKET	 3 /* a unix socket: SOCK_STREAM, of the opener SOCK_SEQPACKET */
 #define HELPER_MAX_FDS	 8 /* descriptors in one message */
-#define HELPER_MAX_STUCK 4 /* killed ones that may hang in the kernel at once */
+#define HELPER_MAX_STUCK 4 /* killed ones of a name that may hang in the kernel at once */
 
 struct helper {
 	pid_t pid;  /* -1: none */
 	int socket; /* our end, non-blocking, close-on-exec; -1: none */
 	int pidfd;  /* readable when it has exited; -1: none */
+	const char *name;
 };
 #define HELPER_NONE ((struct helper){.pid = -1, .socket = -1, .pidfd = -1})
 
 /* Starts `PROGRAM --helper NAME [ARG]` (arg may be NULL) with a socket pair of the given type. It
  * is the running program (/proc/self/exe) that is started, so main() of a unit test can be a
- * helper, too. 0 or -errno, also of the exec; -EAGAIN when HELPER_MAX_STUCK helpers could not be
- * killed yet. */
+ * helper, too; the name must live for ever. 0 or -errno, also of the exec; -EAGAIN when
+ * HELPER_MAX_STUCK helpers of that name could not be killed yet. */
 int helper_start(struct helper *h, const char *name, const char *arg, int socket_type);
 
 /* Closes a descriptor that no helper is to have meanwhile: the child that becomes one has all of
@@ -38,8 +39,13 @@ int helper_close_apart(int fd);
 /* Kills it if it still runs, reaps it, closes everything; returns the wait status (0 if there was
  * none). Safe to call twice. A process that a dead FUSE server holds in the kernel cannot be
  * killed (fs/fuse/dev.c, request_wait_answer): it is left behind after 0.2 s, counts as killed,
- * and is reaped by a later call. */
+ * and is reaped by a later call. That no more of its name will be started is logged, once. */
 int helper_stop(struct helper *h);
+
+/* Whether one that was left behind, by its pid, is there still. */
+bool helper_is_stuck(pid_t pid);
+/* Whether so many of that name were, and are there still, that no more are started. */
+bool helper_is_refused(const char *name);
 
 /* What it has used of the CPUs so far, us; 0 if there is none, or if it has exited. */
 uint64_t helper_cpu_us(const struct helper *h);

@@ -145,6 +145,12 @@ static int search_there(int root, const char *name, const char *near, uid_t owne
 	return near ? search_beside(root, name, near, owner) : -ENOENT;
 }
 
+static void enter(const struct debug_roots *roots, bool system)
+{
+	if (roots->enter)
+		roots->enter(roots->userdata, system);
+}
+
 int debug_dirs_open(
 	const char *name, const char *near, const struct debug_roots *roots, const char *more)
 {
@@ -155,10 +161,15 @@ int debug_dirs_open(
 		fd = search_there(roots->target, name, near, roots->owner, false);
 	if (fd < 0)
 		fd = search_there(roots->own, name, near, roots->owner, true);
-	if (fd < 0)
+	if (fd < 0) {
+		enter(roots, true);
 		fd = search_debug_dir(STANDARD_DEBUG_DIR, name, near);
-	if (fd < 0 && near && roots->target >= 0 && !debug_name_is_split(name))
+	}
+	if (fd < 0 && near && roots->target >= 0 && !debug_name_is_split(name)) {
+		enter(roots, false);
 		fd = search_target(roots->target, name, near, roots->owner);
+		enter(roots, true);
+	}
 	while (fd < 0 && *more) {
 		char folder[PATH_MAX];
 		size_t n = strcspn(more, ":");

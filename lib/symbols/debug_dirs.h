@@ -6,6 +6,7 @@
 #ifndef PROFD_SYMBOLS_DEBUG_DIRS_H
 #define PROFD_SYMBOLS_DEBUG_DIRS_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #define DEBUG_ANY_OWNER ((uid_t)-1)
@@ -14,6 +15,10 @@ struct debug_roots {
 	int target;  /* root folder that the asking file was found below; -1: it is `own` */
 	int own;     /* the caller's */
 	uid_t owner; /* of the asking file */
+	/* For who must know where it hangs, if it does; may be NULL. Called ahead of the system's
+	 * folders and `more` (system is true), and ahead of looking elsewhere again. */
+	void (*enter)(void *userdata, bool system);
+	void *userdata;
 };
 
 /* Opens a debug file by its name (debug_name.h): a build-id in hex, or HELPER_KERNEL, below the

@@ -53,23 +53,41 @@ static bool maps_confirm(const struct mapped_file *m)
 	return false;
 }
 
-/* Follows the magic link; the mapping may have become another one since it was recorded, so it is
- * looked at after the file was opened. */
-int mapped_file_open(const struct mapped_file *m)
+int mapped_file_reach(const struct mapped_file *m)
 {
 	char path[96];
-	struct stat st;
 	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/map_files/%" PRIx64 "-%" PRIx64, m->pid,
 		m->start, m->end);
-	_cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	int error = stat_regular(fd, &st);
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+bool mapped_file_is_known(int path_fd, const struct mapped_file *m)
+{
+	struct statx st;
+	if (statx(path_fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &st) < 0)
+		return false;
+	return st.stx_dev_major == m->major && st.stx_dev_minor == m->minor &&
+	       st.stx_ino == m->inode;
+}
+
+/* The mapping may have become another one since it was recorded, so it is looked at after the file
+ * was reached. */
+int mapped_file_read(int path_fd, const struct mapped_file *m)
+{
+	struct stat st;
+	int error = stat_regular(path_fd, &st);
 	if (error)
 		return error;
-	if (!is_it(fd, &st, m) && !maps_confirm(m))
+	if (!is_it(path_fd, &st, m) && !maps_confirm(m))
 		return -ESTALE;
-	return reopen_for_reading(fd);
+	return reopen_for_reading(path_fd);
+}
+
+int mapped_file_open(const struct mapped_file *m)
+{
+	_cleanup_close_ int fd = mapped_file_reach(m);
+	return fd < 0 ? fd : mapped_file_read(fd, m);
 }
 
 int mapped_file_open_below(const struct mapped_file *m, int root, const char *path)

@@ -5,17 +5,50 @@
  */
 #include "opener_fixture.h"
 
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
-/* One that hangs costs itself, and its device's others for a while; the rest is served. */
-static void a_hang_costs_one_request(void **state)
+#include "opener/open_kinds.h"
+#include "opener/places.h"
+
+/* A process of another user than ours. */
+static pid_t new_nobody(void)
+{
+	if (geteuid() != 0)
+		skip();
+	pid_t pid = fork();
+	if (!pid)
+		_exit(setgid(65534) || setuid(65534) || prctl(PR_SET_PDEATHSIG, SIGKILL) ||
+			pause());
+	char path[64];
+	struct stat st = {0};
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	for (int i = 0; i < 1000 && st.st_uid != 65534; i++) {
+		usleep(1000);
+		assert_int_equal(stat(path, &st), 0);
+	}
+	return pid;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* One that hangs costs itself, and its user's others for a while; the rest is served: also what is
+ * on the device that the user named. */
+static void a_hang_costs_one_user(void **state)
 {
 	struct bed bed = new_bed("test:hang");
+	pid_t nobody = new_nobody();
 	struct result hung = {.fd = -1}, good = {.fd = -1};
-	struct opener_request request = record_of("/proc/self/exe");
-	struct opener_request hang = request;
+	struct opener_request request = record_of("/proc/self/exe"), hang = request;
+	request.pid = (uint32_t)getpid();
 	hang.path = "/hang";
-	hang.minor++;
+	hang.pid = (uint32_t)nobody;
 	assert_int_equal(opener_submit(bed.opener, &hang, done, &hung), 0);
 	assert_int_equal(opener_submit(bed.opener, &request, done, &good), 0);
 	uint64_t before, after;
@@ -29,8 +62,50 @@ static void a_hang_costs_one_request(void **state)
 	assert_true(after - before < 2 * OPENER_TIMEOUT_US);
 	assert_int_equal(opener_timeouts(bed.opener), 1);
 	/* Not asked again: the answer is at once, and no further time-out. */
+	hang.minor++;
+	expect_error(&bed, &hang, -ETIMEDOUT);
+	hang.kind = OPENER_DEBUG;
 	expect_error(&bed, &hang, -ETIMEDOUT);
 	assert_int_equal(opener_timeouts(bed.opener), 1);
+	end(nobody);
+	free_bed(&bed);
+}
+
+/* Once the helper has said that it is at the device, nobody's files of that are opened. */
+static void a_device_that_hangs_is_left_alone(void **state)
+{
+	struct bed bed = new_bed("test:hang");
+	pid_t nobody = new_nobody();
+	struct opener_request hang = record_of("/proc/self/exe"), other = hang;
+	hang.path = "/hang-device";
+	hang.pid = (uint32_t)nobody;
+	expect_error(&bed, &hang, -ETIMEDOUT);
+	other.pid = (uint32_t)getpid();
+	expect_error(&bed, &other, -ETIMEDOUT);
+	other.minor++;
+	expect_error(&bed, &other, -ENODATA);
+	/* Who has one such device may have many. */
+	hang.minor++;
+	expect_error(&bed, &hang, -ETIMEDOUT);
+	assert_int_equal(opener_timeouts(bed.opener), 1);
+	end(nobody);
+	free_bed(&bed);
+}
+
+static void debug_folders_that_hang_stop_debug_files_only(void **state)
+{
+	struct bed bed = new_bed("test:hang");
+	pid_t nobody = new_nobody();
+	struct opener_request hang = {
+		.kind = OPENER_DEBUG, .pid = (uint32_t)nobody, .path = "/hang-folders"};
+	struct opener_request mapped = record_of("/proc/self/exe");
+	expect_error(&bed, &hang, -ETIMEDOUT);
+	hang.pid = (uint32_t)getpid();
+	expect_error(&bed, &hang, -ETIMEDOUT);
+	assert_int_equal(opener_timeouts(bed.opener), 1);
+	mapped.pid = (uint32_t)nobody;
+	expect_error(&bed, &mapped, -ENODATA);
+	end(nobody);
 	free_bed(&bed);
 }
 
@@ -104,6 +179,79 @@ static void the_queue_has_an_end(void **state)
 	request.path = path;
 	assert_int_equal(opener_submit(bed.opener, &request, done, &r), -ENAMETOOLONG);
 	free(path);
+	free_bed(&bed);
+}
+
+/* What the real opener says ahead of its answer, which closes the list; its error. */
+static int32_t places_told(const struct opener_question *q, const char *path, uint64_t told[8])
+{
+	union {
+		struct opener_question q;
+		char bytes[OPENER_MAX_QUESTION];
+	} question = {.q = *q};
+	union {
+		struct opener_answer a;
+		char bytes[OPENER_MAX_ANSWER];
+	} answer;
+	struct helper h;
+	size_t n = 0, size = strlen(path) + 1;
+	question.q.path_size = (uint32_t)size;
+	memcpy(&question.q + 1, path, size);
+	assert_int_equal(helper_start(&h, "opener", NULL, SOCK_SEQPACKET), 0);
+	assert_int_equal(fcntl(h.socket, F_SETFL, 0), 0);
+	assert_true(helper_send(h.socket, &question, sizeof(*q) + size, NULL, 0) > 0);
+	do {
+		int fd = -1;
+		size_t n_fds = 1;
+		assert_true(helper_receive(h.socket, &answer, sizeof(answer), &fd, &n_fds) > 0);
+		close(fd);
+		assert_true(n < 8);
+		told[n++] = answer.a.error == -EINPROGRESS ? answer.a.place : 0;
+	} while (answer.a.error == -EINPROGRESS);
+	helper_stop(&h);
+	return answer.a.error;
+}
+
+static void the_opener_says_where_it_looks(void **state)
+{
+	if (geteuid() != 0) /* map_files needs CAP_CHECKPOINT_RESTORE */
+		skip();
+	uint64_t told[8];
+	struct bed bed = new_bed(NULL);
+	const char *path = in_bed(&bed, "program"), *other = in_bed(&bed, "other");
+	write_file(path, "code");
+	write_file(other, "data");
+	struct opener_request r = record_of(path);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+	assert_ptr_not_equal(page, MAP_FAILED);
+	close(fd);
+	struct opener_question q = {
+		.id = 1,
+		.start = (uintptr_t)page,
+		.end = (uintptr_t)page + 4096,
+		.inode = r.inode,
+		.place = 77,
+		.kind = OPENER_MAPPING,
+		.pid = (uint32_t)getpid(),
+		.major = r.major,
+		.minor = r.minor,
+	};
+	assert_int_equal(places_told(&q, path, told), 0);
+	assert_int_equal(told[0], place_of_device(r.major, r.minor));
+	assert_int_equal(told[1], 0);
+	/* What is mapped there now is another file: the device is not what it looks at. */
+	q.inode = record_of(other).inode;
+	assert_int_equal(places_told(&q, other, told), 0);
+	assert_int_equal(told[0], 77);
+	assert_int_equal(told[1], 0);
+	munmap(page, 4096);
+	assert_int_equal(places_told(&q, other, told), 0);
+	assert_int_equal(told[0], 77);
+	q.kind = OPENER_DEBUG;
+	assert_int_equal(places_told(&q, "0123456789abcdef0123", told), -ENOENT);
+	assert_int_equal(told[0], PLACE_FOLDERS);
+	assert_int_equal(told[1], 0);
 	free_bed(&bed);
 }
 
@@ -185,7 +333,11 @@ static int misbehave(void)
 	} m;
 	while (helper_receive(HELPER_SOCKET, &m, sizeof(m), NULL, NULL) > 0) {
 		const char *path = m.bytes + sizeof(m.q);
-		if (!strcmp(path, "/hang"))
+		if (!strcmp(path, "/hang-device"))
+			opener_tell_place(&m.q, place_of_device(m.q.major, m.q.minor));
+		if (!strcmp(path, "/hang-folders"))
+			opener_tell_place(&m.q, PLACE_FOLDERS);
+		if (!strncmp(path, "/hang", 5))
 			pause();
 		if (!strcmp(path, "/crash"))
 			_exit(9);
@@ -222,7 +374,10 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(helpers_are_bare),
 		cmocka_unit_test(descriptors_that_do_not_fit_are_closed),
-		cmocka_unit_test(a_hang_costs_one_request),
+		cmocka_unit_test(a_hang_costs_one_user),
+		cmocka_unit_test(a_device_that_hangs_is_left_alone),
+		cmocka_unit_test(debug_folders_that_hang_stop_debug_files_only),
+		cmocka_unit_test(the_opener_says_where_it_looks),
 		cmocka_unit_test(a_crash_costs_one_request),
 		cmocka_unit_test(false_answers_are_refused),
 		cmocka_unit_test(cancelled_requests_stay_silent),
