@@ -525,8 +525,7 @@ void modules_sweep(struct modules *t)
 	struct slot *s, *next;
 	DL_FOREACH_SAFE(t->by_use, s, next)
 	{
-		if (is_idle(s) &&
-			(now - s->mapped > KEEP_NS || module_is_deleted(s->module)))
+		if (is_idle(s) && (now - s->mapped > KEEP_NS || module_is_deleted(s->module)))
 			drop_slot(s);
 	}
 }
