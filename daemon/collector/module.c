@@ -120,20 +120,10 @@ bool module_is_jit(const struct module *m)
 }
 
 /* AT_STATX_DONT_SYNC: what the kernel knows, without asking a server that may not answer. */
-static int stat_without_waiting(int fd, const char *path, struct statx *st)
+static int stat_without_waiting(int fd, struct statx *st)
 {
-	int flags = AT_STATX_DONT_SYNC | (*path ? 0 : AT_EMPTY_PATH);
-
-	return statx(fd, path, flags, STATX_BASIC_STATS, st) < 0 ? -errno : 0;
-}
-
-int module_stat_mapping(uint32_t pid, uint64_t start, uint64_t end, struct statx *st)
-{
-	char path[96];
-
-	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/map_files/%" PRIx64 "-%" PRIx64, pid, start,
-		end);
-	return stat_without_waiting(AT_FDCWD, path, st);
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, st) < 0 ? -errno
+											    : 0;
 }
 
 static struct timespec time_of(struct statx_timestamp t)
@@ -144,7 +134,7 @@ static struct timespec time_of(struct statx_timestamp t)
 int module_take_file(struct module *m, int fd)
 {
 	struct statx st;
-	int error = stat_without_waiting(fd, "", &st);
+	int error = stat_without_waiting(fd, &st);
 	if (error)
 		return error;
 	set_file(m, fd);
@@ -184,7 +174,7 @@ bool module_same_identity(const struct module *a, const struct module *b)
 bool module_is_unchanged(const struct module *m)
 {
 	struct statx now;
-	if (stat_without_waiting(m->fd, "", &now) < 0)
+	if (stat_without_waiting(m->fd, &now) < 0)
 		return false;
 	struct timespec mtime = time_of(now.stx_mtime), ctime = time_of(now.stx_ctime);
 	return (off_t)now.stx_size == m->size && same_time(&mtime, &m->mtime) &&
@@ -194,7 +184,7 @@ bool module_is_unchanged(const struct module *m)
 bool module_is_deleted(const struct module *m)
 {
 	struct statx now;
-	return m->fd >= 0 && stat_without_waiting(m->fd, "", &now) == 0 && now.stx_nlink == 0;
+	return m->fd >= 0 && stat_without_waiting(m->fd, &now) == 0 && now.stx_nlink == 0;
 }
 
 /* ---- the kernel's own ----------------------------------------------------------------------- */

@@ -27,11 +27,6 @@ bool module_is_unchanged(const struct module *m);
 /* Whether its file has no name any more: it takes its place on the disk as long as it is open. */
 bool module_is_deleted(const struct module *m);
 
-/* What stat says of the file that a process has mapped there, without waiting for a server. 0, or
- * -errno if it is gone, or has no such mapping any more. */
-struct statx;
-int module_stat_mapping(uint32_t pid, uint64_t start, uint64_t end, struct statx *st);
-
 /* The kernel, with /proc/kallsyms. */
 struct module *module_new_kernel(void);
 /* A copy of this process's vDSO image, of *size bytes (0: it has none, the module has failed). */

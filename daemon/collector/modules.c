@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 /* Without memory an element is not added, and its hh.tbl is NULL. */
 #define HASH_NONFATAL_OOM 1
@@ -16,6 +14,7 @@
 #include "collector/module.h"
 #include "collector/opener.h"
 #include "util/cleanup.h"
+#include "util/hash.h"
 
 #define SECOND 1000000000ULL
 /* Modules that only the table holds are kept for that long after they were mapped last. An open
@@ -35,9 +34,8 @@
 
 static const char ANON_PATH[] = "//anon";
 
-/* By stat, where that can be asked: see key_of(). */
 struct key {
-	uint64_t inode;
+	uint64_t inode, path; /* path: its hash, or 0: see key_of() */
 	uint32_t major, minor;
 };
 
@@ -211,19 +209,18 @@ void modules_free(struct modules *t)
 	free(t);
 }
 
-/* Which file it is. To mappings a btrfs with subvolumes is one device, and so is an overlay of
- * several file systems: files of each can have the same number there. stat knows them apart; such
- * devices have no major number. Of a process that is gone, or has mapped another file there since,
- * nothing can be asked: the numbers of its mapping have to do then. */
+/* To mappings a btrfs with subvolumes is one device, and so is an overlay of several file systems:
+ * files of each can have the same number there. Such devices have no major number. To ask stat for
+ * what it knows better could mean to wait for a server: so the path has to do. Files of the same
+ * path, in the images of two containers, have the generation besides, but not in a scan of /proc.
+ */
 static struct key key_of(const struct module_mapping *mapping)
 {
-	struct statx st;
+	struct key key = {mapping->inode, 0, mapping->major, mapping->minor};
 
-	if (!mapping->major &&
-		!module_stat_mapping(mapping->pid, mapping->start, mapping->end, &st) &&
-		st.stx_ino == mapping->inode)
-		return (struct key){st.stx_ino, st.stx_dev_major, st.stx_dev_minor};
-	return (struct key){mapping->inode, mapping->major, mapping->minor};
+	if (!mapping->major)
+		key.path = hash_bytes(mapping->path, length_without_deleted(mapping->path));
+	return key;
 }
 
 /* The same file under another key: overlay and btrfs show one file under several numbers. */
@@ -358,23 +355,11 @@ static struct slot *add_slot(struct modules *t, const struct key *key)
 	return s;
 }
 
-/* The slot's key is not that of one file only, and this mapping is of another path. */
-static bool is_other_path(const struct slot *s, const char *path)
-{
-	const struct module *m = s->module;
-	size_t length = length_without_deleted(path);
-
-	return m->state == MODULE_OPEN && m->device != makedev(s->key.major, s->key.minor) &&
-	       (strlen(m->path) != length || strncmp(m->path, path, length) != 0);
-}
-
 /* Whether what is mapped now under the slot's key is another file than the slot's module. */
 static bool is_other_file(struct slot *s, const struct module_mapping *mapping, uint64_t now)
 {
 	if (mapping->inode_generation && s->generation &&
 		mapping->inode_generation != s->generation)
-		return true;
-	if (is_other_path(s, mapping->path))
 		return true;
 	if (s->module->state != MODULE_OPEN || now - s->verified < VERIFY_NS)
 		return false;
