@@ -216,10 +216,13 @@ static void expect_given_up_after(struct world *w, const char *how, uint64_t wor
 	struct module *m = module_of(copy_of_self()), *other = module_of(open_self());
 	struct unwinder_stats before;
 	struct module *again;
+	unsigned looks = cpu_looks;
 
 	setenv(HOW, how, 1);
 	assert_int_equal(unwinder_open(w->unwinder, m, opened, w), 0);
 	assert_int_equal(unwinder_open(w->unwinder, m, opened, w), 0);
+	while (cpu_looks == looks) /* it is not asked yet */
+		assert_true(sd_event_run(w->event, 30 * 1000 * 1000) > 0);
 	shortened = 0;
 	cpu_us = worked;
 	wait_for(w, 2);
