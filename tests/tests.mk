@@ -50,7 +50,8 @@ check-truth: ## compare stacks and names of real programs with others', frame by
 	@tests/truth/run --build $(B)
 
 .PHONY: bench
-bench: deps ## measure what profiling costs, beside its peers
+bench: ## measure what profiling costs, beside its peers
+	@scripts/deps bench
 	@$(MAKE) --no-print-directory all programs $(BENCH_PROGRAMS) $(B)/truth/symbols
 	@$(PYTHON) tests/bench/bench --build $(B)
 
