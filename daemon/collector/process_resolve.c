@@ -20,11 +20,17 @@ static struct module *jit_module(struct processes *p, struct process *process)
 		process->jit = modules_perf_map(p->modules, process->identity.pid);
 		process->jit_tried = now;
 	} else if (process->jit->state == MODULE_FAILED && !process->dead &&
-		   now - process->jit_tried > PERF_MAP_RETRY_NS) {
+		   (now - process->jit_tried > PERF_MAP_RETRY_NS ||
+			   process->jit_tried < p->jits_anew)) {
 		modules_retry_perf_map(p->modules, process->jit);
 		process->jit_tried = now;
 	}
 	return process->jit;
+}
+
+void processes_retry_jits(struct processes *p)
+{
+	p->jits_anew = now_ns();
 }
 
 /* Until the end of an exec the saved user registers are those of the image before: a clock tick in

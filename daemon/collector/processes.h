@@ -67,6 +67,10 @@ struct process *processes_of_pid(struct processes *p, uint32_t pid);
 void processes_each(struct processes *p, void (*handler)(void *userdata, struct process *process),
 	void *userdata);
 
+/* What names a JIT's code, and was not there when it was looked for, is looked for again when the
+ * process is sampled next, and not only some seconds after the last time. */
+void processes_retry_jits(struct processes *p);
+
 /* Sweep: forget dead processes whose exit was lost, close modules that nothing refers to.
  * Cheap; call it about once a minute. */
 void processes_sweep(struct processes *p);

@@ -22,6 +22,8 @@ struct processes {
 	double tokens;	      /* for reading /proc/PID/maps */
 	uint64_t tokens_time; /* 0: of old, so that there are as many as there can be */
 	uint64_t rescans, rescans_refused;
+	uint64_t
+		jits_anew; /* names of a JIT's code that were missing before are looked for again */
 };
 
 /* ---- the table: images are the table's ------------------------------------------------------ */

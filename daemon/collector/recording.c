@@ -412,6 +412,8 @@ static int begin(struct recording *r, char *why, size_t why_size, char *hint, si
 	if (e)
 		return e;
 	config.session.filter = r->request.filter;
+	/* A JIT is often told to write its map just before: jcmd PID Compiler.perfmap. */
+	processes_retry_jits(r->c->processes);
 	e = stream_start(r->c, &config, &r->stream, why, why_size);
 	r->taker = (struct snapshot_taker){
 		.c = r->c, .stream = r->stream, .deliver = on_snapshot, .userdata = r};

@@ -19,6 +19,15 @@ struct search {
 	uint32_t lines, hits;
 };
 
+/* Java's own writer (jcmd PID Compiler.perfmap, of JDK 17) puts 0x before its numbers; perf takes
+ * them so, too. */
+static bool take_number(const char **line, uint64_t *value)
+{
+	if ((*line)[0] == '0' && (*line)[1] == 'x')
+		*line += 2;
+	return textfile_hex(line, value);
+}
+
 /* A line's name is looked at only if it names an address that was asked for. */
 static int take_line(struct search *s, struct names *answer, const char *line)
 {
@@ -27,7 +36,7 @@ static int take_line(struct search *s, struct names *answer, const char *line)
 
 	if (++s->lines > MAX_LINES)
 		return -E2BIG;
-	if (!textfile_hex(&line, &start) || *line++ != ' ' || !textfile_hex(&line, &size) ||
+	if (!take_number(&line, &start) || *line++ != ' ' || !take_number(&line, &size) ||
 		*line++ != ' ' || !*line || size > UINT64_MAX - start)
 		return 0;
 	for (size_t i = nearest_index(&s->index, start);

@@ -2,9 +2,11 @@
 """Names of generated code, by jitdumps."""
 
 import os
+import re
 import signal
 import subprocess
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -122,3 +124,17 @@ def test_symbols_says_what_names_the_code(dump, tmp_path):
         os.chown(path, 65534, 65534)
         assert "cannot be used: it must be the process's user's" in said(program.pid)
         os.unlink(path)
+
+
+def test_a_map_is_looked_for_again_by_each_recording(shared_daemon):
+    """Java writes one when it is told to (jcmd PID Compiler.perfmap), just before a recording."""
+    with Program("jit", 60) as program:
+        path = Path(f"/tmp/perf-{program.pid}.map")
+        text = path.read_text()
+        path.unlink()
+        unnamed = shared_daemon.record_run(program, 0.2)
+        assert share(unnamed, "[anon]") > 0.9, unnamed.cumulative()
+        path.write_text(re.sub(r"^(\w+) (\w+) ", r"0x\1 0x\2 ", text, flags=re.M))
+        named = shared_daemon.record_run(program, 0.2)
+        path.unlink()
+    assert share(named, "jitted_loop(int)") > 0.9, named.cumulative()

@@ -196,11 +196,13 @@ static void later_lines_of_a_perf_map_win(void **state)
 				   "3000 0 empty\n"
 				   "1080 8 new function\n"
 				   "4000 10 _ZN3foo3barEv\n"
+				   "0x0000000000004800 0x0000000000000010 int J.fib(int)\n"
+				   "0x 0x10 no digits\n"
 				   "5000 20 no newline";
-	static const uint64_t addresses[] = {
-		0xfff, 0x1000, 0x1080, 0x1088, 0x10ff, 0x1100, 0x2000, 0x3000, 0x4000, 0x501f};
+	static const uint64_t addresses[] = {0xfff, 0x1000, 0x1080, 0x1088, 0x10ff, 0x1100, 0x2000,
+		0x3000, 0x4000, 0x480f, 0x501f};
 	static const char *const names[] = {"", "old function", "new function", "replaced",
-		"old function", "", "", "", "foo::bar", "no newline"};
+		"old function", "", "", "", "foo::bar", "int J.fib(int)", "no newline"};
 
 	EXPECT(perfmap_resolve, text, addresses, names);
 }
