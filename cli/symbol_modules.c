@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "binaries.h"
+#include "symbol_sources.h"
 #include "symbols/build_id.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
@@ -232,6 +233,9 @@ static void look(struct symbol_client *client, struct symbol_module *m)
 	snprintf(m->build_id, sizeof(m->build_id), "%s", reply.answer.head->build_id);
 	m->sources = reply.answer.head->flags;
 	memcpy(m->failure, reply.failure, sizeof(m->failure));
+	const char *trouble = symbol_sources_trouble(m->sources);
+	if (trouble && !*m->failure)
+		snprintf(m->failure, sizeof(m->failure), "it %s", trouble);
 	take_debug_files(m, &reply);
 	symbol_reply_free(&reply);
 	/* Headers that lead nowhere are no harm where there are names in spite of them. */

@@ -5,10 +5,18 @@
 
 #include "symbolizer/protocol.h"
 
+static uint32_t usable(uint32_t flags)
+{
+	return flags & SYMBOLIZER_LACKS_DWARF
+		       ? flags & ~(uint32_t)(SYMBOLIZER_SEES_DWARF | SYMBOLIZER_SEES_DEBUG_DWARF)
+		       : flags;
+}
+
 void symbol_sources_describe(uint32_t flags, const char *debug_file, char *out, size_t size)
 {
 	const char *debug = debug_file ? debug_file : "its debug file";
 
+	flags = usable(flags);
 	if (flags & SYMBOLIZER_SEES_GO_TABLE)
 		snprintf(out, size, "its Go table (pclntab)");
 	else if (flags & SYMBOLIZER_SEES_DEBUG_DWARF)
@@ -29,6 +37,21 @@ void symbol_sources_describe(uint32_t flags, const char *debug_file, char *out, 
 
 bool symbol_sources_have_lines(uint32_t flags)
 {
-	return flags &
+	return usable(flags) &
 	       (SYMBOLIZER_SEES_DWARF | SYMBOLIZER_SEES_DEBUG_DWARF | SYMBOLIZER_SEES_GO_TABLE);
+}
+
+bool symbol_sources_are_in_debug_file(uint32_t flags)
+{
+	return flags & SYMBOLIZER_SEES_DEBUG_FILE &&
+	       flags & (SYMBOLIZER_SEES_DEBUG_DWARF | SYMBOLIZER_SEES_DEBUG_SYMTAB);
+}
+
+const char *symbol_sources_trouble(uint32_t flags)
+{
+	if (flags & SYMBOLIZER_LACKS_DWARF)
+		return "is broken or cut off";
+	if (flags & SYMBOLIZER_SEES_DEBUG_FILE && !symbol_sources_are_in_debug_file(flags))
+		return "has nothing to name with, and may be cut off";
+	return NULL;
 }

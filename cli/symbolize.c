@@ -16,6 +16,7 @@
 #include "profile/pprof.h"
 #include "query.h"
 #include "symbol_sources.h"
+#include "symbolizer/protocol.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -23,6 +24,7 @@ struct symbolize {
 	struct query query;
 	const char *output;
 	size_t wanted, named, unused; /* addresses; mappings that could not be used */
+	bool had_names;		      /* of other addresses, before */
 };
 
 static const struct option OPTIONS[] = {
@@ -38,6 +40,23 @@ static const struct option OPTIONS[] = {
 
 static const struct option_group GROUPS[] = {{"Output", OPTIONS, 0}, {0}};
 
+/* What the file has to name with, and could not be used. */
+static void tell_trouble(const char *path, const struct naming_report *r)
+{
+	const char *trouble = symbol_sources_trouble(r->sources);
+
+	if (r->failure)
+		log_warning("%s: there are no lines and inlined calls: %s at its debug information",
+			path, r->failure);
+	else if (trouble)
+		log_warning("%s: there are no lines and inlined calls: its debug %s %s", path,
+			r->sources & SYMBOLIZER_SEES_DEBUG_FILE ? "file" : "information", trouble);
+	else if (r->sources & SYMBOLIZER_LACKS_SPLIT)
+		log_warning("%s: there are no inlined calls: its .dwo or .dwp files are %s", path,
+			r->sources & SYMBOLIZER_BAD_SPLIT ? "broken, cut off or of another build"
+							  : "not there");
+}
+
 static void tell(void *userdata, const struct naming_report *r)
 {
 	struct symbolize *s = userdata;
@@ -48,15 +67,16 @@ static void tell(void *userdata, const struct naming_report *r)
 	s->wanted += r->wanted;
 	s->named += r->named;
 	s->unused += r->why != NULL;
-	if (r->failure)
-		log_warning("%s: there are no lines and inlined calls: %s at its debug information",
-			path, r->failure);
+	tell_trouble(path, r);
 	symbol_sources_describe(r->sources, r->debug_file, sources, sizeof(sources));
 	if (r->outside)
 		snprintf(outside, sizeof(outside), "; at %zu it has no code", r->outside);
 	if (r->why)
 		log_warning(
 			"%s: %zu of %zu addresses named: %s", path, r->named, r->wanted, r->why);
+	else if (!r->named)
+		log_warning("%s: 0 of %zu addresses named (names come from %s)%s%s", path,
+			r->wanted, sources, outside, unsure);
 	else
 		log_info("%s: %zu of %zu addresses named, by %s%s%s", path, r->named, r->wanted,
 			sources, outside, unsure);
@@ -86,6 +106,8 @@ static int name_all(struct symbolize *s, struct profile *p)
 	if (!err)
 		err = query_rename(&s->query, p);
 	debug_servers_close(naming.servers);
+	/* Index 0 is none. */
+	s->had_names = s->wanted + 1 < p->n_locations;
 	for (size_t i = 1; i < n; i++)
 		if (files[i])
 			p->mappings[i].file = files[i];
@@ -137,6 +159,12 @@ static int symbolize(struct symbolize *s, struct operands *files, size_t *skippe
 	return err;
 }
 
+/* There was something to name, and nothing came of it. */
+static bool is_nameless(const struct symbolize *s)
+{
+	return s->wanted && !s->named && (s->unused || !s->had_names);
+}
+
 static int run(int argc, char **argv)
 {
 	struct symbolize s = {.query.symbolize = "none"}; /* told here, mapping by mapping */
@@ -147,7 +175,7 @@ static int run(int argc, char **argv)
 	if (parsed != OPTIONS_OK)
 		return parsed == OPTIONS_BAD ? 2 : 0;
 	int code = query_exit(symbolize(&s, &files, &skipped), skipped);
-	return !code && s.unused && !s.named ? 1 : code;
+	return !code && is_nameless(&s) ? 1 : code;
 }
 
 const struct command COMMAND_SYMBOLIZE = {

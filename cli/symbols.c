@@ -69,6 +69,18 @@ static void print_failure(const struct symbol_module *m)
 	printf("    passed over: %s: %s\n", file ? file : "its debug information", m->failure);
 }
 
+/* Its own DWARF has lines; functions and inlined calls are in files beside it. */
+static void print_split(const struct symbol_module *m)
+{
+	if (m->sources & SYMBOLIZER_BAD_SPLIT)
+		printf("    passed over: %s: broken, cut off or of another build; without it there "
+		       "are no inlined calls\n",
+			m->package ? m->package : "a .dwo file");
+	else if (m->sources & SYMBOLIZER_LACKS_SPLIT)
+		printf("    better: its .dwo files where the compiler wrote them, or its .dwp file "
+		       "beside it: without them there are no inlined calls\n");
+}
+
 static void print_module(
 	struct symbols *s, const struct symbol_module *m, const struct packaged_file *f)
 {
@@ -79,7 +91,9 @@ static void print_module(
 		printf("    no names: %s\n", m->why);
 		return;
 	}
-	bool found = m->sources & SYMBOLIZER_SEES_DEBUG_FILE, fetched = found && m->fetched;
+	bool found = symbol_sources_are_in_debug_file(m->sources) &&
+		     !symbol_sources_trouble(m->sources);
+	bool fetched = found && m->fetched;
 	symbol_sources_describe(m->sources, found ? m->debug_file : NULL, sources, sizeof(sources));
 	printf("    names: %s%s\n", sources,
 		!found		 ? ""
@@ -90,6 +104,7 @@ static void print_module(
 		print_failure(m);
 	else if (m->debug_file && !found)
 		printf("    passed over: %s, which is of another build\n", m->debug_file);
+	print_split(m);
 	if (*m->servers)
 		printf("    debuginfod: %s\n", m->servers);
 	if (*m->alternate)

@@ -21,6 +21,8 @@ static const struct {
 	[TROUBLE_INLINES] = {"inlines", "more calls are inlined at an address than are shown"},
 	[TROUBLE_NAME_LENGTH] = {"name_length", "it has names that are too long to be shown whole"},
 	[TROUBLE_DEBUG_INFO] = {"debug_info", "its debug information is broken"},
+	[TROUBLE_SPLIT] = {"split",
+		"its .dwo or .dwp files are broken, cut off or of another build"},
 };
 
 const char *trouble_word(enum trouble trouble)
@@ -38,6 +40,7 @@ const char *trouble_rest_text(enum trouble_rest rest)
 	static const char *const texts[] = {
 		[TROUBLE_REST_NONE] = "no names",
 		[TROUBLE_REST_SYMBOLS] = "names of its symbol table only",
+		[TROUBLE_REST_LINES] = "lines, but no inlined calls",
 		[TROUBLE_REST_MOST] = "the rest is left out",
 	};
 

@@ -23,6 +23,7 @@ enum trouble {
 	TROUBLE_NAME_LENGTH, /* bytes of a name */
 	/* Its debug information cannot be read. */
 	TROUBLE_DEBUG_INFO,
+	TROUBLE_SPLIT, /* that in .dwo or .dwp files */
 	TROUBLE_COUNT,
 };
 
@@ -30,6 +31,7 @@ enum trouble {
 enum trouble_rest {
 	TROUBLE_REST_NONE,
 	TROUBLE_REST_SYMBOLS, /* of its symbol table */
+	TROUBLE_REST_LINES,   /* that, with lines */
 	TROUBLE_REST_MOST,
 };
 

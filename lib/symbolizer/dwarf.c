@@ -17,6 +17,7 @@
 #include "util/cleanup.h"
 
 #define FILE_SLOTS 256
+#define MAX_LOOKS  16 /* for split DWARF that is not asked for yet */
 
 /* The strings of an answer that files of units have. */
 struct file_slot {
@@ -124,6 +125,11 @@ static bool types_hold_code(uint32_t language)
 	}
 }
 
+static bool is_split(const struct unit_entry *e)
+{
+	return e->is.split_name && e->is.split_id;
+}
+
 /* Where the unit's functions are: in the file itself, or in a .dwo file. 0 or -ENOMEM. */
 static int place_unit(struct dwarf_index *x, const struct unit_entry *e, struct dwarf_unit *u)
 {
@@ -136,10 +142,18 @@ static int place_unit(struct dwarf_index *x, const struct unit_entry *e, struct 
 		.lists = unit_ranges(&e->where, &e->is, &x->main.sections),
 		.types_hold_code = types_hold_code(e->is.language),
 	};
-	if (e->is.split_name && e->is.split_id)
-		r = split_files_place(&x->splits, u, e, x->options.want, x->options.userdata);
-	u->lacks_functions = r && r != -ENOMEM;
+	if (!is_split(e))
+		return 0;
+	r = split_files_place(&x->splits, u, e, x->options.want, x->options.userdata);
+	u->lacks_functions = u->source == &x->main;
+	u->has_bad_file = u->lacks_functions && r;
 	return r == -ENOMEM ? r : 0;
+}
+
+static uint32_t what_it_lacks(const struct dwarf_unit *u)
+{
+	return (u->lacks_functions ? SYMBOLIZER_LACKS_SPLIT : 0u) |
+	       (u->has_bad_file ? SYMBOLIZER_BAD_SPLIT : 0u);
 }
 
 static int build(struct dwarf_index *x, struct unit_entry *e)
@@ -330,8 +344,7 @@ static int name_address(struct resolver *r, const struct unit_entry *e, uint32_t
 
 	if (error)
 		return error;
-	if (u->lacks_functions)
-		r->answer->head.flags |= SYMBOLIZER_LACKS_DWARF;
+	r->answer->head.flags |= what_it_lacks(u);
 	id = f ? boundaries_find(f->boundaries, f->n_boundaries, f->base, vaddr) : 0;
 	for (; id && n + 1 < SYMBOLIZER_MAX_INLINES; id = f->calls[id].parent) {
 		struct unit_call *call = &f->calls[id];
@@ -424,13 +437,35 @@ int dwarf_index_resolve(
 	return error;
 }
 
-int dwarf_index_look(const struct dwarf_index *x, uint64_t taken)
+/* What units of split DWARF lack. 0 or -ENOMEM. */
+static int look_at_splits(struct dwarf_index *x, size_t first, uint32_t *flags)
 {
-	for (size_t i = 0; i < x->units.n; i++)
-		if (x->units.all[i].is.split_name)
-			return split_files_look(
-				&x->splits, taken, x->options.want, x->options.userdata);
-	return 0;
+	struct dwarf_unit u;
+	size_t looked = 0;
+	int r = 0;
+
+	for (size_t i = first; !r && i < x->units.n && looked < MAX_LOOKS; i++) {
+		if (!is_split(&x->units.all[i]))
+			continue;
+		r = place_unit(x, &x->units.all[i], &u);
+		*flags |= r ? 0 : what_it_lacks(&u);
+		looked++;
+	}
+	forget(x);
+	return r;
+}
+
+int dwarf_index_look(struct dwarf_index *x, uint64_t taken, uint32_t *flags)
+{
+	size_t i = 0;
+
+	while (i < x->units.n && !is_split(&x->units.all[i]))
+		i++;
+	if (i == x->units.n)
+		return 0;
+	int r = split_files_look(&x->splits, taken, x->options.want, x->options.userdata);
+	/* To unpack a package takes its time: it is believed to be whole. */
+	return r ? r < 0 ? r : 0 : look_at_splits(x, i, flags);
 }
 
 int dwarf_index_new(struct dwarf_index **out, const struct dwarf_index_options *options)

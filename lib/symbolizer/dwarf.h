@@ -46,9 +46,10 @@ struct dwarf_request {
 	bool has_all_symbols; /* where no symbol is, no function is */
 };
 
-/* Whether split DWARF that is compressed has room; `taken` as split_files_look() has it. 0 or
- * -ENOMEM. */
-int dwarf_index_look(const struct dwarf_index *x, uint64_t taken);
+/* Whether split DWARF is there (of some units), and has room if it is compressed; `taken` as
+ * split_files_look() has it. Adds SYMBOLIZER_LACKS_SPLIT and _BAD_SPLIT to the flags. 0 or -ENOMEM.
+ */
+int dwarf_index_look(struct dwarf_index *x, uint64_t taken, uint32_t *flags);
 /* 0 or -ENOMEM; what was named before is in the answer. */
 int dwarf_index_resolve(
 	struct dwarf_index *x, struct names *answer, const struct dwarf_request *request);

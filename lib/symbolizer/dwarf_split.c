@@ -131,8 +131,10 @@ int split_files_look(const struct split_files *s, uint64_t taken, debug_want wan
 	uint64_t size = fd >= 0 && !elf_file_open(&f, fd) ? inflate_size(&f, true) : 0;
 
 	elf_file_close(&f);
-	if (!size || (taken <= scratch->size && size <= scratch->size - taken))
+	if (!size)
 		return 0;
+	if (taken <= scratch->size && size <= scratch->size - taken)
+		return 1;
 	scratch->lacked = true;
 	return -ENOMEM;
 }

@@ -31,7 +31,7 @@ struct split_files {
 int split_files_place(struct split_files *s, struct dwarf_unit *u, const struct unit_entry *e,
 	debug_want want, void *userdata);
 /* Whether the package, if there is one, can be unpacked into the arena's file, of which `taken`
- * bytes are the program's own; without doing so. 0 or -ENOMEM. */
+ * bytes are the program's own; without doing so. 1: it can; 0: it need not be; -ENOMEM. */
 int split_files_look(const struct split_files *s, uint64_t taken, debug_want want, void *userdata);
 /* Gives back what libdw took. */
 void split_files_close(struct split_files *s);

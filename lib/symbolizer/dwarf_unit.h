@@ -53,7 +53,8 @@ struct dwarf_unit {
 	size_t n_files;
 	bool types_hold_code; /* methods of types are within them, as in Rust, not beside them */
 	bool is_thorough;     /* functions inside of functions are there too */
-	bool lacks_functions; /* they are in another file, which cannot be read */
+	bool lacks_functions; /* they are in another file, which is not there or */
+	bool has_bad_file;    /* cannot be read */
 };
 
 /* What units are read with. */

@@ -373,11 +373,14 @@ static void name_by_go(struct request *q)
 }
 
 /* Whether what there is can be read, too. 0 or -ENOMEM. */
-static int look(const struct elf_module *m)
+static int look(const struct elf_module *m, uint32_t *flags)
 {
 	if (m->dwarf)
-		return dwarf_index_look(m->dwarf, m->arena.bytes);
-	return m->error == -ENOMEM ? m->error : 0;
+		return dwarf_index_look(m->dwarf, m->arena.bytes, flags);
+	if (m->error == -ENOMEM)
+		return m->error;
+	*flags |= m->error ? SYMBOLIZER_LACKS_DWARF : 0u;
+	return 0;
 }
 
 static int resolve(struct request *q, const uint64_t *offsets, size_t n)
@@ -390,7 +393,7 @@ static int resolve(struct request *q, const uint64_t *offsets, size_t n)
 	elf_file_segments(&m->file, q->answer);
 	q->answer->head.flags |= what_it_sees(m);
 	if (!r && !q->n) /* it was only asked what there is */
-		return look(m);
+		return look(m, &q->answer->head.flags);
 	if (!r)
 		r = find_symbols(q);
 	if (r)

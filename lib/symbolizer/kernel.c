@@ -120,7 +120,8 @@ static void add_flags(struct names *answer, uint32_t flags)
 {
 	answer->head.flags |= flags & (SYMBOLIZER_HAS_FILES | SYMBOLIZER_HAS_LINES |
 					      SYMBOLIZER_HAS_INLINES | SYMBOLIZER_CUTS_INLINES |
-					      SYMBOLIZER_CUTS_NAMES | SYMBOLIZER_LACKS_DWARF);
+					      SYMBOLIZER_CUTS_NAMES | SYMBOLIZER_LACKS_DWARF |
+					      SYMBOLIZER_LACKS_SPLIT | SYMBOLIZER_BAD_SPLIT);
 	answer->head.flags |= SYMBOLIZER_SEES_DEBUG_FILE | SYMBOLIZER_SEES_DEBUG_DWARF;
 	answer->head.flags &= ~(uint32_t)SYMBOLIZER_LACKS_KERNEL;
 }

@@ -64,6 +64,10 @@ enum symbolizer_answer_flags {
 	SYMBOLIZER_LACKS_KERNEL = 1 << 18,
 	/* -ENOMEM is for want of room on the disk: what is compressed cannot be unpacked. */
 	SYMBOLIZER_LACKS_ROOM = 1 << 19,
+	/* It was compiled with -gsplit-dwarf, and .dwo or .dwp files are not there; with
+	 * SYMBOLIZER_BAD_SPLIT they are, but are broken, cut off or of another build. */
+	SYMBOLIZER_LACKS_SPLIT = 1 << 20,
+	SYMBOLIZER_BAD_SPLIT = 1 << 21,
 };
 
 /* Followed by the arrays in the order of their counts, without gaps (the wider types come first, so

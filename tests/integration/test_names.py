@@ -490,6 +490,38 @@ def test_what_finds_no_room_to_be_unpacked_is_told(split, tmp_path):
     assert str(small) in said
 
 
+def test_split_debug_information_that_is_missing_is_told(split, tmp_path):
+    """Lines are there without it, but no inlined calls."""
+    folder, _ = split
+    program, package = tmp_path / "program", tmp_path / "program.dwp"
+    parts = [folder / "burn3.dwo", folder / "more.dwo"]
+    environment = {"PROFD_CACHE": str(tmp_path / "cache")}
+
+    def told():
+        symbols = profctl("symbols", program, environment=environment).stdout
+        assert symbols.startswith(f"{program}\n    names: its DWARF\n")
+        out = ["-o", tmp_path / "out", program, folder / "bare"]
+        return symbols.partition("its DWARF\n")[2], profctl("symbolize", *out).stderr
+
+    # Without the folder that the compiler has written them to.
+    shutil.copy(folder / "program", program)
+    away = [part.rename(tmp_path / f"{part.name}.away") for part in parts]
+    try:
+        symbols, symbolize = told()
+        assert symbols.startswith("    better: its .dwo files") and symbols.count("\n") == 1
+        assert f"{program}: there are no inlined calls: its .dwo or .dwp files are not" in symbolize
+        subprocess.run(["dwp", *away, "-o", package], check=True)
+        assert "inlined calls" not in "".join(told())
+        package.write_bytes(package.read_bytes()[:2000])
+        symbols, symbolize = told()
+        assert f"    passed over: {package}: broken, cut off or of another build" in symbols
+        assert "better" not in symbols
+        assert "its .dwo or .dwp files are broken, cut off or of another build" in symbolize
+    finally:
+        for file, part in zip(away, parts):
+            file.rename(part)
+
+
 # ---- old debug information ------------------------------------------------------------------------
 
 SECTIONS = """
@@ -594,3 +626,39 @@ def test_symbols_says_what_it_cannot_read(tmp_path):
         (tmp_path / "part").write_bytes(whole[:size])
         said = profctl("symbols", tmp_path / "part", code=1).stdout
         assert f"cut off: by its headers it has at least {len(whole)} bytes, and {size} " in said
+
+
+def test_debug_information_that_is_broken_is_told(tmp_path):
+    """Names come from what is left, and that is what is said."""
+    burn, garbage, out = tmp_path / "burn3", tmp_path / "garbage", tmp_path / "out"
+    garbage.write_bytes(b"\xff" * 4096)
+    sections = ["--update-section", f".debug_info={garbage}"]
+    subprocess.run(["objcopy", *sections, PROGRAMS / "burn3-o1", burn], check=True)
+    said = profctl("symbols", burn).stdout
+    assert "names: its .symtab\n    passed over: its debug information: it is broken" in said
+    perf_like(tmp_path / "p", burn, symbol_of(burn, "burn_sixty"), limit=0x500000)
+    said = profctl("symbolize", tmp_path / "p", "-o", out).stderr
+    assert "no lines and inlined calls: its debug information is broken or cut off" in said
+    assert "1 of 1 addresses named, by its .symtab" in said
+
+
+def test_a_debug_file_that_is_cut_off_is_told(tmp_path):
+    identity = build_id(PROGRAMS / "burn3-buildid")
+    name = f".build-id/{identity[:2]}/{identity[2:]}.debug"
+    short = tmp_path / name
+    short.parent.mkdir(parents=True)
+    short.write_bytes((PROGRAMS / "debug" / name).read_bytes()[:3000])
+    said = profctl("symbols", "--debug_dirs", tmp_path, PROGRAMS / "burn3-buildid").stdout
+    assert f"passed over: {short}: it has nothing to name with, and may be cut off" in said
+    assert "names: its .dynsym, which has exported functions only\n" in said
+    assert "better" not in said
+
+
+def test_symbolize_fails_where_it_can_name_nothing(tmp_path):
+    """Its symbols are those that it exports."""
+    burn, stripped, out = PROGRAMS / "burn3-o1", tmp_path / "stripped", tmp_path / "out"
+    subprocess.run(["strip", "-o", stripped, burn], check=True)
+    perf_like(tmp_path / "p", stripped, symbol_of(burn, "burn_sixty"), limit=0x500000)
+    said = profctl("symbolize", tmp_path / "p", "-o", out, code=1).stderr
+    assert "0 of 1 addresses named (names come from its .dynsym" in said
+    assert pprof.read(out).total()

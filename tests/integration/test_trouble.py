@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import pprof
-from profd import PROFCTL, PROFD, PROGRAMS, Program, unprivileged, wait_for
+from profd import PROFCTL, PROFD, PROGRAMS, ROOT, Program, unprivileged, wait_for
 
 
 def run(*command, **options):
@@ -214,6 +214,24 @@ def test_status_names_modules_that_lack_names(daemon, tmp_path):
     limited = daemon.status()["symbolizer"]["limited"]
     assert [(one["module"], one["why"]) for one in limited] == [(str(program), "debug_info")]
     assert f"{program}: its debug information is broken" in daemon.ctl("status").stdout
+
+
+def test_status_tells_of_split_debug_information_that_is_broken(daemon, tmp_path):
+    """Of a package that is cut off; the program's own part has lines."""
+    program, package = tmp_path / "program", tmp_path / "program.dwp"
+    flags = ["-O2", "-g", "-gsplit-dwarf", "-D_GNU_SOURCE"]
+    run("gcc", *flags, "-c", ROOT / "tests/programs/burn3.c", "-o", tmp_path / "burn3.o")
+    run("gcc", "-o", program, tmp_path / "burn3.o", "-lm", "-lpthread")
+    package.write_bytes((tmp_path / "burn3.dwo").read_bytes()[:1000])
+    (tmp_path / "burn3.dwo").unlink()
+    with Program(program, 60) as burn:
+        profile = daemon.record_run(burn, 0.3)
+    lines = [f.line for s in profile.samples for f in s.frames if f.name == "burn_sixty"]
+    assert lines and all(lines)
+    limited = daemon.status()["symbolizer"]["limited"]
+    assert [(one["module"], one["why"]) for one in limited] == [(str(program), "split")]
+    said = daemon.ctl("status").stdout
+    assert "its .dwo or .dwp files are broken, cut off or of another build: lines, but no" in said
 
 
 def test_more_inlined_calls_than_are_shown_are_told(daemon, tmp_path):

@@ -273,24 +273,26 @@ static void resolve(struct bed *bed, struct names *answer, size_t n, int error)
 }
 
 /* The function's name must be there if all went well, and not otherwise. */
-static void ask(struct bed *bed, int error, bool is_named, bool lacks_dwarf)
+static void ask(struct bed *bed, int error, bool is_named, bool is_bad)
 {
 	struct names answer;
 
 	resolve(bed, &answer, 1, error);
-	assert_int_equal(!!(answer.head.flags & SYMBOLIZER_LACKS_DWARF), lacks_dwarf);
+	assert_int_equal(!!(answer.head.flags & SYMBOLIZER_BAD_SPLIT), is_bad);
+	if (!error)
+		assert_int_equal(!!(answer.head.flags & SYMBOLIZER_LACKS_SPLIT), !is_named);
 	assert_int_equal(answer.n_functions, is_named);
 	if (is_named)
 		assert_string_equal(answer.strings + answer.functions[0].name, "found");
 	names_free(&answer);
 }
 
-static void expect(enum state package, enum state alone, bool is_named, bool lacks_dwarf)
+static void expect(enum state package, enum state alone, bool is_named, bool is_bad)
 {
 	struct bed bed = set_up(package, alone, ROOM);
 
-	ask(&bed, 0, is_named, lacks_dwarf);
-	ask(&bed, 0, is_named, lacks_dwarf);
+	ask(&bed, 0, is_named, is_bad);
+	ask(&bed, 0, is_named, is_bad);
 	/* What failed holds no room. */
 	assert_true(is_named || bed.modules.scratch.used < BIG);
 	tear_down(&bed);
