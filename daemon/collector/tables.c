@@ -27,6 +27,12 @@
 #define WARM_PAGES 128
 /* What could not be compiled for want of a helper is asked for again after so many steps. */
 #define RETRY_STEPS 10
+/* And what found no room in the directory after so many. */
+#define RETRY_FULL_STEPS 60
+/* Pages of the directory that files of one user other than root may have, and those of all of them:
+ * a file of some bytes can have 4 GiB of code, in holes. */
+#define MAX_OF_USER  (TABLES_DIRECTORY / 4)
+#define MAX_OF_USERS (TABLES_DIRECTORY / 2)
 
 enum state { STATE_ASKED, STATE_READY, STATE_NONE };
 
@@ -38,6 +44,7 @@ struct module_tables {
 	uint64_t low;
 	uint32_t n_pages, n_segments;
 	uint32_t directory;
+	uid_t file_owner;   /* while it is there */
 	uint32_t warm_page; /* the next one to load, while it is warmed */
 	bool warm;
 	struct unwinder_segment segments[UNWINDER_MAX_SEGMENTS];
@@ -325,15 +332,41 @@ static void forget_module(void *data)
 	free(m);
 }
 
+/* Whether the files of users, and of this one, have no more than their part of the directory. */
+static bool is_in_share(const struct tables *t, const struct module *module, uint32_t n_pages)
+{
+	uint64_t own = n_pages, all = n_pages;
+	const struct module_tables *m;
+
+	if (!module->owner)
+		return true;
+	DL_FOREACH (t->modules, m) {
+		if (m->state != STATE_READY || !m->file_owner)
+			continue;
+		all += m->n_pages;
+		own += m->file_owner == module->owner ? m->n_pages : 0;
+	}
+	return own <= MAX_OF_USER && all <= MAX_OF_USERS;
+}
+
 static bool take_directory(
 	struct tables *t, struct module *module, const struct unwinder_code *code)
 {
+	static struct log_limit limit = {.seconds = 600};
 	struct module_tables *m = module->tables;
 	uint32_t block = code->has_rules ? TABLES_NOT_LOADED : TABLES_NO_CFI;
 
-	m->directory = extents_take(&t->directory, code->n_pages);
-	if (m->directory == EXTENTS_NONE)
+	m->directory = is_in_share(t, module, code->n_pages)
+			       ? extents_take(&t->directory, code->n_pages)
+			       : EXTENTS_NONE;
+	if (m->directory == EXTENTS_NONE) {
+		if (log_allowed(&limit))
+			log_warning("%s: no unwind tables: %llu MiB of code are more than there is "
+				    "room for, beside that of other programs",
+				module->path,
+				(unsigned long long)code->n_pages * UNWIND_PAGE_SIZE >> 20);
 		return false;
+	}
 	for (uint32_t i = 0; i < code->n_pages; i++) {
 		t->pages[m->directory + i] = (struct page){.module = module};
 		table_publish(t->memory->directory[m->directory + i].block, block);
@@ -357,8 +390,11 @@ static void on_opened(
 		memcpy(m->segments, code->segments, sizeof(m->segments));
 		m->state = STATE_READY;
 		t->stats.modules++;
+		m->file_owner = module->owner;
 	} else {
-		m->retry = error && may_work_later(error) ? step_now() + RETRY_STEPS : 0;
+		m->retry = !error		   ? step_now() + RETRY_FULL_STEPS
+			   : may_work_later(error) ? step_now() + RETRY_STEPS
+						   : 0;
 		t->stats.failures++;
 	}
 	t->changed(t->userdata, module, 0);

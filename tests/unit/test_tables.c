@@ -215,6 +215,60 @@ static void the_directory_is_exhausted(void **state)
 	assert_int_equal(describe(0x10000, 16, 0).flags, TABLES_MAP_TABLE);
 }
 
+/* What found none is tried again. */
+static void room_in_the_directory_comes_later(void **state)
+{
+	struct unwinder_code code = fake_code(1);
+	struct module *large;
+
+	open_tables(UNWINDER_MAX_PAGES);
+	large = module_ref(module);
+	open_tables(1);
+	module_unref(large);
+	tables_settle(tables, fake_now += 3 * SECOND);
+	assert_false(tables_want_module(tables, module));
+	fake_now += 70 * SECOND;
+	assert_int_equal(describe(0x10000, 16, 0).flags, TABLES_MAP_PENDING);
+	assert_true(tables_want_module(tables, module));
+	answer_module(0, &code);
+	assert_int_equal(describe(0x10000, 16, 0).flags, TABLES_MAP_TABLE);
+}
+
+static unsigned open_of_user(uid_t user, uint32_t n_pages)
+{
+	struct unwinder_code code = fake_code(n_pages);
+
+	module = open_module("/home/it.so");
+	module->owner = user;
+	assert_true(tables_want_module(tables, module));
+	answer_module(0, &code);
+	return describe(0x10000, 16, 0).flags;
+}
+
+/* Users cannot take what root's programs need, nor one of them what the others do. */
+static void users_have_a_part_of_the_directory(void **state)
+{
+	struct module *kept[3];
+
+	assert_int_equal(open_of_user(1000, TABLES_DIRECTORY / 4 + 1), 0);
+	module_unref(module);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(open_of_user(1000 + i, TABLES_DIRECTORY / 4), TABLES_MAP_TABLE);
+		kept[i] = module;
+		assert_int_equal(open_of_user(1000 + i, 1), 0);
+		module_unref(module);
+	}
+	assert_int_equal(open_of_user(1002, 1), 0);
+	module_unref(module);
+	assert_int_equal(open_of_user(0, TABLES_DIRECTORY / 2), TABLES_MAP_TABLE);
+	kept[2] = module;
+	module_unref(kept[0]);
+	tables_settle(tables, fake_now += 3 * SECOND);
+	assert_int_equal(open_of_user(1002, 1), TABLES_MAP_TABLE);
+	module_unref(kept[1]);
+	module_unref(kept[2]);
+}
+
 /* ---- mappings ----------------------------------------------------------------------------- */
 
 static void expect_map(struct tables_map map, uint64_t start, uint32_t pages, uint32_t offset)
@@ -622,6 +676,8 @@ int main(void)
 		TEST(what_has_no_tables),
 		TEST(a_module_that_could_not_be_asked_about_is_asked_about_again),
 		TEST(the_directory_is_exhausted),
+		TEST(room_in_the_directory_comes_later),
+		TEST(users_have_a_part_of_the_directory),
 		TEST(only_code_has_places_in_the_directory),
 		TEST(pages_come_by_need),
 		TEST(pages_without_cfi),
