@@ -403,6 +403,16 @@ static void tell_lacked(struct symbolizer *s, const char *of)
 	s->n_lacked = 0;
 }
 
+/* All is answered, but what was known before was forgotten meanwhile: a debug file has come, or
+ * code of the kernel has gone. It is asked for again, once. */
+static bool has_lost_some(struct symbolizer *s, struct request *r, const struct symbol_table *t)
+{
+	if (r->renewed || r->n_done < r->n_missing || find_missing(s, r, t) || !r->n_missing)
+		return false;
+	r->renewed = true;
+	return true;
+}
+
 static int on_answer(void *userdata, const void *data, size_t size)
 {
 	struct symbolizer *s = userdata;
@@ -421,7 +431,7 @@ static int on_answer(void *userdata, const void *data, size_t size)
 	tell_lacked(s, answer.head->build_id);
 	sd_event_now(s->event, CLOCK_MONOTONIC, &t->looked);
 	error = have_changed(s, r, t, answer.head) ? 0 : take(r, t, &answer);
-	if (!error && r->n_done < r->n_missing)
+	if (!error && (r->n_done < r->n_missing || has_lost_some(s, r, t)))
 		error = ask(s, r, t->trust);
 	if (s->state == STATE_IDLE)
 		finish(s, error);

@@ -112,6 +112,24 @@ static void kernel_names_can_be_forgotten(void **state)
 	assert_string_equal(w->name, "come");
 }
 
+/* While the helper looks for one, the other, which was known, is forgotten. */
+static void names_that_are_forgotten_meanwhile_are_asked_for_again(void **state)
+{
+	struct world *w = *state;
+	static const uint64_t addresses[] = {0xffffffffc0001010, 0xffffffffc0002010};
+
+	be_kernel(w, "ffffffffc0001000 t one\nffffffffc0002000 t two\n");
+	ask(w, &addresses[0], 1);
+	assert_int_equal(
+		symbolizer_resolve(w->symbolizer, &w->module, addresses, 2, answered, w), 0);
+	assert_int_equal(w->answers, 1);
+	symbolizer_forget_kernel(w->symbolizer, 0xffffffffc0001000, 0x100);
+	while (w->answers == 1)
+		assert_true(sd_event_run(w->event, 30 * 1000 * 1000) > 0);
+	assert_int_equal(w->error, 0);
+	assert_string_equal(w->name, "one");
+}
+
 /* Of the kernel only its debug file can be to blame. */
 static void a_crash_at_the_kernel_costs_no_names(void **state)
 {
@@ -188,6 +206,7 @@ int main(int argc, char **argv)
 		TEST(a_debug_file_of_the_kernel_that_comes_renews_its_names),
 		TEST(a_crash_at_the_kernel_costs_all_lines),
 		TEST(kernel_names_can_be_forgotten),
+		TEST(names_that_are_forgotten_meanwhile_are_asked_for_again),
 		TEST(a_crash_at_the_kernel_costs_no_names),
 		TEST(a_perf_map_that_grows_is_read_again),
 		TEST(names_of_a_jitdump_are_of_their_time),
