@@ -168,7 +168,9 @@ static void on_mmap(struct processes *p, const struct record *record)
 			   : -ENOMEM;
 	if (error == -E2BIG || error == -ENOMEM)
 		image_make_stale(process);
-	if (module && module->kind == MODULE_FILE && process->by_exec && !process->tried_exe)
+	/* Where records were lost, the first one that is left can be the loader's. */
+	if (module && module->kind == MODULE_FILE && process->by_exec && !process->tried_exe &&
+		!image_is_stale(p, process))
 		process_set_exe(process, module->path, module);
 	module_unref(module);
 }

@@ -470,6 +470,18 @@ static void lost_records_make_processes_be_read_again(void **state)
 	assert_true(processes_stats(p).rescans_refused > 0);
 }
 
+/* What an exec mapped first is the executable, if nothing says that records are missing. */
+static void a_lost_executable_is_not_the_loader(void **state)
+{
+	struct profd_identity me = own_identity();
+	comm_record(me.pid, me.pid, "new", true);
+	lost_record();
+	mmap_record(me.pid, 0x1000000, 0x20000, 0, "/lib/ld.so");
+	process_record(RECORD_EXEC, me, 0, "new");
+	expect_own_code(find(me));
+	assert_int_equal(processes_stats(p).rescans, 1);
+}
+
 /* A mapping that no record told of is found when it is needed. */
 static void missing_mappings_are_looked_up(void **state)
 {
@@ -617,6 +629,7 @@ int main(void)
 		with_table(files_without_room_are_tried_again),
 		with_table(an_exec_finds_the_table_full),
 		with_table(lost_records_make_processes_be_read_again),
+		with_table(a_lost_executable_is_not_the_loader),
 		with_table(missing_mappings_are_looked_up),
 		with_table(the_scan_outranks_older_records),
 		with_table(sweeping_forgets_the_gone),
