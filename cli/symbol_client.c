@@ -117,8 +117,23 @@ static void note_cache_error(struct symbol_client *c, int error)
 
 /* ---- the outside ---------------------------------------------------------------------------- */
 
+/* A folder that was named and is not there is a mistake. */
+static void warn_of_missing(char *debug_dirs)
+{
+	char *rest, *folder = strtok_r(debug_dirs, ":", &rest);
+
+	for (; folder; folder = strtok_r(NULL, ":", &rest))
+		if (access(folder, R_OK | X_OK) < 0)
+			log_warning("--debug_dirs: %s: %s: no debug files come from there", folder,
+				strerror(errno));
+}
+
 int symbol_client_init(struct symbol_client *c, const char *debug_dirs)
 {
+	_cleanup_free_ char *named = debug_dirs ? strdup(debug_dirs) : NULL;
+
+	if (named)
+		warn_of_missing(named);
 	*c = (struct symbol_client){.helper = HELPER_NONE,
 		.debug_dirs = debug_dirs ? strdup(debug_dirs)
 					 : configured_debug_dirs(CONFIGURED_FILE)};

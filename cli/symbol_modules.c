@@ -74,7 +74,9 @@ int symbol_modules_add_process(struct symbol_modules *s, uint32_t pid)
 	if (!maps) {
 		r = -errno;
 		log_error("process %" PRIu32 ": %s", pid,
-			r == -ENOENT ? "there is none" : strerror(-r));
+			r == -ENOENT		      ? "there is none"
+			: r == -EACCES || r == -EPERM ? "it is another user's: ask as root"
+						      : strerror(-r));
 		return r;
 	}
 	errno = 0;

@@ -621,6 +621,8 @@ def test_symbols_says_what_it_cannot_read(tmp_path):
     assert "No such file" in profctl("symbols", tmp_path / "gone", code=1).stdout
     assert "there is none" in profctl("symbols", "--pid", "4194303", code=1).stderr
     assert "of which file" in profctl("symbols", code=2).stderr
+    told = profctl("symbols", "--debug_dirs", tmp_path / "gone", PROGRAMS / "burn3").stderr
+    assert f"{tmp_path}/gone: No such file or directory: no debug files come from there" in told
     whole = (PROGRAMS / "burn3").read_bytes()
     for size in 3000, len(whole) - 1:
         (tmp_path / "part").write_bytes(whole[:size])
