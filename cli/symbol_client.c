@@ -287,10 +287,12 @@ static int open_debug_file(const struct exchange *x, const char *name)
 		return -errno;
 	if (!debug_name_resolve(resolved, sizeof(resolved), name, q->path))
 		return -ENOENT;
+	bool known = !fstat(q->fd, &st);
 	const struct debug_roots where = {
 		.target = target,
 		.own = root,
-		.owner = fstat(q->fd, &st) ? 0 : st.st_uid,
+		.owner = known ? st.st_uid : 0,
+		.inode = known ? st.st_ino : 0,
 	};
 	return debug_dirs_open(resolved, folder, &where, x->client->debug_dirs);
 }

@@ -50,7 +50,7 @@ bool symbol_sources_are_in_debug_file(uint32_t flags)
 const char *symbol_sources_trouble(uint32_t flags)
 {
 	if (flags & SYMBOLIZER_LACKS_DWARF)
-		return "is broken or cut off";
+		return "is broken, cut off or of another byte order";
 	if (flags & SYMBOLIZER_SEES_DEBUG_FILE && !symbol_sources_are_in_debug_file(flags))
 		return "has nothing to name with, and may be cut off";
 	return NULL;

@@ -45,6 +45,8 @@ static void tell_trouble(const char *path, const struct naming_report *r)
 {
 	const char *trouble = symbol_sources_trouble(r->sources);
 
+	if (r->sources & SYMBOLIZER_LACKS_DEBUGDATA)
+		log_warning("%s: its .gnu_debugdata is broken, or needs too much memory", path);
 	if (r->failure)
 		log_warning("%s: there are no lines and inlined calls: %s at its debug information",
 			path, r->failure);

@@ -104,6 +104,9 @@ static void print_module(
 		print_failure(m);
 	else if (m->debug_file && !found)
 		printf("    passed over: %s, which is of another build\n", m->debug_file);
+	if (m->sources & SYMBOLIZER_LACKS_DEBUGDATA)
+		printf("    passed over: its .gnu_debugdata: it is broken, or needs too much "
+		       "memory\n");
 	print_split(m);
 	if (*m->servers)
 		printf("    debuginfod: %s\n", m->servers);

@@ -34,6 +34,7 @@ int debug_request(struct opener *opener, const struct module *of, const char *na
 		.path = text,
 		.near = folder,
 		.owner = of->owner,
+		.inode = of->inode,
 	};
 
 	if (size > HELPER_MAX_WANT)

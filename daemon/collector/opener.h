@@ -41,7 +41,7 @@ struct opener_request {
 	uint32_t pid;	       /* DEBUG: a process that maps the file that asks, or 0 */
 	uint64_t start, end;   /* MAPPING: of the mapping */
 	uint32_t major, minor; /* MAPPING: what the record says */
-	uint64_t inode;
+	uint64_t inode;	       /* likewise; DEBUG: of the file that asks */
 	const char *path; /* MAPPING: as the kernel named it; DEBUG: build-id in hex or base name */
 	const char *near; /* DEBUG: folder of the file that asks (for debuglinks), or NULL */
 	uid_t owner;	  /* DEBUG: of that file: see debug_dirs.h */

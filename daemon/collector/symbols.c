@@ -353,6 +353,8 @@ static void note(
 		troubles_add(&s->troubles, r->file,
 			head->flags & SYMBOLIZER_LACKS_ROOM ? TROUBLE_ROOM : TROUBLE_DEBUG_INFO,
 			TROUBLE_REST_SYMBOLS);
+	if (head->flags & SYMBOLIZER_LACKS_DEBUGDATA)
+		troubles_add(&s->troubles, r->file, TROUBLE_DEBUGDATA, TROUBLE_REST_SYMBOLS);
 	if (head->flags & SYMBOLIZER_BAD_SPLIT)
 		troubles_add(&s->troubles, r->file, TROUBLE_SPLIT, TROUBLE_REST_LINES);
 }

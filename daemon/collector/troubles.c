@@ -21,6 +21,8 @@ static const struct {
 	[TROUBLE_INLINES] = {"inlines", "more calls are inlined at an address than are shown"},
 	[TROUBLE_NAME_LENGTH] = {"name_length", "it has names that are too long to be shown whole"},
 	[TROUBLE_DEBUG_INFO] = {"debug_info", "its debug information is broken"},
+	[TROUBLE_DEBUGDATA] = {"debugdata",
+		"its .gnu_debugdata is broken, or needs too much memory"},
 	[TROUBLE_SPLIT] = {"split",
 		"its .dwo or .dwp files are broken, cut off or of another build"},
 };

@@ -23,7 +23,8 @@ enum trouble {
 	TROUBLE_NAME_LENGTH, /* bytes of a name */
 	/* Its debug information cannot be read. */
 	TROUBLE_DEBUG_INFO,
-	TROUBLE_SPLIT, /* that in .dwo or .dwp files */
+	TROUBLE_DEBUGDATA, /* .gnu_debugdata */
+	TROUBLE_SPLIT,	   /* that in .dwo or .dwp files */
 	TROUBLE_COUNT,
 };
 

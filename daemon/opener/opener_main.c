@@ -63,6 +63,7 @@ static int open_debug(struct roots *roots, const struct opener_question *q, cons
 		.target = target == roots->own ? -1 : target,
 		.own = roots->own,
 		.owner = q->owner,
+		.inode = q->inode,
 		.enter = enter_debug_folder,
 		.userdata = (void *)q,
 	};

@@ -16,6 +16,7 @@ void returns_open(struct returns *r, const struct image *image)
 
 	memset(r, 0, sizeof(*r));
 	r->image = image;
+	plt_open(&r->plt, image->file);
 	r->steps = ALL_STEPS;
 	r->lookups = ALL_LOOKUPS;
 	if (!header->size || cfi_header_read(header, &r->frames))
@@ -57,9 +58,8 @@ struct target {
 /* The name that the dynamic linker has for it; NULL: it needs none. */
 static const char *name_of(struct returns *r, const struct site_jump *to)
 {
-	const struct elf_file *file = r->image->file;
-
-	return to->indirect ? plt_slot_symbol(file, to->target) : plt_symbol(file, to->target);
+	return to->indirect ? plt_slot_symbol(&r->plt, to->target)
+			    : plt_symbol(&r->plt, to->target);
 }
 
 /* jumps: it is of interest where it leads, and not only whether it comes back from there. */

@@ -11,6 +11,7 @@
 #define PROFD_SITES_RETURNS_H
 
 #include "sites/image.h"
+#include "symbolizer/plt_x86_64.h"
 #include "unwind/cfi_header.h"
 
 /* Instructions of one function, and those that it jumps to. */
@@ -22,7 +23,8 @@
 
 struct returns {
 	const struct image *image; /* borrowed */
-	struct cfi_header frames;  /* where functions begin; without a table nobody knows */
+	struct plt plt;
+	struct cfi_header frames; /* where functions begin; without a table nobody knows */
 	uint64_t endless[RETURNS_MAX_ENDLESS];
 	size_t n_endless;
 	unsigned steps, lookups; /* that are left for all functions of the file */

@@ -116,7 +116,7 @@ static bool is_candidate(const struct search *s, uint64_t address)
 }
 
 static bool leads_to_another(
-	const struct search *s, const struct candidate *c, const struct site_jump *jump)
+	struct search *s, const struct candidate *c, const struct site_jump *jump)
 {
 	struct known_function known;
 	const char *name;
@@ -125,13 +125,13 @@ static bool leads_to_another(
 		return false;
 	if (!jump->indirect && is_candidate(s, jump->target))
 		return true;
-	name = jump->indirect ? plt_slot_symbol(s->image.file, jump->target)
-			      : plt_symbol(s->image.file, jump->target);
+	name = jump->indirect ? plt_slot_symbol(&s->returns.plt, jump->target)
+			      : plt_symbol(&s->returns.plt, jump->target);
 	return name && functions_know(name, &known);
 }
 
 /* Whether probes on those that it calls see all that it does. */
-static bool only_calls(const struct search *s, const struct candidate *c)
+static bool only_calls(struct search *s, const struct candidate *c)
 {
 	struct site_jump jump;
 	size_t size, offset = 0;

@@ -39,6 +39,15 @@ void die_ranges_open(struct die_ranges *r, const struct dies *dies, const struct
 	}
 }
 
+/* What the linker dropped begins at 0, or at the end of the address space (lld's -z
+ * dead-reloc-in-nonalloc), and so does all that counts from there. */
+static bool was_dropped(const struct die_ranges *r, uint64_t base)
+{
+	uint64_t end = r->dies->unit.address_size == 4 ? UINT32_MAX : UINT64_MAX;
+
+	return !base || base >= end - 1;
+}
+
 /* Pairs of addresses; the largest one announces a new base, two zeros end it. */
 static bool next_pair(struct die_ranges *r, uint64_t *low, uint64_t *high)
 {
@@ -78,9 +87,11 @@ static bool next_entry(struct die_ranges *r, uint64_t *low, uint64_t *high)
 		switch (read_byte(&r->at)) {
 		case DW_RLE_base_addressx:
 			r->base = read_index(r);
+			r->dropped = was_dropped(r, r->base);
 			continue;
 		case DW_RLE_base_address:
 			r->base = read_number(&r->at, size);
+			r->dropped = was_dropped(r, r->base);
 			continue;
 		case DW_RLE_startx_endx:
 			*low = read_index(r);
@@ -93,6 +104,8 @@ static bool next_entry(struct die_ranges *r, uint64_t *low, uint64_t *high)
 		case DW_RLE_offset_pair:
 			*low = r->base + read_uleb(&r->at);
 			*high = r->base + read_uleb(&r->at);
+			if (r->dropped)
+				continue;
 			break;
 		case DW_RLE_start_end:
 			*low = read_number(&r->at, size);

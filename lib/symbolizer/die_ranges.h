@@ -24,6 +24,7 @@ struct die_ranges {
 	uint64_t base;
 	uint64_t low, high; /* the only one */
 	bool is_list;
+	bool dropped;  /* what counts from the base is code that the linker dropped */
 	unsigned left; /* entries that are still looked at */
 };
 

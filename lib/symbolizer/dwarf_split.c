@@ -171,8 +171,10 @@ static int find_alone(struct split_files *s, struct split_file **out,
 
 	if (!s->found && s->missed >= MAX_MISSES)
 		return 0;
-	if (n < (int)sizeof(path))
+	if (n < (int)sizeof(path)) {
+		debug_name_fold(path);
 		r = find_by_name(s, out, path, want, userdata);
+	}
 	if (!r && !*out)
 		r = find_by_name(s, out, slash ? slash + 1 : name, want, userdata);
 	if (r)

@@ -30,6 +30,7 @@ struct elf_module {
 	struct go_table go;	   /* without DWARF; n_functions is 0 if there is none */
 	int error;		   /* of the DWARF: -ENOMEM, or it is only broken */
 	bool lacks_room;	   /* it is for want of room on the disk */
+	int mini_error;		   /* why there is no mini: -ENOENT if the file has none */
 };
 
 /* One request. */
@@ -108,7 +109,9 @@ static int open_module(struct elf_modules *all, struct elf_module *m, int fd,
 		return r;
 	if (!options->symbols_only && !elf_file_has_dwarf(&m->file))
 		debug_file_find(&m->debug, &m->file, sources_want, &m->sources);
-	if (!m->debug.file.elf && elf_file_open_debugdata(&m->mini, &m->file))
+	if (!m->debug.file.elf)
+		m->mini_error = elf_file_open_debugdata(&m->mini, &m->file);
+	if (m->mini_error)
 		elf_file_close(&m->mini);
 	if (!options->symbols_only)
 		m->error = open_dwarf(all, m, options);
@@ -320,7 +323,8 @@ static uint32_t what_it_sees(const struct elf_module *m)
 	flags |= elf_file_has_dwarf(&m->file) ? SYMBOLIZER_SEES_DWARF : 0;
 	flags |= elf_file_has(&m->file, ".symtab") ? SYMBOLIZER_SEES_SYMTAB : 0;
 	flags |= elf_file_has(&m->file, ".dynsym") ? SYMBOLIZER_SEES_DYNSYM : 0;
-	flags |= elf_file_has(&m->file, ".gnu_debugdata") ? SYMBOLIZER_SEES_DEBUGDATA : 0;
+	flags |= m->mini.elf ? SYMBOLIZER_SEES_DEBUGDATA : 0;
+	flags |= m->mini_error && m->mini_error != -ENOENT ? SYMBOLIZER_LACKS_DEBUGDATA : 0;
 	flags |= m->go.n_functions ? SYMBOLIZER_SEES_GO_TABLE : 0;
 	flags |= debug && elf_file_has_dwarf(debug) ? SYMBOLIZER_SEES_DEBUG_DWARF : 0;
 	flags |= debug && elf_file_has(debug, ".symtab") ? SYMBOLIZER_SEES_DEBUG_SYMTAB : 0;
@@ -330,12 +334,15 @@ static uint32_t what_it_sees(const struct elf_module *m)
 /* Stubs are named after what they jump to. */
 static void name_by_plt(struct request *q)
 {
+	struct plt plt;
+
+	plt_open(&plt, &q->module->file);
 	for (size_t i = 0; i < q->n; i++) {
 		const char *symbol;
 
 		if (q->answer->addresses[q->asked[i]].count)
 			continue;
-		symbol = plt_symbol(&q->module->file, q->vaddrs[i]);
+		symbol = plt_symbol(&plt, q->vaddrs[i]);
 		if (!symbol)
 			continue;
 		struct names_frame frame = {names_stub(q->answer, symbol), 0};

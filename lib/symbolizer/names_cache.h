@@ -33,7 +33,7 @@
 
 /* Of what the symbolizer makes of a file: raise it when that, or symbolizer/protocol.h, changes.
  * Files of other versions have other names, and go when room is needed. */
-#define NAMES_CACHE_VERSION 4
+#define NAMES_CACHE_VERSION 5
 #define NAMES_CACHE_MAX	    (8u << 20)	/* bytes; a file stays below */
 #define NAMES_CACHE_CONTENT (16u << 20) /* bytes of all its answers, unpacked, at most */
 #define NAMES_CACHE_BLOCKS  16

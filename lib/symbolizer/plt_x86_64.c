@@ -16,28 +16,57 @@
 
 static const uint8_t endbr[] = {0xf3, 0x0f, 0x1e, 0xfa};
 
-/* The code of the stub; *start: its address. */
-static struct reader find_stub(const struct elf_file *f, uint64_t address, uint64_t *start)
-{
-	static const char *const names[] = {".plt", ".plt.sec", ".plt.got"};
+/* Relocations that are looked at for one request: real files have some 10,000, each stub has one.
+ */
+#define MAX_LOOKS 50000000u
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+static bool is_x86_64(const struct elf_file *f)
+{
+	GElf_Ehdr header;
+
+	return gelf_getehdr(f->elf, &header) && header.e_machine == EM_X86_64 &&
+	       header.e_ident[EI_CLASS] == ELFCLASS64;
+}
+
+void plt_open(struct plt *plt, const struct elf_file *f)
+{
+	static const char *const names[PLT_PARTS] = {".plt", ".plt.sec", ".plt.got"};
+
+	*plt = (struct plt){.file = f, .looks = MAX_LOOKS};
+	if (!is_x86_64(f))
+		return;
+	for (size_t i = 0; i < PLT_PARTS; i++) {
 		Elf_Scn *section = elf_file_section(f, names[i]);
 		Elf_Data *data = section ? elf_rawdata(section, NULL) : NULL;
 		GElf_Shdr sh;
+
+		if (!data || !data->d_buf || !gelf_getshdr(section, &sh))
+			continue;
+		plt->parts[plt->n++] = (struct plt_part){
+			.address = sh.sh_addr,
+			.bytes = data->d_buf,
+			.size = data->d_size,
+			.stub = sh.sh_entsize == SHORT_STUB ? SHORT_STUB : STUB,
+		};
+	}
+}
+
+/* The code of the stub; *start: its address. */
+static struct reader find_stub(const struct plt *plt, uint64_t address, uint64_t *start)
+{
+	for (size_t i = 0; i < plt->n; i++) {
+		const struct plt_part *part = &plt->parts[i];
 		struct reader r;
 
-		if (!data || !data->d_buf || !gelf_getshdr(section, &sh) || address < sh.sh_addr ||
-			address - sh.sh_addr >= data->d_size)
+		if (address < part->address || address - part->address >= part->size)
 			continue;
-		uint64_t size = sh.sh_entsize == SHORT_STUB ? SHORT_STUB : STUB;
-		uint64_t at = (address - sh.sh_addr) / size * size;
+		uint64_t at = (address - part->address) / part->stub * part->stub;
 
-		*start = sh.sh_addr + at;
-		r = reader_of(data->d_buf, data->d_size);
+		*start = part->address + at;
+		r = reader_of(part->bytes, part->size);
 		read_bytes(&r, at);
-		if (reader_left(&r) > size)
-			r.end = r.at + size;
+		if (reader_left(&r) > part->stub)
+			r.end = r.at + part->stub;
 		return r;
 	}
 	return (struct reader){0};
@@ -89,7 +118,7 @@ static const char *symbol_name(
 
 /* Looks through one section of relocations. */
 static const char *find_relocation(
-	const struct elf_file *f, Elf_Scn *section, const GElf_Shdr *sh, const struct target *t)
+	struct plt *plt, Elf_Scn *section, const GElf_Shdr *sh, const struct target *t)
 {
 	Elf_Data *data = elf_rawdata(section, NULL);
 	struct reader r;
@@ -99,50 +128,44 @@ static const char *find_relocation(
 	r = reader_of(data->d_buf, data->d_size);
 	if (t->by_index)
 		read_bytes(&r, t->index * sizeof(Elf64_Rela));
-	while (reader_left(&r) >= sizeof(Elf64_Rela)) {
+	while (plt->looks && reader_left(&r) >= sizeof(Elf64_Rela)) {
 		uint64_t place = read_number(&r, 8), info = read_number(&r, 8);
 
+		plt->looks--;
 		read_number(&r, 8);
 		if (t->by_index || place == t->slot)
-			return symbol_name(f, sh, info);
+			return symbol_name(plt->file, sh, info);
 	}
 	return NULL;
 }
 
-static const char *find_symbol(const struct elf_file *f, const struct target *t)
+static const char *find_symbol(struct plt *plt, const struct target *t)
 {
-	Elf_Scn *section = NULL, *plt = elf_file_section(f, ".rela.plt");
+	Elf *elf = plt->file->elf;
+	Elf_Scn *section = NULL, *first = elf_file_section(plt->file, ".rela.plt");
 	const char *name = NULL;
 	GElf_Shdr sh;
 
-	while (!name && (section = elf_nextscn(f->elf, section)))
-		if (gelf_getshdr(section, &sh) && sh.sh_type == SHT_RELA &&
-			(!t->by_index || section == plt))
-			name = find_relocation(f, section, &sh, t);
+	if (first && gelf_getshdr(first, &sh) && sh.sh_type == SHT_RELA)
+		name = find_relocation(plt, first, &sh, t);
+	while (!name && !t->by_index && plt->looks && (section = elf_nextscn(elf, section))) {
+		plt->looks--;
+		if (section != first && gelf_getshdr(section, &sh) && sh.sh_type == SHT_RELA)
+			name = find_relocation(plt, section, &sh, t);
+	}
 	return name && *name ? name : NULL;
 }
 
-static bool is_x86_64(const struct elf_file *f)
-{
-	GElf_Ehdr header;
-
-	return gelf_getehdr(f->elf, &header) && header.e_machine == EM_X86_64 &&
-	       header.e_ident[EI_CLASS] == ELFCLASS64;
-}
-
-const char *plt_symbol(const struct elf_file *f, uint64_t address)
+const char *plt_symbol(struct plt *plt, uint64_t address)
 {
 	struct target target = {0};
-	struct reader stub;
 	uint64_t start = 0;
+	struct reader stub = find_stub(plt, address, &start);
 
-	if (!is_x86_64(f))
-		return NULL;
-	stub = find_stub(f, address, &start);
-	return decode(stub, start, &target) ? find_symbol(f, &target) : NULL;
+	return decode(stub, start, &target) ? find_symbol(plt, &target) : NULL;
 }
 
-const char *plt_slot_symbol(const struct elf_file *f, uint64_t address)
+const char *plt_slot_symbol(struct plt *plt, uint64_t address)
 {
-	return is_x86_64(f) ? find_symbol(f, &(struct target){.slot = address}) : NULL;
+	return is_x86_64(plt->file) ? find_symbol(plt, &(struct target){.slot = address}) : NULL;
 }

@@ -68,6 +68,7 @@ enum symbolizer_answer_flags {
 	 * SYMBOLIZER_BAD_SPLIT they are, but are broken, cut off or of another build. */
 	SYMBOLIZER_LACKS_SPLIT = 1 << 20,
 	SYMBOLIZER_BAD_SPLIT = 1 << 21,
+	SYMBOLIZER_LACKS_DEBUGDATA = 1 << 22, /* .gnu_debugdata is broken, or too large */
 };
 
 /* Followed by the arrays in the order of their counts, without gaps (the wider types come first, so

@@ -108,12 +108,24 @@ static int search_debug_dir(const char *folder, const char *name, const char *ne
 	return fd;
 }
 
-static int search_beside(int root, const char *name, const char *near, uid_t owner)
+static bool is_inode(int fd, uint64_t inode)
+{
+	struct stat st;
+	return !fstat(fd, &st) && st.st_ino == inode;
+}
+
+/* dh_strip gives debug files the names of the programs, which lie first where they are looked for.
+ */
+static int search_beside(int root, const char *name, const char *near, uid_t owner, uint64_t inode)
 {
 	char path[PATH_MAX];
 	int fd = -ENOENT;
 	if (!join(path, near, "/", name))
 		fd = open_beside(root, path, owner);
+	if (fd >= 0 && is_inode(fd, inode)) {
+		close_fd(fd);
+		fd = -ENOENT;
+	}
 	if (fd < 0 && !join(path, near, "/.debug/", name))
 		fd = open_beside(root, path, owner);
 	return fd;
@@ -138,11 +150,13 @@ static int search_target(int root, const char *name, const char *near, uid_t own
 
 /* The paths of .dwo files are those of whoever built the program; below a root of our own nobody
  * else can make them mean something else. */
-static int search_there(int root, const char *name, const char *near, uid_t owner, bool is_own)
+static int search_there(
+	int root, const char *name, const char *near, const struct debug_roots *roots)
 {
+	bool is_own = root == roots->own;
 	if (debug_name_is_split(name))
-		return open_beside(root, name, is_own ? DEBUG_ANY_OWNER : owner);
-	return near ? search_beside(root, name, near, owner) : -ENOENT;
+		return open_beside(root, name, is_own ? DEBUG_ANY_OWNER : roots->owner);
+	return near ? search_beside(root, name, near, roots->owner, roots->inode) : -ENOENT;
 }
 
 static void enter(const struct debug_roots *roots, bool system)
@@ -158,9 +172,9 @@ int debug_dirs_open(
 		return -EINVAL;
 	int fd = -ENOENT;
 	if (roots->target >= 0)
-		fd = search_there(roots->target, name, near, roots->owner, false);
+		fd = search_there(roots->target, name, near, roots);
 	if (fd < 0)
-		fd = search_there(roots->own, name, near, roots->owner, true);
+		fd = search_there(roots->own, name, near, roots);
 	if (fd < 0) {
 		enter(roots, true);
 		fd = search_debug_dir(STANDARD_DEBUG_DIR, name, near);

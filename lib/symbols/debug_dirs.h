@@ -7,14 +7,16 @@
 #define PROFD_SYMBOLS_DEBUG_DIRS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define DEBUG_ANY_OWNER ((uid_t)-1)
 
 struct debug_roots {
-	int target;  /* root folder that the asking file was found below; -1: it is `own` */
-	int own;     /* the caller's */
-	uid_t owner; /* of the asking file */
+	int target;	/* root folder that the asking file was found below; -1: it is `own` */
+	int own;	/* the caller's */
+	uid_t owner;	/* of the asking file */
+	uint64_t inode; /* likewise: it is no debug file of its own. 0: unknown */
 	/* For who must know where it hangs, if it does; may be NULL. Called ahead of the system's
 	 * folders and `more` (system is true), and ahead of looking elsewhere again. */
 	void (*enter)(void *userdata, bool system);

@@ -34,6 +34,25 @@ bool debug_name_is_split(const char *name)
 	return true;
 }
 
+void debug_name_fold(char *path)
+{
+	char *to = path;
+
+	for (const char *from = path; *from == '/';) {
+		size_t n = strcspn(from + 1, "/") + 1;
+
+		if (n == 3 && from[1] == '.' && from[2] == '.') {
+			while (to > path && *--to != '/')
+				;
+		} else if (n != 1 && !(n == 2 && from[1] == '.')) {
+			memmove(to, from, n);
+			to += n;
+		}
+		from += n;
+	}
+	*to = '\0';
+}
+
 bool debug_name_is_good(const char *name)
 {
 	return debug_name_is_base(name) || debug_name_is_split(name);

@@ -14,6 +14,9 @@
 bool debug_name_is_base(const char *name);
 /* Where a compiler wrote a .dwo file: absolute, without "..", otherwise as above. */
 bool debug_name_is_split(const char *name);
+/* Takes "x/..", "." and empty parts out of an absolute path, as compilers make them that are told
+ * to write to ../obj. It does not look at the disk: behind a link it may be another path. */
+void debug_name_fold(char *path);
 /* Either of them. */
 bool debug_name_is_good(const char *name);
 

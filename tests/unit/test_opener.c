@@ -435,6 +435,27 @@ static void names_of_debug_files_are_checked(void **state)
 	assert_false(debug_name_resolve(out, sizeof(out), HELPER_PACKAGE, "/a-long-name-of-it"));
 }
 
+static void split_names_are_folded(void **state)
+{
+	static const char *const folded[][2] = {
+		{"/src/../obj/s.dwo", "/obj/s.dwo"},
+		{"/a/b/../../../../c.dwo", "/c.dwo"},
+		{"/a//b/./c.dwo", "/a/b/c.dwo"},
+		{"/a/..b/c../...dwo", "/a/..b/c../...dwo"},
+		{"/a/..", ""},
+		{"relative/../x", ""},
+		{"", ""},
+	};
+
+	for (size_t i = 0; i < sizeof(folded) / sizeof(*folded); i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "%s", folded[i][0]);
+		debug_name_fold(path);
+		assert_string_equal(path, folded[i][1]);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	if (argc >= 3 && !strcmp(argv[1], "--helper"))
@@ -454,6 +475,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(split_files_are_opened_where_they_were_written),
 		cmocka_unit_test(split_files_may_lie_below_debug_folders),
 		cmocka_unit_test(names_of_debug_files_are_checked),
+		cmocka_unit_test(split_names_are_folded),
 		cmocka_unit_test(beside_a_file_only_public_ones_are_opened),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
