@@ -60,11 +60,15 @@ struct span time_range_span(const struct time_range *r, time_t now)
 
 	if (r->last)
 		return (struct span){earlier(now, r->last), now, true};
+	struct span s = {r->since, r->until ? r->until : now, !r->until};
 	if (r->around) {
-		time_t until = later(r->around, within);
-		return (struct span){earlier(r->around, within), until, until >= now};
+		s.since = earlier(r->around, within);
+		s.until = later(r->around, within);
+		s.open = s.until >= now;
 	}
-	return (struct span){r->since, r->until ? r->until : now, !r->until};
+	/* What is yet to come is in no window. */
+	s.open &= s.since <= now;
+	return s;
 }
 
 size_t select_windows(const struct catalog *c, const char *type, time_t since, time_t until,
