@@ -259,11 +259,39 @@ def test_costs_are_put_at_instructions_of_the_same_build_only(burn, tmp_path):
     assert ours in data
     other.write_bytes(gzip.compress(data.replace(ours, ours[::-1])))
     assert "mov" in in_pipe("disasm", "burn_sixty", burn)
+    reason = f"burn3 is another build now: the profile is of build-id {ours[::-1].decode()}"
     for report in ["disasm"], ["weblist", "-o", "-"]:
         command = [PROFCTL, *report, "burn_sixty", "-source_path", ROOT, other]
         result = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert f"burn3 is another build now: the profile is of build-id {ours[::-1].decode()}" in result.stderr
+        assert reason in result.stderr
         assert "mov" not in result.stdout
+    for function in "burn_sixty", "churn":  # which is inlined
+        result = disasm(function, other)
+        assert result.returncode == 1 and result.stderr.count("\n") == 1
+        assert "no instructions: " in result.stderr and reason in result.stderr
+    assert "no matches found for regexp nowhere" in disasm("nowhere", other).stderr
+
+
+def disasm(function, file):
+    command = [PROFCTL, "disasm", function, file]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_instructions_of_what_is_inlined(burn):
+    result = disasm("^churn$", burn)
+    assert result.returncode == 1
+    assert re.search(r"matches \^churn\$ is inlined, as into burn_\w+; ", result.stderr)
+
+
+def test_instructions_by_the_name_that_reports_have(burn, tmp_path):
+    """Demangled, say, where the binary has the symbol."""
+    other, data = tmp_path / "other.pb.gz", gzip.decompress(burn.read_bytes())
+    assert b"burn_sixty" in data
+    other.write_bytes(gzip.compress(data.replace(b"burn_sixty", b"ns::sixty_")))
+    head, by_name = in_pipe("disasm", "ns::sixty", other).split("\n", 2)[1:]
+    assert head.endswith(" ns::sixty_") and "mov" in by_name
+    by_symbol = in_pipe("disasm", "burn_sixty|ns::sixty", other)
+    assert " burn_sixty\n" in by_symbol and " ns::sixty_\n" not in by_symbol
 
 
 # ---- debuginfod -----------------------------------------------------------------------------------
