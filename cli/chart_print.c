@@ -115,8 +115,9 @@ static void print_head(const struct chart *t, const char *type, uint64_t total, 
 	format_moment(to, sizeof(to), end, "%Y-%m-%d %H:%M:%S");
 	if (t->period)
 		format_value(amount, sizeof(amount), window_cpu_ns(total, t->period), "ns", "auto");
-	fprintf(out, "%s, %s to %s: %zu windows, %" PRIu64 " samples%s%s; a column is %u s\n", type,
-		from, to, t->n_windows, total, *amount ? ", " : "", amount, t->column_s);
+	fprintf(out, "%s, %s to %s: %zu window%s, %" PRIu64 " sample%s%s%s; a column is %u s\n",
+		type, from, to, t->n_windows, t->n_windows == 1 ? "" : "s", total,
+		total == 1 ? "" : "s", *amount ? ", " : "", amount, t->column_s);
 }
 
 /* A name may be cut anywhere but within a character. */

@@ -243,9 +243,9 @@ static void print_stack(const struct leaks *l, const struct leak_stack *s,
 	size_text(leaked.bytes, bytes);
 	leaks_explain(l, s, why, sizeof(why));
 	leaks_duration(l->older, older, sizeof(older));
-	fprintf(out, "\n%s%10s, %.0f objects: %s%s\n",
-		look(config, leaks_is_leak(s) ? LOOK_HOT : LOOK_PLAIN), bytes, leaked.objects, why,
-		look(config, LOOK_PLAIN));
+	fprintf(out, "\n%s%10s, %.0f object%s: %s%s\n",
+		look(config, leaks_is_leak(s) ? LOOK_HOT : LOOK_PLAIN), bytes, leaked.objects,
+		llround(leaked.objects) == 1 ? "" : "s", why, look(config, LOOK_PLAIN));
 	if (!isnan(j->quick))
 		fprintf(out, "      %.3g%% of what it allocates is freed within %s\n",
 			100 * j->quick, older);

@@ -72,8 +72,9 @@ static int interrupted(struct recording *r)
 {
 	if (r->interrupts++) {
 		clear_progress(r);
-		log_error("not waiting for the profile: the daemon may still write it (profctl "
-			  "ls)");
+		log_error("not waiting for the profile: %s",
+			r->delivered ? "nobody keeps it"
+				     : "the daemon may still write it (profctl ls)");
 		return -EINTR;
 	}
 	return stop(r);
@@ -156,10 +157,10 @@ static int on_message(struct recording *r, struct take *t)
 		int got = wire_receive(&t->client.wire, &event);
 		if (got < 0) {
 			clear_progress(r);
-			log_error(
-				"the connection to profd is lost (%s): 'profctl ls' shows whether "
-				"the profile was kept",
-				strerror(-got));
+			log_error("the connection to profd is lost (%s): %s", strerror(-got),
+				r->delivered ? "and with it the profile, of which no copy goes to "
+					       "the store"
+					     : "'profctl ls' shows whether the profile was kept");
 			return got;
 		}
 		if (!got)

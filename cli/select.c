@@ -199,9 +199,9 @@ static int select_default(struct sources *s, const char *type, time_t now)
 	catalog_free(&s->catalog);
 	err = select_range(s, type, &(struct time_range){.last = DEFAULT_LAST}, now);
 	if (!err)
-		log_info("the last 5 minutes of the continuous profile (%zu windows%s); "
+		log_info("the last 5 minutes of the continuous profile (%zu window%s%s); "
 			 "--last 1h: more",
-			s->n, s->window >= 0 ? " and the open one" : "");
+			s->n, s->n == 1 ? "" : "s", s->window >= 0 ? " and the open one" : "");
 	return err;
 }
 
