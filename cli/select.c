@@ -106,6 +106,14 @@ const struct store_entry *select_recording(
 	return newest;
 }
 
+int select_check_type(const struct command *c, const char *type)
+{
+	if (!type || store_type_is_known(type))
+		return 0;
+	command_usage(c, "--type: '%s' is no type of profile; those are " STORE_TYPES, type);
+	return -EINVAL;
+}
+
 static int add(struct sources *s, const char *path)
 {
 	if (grow(s->paths, s->n, s->capacity, 1)) {

@@ -49,8 +49,11 @@ void report_print_profile(const struct report *r, FILE *out)
 	const struct profile *p = r->p;
 	size_t length;
 	const char *title = report_title(r, &length);
-	if (length)
-		fprintf(out, "File: %.*s\n", (int)length, title);
+	if (length) {
+		fputs("File: ", out);
+		look_name(&r->config, title, length, out);
+		fputc('\n', out);
+	}
 	if (p->n_mappings > 1 && p->mappings[1].build_id)
 		fprintf(out, "Build ID: %s\n", profile_text(p, p->mappings[1].build_id));
 	for (size_t i = 0; i < p->n_comments; i++) {

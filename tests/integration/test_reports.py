@@ -19,7 +19,7 @@ import pytest
 from browser import Browser
 from debug_server import build_id
 from profd import PROFCTL, PROGRAMS, ROOT, wait_for
-from made_up import HARD_NAMES, STACKS, write_profile
+from made_up import HARD_NAMES, STACKS, field, write_profile
 
 
 @pytest.mark.parametrize("report", [["top"], ["tree"], ["peek", "main"], ["traces"], ["export"]])
@@ -160,6 +160,22 @@ def test_rows_fit(named, report, columns):
     assert longest == max(columns, used + 32) or columns > 200
     assert ("operator<<" in text) and ("…" in text)
     assert (("größe::" * 30) in text) == (columns - used >= 210)
+
+
+def test_names_with_a_newline_do_not_break_rows(named, tmp_path):
+    assert "tab\tand?line" in on_terminal("traces", named[1])[1]
+    assert "tab\tand\nline" in in_pipe("traces", named[1])
+    strings = ["", "samples", "count", "main", "exe", "/bin/new\nline"]
+    label, mapping = field(3, field(1, 4) + field(2, 5)), field(1, 1) + field(3, 1 << 20) + field(5, 5)
+    data = field(1, field(1, 1) + field(2, 2)) + field(5, field(1, 1) + field(2, 3)) + field(3, mapping)
+    data += field(4, field(1, 1) + field(2, 1) + field(3, 9) + field(4, field(1, 1)))
+    data += field(2, field(1, b"\1") + field(2, b"\5") + label)
+    labelled = tmp_path / "labelled"
+    labelled.write_bytes(gzip.compress(data + b"".join(field(6, s.encode()) for s in strings)))
+    for report, n in ("top", 1), ("tags", 1), ("traces", 2):
+        text = on_terminal(report, labelled)[1]
+        assert text.count("new?line") == n and "new\nline" not in text, text
+        assert in_pipe(report, labelled).count("new\nline") == n
 
 
 def test_differences_have_colours(named, tmp_path):

@@ -411,6 +411,8 @@ BAD_USAGE = [
     (["record", "--sample-bytes", "100"], "--sample-bytes needs --type heap"),
     (["top", "--since", "the day before"], "the day before"),
     (["top", "--last", "ages"], "ages"),
+    (["top", "--type", "nonsense"], "'nonsense' is no type of profile"),
+    (["ls", "--type", "nonsense"], "'nonsense' is no type of profile"),
     (["export", "--format", "pdf"], "pdf"),
     (["export", "--label", "novalue"], "novalue"),
     (["tpo"], "top"),
