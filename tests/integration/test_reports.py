@@ -186,6 +186,16 @@ def test_differences_have_colours(named, tmp_path):
     assert COLOURS.sub("", text) == in_pipe("diff", named[0], more)
 
 
+def test_a_browser_that_fails_shows_nothing(named, tmp_path):
+    for browser, code in ("/bin/true", 0), ("/bin/false", 1), ("/bin/false -new-window", 1):
+        environment = {**os.environ, "BROWSER": browser, "TMPDIR": str(tmp_path)}
+        command = [PROFCTL, "weblist", "draw", named[0]]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        assert result.returncode == code, result.stderr
+        assert ("is being shown" in result.stderr) == (not code)
+        assert (f"BROWSER: '{browser}' failed" in result.stderr) == bool(code)
+
+
 # ---- sources and instructions ---------------------------------------------------------------------
 
 
