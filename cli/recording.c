@@ -11,6 +11,7 @@
 #include "json.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/plural.h"
 
 /* ---- progress: one line of a terminal, rewritten ------------------------------------------------
  */
@@ -29,9 +30,9 @@ static void print_progress(const struct recording *r, const cJSON *event)
 		return;
 	if (r->seconds)
 		snprintf(total, sizeof(total), "/%u", r->seconds);
-	fprintf(stderr, "\r%.0f%s s, %.0f samples, %.0f lost (Ctrl-C ends it)\033[K",
+	fprintf(stderr, "\r%.0f%s s, %.0f sample%s, %.0f lost (Ctrl-C ends it)\033[K",
 		json_number(event, "elapsed"), total, json_number(event, "samples"),
-		json_number(event, "lost"));
+		plural(json_number(event, "samples")), json_number(event, "lost"));
 }
 
 /* ---- what happens --------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 #include "util/cleanup.h"
 #include "util/grow.h"
 #include "util/log.h"
+#include "util/plural.h"
 
 #define RECENT_RECORDING 3600 /* s */
 #define DEFAULT_LAST	 300  /* s */
@@ -209,7 +210,7 @@ static int select_default(struct sources *s, const char *type, time_t now)
 	if (!err)
 		log_info("the last 5 minutes of the continuous profile (%zu window%s%s); "
 			 "--last 1h: more",
-			s->n, s->n == 1 ? "" : "s", s->window >= 0 ? " and the open one" : "");
+			s->n, plural((double)s->n), s->window >= 0 ? " and the open one" : "");
 	return err;
 }
 

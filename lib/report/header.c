@@ -6,6 +6,7 @@
 #include "profile/units.h"
 #include "report/names.h"
 #include "report/private.h"
+#include "util/plural.h"
 
 #define FILTER_MAX 80 /* bytes of a filter that are shown */
 
@@ -107,7 +108,7 @@ static void print_dropped(const struct report *r, size_t n, const char *what, co
 {
 	char limit[FORMAT_VALUE_SIZE];
 	report_format(r, wrapping_abs(to_int64((double)r->total * fraction)), limit);
-	fprintf(out, "Dropped %zu %s%s (%s <= %s)\n", n, what, n == 1 ? "" : "s", measure, limit);
+	fprintf(out, "Dropped %zu %s%s (%s <= %s)\n", n, what, plural((double)n), measure, limit);
 }
 
 void report_print_header(

@@ -268,6 +268,12 @@ static void test_timeline(void **state)
 	text = print(&t, false);
 	assert_non_null(strstr(text, "  #+#+__#+\n"));
 	free(text);
+	t.n_windows = 1;
+	memset(t.total, 0, t.n_columns * sizeof(*t.total));
+	t.total[0] = 1;
+	text = print(&t, false);
+	assert_non_null(strstr(text, ": 1 window, 1 sample, "));
+	free(text);
 	chart_free(&t);
 }
 
