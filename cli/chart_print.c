@@ -5,6 +5,7 @@
 
 #include "chart.h"
 #include "report/format.h"
+#include "util/plural.h"
 #include "window_activity.h"
 
 #define NAME_WIDTH 22
@@ -115,8 +116,9 @@ static void print_head(const struct chart *t, const char *type, uint64_t total, 
 	format_moment(to, sizeof(to), end, "%Y-%m-%d %H:%M:%S");
 	if (t->period)
 		format_value(amount, sizeof(amount), window_cpu_ns(total, t->period), "ns", "auto");
-	fprintf(out, "%s, %s to %s: %zu windows, %" PRIu64 " samples%s%s; a column is %u s\n", type,
-		from, to, t->n_windows, total, *amount ? ", " : "", amount, t->column_s);
+	fprintf(out, "%s, %s to %s: %zu window%s, %" PRIu64 " sample%s%s%s; a column is %u s\n",
+		type, from, to, t->n_windows, plural((double)t->n_windows), total,
+		plural((double)total), *amount ? ", " : "", amount, t->column_s);
 }
 
 /* A name may be cut anywhere but within a character. */

@@ -140,7 +140,7 @@ static const struct format *find_format(const char *name)
 	for (const struct format *f = FORMATS; f->name; f++) {
 		if (!strcmp(f->name, name))
 			return f;
-		if (name_distance(name, f->name) < name_distance(name, nearest))
+		if (name_miss(name, f->name) < name_miss(name, nearest))
 			nearest = f->name;
 	}
 	command_usage(&COMMAND_EXPORT, "there is no format '%s'; the nearest is %s", name, nearest);

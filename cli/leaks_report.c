@@ -13,6 +13,7 @@
 #include "report/names.h"
 #include "terminal.h"
 #include "util/log.h"
+#include "util/plural.h"
 
 #define MAX_FRAMES 12 /* of a stack; the outer ones seldom tell more */
 #define WORDS	   512
@@ -118,7 +119,7 @@ static void print_kinds(const struct leak_use *kinds, FILE *out)
 
 		size_text(kinds[i].bytes, bytes);
 		fprintf(out, "%s%s: %s in %.0f block%s", i ? ", " : "", words[i], bytes,
-			kinds[i].objects, llround(kinds[i].objects) == 1 ? "" : "s");
+			kinds[i].objects, plural(kinds[i].objects));
 	}
 	fputc('\n', out);
 }
@@ -243,9 +244,9 @@ static void print_stack(const struct leaks *l, const struct leak_stack *s,
 	size_text(leaked.bytes, bytes);
 	leaks_explain(l, s, why, sizeof(why));
 	leaks_duration(l->older, older, sizeof(older));
-	fprintf(out, "\n%s%10s, %.0f objects: %s%s\n",
-		look(config, leaks_is_leak(s) ? LOOK_HOT : LOOK_PLAIN), bytes, leaked.objects, why,
-		look(config, LOOK_PLAIN));
+	fprintf(out, "\n%s%10s, %.0f object%s: %s%s\n",
+		look(config, leaks_is_leak(s) ? LOOK_HOT : LOOK_PLAIN), bytes, leaked.objects,
+		plural(leaked.objects), why, look(config, LOOK_PLAIN));
 	if (!isnan(j->quick))
 		fprintf(out, "      %.3g%% of what it allocates is freed within %s\n",
 			100 * j->quick, older);

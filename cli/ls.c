@@ -288,6 +288,8 @@ static int run(int argc, char **argv)
 	const char *wrong = time_range_check(&l.range);
 	if (wrong)
 		return command_usage(&COMMAND_LS, "%s", wrong);
+	if (select_check_type(&COMMAND_LS, l.type))
+		return 2;
 	l.by_comm = !strcmp(l.by, "comm");
 	if (!l.by_comm && strcmp(l.by, "pid") != 0)
 		return command_usage(&COMMAND_LS, "--by: '%s' is not pid or comm", l.by);

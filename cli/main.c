@@ -40,7 +40,7 @@ static int unknown(const char *typed)
 	const char *nearest = COMMANDS[0]->name;
 
 	for (const struct command *const *c = COMMANDS; *c; c++)
-		if (name_distance(typed, (*c)->name) < name_distance(typed, nearest))
+		if (name_miss(typed, (*c)->name) < name_miss(typed, nearest))
 			nearest = (*c)->name;
 	log_error("there is no command '%s'; the nearest is %s (profctl --help lists them)", typed,
 		nearest);

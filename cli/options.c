@@ -45,12 +45,17 @@ static char plain(char c)
 	return c == '_' ? '-' : c;
 }
 
-static bool same_name(const char *typed, size_t n, const char *name)
+static bool begins(const char *typed, size_t n, const char *name)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!name[i] || plain(typed[i]) != plain(name[i]))
 			return false;
-	return !name[n];
+	return true;
+}
+
+static bool same_name(const char *typed, size_t n, const char *name)
+{
+	return begins(typed, n, name) && !name[n];
 }
 
 static unsigned least(unsigned a, unsigned b, unsigned c)
@@ -78,6 +83,11 @@ unsigned name_distance(const char *a, const char *b)
 	return row[n];
 }
 
+unsigned name_miss(const char *typed, const char *name)
+{
+	return *typed && begins(typed, strlen(typed), name) ? 0 : name_distance(typed, name) + 1;
+}
+
 /* The option, and where its value lies in the command's struct. NULL: no such option. */
 static const struct option *find(
 	const struct command *c, const char *typed, size_t n, size_t *offset)
@@ -100,10 +110,10 @@ static int unknown(const struct command *c, const char *argument, size_t n)
 	snprintf(typed, sizeof(typed), "%.*s", (int)(n < NAME_MAX_BYTES ? n : NAME_MAX_BYTES),
 		argument);
 	const char *name = typed + strspn(typed, "-");
-	unsigned best = name_distance(name, nearest);
+	unsigned best = name_miss(name, nearest);
 	for (const struct option_group *g = c->groups; g->title; g++)
 		for (const struct option *o = g->options; o->name; o++) {
-			unsigned distance = name_distance(name, o->name);
+			unsigned distance = name_miss(name, o->name);
 			if (distance < best) {
 				best = distance;
 				nearest = o->name;

@@ -98,6 +98,8 @@ int option_set(const struct command *c, const struct option *o, void *field, con
 /* Edits (insert, delete, replace) between two names, `_` and `-` being equal. Names are cut at 63
  * bytes. */
 unsigned name_distance(const char *a, const char *b);
+/* How far what was typed is from a name: 0 where it begins it, else more than that. */
+unsigned name_miss(const char *typed, const char *name);
 
 void texts_free(struct texts *t);
 void ids_free(struct ids *t);

@@ -3,18 +3,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "output.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+
+#define AT_ONCE 2000 /* ms */
 
 extern char **environ;
 
@@ -116,7 +120,17 @@ int picture_write(const char *path, const char *suffix, int (*fill)(void *what, 
 static const char *const BROWSERS[] = {
 	"chrome", "google-chrome", "chromium", "firefox", "sensible-browser", "xdg-open", NULL};
 
-/* $BROWSER may have arguments, separated by spaces. */
+/* Whether it fails at once, as a browser does that has no display. One that goes on, or has handed
+ * over to another, shows it. */
+static bool fails_at_once(pid_t pid)
+{
+	_cleanup_close_ int fd = pidfd_open(pid, 0);
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return fd >= 0 && poll(&p, 1, AT_ONCE) > 0 && wait_for(pid);
+}
+
+/* $BROWSER may have arguments, separated by spaces. 0; -ECANCELED if it was started in vain. */
 static int start_named(const char *command, char *path)
 {
 	_cleanup_free_ char *copy = strdup(command);
@@ -133,15 +147,22 @@ static int start_named(const char *command, char *path)
 		return -ENOENT;
 	argv[n++] = path;
 	argv[n] = NULL;
-	return start(argv, -1, STDERR_FILENO, &pid);
+	int err = start(argv, -1, STDERR_FILENO, &pid);
+	return !err && fails_at_once(pid) ? -ECANCELED : err;
 }
 
 static int open_viewer(char *path)
 {
 	const char *own = getenv("BROWSER");
 
-	if (own && *own && !start_named(own, path))
+	int err = own && *own ? start_named(own, path) : -ENOENT;
+	if (!err)
 		return 0;
+	if (err == -ECANCELED) {
+		log_error(
+			"BROWSER: '%s' failed: set it to another, or open %s yourself", own, path);
+		return err;
+	}
 	for (const char *const *b = BROWSERS; *b; b++) {
 		/* Without a desktop it would only fail later. */
 		if (!strcmp(*b, "xdg-open") && !getenv("DISPLAY") && !getenv("WAYLAND_DISPLAY"))

@@ -30,5 +30,13 @@ struct place place_default(void)
 
 bool place_has_daemon(const struct place *p)
 {
-	return !strcmp(p->store, PLACE_STORE) || strcmp(p->socket, CONTROL_SOCKET) != 0;
+	struct place usual = place_default();
+	bool installed = !strcmp(p->store, PLACE_STORE);
+
+	/* What an option names is another text than the default, even where both read alike. */
+	if (p->socket != usual.socket)
+		return true;
+	if (strcmp(p->store, usual.store) != 0)
+		return installed && !strcmp(p->socket, CONTROL_SOCKET);
+	return installed || strcmp(p->socket, CONTROL_SOCKET) != 0;
 }

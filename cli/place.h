@@ -17,8 +17,9 @@ struct place {
 extern const struct option PLACE_OPTIONS[];
 
 struct place place_default(void);
-/* False where only the store was moved: the daemon that listens at the usual socket has
- * another one, and its open window does not belong to these files. */
+/* False where only the store was moved, by an option or by the environment: the daemon that listens
+ * at the usual socket, or at that of the environment, has another one, and its open window does not
+ * belong to these files. */
 bool place_has_daemon(const struct place *p);
 
 #endif

@@ -86,7 +86,7 @@ static int check(const struct command *c, const struct query *q, size_t n_files)
 	if (!wrong && q->names && !renaming_is_kind(q->names))
 		wrong = "--names is short, templates or full";
 	if (!wrong)
-		return 0;
+		return select_check_type(c, q->type);
 	command_usage(c, "%s", wrong);
 	return -EINVAL;
 }

@@ -35,6 +35,12 @@ static void add_ids(cJSON *request, const char *key, const struct ids *ids)
 		cJSON_AddItemToArray(list, cJSON_CreateNumber(ids->items[i]));
 }
 
+/* To us, instead of to the store. */
+static bool is_delivered(const struct record *r)
+{
+	return r->output || r->standalone || r->taker;
+}
+
 static cJSON *make_request(const struct record *r, const char *type, pid_t child)
 {
 	bool heap = !strcmp(type, "heap");
@@ -62,7 +68,7 @@ static cJSON *make_request(const struct record *r, const char *type, pid_t child
 	cJSON_AddBoolToObject(request, "ages", heap && (r->ages || r->leak_check.wanted));
 	cJSON_AddNumberToObject(request, "temporary", heap ? r->temporary_us : 0);
 	cJSON_AddBoolToObject(request, "announced", r->announced);
-	cJSON_AddBoolToObject(request, "deliver", r->output || r->standalone || r->taker);
+	cJSON_AddBoolToObject(request, "deliver", is_delivered(r));
 	return request;
 }
 
@@ -326,6 +332,7 @@ static void prepare_snapshots(struct record *r, struct recording *recording)
 	r->snapshots.names = r->names;
 	r->snapshots.list = r->taker || output_is_stdout(&r->outs[0]) ? stderr : stdout;
 	recording->snapshots = &r->snapshots;
+	recording->delivered = is_delivered(r);
 	for (size_t i = 0; i < r->n_types; i++)
 		recording->takes[i].is_heap = !strcmp(r->types[i], "heap");
 }

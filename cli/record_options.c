@@ -131,11 +131,12 @@ static int check_types(const struct record *r)
 
 	if (!cpu && r->timestamps)
 		return command_usage(&COMMAND_RECORD, "--timestamps does not go with --type heap");
-	if (!heap && (r->ages || r->max_cost || r->temporary))
+	if (!heap && (r->ages || r->max_cost || r->temporary || r->sample_bytes))
 		return command_usage(&COMMAND_RECORD, "--%s needs --type heap",
-			r->ages	      ? "ages"
-			: r->max_cost ? "max-cost"
-				      : "temporary");
+			r->ages		  ? "ages"
+			: r->max_cost	  ? "max-cost"
+			: r->sample_bytes ? "sample-bytes"
+					  : "temporary");
 	if (r->temporary && r->max_cost)
 		return command_usage(&COMMAND_RECORD,
 			"--temporary does not go with --max-cost: below a ceiling of cost nobody "
@@ -168,6 +169,10 @@ int record_settle(struct record *r, const struct operands *rest)
 		return code;
 	char why[128];
 	const char *wrong = leak_check_options(&r->leak_check);
+	/* A name that is empty would be none: the whole host. */
+	if ((r->comm && !*r->comm) || (r->cgroup && !*r->cgroup))
+		wrong = r->comm && !*r->comm ? "--comm: the name is empty"
+					     : "--cgroup: the path is empty";
 	r->temporary_us = r->temporary ? BRIEF_SCALE_USUAL : 0;
 	if (!wrong && r->temporary && *r->temporary &&
 		brief_scale_parse(r->temporary, &r->temporary_us))

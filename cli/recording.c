@@ -11,6 +11,7 @@
 #include "json.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/plural.h"
 
 /* ---- progress: one line of a terminal, rewritten ------------------------------------------------
  */
@@ -29,9 +30,9 @@ static void print_progress(const struct recording *r, const cJSON *event)
 		return;
 	if (r->seconds)
 		snprintf(total, sizeof(total), "/%u", r->seconds);
-	fprintf(stderr, "\r%.0f%s s, %.0f samples, %.0f lost (Ctrl-C ends it)\033[K",
+	fprintf(stderr, "\r%.0f%s s, %.0f sample%s, %.0f lost (Ctrl-C ends it)\033[K",
 		json_number(event, "elapsed"), total, json_number(event, "samples"),
-		json_number(event, "lost"));
+		plural(json_number(event, "samples")), json_number(event, "lost"));
 }
 
 /* ---- what happens --------------------------------------------------------------------------- */
@@ -72,8 +73,9 @@ static int interrupted(struct recording *r)
 {
 	if (r->interrupts++) {
 		clear_progress(r);
-		log_error("not waiting for the profile: the daemon may still write it (profctl "
-			  "ls)");
+		log_error("not waiting for the profile: %s",
+			r->delivered ? "nobody keeps it"
+				     : "the daemon may still write it (profctl ls)");
 		return -EINTR;
 	}
 	return stop(r);
@@ -156,10 +158,10 @@ static int on_message(struct recording *r, struct take *t)
 		int got = wire_receive(&t->client.wire, &event);
 		if (got < 0) {
 			clear_progress(r);
-			log_error(
-				"the connection to profd is lost (%s): 'profctl ls' shows whether "
-				"the profile was kept",
-				strerror(-got));
+			log_error("the connection to profd is lost (%s): %s", strerror(-got),
+				r->delivered ? "and with it the profile, of which no copy goes to "
+					       "the store"
+					     : "'profctl ls' shows whether the profile was kept");
 			return got;
 		}
 		if (!got)

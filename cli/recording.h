@@ -35,6 +35,7 @@ struct recording {
 	struct leak_exit *leaks;     /* who looks at its processes at their end; or NULL */
 	uint32_t seconds;	     /* asked for; 0: no end */
 	bool show_progress;
+	bool delivered;	     /* profiles come over the connection: no copy goes to the store */
 	unsigned interrupts; /* how often the user wanted it to end */
 	bool stopping;
 	bool command_ended; /* before the recordings did */

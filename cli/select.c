@@ -14,6 +14,7 @@
 #include "util/cleanup.h"
 #include "util/grow.h"
 #include "util/log.h"
+#include "util/plural.h"
 
 #define RECENT_RECORDING 3600 /* s */
 #define DEFAULT_LAST	 300  /* s */
@@ -60,11 +61,15 @@ struct span time_range_span(const struct time_range *r, time_t now)
 
 	if (r->last)
 		return (struct span){earlier(now, r->last), now, true};
+	struct span s = {r->since, r->until ? r->until : now, !r->until};
 	if (r->around) {
-		time_t until = later(r->around, within);
-		return (struct span){earlier(r->around, within), until, until >= now};
+		s.since = earlier(r->around, within);
+		s.until = later(r->around, within);
+		s.open = s.until >= now;
 	}
-	return (struct span){r->since, r->until ? r->until : now, !r->until};
+	/* What is yet to come is in no window. */
+	s.open &= s.since <= now;
+	return s;
 }
 
 size_t select_windows(const struct catalog *c, const char *type, time_t since, time_t until,
@@ -100,6 +105,14 @@ const struct store_entry *select_recording(
 			newest = e;
 	}
 	return newest;
+}
+
+int select_check_type(const struct command *c, const char *type)
+{
+	if (!type || store_type_is_known(type))
+		return 0;
+	command_usage(c, "--type: '%s' is no type of profile; those are " STORE_TYPES, type);
+	return -EINVAL;
 }
 
 static int add(struct sources *s, const char *path)
@@ -195,9 +208,9 @@ static int select_default(struct sources *s, const char *type, time_t now)
 	catalog_free(&s->catalog);
 	err = select_range(s, type, &(struct time_range){.last = DEFAULT_LAST}, now);
 	if (!err)
-		log_info("the last 5 minutes of the continuous profile (%zu windows%s); "
+		log_info("the last 5 minutes of the continuous profile (%zu window%s%s); "
 			 "--last 1h: more",
-			s->n, s->window >= 0 ? " and the open one" : "");
+			s->n, plural((double)s->n), s->window >= 0 ? " and the open one" : "");
 	return err;
 }
 

@@ -46,6 +46,8 @@ struct sources {
  * printed to standard error. `now` is what `last` counts from. 0 or -errno, explained. */
 int select_from_store(struct sources *s, const struct place *place, const char *type,
 	const struct time_range *range, time_t now);
+/* Whether a type, or NULL, is one that a store may have. 0 or -EINVAL, explained. */
+int select_check_type(const struct command *c, const char *type);
 /* Files as they are. 0 or -errno, explained. */
 int select_files(struct sources *s, char **paths, size_t n);
 /* A descriptor to read a source from; "-" is standard input; a URL is fetched. -errno with a line

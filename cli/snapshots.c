@@ -14,6 +14,7 @@
 #include "renaming.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/plural.h"
 
 #define ENDING ".heap.pb.gz"
 #define DIGITS "[0-9][0-9][0-9][0-9]"
@@ -179,5 +180,5 @@ void snapshots_end(struct snapshots *s)
 	globfree(&found);
 	if (removed)
 		log_info("%zu snapshot%s of an earlier recording with this name %s removed",
-			removed, removed == 1 ? "" : "s", removed == 1 ? "was" : "were");
+			removed, plural((double)removed), removed == 1 ? "was" : "were");
 }

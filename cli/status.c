@@ -16,6 +16,7 @@
 #include "place.h"
 #include "report/format.h"
 #include "util/log.h"
+#include "util/plural.h"
 
 struct status {
 	struct place place;
@@ -225,10 +226,12 @@ static void print_sessions(const cJSON *sessions)
 		print_counts(json_get(samples, "lost"));
 		if (!heap)
 			continue;
-		printf("     %.0f samples in use, %.0f processes, %.0f calls, %.2f %% of a "
+		double in_use = json_number(heap, "in_use"), calls = json_number(heap, "calls");
+		double processes = json_number(heap, "processes");
+		printf("     %.0f sample%s in use, %.0f process%s, %.0f call%s, %.2f %% of a "
 		       "CPU%s%s\n",
-			json_number(heap, "in_use"), json_number(heap, "processes"),
-			json_number(heap, "calls"), 100 * json_number(heap, "cost"),
+			in_use, plural(in_use), processes, *plural(processes) ? "es" : "", calls,
+			plural(calls), 100 * json_number(heap, "cost"),
 			*json_text(heap, "trouble") ? "; " : "", json_text(heap, "trouble"));
 		print_probes(heap);
 	}

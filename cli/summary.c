@@ -11,6 +11,7 @@
 #include "profile/pprof.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/plural.h"
 
 static int compare(const void *a, const void *b)
 {
@@ -67,9 +68,10 @@ void summary_print(const cJSON *done, const char *reason, int fd, const char *pa
 
 	if (n_threads)
 		snprintf(threads, sizeof(threads), " of %zu thread%s", n_threads,
-			n_threads == 1 ? "" : "s");
-	log_info("%.0f samples%s in %.1f s, %.0f lost (%s)", samples, threads,
-		json_number(done, "elapsed"), lost, reason);
+			plural((double)n_threads));
+	/* The reason is why it ended, and not why any are lost. */
+	log_info("%.0f sample%s%s in %.1f s (%s), %.0f lost", samples, plural(samples), threads,
+		json_number(done, "elapsed"), reason, lost);
 	if (json_get(done, "calls"))
 		log_info("%.0f calls of the allocator a second were looked at, which cost %.2f %% "
 			 "of a CPU",

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <utlist.h>
 
+#include "access.h"
 #include "connection.h"
 #include "request.h"
 #include "store/store.h"
@@ -344,6 +345,7 @@ static void run_snapshot(struct connection *c, const cJSON *message)
 {
 	uint32_t pid = pid_of(message);
 	struct connection *other;
+	char why[256];
 	cJSON *answer;
 	int asked = 0;
 	bool stored;
@@ -358,6 +360,11 @@ static void run_snapshot(struct connection *c, const cJSON *message)
 			!recording_ask_snapshot(other->recording, "profctl snapshot"))
 			asked++;
 	stored = c->peer.full && !collector_snapshot(c->control->collector, pid, c->peer.uid);
+	if (!asked && !stored && access_process(&c->peer, pid, why, sizeof(why)) == -ESRCH) {
+		connection_refuse(c, "there is no such process, and no heap recording of it",
+			"ps -e lists what runs");
+		return;
+	}
 	if (!asked && !stored) {
 		connection_refuse(c,
 			"no heap recording that watches this process runs, or it is not ready",

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* disasm.c - the instructions of the functions that match, with flat and cum beside each. */
+/* disasm.c - the instructions of the functions that match, with flat and cum beside each. A
+ * function matches by its symbol, as with go tool pprof, or by the name that the profile has for
+ * it. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -30,7 +32,20 @@ struct disassembler {
 	struct object **objects; /* by mapping */
 	struct routine *routines;
 	size_t n, capacity;
+	char problem[512]; /* of the first binary that could not be opened, or "" */
 };
+
+/* A sample's address in a file, and the name that matches. */
+struct named {
+	uint64_t address;
+	const char *name;
+};
+
+static int compare_named(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	return x->address < y->address ? -1 : x->address > y->address;
+}
 
 static int compare_nodes(const void *a, const void *b, void *userdata)
 {
@@ -100,6 +115,27 @@ static int add_routine(struct disassembler *d, const struct mapping *m, struct r
 	return r;
 }
 
+/* The samples of a mapping's file whose function has a name in the profile that matches, by
+ * address. The last one is beyond all. NULL without memory. */
+static struct named *find_named(
+	struct disassembler *d, const struct mapping *m, const struct object *o)
+{
+	struct named *named = calloc(d->g.n_listed + 1, sizeof(*named));
+	size_t n = 0;
+	for (size_t i = 0; named && i < d->g.n_listed; i++) {
+		const struct graph_place *place = graph_place(&d->g, d->g.listed[i]);
+		const char *name = profile_text(d->r->p, place->name);
+		if (place->object == m->file && *name && pattern_matches(d->r->symbol, name) &&
+			object_address(o, place->address, &named[n].address))
+			named[n++].name = name;
+	}
+	if (n)
+		qsort(named, n, sizeof(*named), compare_named);
+	if (named)
+		named[n] = (struct named){UINT64_MAX, NULL};
+	return named;
+}
+
 /* The name of n symbols of one address that matches, or NULL. */
 static const char *matching_name(struct disassembler *d, const struct object_symbol *symbols,
 	size_t n, uint64_t start, uint64_t end)
@@ -117,20 +153,35 @@ static int find_routines(struct disassembler *d, const struct mapping *m, struct
 {
 	size_t n;
 	const struct object_symbol *symbols = object_symbols(o, &n);
-	int r = 0;
+	_cleanup_free_ struct named *all_named = find_named(d, m, o);
+	const struct named *named = all_named;
+	int r = named ? 0 : -ENOMEM;
 	for (size_t i = 0, next; r == 0 && i < n; i = next) {
 		next = i + 1;
 		while (next < n && symbols[next].address == symbols[i].address)
 			next++;
 		uint64_t start = symbols[i].address;
 		uint64_t end = next < n ? symbols[next].address - 1 : UINT64_MAX;
+		while (named->address < start)
+			named++;
 		const char *name = matching_name(d, &symbols[i], next - i, start, end);
+		if (!name && named->address < end)
+			name = named->name;
 		if (name)
 			r = add_routine(d, m,
 				&(struct routine){
 					.object = o, .name = name, .start = start, .end = end});
 	}
 	return r;
+}
+
+/* Each once: a file may have several mappings. */
+static void note_problem(struct disassembler *d, const char *why)
+{
+	if (!*d->problem)
+		snprintf(d->problem, sizeof(d->problem), "%s", why);
+	else if (strcmp(d->problem, why) != 0)
+		log_warning("%s", why);
 }
 
 static int find_all(struct disassembler *d)
@@ -149,13 +200,71 @@ static int find_all(struct disassembler *d)
 		if (err == -ENOMEM)
 			return err;
 		if (err)
-			log_warning("%s", why);
+			note_problem(d, why);
 		else
 			r = find_routines(d, m, d->objects[i]);
 	}
 	if (d->n)
 		qsort(d->routines, d->n, sizeof(*d->routines), compare_routines);
 	return r;
+}
+
+/* ---- nothing found ------------------------------------------------------------------------ */
+
+int report_find_inlined(struct report *r)
+{
+	const struct profile *p = r->p;
+	r->inlined_into = calloc(p->n_mappings, sizeof(*r->inlined_into));
+	if (!r->inlined_into)
+		return -ENOMEM;
+	for (size_t i = 1; i < p->n_locations; i++) {
+		const struct location *l = &p->locations[i];
+		for (uint32_t k = 0; k + 1 < l->n_lines; k++) {
+			const struct line *line = &p->lines[l->first_line + k];
+			const char *name = profile_text(p, p->functions[line->function].name);
+			if (p->mappings[l->mapping].file && pattern_matches(r->symbol, name))
+				r->inlined_into[l->mapping] =
+					p->lines[l->first_line + l->n_lines - 1].function;
+		}
+	}
+	return 0;
+}
+
+/* Why a binary gives nothing that matches what is inlined in it. 0 or -ENOMEM. */
+static int explain_inlined(struct disassembler *d, size_t mapping)
+{
+	const struct profile *p = d->r->p;
+	struct object *o = NULL;
+	char why[512];
+	int err = object_open(&o, p, &p->mappings[mapping], why, sizeof(why));
+	object_close(o);
+	if (err == -ENOMEM)
+		return err;
+	if (err)
+		snprintf(d->r->why, d->r->why_size, "no instructions: %s", why);
+	else
+		snprintf(d->r->why, d->r->why_size,
+			"no instructions of its own: what matches %s is inlined, as into %s; "
+			"disassemble that, or use weblist",
+			pattern_text(d->r->symbol),
+			profile_text(p, p->functions[d->r->inlined_into[mapping]].name));
+	return 0;
+}
+
+static int explain_nothing(struct disassembler *d)
+{
+	struct report *r = d->r;
+	size_t i = 1;
+	while (i < r->p->n_mappings && !r->inlined_into[i])
+		i++;
+	if (*d->problem)
+		snprintf(r->why, r->why_size, "no instructions: %s", d->problem);
+	else if (i < r->p->n_mappings)
+		return explain_inlined(d, i) ? -ENOMEM : -ENOENT;
+	else
+		snprintf(r->why, r->why_size, "no matches found for regexp %s",
+			pattern_text(r->symbol));
+	return -ENOENT;
 }
 
 /* ---- printing ----------------------------------------------------------------------------- */
@@ -285,11 +394,10 @@ static int print_all(struct disassembler *d)
 	char total[FORMAT_VALUE_SIZE];
 	report_format(d->r, d->r->total, total);
 	fprintf(d->r->out, "Total: %s\n", total);
-	if (!d->n) {
-		snprintf(d->r->why, d->r->why_size, "no matches found for regexp %s",
-			pattern_text(d->r->symbol));
-		return -ENOENT;
-	}
+	if (!d->n)
+		return explain_nothing(d);
+	if (*d->problem)
+		log_warning("%s", d->problem);
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < d->n; i++)
 		r = print_routine(d, &d->routines[i]);

@@ -6,6 +6,7 @@
 #include "profile/units.h"
 #include "report/names.h"
 #include "report/private.h"
+#include "util/plural.h"
 
 #define FILTER_MAX 80 /* bytes of a filter that are shown */
 
@@ -49,8 +50,11 @@ void report_print_profile(const struct report *r, FILE *out)
 	const struct profile *p = r->p;
 	size_t length;
 	const char *title = report_title(r, &length);
-	if (length)
-		fprintf(out, "File: %.*s\n", (int)length, title);
+	if (length) {
+		fputs("File: ", out);
+		look_name(&r->config, title, length, out);
+		fputc('\n', out);
+	}
 	if (p->n_mappings > 1 && p->mappings[1].build_id)
 		fprintf(out, "Build ID: %s\n", profile_text(p, p->mappings[1].build_id));
 	for (size_t i = 0; i < p->n_comments; i++) {
@@ -104,7 +108,7 @@ static void print_dropped(const struct report *r, size_t n, const char *what, co
 {
 	char limit[FORMAT_VALUE_SIZE];
 	report_format(r, wrapping_abs(to_int64((double)r->total * fraction)), limit);
-	fprintf(out, "Dropped %zu %s%s (%s <= %s)\n", n, what, n == 1 ? "" : "s", measure, limit);
+	fprintf(out, "Dropped %zu %s%s (%s <= %s)\n", n, what, plural((double)n), measure, limit);
 }
 
 void report_print_header(

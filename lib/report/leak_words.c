@@ -5,6 +5,7 @@
 
 #include "report/format.h"
 #include "report/leaks.h"
+#include "util/plural.h"
 
 #define VALUE_SIZE 32
 
@@ -106,7 +107,7 @@ static void scan_text(const struct leak_stack *s, char *out, size_t size)
 		size_text(s->kinds[i].bytes, bytes, sizeof(bytes));
 		used += (size_t)snprintf(out + used, size - used, "%s%s %s in %.0f block%s",
 			used ? "; " : "", words[i], bytes, s->kinds[i].objects,
-			llround(s->kinds[i].objects) == 1 ? "" : "s");
+			plural(s->kinds[i].objects));
 	}
 }
 

@@ -75,16 +75,26 @@ static size_t skip(const char *text, size_t n)
 	return at;
 }
 
+void look_name(const struct report_config *config, const char *name, size_t n, FILE *out)
+{
+	if (!config->width) {
+		fwrite(name, 1, n, out);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		fputc(name[i] == '\n' ? '?' : name[i], out);
+}
+
 /* [from, to) of a text whose end is dim. */
 static void print_part(const struct report_config *config, const char *text, size_t from, size_t to,
 	size_t dim_from, FILE *out)
 {
 	size_t plain = dim_from < from ? from : dim_from < to ? dim_from : to;
-	fwrite(text + from, 1, plain - from, out);
+	look_name(config, text + from, plain - from, out);
 	if (plain == to)
 		return;
 	fputs(look(config, LOOK_DIM), out);
-	fwrite(text + plain, 1, to - plain, out);
+	look_name(config, text + plain, to - plain, out);
 	fputs(look(config, LOOK_PLAIN), out);
 }
 

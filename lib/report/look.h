@@ -26,7 +26,11 @@ enum look look_of_share(int64_t value, int64_t total, bool is_about);
  * whoever lets no other control sequence through. */
 bool look_is_sequence(const char *text, size_t length, bool *whole);
 
-/* Prints a text of which the last `dim` bytes are dim, and so much of its middle left out that it
+/* Prints n bytes of a name. On a terminal a newline in it is a '?', as other control characters are
+ * there, so that rows stay rows. */
+void look_name(const struct report_config *config, const char *name, size_t n, FILE *out);
+
+/* Prints a name of which the last `dim` bytes are dim, and so much of its middle left out that it
  * fits behind `used` columns of a terminal. */
 void look_print(
 	const struct report_config *config, const char *text, size_t dim, unsigned used, FILE *out);

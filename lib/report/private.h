@@ -25,6 +25,8 @@ struct report {
 	struct pattern *symbol;
 	struct label_units label_units;
 	uint64_t *addresses; /* weblist: of locations, which are by line otherwise */
+	/* disasm: by mapping, a function that one that matches is inlined into; 0: there is none */
+	uint32_t *inlined_into;
 	int64_t total;
 	double ratio;
 	const char *from, *unit; /* of the values: in the file, as printed */
@@ -42,6 +44,8 @@ int report_tags(struct report *r);
 int report_raw(struct report *r);
 int report_list(struct report *r);
 int report_disasm(struct report *r);
+/* Finds r->inlined_into, before the report forgets what is inlined. 0 or -ENOMEM. */
+int report_find_inlined(struct report *r);
 int report_dot(struct report *r);
 int report_callgrind(struct report *r);
 int report_proto(struct report *r);

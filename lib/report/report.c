@@ -370,6 +370,8 @@ static int make(struct report *r, const char *symbol)
 		n = filter(r);
 	if (n == 0 && r->kind == REPORT_WEBLIST)
 		n = keep_addresses(r);
+	if (n == 0 && r->kind == REPORT_DISASM)
+		n = report_find_inlined(r);
 	if (n == 0)
 		aggregate(r->p, &r->config);
 	return n;
@@ -403,6 +405,7 @@ int report_write(struct profile *p, enum report_kind kind, const struct report_c
 		snprintf(why, why_size, "%s",
 			n == -ENOMEM ? "out of memory" : "the profile is too large");
 	free(r.addresses);
+	free(r.inlined_into);
 	pattern_free(r.symbol);
 	label_units_free(&r.label_units);
 	return n;

@@ -107,8 +107,9 @@ static void print_key(const struct report *r, const struct tag *tags, size_t n)
 	report_format(r, tags[0].sum, sum);
 	report_format(r, r->total, total);
 	format_percentage(share, sizeof(share), tags[0].sum, r->total);
-	fprintf(r->out, " %s%s%s: Total %s of %s", look(&r->config, LOOK_HEAD), key,
-		look(&r->config, LOOK_PLAIN), sum, total);
+	fprintf(r->out, " %s", look(&r->config, LOOK_HEAD));
+	look_name(&r->config, key, strlen(key), r->out);
+	fprintf(r->out, "%s: Total %s of %s", look(&r->config, LOOK_PLAIN), sum, total);
 	if (r->total > 0)
 		fprintf(r->out, " (%s)", share);
 	fputc('\n', r->out);
@@ -121,8 +122,10 @@ static void print_key(const struct report *r, const struct tag *tags, size_t n)
 		fprintf(r->out, "%*s", characters(key) + 2, "");
 		fputs(look(&r->config, look_of_share(tags[i].sum, r->total, true)), r->out);
 		report_pad(r->out, value, width + 1);
-		fprintf(r->out, "%s %s\n", look(&r->config, LOOK_PLAIN),
-			profile_text(r->p, tags[i].value & ~IS_VALUE));
+		const char *text = profile_text(r->p, tags[i].value & ~IS_VALUE);
+		fprintf(r->out, "%s ", look(&r->config, LOOK_PLAIN));
+		look_name(&r->config, text, strlen(text), r->out);
+		fputc('\n', r->out);
 	}
 	fputc('\n', r->out);
 }

@@ -27,7 +27,9 @@ static void write_label(
 		const struct label *l = &labels[of[i]];
 		char number[FORMAT_VALUE_SIZE];
 		format_value(number, sizeof(number), l->num, unit, "auto");
-		fprintf(out, " %s", l->str ? profile_text(r->p, l->str) : number);
+		const char *text = l->str ? profile_text(r->p, l->str) : number;
+		fputc(' ', out);
+		look_name(&r->config, text, strlen(text), out);
 	}
 	fputc('\n', out);
 }

@@ -27,6 +27,17 @@ bool store_is_type(const char *name)
 	return n > 0 && name[n] == '\0' && strcmp(name, STORE_RECORDS) != 0;
 }
 
+bool store_type_is_known(const char *type)
+{
+	for (const char *at = STORE_TYPES; *at;) {
+		size_t n = strcspn(at, ",");
+		if (strlen(type) == n && !memcmp(at, type, n))
+			return true;
+		at += n + strspn(at + n, ", ");
+	}
+	return false;
+}
+
 bool store_has_suffix(const char *name, const char *suffix)
 {
 	size_t n = strlen(name), s = strlen(suffix);

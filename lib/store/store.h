@@ -21,6 +21,10 @@
 struct store;
 
 #define STORE_NO_SESSION 0
+/* The types that profiles may have (DESIGN 8), also those that this profd does not record. */
+#define STORE_TYPES "cpu, heap, block, mutex, offcpu, threads, threadcreate"
+
+bool store_type_is_known(const char *type);
 
 /* Opens the folder. create: makes it (mode 0750) and its parents' last component, and takes the
  * lock of the one daemon that writes (-EWOULDBLOCK with the holder's pid in `why` if it is

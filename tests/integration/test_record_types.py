@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Recordings of several types at once."""
 
+import re
 import signal
 import subprocess
 import time
@@ -36,6 +37,7 @@ def test_a_command(quiet_daemon, tmp_path):
     printed = result.stdout.splitlines()[-2:]
     assert printed == [str(out.with_name(f"both.{kind}.pb.gz")) for kind in ("cpu", "heap")]
     assert result.stderr.count(" samples of ") == 2
+    assert len(re.findall(r" s \(the command ended\), \d+ lost$", result.stderr, re.M)) == 2
     assert not out.exists()
     quiet_daemon.check_ledger()
 

@@ -19,7 +19,7 @@ import pytest
 from browser import Browser
 from debug_server import build_id
 from profd import PROFCTL, PROGRAMS, ROOT, wait_for
-from made_up import HARD_NAMES, STACKS, write_profile
+from made_up import HARD_NAMES, STACKS, field, write_profile
 
 
 @pytest.mark.parametrize("report", [["top"], ["tree"], ["peek", "main"], ["traces"], ["export"]])
@@ -162,12 +162,38 @@ def test_rows_fit(named, report, columns):
     assert (("größe::" * 30) in text) == (columns - used >= 210)
 
 
+def test_names_with_a_newline_do_not_break_rows(named, tmp_path):
+    assert "tab\tand?line" in on_terminal("traces", named[1])[1]
+    assert "tab\tand\nline" in in_pipe("traces", named[1])
+    strings = ["", "samples", "count", "main", "exe", "/bin/new\nline"]
+    label, mapping = field(3, field(1, 4) + field(2, 5)), field(1, 1) + field(3, 1 << 20) + field(5, 5)
+    data = field(1, field(1, 1) + field(2, 2)) + field(5, field(1, 1) + field(2, 3)) + field(3, mapping)
+    data += field(4, field(1, 1) + field(2, 1) + field(3, 9) + field(4, field(1, 1)))
+    data += field(2, field(1, b"\1") + field(2, b"\5") + label)
+    labelled = tmp_path / "labelled"
+    labelled.write_bytes(gzip.compress(data + b"".join(field(6, s.encode()) for s in strings)))
+    for report, n in ("top", 1), ("tags", 1), ("traces", 2):
+        text = on_terminal(report, labelled)[1]
+        assert text.count("new?line") == n and "new\nline" not in text, text
+        assert in_pipe(report, labelled).count("new\nline") == n
+
+
 def test_differences_have_colours(named, tmp_path):
     more = write_profile(tmp_path / "more", {**STACKS, ("main", "late"): 900})
     code, text = on_terminal("diff", named[0], more)
     late = next(line for line in text.splitlines() if line.endswith("late"))
     assert code == 0 and late.startswith("\x1b[1;31m") and "*" in late
     assert COLOURS.sub("", text) == in_pipe("diff", named[0], more)
+
+
+def test_a_browser_that_fails_shows_nothing(named, tmp_path):
+    for browser, code in ("/bin/true", 0), ("/bin/false", 1), ("/bin/false -new-window", 1):
+        environment = {**os.environ, "BROWSER": browser, "TMPDIR": str(tmp_path)}
+        command = [PROFCTL, "weblist", "draw", named[0]]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        assert result.returncode == code, result.stderr
+        assert ("is being shown" in result.stderr) == (not code)
+        assert (f"BROWSER: '{browser}' failed" in result.stderr) == bool(code)
 
 
 # ---- sources and instructions ---------------------------------------------------------------------
@@ -259,11 +285,39 @@ def test_costs_are_put_at_instructions_of_the_same_build_only(burn, tmp_path):
     assert ours in data
     other.write_bytes(gzip.compress(data.replace(ours, ours[::-1])))
     assert "mov" in in_pipe("disasm", "burn_sixty", burn)
+    reason = f"burn3 is another build now: the profile is of build-id {ours[::-1].decode()}"
     for report in ["disasm"], ["weblist", "-o", "-"]:
         command = [PROFCTL, *report, "burn_sixty", "-source_path", ROOT, other]
         result = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert f"burn3 is another build now: the profile is of build-id {ours[::-1].decode()}" in result.stderr
+        assert reason in result.stderr
         assert "mov" not in result.stdout
+    for function in "burn_sixty", "churn":  # which is inlined
+        result = disasm(function, other)
+        assert result.returncode == 1 and result.stderr.count("\n") == 1
+        assert "no instructions: " in result.stderr and reason in result.stderr
+    assert "no matches found for regexp nowhere" in disasm("nowhere", other).stderr
+
+
+def disasm(function, file):
+    command = [PROFCTL, "disasm", function, file]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_instructions_of_what_is_inlined(burn):
+    result = disasm("^churn$", burn)
+    assert result.returncode == 1
+    assert re.search(r"matches \^churn\$ is inlined, as into burn_\w+; ", result.stderr)
+
+
+def test_instructions_by_the_name_that_reports_have(burn, tmp_path):
+    """Demangled, say, where the binary has the symbol."""
+    other, data = tmp_path / "other.pb.gz", gzip.decompress(burn.read_bytes())
+    assert b"burn_sixty" in data
+    other.write_bytes(gzip.compress(data.replace(b"burn_sixty", b"ns::sixty_")))
+    head, by_name = in_pipe("disasm", "ns::sixty", other).split("\n", 2)[1:]
+    assert head.endswith(" ns::sixty_") and "mov" in by_name
+    by_symbol = in_pipe("disasm", "burn_sixty|ns::sixty", other)
+    assert " burn_sixty\n" in by_symbol and " ns::sixty_\n" not in by_symbol
 
 
 # ---- debuginfod -----------------------------------------------------------------------------------

@@ -384,7 +384,8 @@ def test_daemon_that_is_killed_while_recording(daemon):
     daemon.kill()
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "profd" in errors
+    assert "connection to profd is lost" in errors
+    assert "no copy goes to the store" in errors and "profctl ls" not in errors
 
 
 def test_too_many_sessions(daemon):
@@ -398,6 +399,23 @@ def test_too_many_sessions(daemon):
         assert process.returncode == 0
 
 
+@pytest.mark.parametrize("when", ["--since", "--around"])
+def test_what_is_yet_to_come_is_not_in_the_open_window(shared_daemon, when):
+    result = shared_daemon.ctl("top", when, "@4000000000", check=False)
+    check_refusal(result, [1], "no cpu profiles of that time")
+    assert not result.stdout
+
+
+def test_the_daemon_of_the_environment_is_not_that_of_another_store(shared_daemon, tmp_path):
+    """A mistyped --store is noticed; who names the daemon, too, gets its open window."""
+    arguments = ["top", "--last", "1h", "--store", tmp_path / "none"]
+    result = shared_daemon.ctl(*arguments, check=False)
+    check_refusal(result, [1], str(tmp_path / "none"))
+    assert not result.stdout
+    result = shared_daemon.ctl(*arguments, "--socket", shared_daemon.socket)
+    assert "Showing nodes" in result.stdout
+
+
 BAD_USAGE = [
     (["record", "--frequency", "0"], "frequency"),
     (["record", "--frequency", "5000"], "1000"),
@@ -406,11 +424,17 @@ BAD_USAGE = [
     (["record", "--seconds", "-5"], "-5"),
     (["record", "--type", "gpu"], "gpu"),
     (["record", "--secnods", "5"], "seconds"),
+    (["record", "--comm", ""], "--comm"),
+    (["record", "--cgroup", ""], "--cgroup"),
+    (["record", "--sample-bytes", "100"], "--sample-bytes needs --type heap"),
     (["top", "--since", "the day before"], "the day before"),
     (["top", "--last", "ages"], "ages"),
+    (["top", "--type", "nonsense"], "'nonsense' is no type of profile"),
+    (["ls", "--type", "nonsense"], "'nonsense' is no type of profile"),
     (["export", "--format", "pdf"], "pdf"),
     (["export", "--label", "novalue"], "novalue"),
     (["tpo"], "top"),
+    (["rec"], "record"),
     (["merge"], ""),
     ([], ""),
 ]

@@ -123,6 +123,7 @@ static void test_snapshots(void **state)
 	assert_int_equal(fake.last->request.snapshots.allocated, 1 << 20);
 	assert_int_equal(fake.last->request.snapshots.grown, 0);
 	expect_refusal(b, &other, "{\"op\":\"snapshot\",\"pid\":8}", "no heap recording");
+	expect_refusal(b, &other, "{\"op\":\"snapshot\",\"pid\":4194304}", "no such process");
 	cJSON *answer = ask(b, &other, "{\"op\":\"snapshot\",\"pid\":7}");
 	assert_int_equal(cJSON_GetNumberValue(cJSON_GetObjectItem(answer, "asked")), 1);
 	assert_true(cJSON_IsFalse(cJSON_GetObjectItem(answer, "stored")));

@@ -44,6 +44,10 @@ static void test_ranges(void **state)
 		{{.around = 9950}, {9890, 10010, true}},
 		{{.around = 9950, .within = UINT64_MAX}, {0, INT64_MAX, true}},
 		{{0}, {0, 10000, true}},
+		/* What is yet to come does not. */
+		{{.since = 10000}, {10000, 10000, true}},
+		{{.since = 10001}, {10001, 10000, false}},
+		{{.around = 10061}, {10001, 10121, false}},
 	};
 	(void)state;
 
@@ -263,6 +267,12 @@ static void test_timeline(void **state)
 	free(text);
 	text = print(&t, false);
 	assert_non_null(strstr(text, "  #+#+__#+\n"));
+	free(text);
+	t.n_windows = 1;
+	memset(t.total, 0, t.n_columns * sizeof(*t.total));
+	t.total[0] = 1;
+	text = print(&t, false);
+	assert_non_null(strstr(text, ": 1 window, 1 sample, "));
 	free(text);
 	chart_free(&t);
 }

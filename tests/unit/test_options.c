@@ -232,6 +232,12 @@ static void test_distance(void **state)
 	assert_int_equal(name_distance("pids", "pid"), 1);
 	assert_int_equal(name_distance(long_name, long_name), 0);
 	assert_int_equal(name_distance(long_name, "b"), 63);
+	/* What was begun is meant rather than what is as long. */
+	assert_int_equal(name_miss("rec", "record"), 0);
+	assert_int_equal(name_miss("sample-i", "sample_index"), 0);
+	assert_int_equal(name_miss("rec", "tree"), 1 + name_distance("rec", "tree"));
+	assert_int_equal(name_miss("records", "record"), 2);
+	assert_int_equal(name_miss("", "ls"), 3);
 }
 
 static const struct command *const COMMANDS[] = {&COMMAND_RECORD, &COMMAND_EXPORT, &COMMAND_TOP,

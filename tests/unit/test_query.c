@@ -19,7 +19,6 @@
 #include "../../cli/query.h"
 #include "../../cli/select.h"
 #include "../../cli/summary.h"
-#include "profd/control.h"
 #include "sample_profile.h"
 
 static const struct option_group NO_GROUPS[] = {{0}};
@@ -73,9 +72,26 @@ static void test_newest_recording(void **state)
 
 static void test_whose_window(void **state)
 {
-	assert_true(place_has_daemon(&(struct place){PLACE_STORE, CONTROL_SOCKET}));
+	struct place installed = place_default();
+	(void)state;
+
+	assert_true(place_has_daemon(&installed));
 	assert_true(place_has_daemon(&(struct place){"/tmp/x", "/tmp/x/sock"}));
-	assert_false(place_has_daemon(&(struct place){"/tmp/x", CONTROL_SOCKET}));
+	assert_false(place_has_daemon(&(struct place){"/tmp/x", installed.socket}));
+	/* The environment's daemon has the environment's store, or the usual one. */
+	setenv("PROFD_SOCKET", "/tmp/y/sock", 1);
+	struct place usual = place_default();
+	assert_true(place_has_daemon(&usual));
+	assert_false(place_has_daemon(&(struct place){"/tmp/x", usual.socket}));
+	setenv("PROFD_STORE", "/tmp/y", 1);
+	usual = place_default();
+	assert_true(place_has_daemon(&usual));
+	assert_true(place_has_daemon(&(struct place){"/tmp/y", usual.socket}));
+	assert_false(place_has_daemon(&(struct place){"/tmp/x", usual.socket}));
+	assert_false(place_has_daemon(&(struct place){PLACE_STORE, usual.socket}));
+	assert_true(place_has_daemon(&(struct place){"/tmp/x", "/tmp/x/sock"}));
+	unsetenv("PROFD_STORE");
+	unsetenv("PROFD_SOCKET");
 }
 
 /* ---- loading -------------------------------------------------------------------------------- */
