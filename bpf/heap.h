@@ -95,8 +95,8 @@ static __always_inline bool heap_output(struct hit *hit, void *record, __u32 siz
 		return false;
 
 	bool quarter_full = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= profd_heap_ring_quarter;
-	bool wake = ring_wakes(
-		hit->state, ((struct profd_record_head *)record)->time, quarter_full, urgent);
+	bool wake = ring_wakes(hit->state, ((struct profd_record_head *)record)->time, quarter_full,
+		urgent, WAKE_HEAP_NS);
 	return bpf_ringbuf_output(
 		       ring, record, size, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP) == 0;
 }

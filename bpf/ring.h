@@ -20,15 +20,17 @@
 _Static_assert(MAX_RECORD + 7 <= PROFD_SAMPLES_SLACK, "a sample does not fit");
 
 #define WAKE_INTERVAL_NS (20 * 1000 * 1000ULL)
+/* Of the ring that all CPUs fill: with stacks of a program that is new it is half full in less. */
+#define WAKE_HEAP_NS (2 * 1000 * 1000ULL)
 
 /* The collector is woken when a quarter of a ring is full (else it comes once a second), or for
  * `urgent` records, but from each CPU at most every 20 ms; an urgent wish that came too early is
- * kept for a later record. */
+ * kept for a later record. What is a quarter full wakes after `full_interval`. */
 static __always_inline bool ring_wakes(
-	struct profd_cpu *state, __u64 now, bool quarter_full, bool urgent)
+	struct profd_cpu *state, __u64 now, bool quarter_full, bool urgent, __u64 full_interval)
 {
 	if ((urgent || quarter_full || state->wake_pending) &&
-		now - state->last_wakeup >= WAKE_INTERVAL_NS) {
+		now - state->last_wakeup >= (quarter_full ? full_interval : WAKE_INTERVAL_NS)) {
 		state->last_wakeup = now;
 		state->wake_pending = 0;
 		return true;
@@ -48,8 +50,8 @@ static __always_inline bool ring_output(
 		return false;
 
 	bool quarter_full = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= profd_ring_quarter;
-	bool wake = ring_wakes(
-		state, ((struct profd_record_head *)record)->time, quarter_full, urgent);
+	bool wake = ring_wakes(state, ((struct profd_record_head *)record)->time, quarter_full,
+		urgent, WAKE_INTERVAL_NS);
 	return bpf_ringbuf_output(
 		       ring, record, size, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP) == 0;
 }
@@ -113,7 +115,8 @@ static __always_inline bool samples_put(
 	WALK_BARRIER();
 	WALK_READ_ONCE(state->putting) = 0;
 	if (put && ring_wakes(state, sample->head.time,
-			   !samples_free(state, PROFD_SAMPLES_BYTES / 4 * 3), urgent))
+			   !samples_free(state, PROFD_SAMPLES_BYTES / 4 * 3), urgent,
+			   WAKE_INTERVAL_NS))
 		ring_wake(cpu);
 	return put;
 }

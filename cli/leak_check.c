@@ -38,6 +38,14 @@ static void print_more(const char *path)
 			path, path, path);
 }
 
+static bool is_left(const struct leaks *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->items[i].live.bytes > 0)
+			return true;
+	return false;
+}
+
 int leak_check_run(struct leak_check *c, int fd, const char *path, double seconds)
 {
 	_cleanup_close_ int own = fd < 0 && path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
@@ -53,9 +61,9 @@ int leak_check_run(struct leak_check *c, int fd, const char *path, double second
 		if (err)
 			log_error("the stacks cannot be judged: %s", strerror(-err));
 	}
-	if (!err && c->full && !l.has_scan)
-		log_warning("no memory was scanned: the command had not ended when the recording "
-			    "did, or had nothing in use; what is left is judged by its age");
+	if (!err && c->full && !l.has_scan && is_left(&l))
+		log_warning("no memory was scanned: no process of the command came to its end "
+			    "while it was recorded; what is left is judged by its age");
 	if (!err) {
 		c->found = leaks_report_count(&l, &c->view);
 		leaks_report_print(&l, &c->view, stderr);
@@ -63,6 +71,16 @@ int leak_check_run(struct leak_check *c, int fd, const char *path, double second
 	}
 	leaks_free(&l);
 	return err;
+}
+
+void leak_check_refuse(struct leak_check *c, uint32_t sample_bytes)
+{
+	c->blind = true;
+	log_error("nothing was checked for leaks: no allocation of the command was seen, since its "
+		  "allocator cannot be watched or it ended too soon%s; link it with glibc "
+		  "dynamically, so that it loads libprofd-heap.so%s",
+		sample_bytes > 1 ? ", or allocated too little" : "",
+		sample_bytes > 1 ? ", or lower --sample-bytes" : "");
 }
 
 void leak_check_free(struct leak_check *c)

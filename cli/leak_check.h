@@ -14,6 +14,7 @@ struct leak_check {
 	const char *min, *suppressions; /* as they were given, or NULL */
 	struct leaks_view view;
 	size_t found; /* stacks that leak */
+	bool blind;   /* nothing was seen that could leak */
 };
 
 /* What is wrong with its options, or NULL. */
@@ -24,6 +25,8 @@ int leak_check_prepare(struct leak_check *c);
  * is at fd, or if that is -1 in the file `path`. path NULL: it is no file. seconds: as
  * record_taker.take has it. 0 or -errno, explained. */
 int leak_check_run(struct leak_check *c, int fd, const char *path, double seconds);
+/* Says instead that nothing was seen. sample_bytes: as it was recorded. */
+void leak_check_refuse(struct leak_check *c, uint32_t sample_bytes);
 void leak_check_free(struct leak_check *c);
 
 #endif

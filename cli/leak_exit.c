@@ -11,6 +11,7 @@
 #include "process_memory.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/preload_path.h"
 #include "util/whole.h"
 
 #define MAX_BLOCKS (1u << 19) /* an answer, of CONTROL_MAX_MESSAGE, has a character for each */
@@ -38,6 +39,22 @@ static cJSON *make_request(const char *op, pid_t pid)
 	return NULL;
 }
 
+static bool has_library(pid_t tid)
+{
+	_cleanup_free_ char *line = NULL;
+	bool found = false;
+	size_t size = 0;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)tid);
+	_cleanup_fclose_ FILE *maps = fopen(path, "re");
+	while (maps && !found && getline(&line, &size, maps) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		found = is_preload_name(line);
+	}
+	return found;
+}
+
 int leak_exit_step(struct leak_exit *e, struct client *client)
 {
 	const struct traced_thread *held = exit_trace_held(&e->trace);
@@ -45,6 +62,7 @@ int leak_exit_step(struct leak_exit *e, struct client *client)
 	if (!held || e->asked)
 		return 0;
 	e->asked = held->pid;
+	e->announced = e->announced || has_library(held->tid);
 	return client_send(client, make_request("blocks", held->pid));
 }
 

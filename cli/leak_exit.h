@@ -16,6 +16,7 @@
 struct leak_exit {
 	struct exit_trace trace;
 	bool complete;	  /* every allocation is a sample */
+	bool announced;	  /* one of them had the library that announces what it allocates */
 	pid_t asked;	  /* whose blocks the daemon was asked for, or told about; 0: nobody's */
 	unsigned skipped; /* processes whose memory could not be scanned */
 };

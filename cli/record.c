@@ -159,11 +159,28 @@ static double seen(const struct record *r, const cJSON *done)
 	return json_number(done, "elapsed") - r->attaching;
 }
 
+/* No sample may be good news: who loads the library and allocates nothing, or too little for one,
+ * leaks nothing. Others may not have been seen, or not from their first allocation on. */
+static bool is_blind(const struct record *r, const cJSON *done)
+{
+	if (json_number(done, "samples") > 0)
+		return false;
+	if (json_true(done, "unseen"))
+		return true;
+	if (r->announced)
+		return r->leak_check.full && !r->leak_exit.announced;
+	return r->sample_bytes == 1 || json_number(done, "calls") <= 0;
+}
+
 /* `stored`: "" if it is nowhere but at fd. */
 static int check_leaks(struct record *r, size_t i, const cJSON *done, int fd, const char *stored)
 {
 	const char *path = r->paths[i] ? r->paths[i] : stored;
 
+	if (is_blind(r, done)) {
+		leak_check_refuse(&r->leak_check, r->sample_bytes);
+		return 0;
+	}
 	return leak_check_run(
 		&r->leak_check, fd, *path && strcmp(path, "-") != 0 ? path : NULL, seen(r, done));
 }
@@ -370,7 +387,9 @@ static int exit_code(const struct record *r, const struct child *child, int err)
 		return err ? 1 : 0;
 	if (err && !child->not_run)
 		return 125;
-	return !child->code && r->leak_check.found ? 1 : child->code;
+	if (child->code)
+		return child->code;
+	return r->leak_check.blind ? 125 : r->leak_check.found ? 1 : 0;
 }
 
 static int run_record(struct record *r)
@@ -437,7 +456,7 @@ const struct command COMMAND_RECORD = {
 	.details =
 		"The path of the profile is the last line on standard output. With a command, the\n"
 		"exit code is the command's, or with --leak-check 1 where it is 0 and there are\n"
-		"leaks.",
+		"leaks, and 125 where nothing was seen that could leak.",
 	.groups = RECORD_GROUPS,
 	.run = run,
 };

@@ -89,7 +89,8 @@ static cJSON *make_done(const struct recording_result *result)
 		     cJSON_AddNumberToObject(message, "lost", (double)result->lost);
 	if (result->type == SESSION_HEAP)
 		whole = whole && cJSON_AddNumberToObject(message, "calls", (double)result->calls) &&
-			cJSON_AddNumberToObject(message, "cost", result->cost);
+			cJSON_AddNumberToObject(message, "cost", result->cost) &&
+			cJSON_AddBoolToObject(message, "unseen", result->unseen);
 	cJSON *files = cJSON_AddArrayToObject(message, "files");
 	cJSON *warnings = cJSON_AddArrayToObject(message, "warnings");
 	cJSON *file = cJSON_CreateObject();

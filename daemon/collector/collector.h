@@ -83,6 +83,7 @@ struct recording_result {
 	int error;	     /* 0, or -errno: no profile; `message` says why */
 	const char *message; /* error or warning; "" if none */
 	const char *trouble; /* what the numbers do not show; "" if nothing */
+	bool unseen;	     /* SESSION_HEAP: of a process nothing was; trouble says why */
 	enum session_type type;
 	enum recording_reason reason;
 	double elapsed;

@@ -351,7 +351,8 @@ static void use_sites(struct attachment *a, struct watched *p, const struct heap
 		attach_probes(a, sites, HEAP_PROBE_FREE);
 		attach_probes(a, sites, HEAP_PROBE_ALLOC);
 	}
-	if (p && (preload ? !is_own(w, a->module) : a->announces))
+	/* What the image before had mapped says nothing of this one. */
+	if (p && !a->unmapped && (preload ? !is_own(w, a->module) : a->announces))
 		heap_attach_announced(p);
 }
 

@@ -23,7 +23,6 @@
 
 /* Of one session. */
 #define MAX_PROCESSES 1024
-#define SETTLED_TICKS 3
 #define WARMING_NS    2000000000ULL /* for tables that is waited at the start, at most */
 #define TROUBLE_NS    600000000000ULL
 #define LOG_SECONDS   60
@@ -60,92 +59,6 @@ static void forget_trouble(struct heap_watch *w)
 		*w->trouble = '\0';
 }
 
-static bool has_mapped(struct process *process, const struct module *module)
-{
-	const struct mappings *mappings = process_mappings(process);
-
-	for (uint32_t i = 0; mappings && i < mappings->count; i++)
-		if (mappings->maps[i].module == module)
-			return true;
-	return false;
-}
-
-/* What a process had mapped before its exec does not count, nor what it may load. */
-static bool is_seen(const struct watched *p, struct process *process, bool *no_symbols)
-{
-	const struct attachment *a;
-	bool seen = p->announces || p->duty.limited || p->duty.shut_out;
-
-	DL_FOREACH (p->attachments, a) {
-		const struct heap_sites *sites = heap_sites_of(a->module);
-
-		if (!has_mapped(process, a->module))
-			continue;
-		*no_symbols |= sites && sites->no_symbols;
-		seen |= heap_attach_count(a) > 0;
-	}
-	return seen;
-}
-
-static bool is_settled(const struct watched *p)
-{
-	const struct attachment *a;
-
-	DL_FOREACH (p->attachments, a)
-		if (a->asked || a->attaching)
-			return false;
-	return true;
-}
-
-/* False: it is seen. Where all load the preload library nobody can tell yet. */
-static bool explain_unseen(
-	const struct heap_watch *w, const struct watched *p, char *text, size_t size)
-{
-	struct process *process = processes_of_pid(w->config.processes, p->pid);
-	bool no_symbols = false;
-
-	if (!process || w->config.announced || is_seen(p, process, &no_symbols))
-		return false;
-	if (no_symbols)
-		snprintf(text, size,
-			"the allocator of process %u (%s) cannot be seen: it is in a file without "
-			"symbols; keep them, or link it dynamically",
-			p->pid, process_comm(process, p->pid));
-	else
-		snprintf(text, size,
-			"no allocator that is known was found in process %u (%s): Go, Java and "
-			"others have heap profiles of their own",
-			p->pid, process_comm(process, p->pid));
-	return true;
-}
-
-/* Processes in which nothing was found to attach to. */
-static void note_unseen(struct heap_watch *w)
-{
-	struct watched *p, *next;
-
-	HASH_ITER (hh, w->watched, p, next)
-		if (!*w->trouble)
-			explain_unseen(w, p, w->trouble, sizeof(w->trouble));
-}
-
-/* Who watches for long is told what is so now. A process that has just begun, or has another image,
- * may not have mapped its allocator yet. */
-static void look_for_unseen(struct heap_watch *w)
-{
-	char text[sizeof(w->unseen)] = "";
-	struct watched *p, *next;
-
-	HASH_ITER (hh, w->watched, p, next)
-		if (p->ticks < SETTLED_TICKS)
-			p->ticks++;
-		else if (!*text && is_settled(p))
-			explain_unseen(w, p, text, sizeof(text));
-	if (*text && strcmp(text, w->unseen) != 0)
-		log_warning("%s", text);
-	memcpy(w->unseen, text, sizeof(text));
-}
-
 /* Stacks can be walked from the first on. True: some of the tables are on their way. */
 static bool warm(struct heap_watch *w, struct process *process)
 {
@@ -179,7 +92,7 @@ void heap_watch_settle(struct heap_watch *w)
 	if (w->unsettled || w->starting || w->is_ready || is_cold(w))
 		return;
 	if (!w->config.list)
-		note_unseen(w);
+		heap_unseen_at_start(w);
 	w->is_ready = true;
 	if (w->config.ready)
 		w->config.ready(w->config.userdata);
@@ -222,6 +135,8 @@ static void attach_to(struct heap_watch *w, struct watched *p, struct module *mo
 
 	DL_FOREACH (p->attachments, a)
 		if (a->module == module) {
+			if (a->unmapped && a->announces)
+				heap_attach_announced(p);
 			a->unmapped = false;
 			return;
 		}
@@ -371,6 +286,16 @@ static void reconsider(struct heap_watch *w, uint32_t pid)
 		watch_if_wanted(w, process);
 }
 
+static void on_exit_record(struct heap_watch *w, const struct profd_identity *identity)
+{
+	struct watched *p = heap_watch_find(w, identity->pid);
+
+	if (!p)
+		return;
+	heap_unseen_at_exit(w, p, processes_find(w->config.processes, identity));
+	unwatch(w, p, false);
+}
+
 void heap_watch_handle(struct heap_watch *w, const struct record *record)
 {
 	struct watched *p;
@@ -387,15 +312,15 @@ void heap_watch_handle(struct heap_watch *w, const struct record *record)
 		p = record->comm.exec ? heap_watch_find(w, record->comm.pid) : NULL;
 		if (p)
 			heap_attach_new_image(p);
+		if (p)
+			p->begun = record->time;
 		reconsider(w, record->comm.pid);
 		break;
 	case RECORD_MMAP:
 		on_mmap(w, record->mmap.pid, record->mmap.start);
 		break;
 	case RECORD_EXIT:
-		p = heap_watch_find(w, record->process->process.pid);
-		if (p)
-			unwatch(w, p, false);
+		on_exit_record(w, &record->process->process);
 		break;
 	default:
 		break;
@@ -504,6 +429,7 @@ void heap_watch_advance(struct heap_watch *w, uint64_t horizon)
 {
 	if (horizon < w->started)
 		return;
+	w->horizon = horizon;
 	w->starting = false;
 	heap_watch_settle(w);
 }
@@ -519,7 +445,7 @@ void heap_watch_tick(struct heap_watch *w)
 	if (now_ns() - w->trouble_time > TROUBLE_NS)
 		forget_trouble(w);
 	if (w->config.list)
-		look_for_unseen(w);
+		heap_unseen_now(w);
 }
 
 bool heap_watch_is_ready(const struct heap_watch *w)
@@ -532,6 +458,8 @@ void heap_watch_detach(struct heap_watch *w)
 	struct watched *p, *next;
 	struct attachment *a, *other;
 
+	if (!w->is_over)
+		heap_unseen_at_end(w);
 	w->is_over = true;
 	HASH_ITER (hh, w->watched, p, next)
 		unwatch(w, p, true);
@@ -565,5 +493,10 @@ struct heap_watch_stats heap_watch_stats(const struct heap_watch *w)
 
 const char *heap_watch_trouble(const struct heap_watch *w)
 {
-	return *w->trouble ? w->trouble : *w->held ? w->held : w->unseen;
+	return *w->trouble ? w->trouble : w->held;
+}
+
+const char *heap_watch_unseen(const struct heap_watch *w)
+{
+	return w->unseen;
 }

@@ -80,7 +80,9 @@ void heap_watch_tick(struct heap_watch *w);
 /* Adds to an object of status the processes that are watched ("watched"), and the files with probes
  * ("files"): the first of each. */
 void heap_watch_describe(const struct heap_watch *w, cJSON *object);
-/* Why nothing, or not all, can be seen of what is watched; "" if there is nothing to say. */
+/* What went wrong with watching; "" if there is nothing to say. */
 const char *heap_watch_trouble(const struct heap_watch *w);
+/* Of which process nothing, or not all, can be seen, and why; of several one. "": of none. */
+const char *heap_watch_unseen(const struct heap_watch *w);
 
 #endif

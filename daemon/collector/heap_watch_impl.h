@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * heap_watch_impl.h - a watch's own context, for the two files that together are it: heap_watch.c
- * (which processes, and what they map) and heap_attach.c (the probes of one file in one process).
+ * heap_watch_impl.h - a watch's own context, for the files that together are it: heap_watch.c
+ * (which processes, and what they map), heap_attach.c (the probes of one file in one process),
+ * heap_unseen.c (of whom nothing is seen) and heap_duty.c (what a process costs).
  */
 #ifndef PROFD_COLLECTOR_HEAP_WATCH_IMPL_H
 #define PROFD_COLLECTOR_HEAP_WATCH_IMPL_H
@@ -15,6 +16,10 @@
 #include "collector/modules.h"
 #include "util/log.h"
 #include "util/preload_path.h"
+
+struct process;
+
+#define UNSEEN_TEXT 256
 
 /* A file in a process that is watched, or (pid UPROBE_EVERYWHERE) in all. */
 struct attachment {
@@ -51,7 +56,8 @@ struct watched {
 	struct heap_duty duty;
 	bool announces; /* what it allocates, by USDT probes */
 	bool looking;	/* at its mappings */
-	unsigned ticks; /* since it began, or began to run another program; up to SETTLED_TICKS */
+	unsigned ticks; /* since it began, or began to run another program; up to a few */
+	uint64_t begun; /* to run its program, since it is watched; CLOCK_MONOTONIC. 0: before */
 	struct attachment *attachments;
 	UT_hash_handle hh;
 };
@@ -73,9 +79,10 @@ struct heap_watch {
 	uint32_t trouble_pid;
 	uint64_t trouble_time; /* CLOCK_MONOTONIC */
 	struct log_limit noted, told;
-	/* What is so now; unseen: with a list. */
-	char unseen[256], held[384];
-	uint64_t ticked; /* CLOCK_MONOTONIC */
+	/* What is so now; without a list `unseen` stays. */
+	char unseen[UNSEEN_TEXT], held[384];
+	uint64_t ticked;  /* CLOCK_MONOTONIC */
+	uint64_t horizon; /* all records below it were handled */
 };
 
 /* Of all that there may be to say, the first is said. With a list, where there is no end at which
@@ -113,6 +120,16 @@ void heap_attach_pause(struct watched *p);
 void heap_attach_resume(struct watched *p);
 /* Detaches it, out of its list. Gone from then on. */
 void heap_attach_let_go(struct attachment *a);
+
+/* ---- heap_unseen.c -------------------------------------------------------------------------- */
+
+/* Looks for processes of which nothing is seen, and says so of the first: of those that there were
+ * when all was attached; of those that there are now, for who watches for long; of one that has
+ * ended (NULL: nothing is known of it); and of those that are left when the watch ends. */
+void heap_unseen_at_start(struct heap_watch *w);
+void heap_unseen_now(struct heap_watch *w);
+void heap_unseen_at_exit(struct heap_watch *w, const struct watched *p, struct process *process);
+void heap_unseen_at_end(struct heap_watch *w);
 
 /* ---- heap_duty.c ---------------------------------------------------------------------------- */
 

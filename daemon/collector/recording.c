@@ -133,6 +133,7 @@ static int recording_finished(void *userdata, const struct stream_result *result
 	else
 		recording_write(r, result, &out, path, sizeof(path), message, sizeof(message));
 	recording_explain(r, trouble, sizeof(trouble));
+	out.unseen = r->watch && *heap_watch_unseen(r->watch);
 	recording_cost(r, &out);
 	tell_ready(r);
 	if (r->done)

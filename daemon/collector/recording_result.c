@@ -127,7 +127,16 @@ static void explain_heap(const struct recording *r, char *text, size_t size)
 			(unsigned long long)counts->nonsense);
 }
 
-/* Beside whatever else there is to say. */
+/* Beside whatever else there is to say, as is the next. */
+static void explain_unseen(const struct recording *r, char *text, size_t size)
+{
+	size_t used = strlen(text);
+	const char *unseen = r->watch ? heap_watch_unseen(r->watch) : "";
+
+	if (*unseen)
+		snprintf(text + used, size - used, "%s%s", used ? "; " : "", unseen);
+}
+
 static void explain_snapshots(const struct recording *r, char *text, size_t size)
 {
 	size_t used = strlen(text);
@@ -151,6 +160,7 @@ static void explain_snapshots(const struct recording *r, char *text, size_t size
 void recording_explain(const struct recording *r, char *text, size_t size)
 {
 	explain_heap(r, text, size);
+	explain_unseen(r, text, size);
 	explain_snapshots(r, text, size);
 }
 

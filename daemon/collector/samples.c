@@ -229,9 +229,10 @@ void samples_process_ended(struct collector *c, uint32_t pid, uint64_t time)
 		stream_process_ended(s, pid, time);
 }
 
-/* Of stacks that wait to be finished: about 700 of the usual size. Where every sample carries its
- * stack, and nobody wants to miss one, more. */
-#define WAITING_BYTES	      (8u << 20)
+/* Of stacks that wait to be finished: about 3000 of the usual size, which a heap recording of a new
+ * program can bring before its tables are loaded. Where every sample carries its stack, and nobody
+ * wants to miss one, more. */
+#define WAITING_BYTES	      (32u << 20)
 #define WAITING_CAPTURE_BYTES (256u << 20)
 
 /* ---- life --------------------------------------------------------------------------------- */

@@ -78,7 +78,8 @@ static void add_watch(cJSON *object, struct collector *c, const struct stream *s
 	add_u64(object, "processes", stats.processes);
 	add_u64(object, "links", stats.links);
 	add_u64(object, "links_failed", stats.failed);
-	cJSON_AddStringToObject(object, "trouble", heap_watch_trouble(watch));
+	cJSON_AddStringToObject(object, "trouble",
+		*heap_watch_trouble(watch) ? heap_watch_trouble(watch) : heap_watch_unseen(watch));
 	heap_watch_describe(watch, object);
 }
 

@@ -32,7 +32,8 @@
  *      "samples":2893,"lost":1,"files":[{"type":"cpu","path":"/var/lib/profd/records/…"}],
  *      "warnings":["…"]}
  *         and of type heap "calls":123456,"cost":0.012: calls that probes have hit, and what
- *         that cost the programs, in CPUs.
+ *         that cost the programs, in CPUs. "unseen":true: of a process nothing, or not all, was
+ *         seen; a warning says why.
  *         path is "" where no copy was stored; descriptors (read-only, at offset 0) come in the
  * order of files when they are delivered. On failure: {"event":"failed","error":"…","hint":"…"}
  *     snapshot_seconds, snapshot_allocated, snapshot_grown (bytes; 0: not): of heap, when the

@@ -162,6 +162,37 @@ def test_what_cannot_be_seen_is_named(quiet_daemon, program, said):
         assert said in result.stderr and str(running.pid) in result.stderr
 
 
+@pytest.mark.parametrize(
+    "command, said",
+    [
+        ([HEAP / "steps-stripped", STEPS], "without symbols; keep them"),
+        ([PROGRAMS / "unwind/gostack", "2"], "no allocator that is known was found"),
+        (["sh", "-c", f"{HEAP}/steps-static {STEPS}; :"], "has not loaded libprofd-heap.so"),
+    ],
+)
+def test_a_command_that_cannot_be_seen(quiet_daemon, tmp_path, command, said):
+    """It is named, and what is not seen is not said to leak nothing."""
+    out = tmp_path / "x.pb.gz"
+    result = quiet_daemon.ctl(
+        *["record", "--type", "heap", "--leak-check", "-o", out, "--", *command],
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert said in result.stderr
+    assert "nothing was checked for leaks" in result.stderr and "0 stacks" not in result.stderr
+    assert result.returncode == 125 and out.exists()
+
+
+def test_objects_of_java_are_not_seen(quiet_daemon, tmp_path):
+    machine = shutil.copy(HEAP / "bump.so", tmp_path / "libjvm.so")
+    with start("steps", str(machine)) as program:
+        result = quiet_daemon.ctl(
+            *["record", "--type", "heap", "--seconds", 1, "--pid", program.pid],
+            *["-o", tmp_path / "x.pb.gz"],
+        )
+    assert f"the objects of process {program.pid} (steps) are not seen" in result.stderr
+
+
 @pytest.mark.parametrize("mean", [1, 4096])
 def test_a_strict_sandbox(quiet_daemon, mean):
     """What returns from a probed function makes a system call in newer kernels: it is not killed."""

@@ -142,3 +142,20 @@ def test_samples_only(quiet_daemon, tmp_path):
     assert result.returncode == 1, result.stderr
     assert found["lost_large", "definite"] == (1, 100000)
     assert set(found) <= set(TRUTH) | {(site, "possible") for site in SITES}
+
+
+@pytest.mark.parametrize(
+    "options, command, code",
+    [
+        ([], [HEAP / "steps-static", 0], 125),  # it has ended before there are probes
+        (["--sample-bytes", 1 << 29], ["true"], 0),  # it is seen, and allocates too little
+    ],
+)
+def test_nothing_is_seen(quiet_daemon, tmp_path, options, command, code):
+    """Who was not seen is not said to have lost nothing."""
+    result = record(
+        quiet_daemon, tmp_path / "x.pb.gz", *options, "--", *command, stdin=subprocess.DEVNULL
+    )
+    assert result.returncode == code, result.stderr
+    assert ("nothing was checked for leaks" in result.stderr) == (code == 125)
+    assert "no memory was scanned" not in result.stderr

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -382,11 +383,37 @@ static void test_output_is_whole_or_not_there(void **state)
 	assert_int_equal(output_write("/nonexistent/x", true, write_text, (void *)"x"), -EIO);
 }
 
+/* One stack of three is whole, and one of those that are not ends for another reason. */
+static void test_unfinished(void **state)
+{
+	static const char *const ends[] = {"main", "[unfinished: unwind tables not loaded]",
+		"[unfinished: code was replaced]"};
+	struct profile *p = profile_new(), *cpu = sp_new();
+
+	assert_int_equal(profile_add_sample_type(p, "alloc_objects", "count"), 0);
+	assert_int_equal(profile_add_sample_type(p, "alloc_space", "bytes"), 0);
+	assert_true(summary_unfinished(p) == 0);
+	for (size_t i = 0; i < 3; i++) {
+		const uint32_t stack[] = {
+			sp_location(p, 0, 1, "leaf"), sp_location(p, 0, 0, ends[i])};
+
+		assert_int_equal(
+			profile_add_sample(p, stack, 2, NULL, 0, (const int64_t[]){9, 100}), 0);
+		assert_int_equal(
+			profile_add_sample(p, stack, 1, NULL, 0, (const int64_t[]){0, 0}), 0);
+	}
+	assert_true(fabs(summary_unfinished(p) - 1 / 3.0) < 1e-9);
+	assert_true(summary_unfinished(cpu) == 0);
+	profile_free(p);
+	profile_free(cpu);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_unfinished),
 		cmocka_unit_test(test_windows),
 		cmocka_unit_test(test_newest_recording),
 		cmocka_unit_test(test_whose_window),
