@@ -63,11 +63,16 @@ HOT = ["hot_calls", "before_hot"]
 STUB = Step(lambda f: re.search(r"/(plt|libticks)[^/]*$", f.mapping) and f.name not in HOT)
 LOADER = Step(lambda frame: "/ld-" in frame.mapping)
 LOADERS = Step(LOADER.test, many=True)
-PLT = Truth(
-    *rooted(HOT, [STUB, *HOT], [LOADERS, *HOT]),
-    open=[[LOADER, LOADERS]],
-    called=lambda frame: False,
-)
+
+
+def plts(**options):
+    chains = rooted(HOT, [STUB, *HOT], [LOADERS, *HOT])
+    return Truth(*chains, open=[[LOADER, LOADERS]], called=lambda frame: False, **options)
+
+
+PLT = plts()
+# Of its head the last jump, one sample in 280, is not known (unwind/stubs_x86_64.c).
+PLT_OF_MOLD = plts(doubtful=0.03)
 
 
 def thrown(kind):
@@ -211,12 +216,12 @@ CASES = {
     "plt-cet": PLT,
     "plt-lld": PLT,
     "plt-gold": PLT,
-    "plt-mold": PLT,
+    "plt-mold": PLT_OF_MOLD,
     "LD_BIND_NOT=1 plt": PLT,
     "LD_BIND_NOT=1 plt-cet": PLT,
     "LD_BIND_NOT=1 plt-lld": PLT,
     "LD_BIND_NOT=1 plt-gold": PLT,
-    "LD_BIND_NOT=1 plt-mold": PLT,
+    "LD_BIND_NOT=1 plt-mold": PLT_OF_MOLD,
 }
 # What a sample brings along for which something is missing in the kernel's tables is the stack that
 # it is on, and no other from which that one was entered. So of these programs as many stacks may be
